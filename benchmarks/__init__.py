@@ -1,0 +1,1 @@
+"""Each module is a benchmark; its last line on stdout is compact JSON."""

@@ -1,0 +1,1 @@
+"""One thin entry point a stage: parse, call, print one JSON line."""

@@ -1,0 +1,90 @@
+"""The run's configuration: one YAML file, one validated section a stage, overrides `section.key=value`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from llmrec.config.base import Section
+from llmrec.config.corpus import CorpusConfig, SampleConfig, SplitConfig
+from llmrec.config.encoding import EncoderConfig, EncodingConfig
+from llmrec.config.evaluation import EvaluationConfig
+from llmrec.config.features import FeaturesConfig
+from llmrec.config.serving import ServingConfig
+from llmrec.config.training import RankerConfig, TrainingConfig, TwoTowerConfig
+
+__all__ = [
+    "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
+    "RankerConfig", "RunConfig", "SampleConfig", "Section", "ServingConfig", "SplitConfig", "TrainingConfig",
+    "TwoTowerConfig", "load_config",
+]  # fmt: skip
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names file, key, what was found and what is allowed."""
+
+
+class RunConfig(Section):
+    """Everything that decides a run."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9_.-]+$", description="names the run in the registry and reports")
+    storage: str = Field("artifacts", description="folder or URI that every artifact lives under")
+    seed: int = 7
+    corpus: CorpusConfig = CorpusConfig()
+    split: SplitConfig = SplitConfig()
+    encoding: EncodingConfig = EncodingConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    serving: ServingConfig = ServingConfig()
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read and validate a YAML file with overrides such as `training.ranker.epochs=3`. Raises ConfigError."""
+    source = str(path)
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        found = sorted(str(p) for p in Path("configs").glob("*.yaml"))
+        raise ConfigError(f"{source}: no such file; runs that come with llmrec: {', '.join(found) or 'none'}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{source}: not a YAML file: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source}: found a {type(data).__name__} at the top, expected sections such as `corpus:`")
+    for override in overrides:
+        _apply(data, override)
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(source, e) for e in error.errors())) from None
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, sign, value = override.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"override {override!r}: expected SECTION.KEY=VALUE, for example training.ranker.epochs=3")
+    *sections, last = key.split(".")
+    for name in sections:
+        data = data.setdefault(name, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"override {override!r}: {name} is a value, not a section")
+    data[last] = yaml.safe_load(value)
+
+
+def _explain(source: str, error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "(top)"
+    found = repr(error.get("input"))
+    found = found if len(found) <= 120 else found[:117] + "..."
+    if error["type"] == "extra_forbidden":
+        return f"{source}: {key}: unknown key; allowed here: {', '.join(_allowed(error['loc'][:-1]))}"
+    return f"{source}: {key}: found {found}, expected: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _allowed(loc: tuple[Any, ...]) -> list[str]:
+    section: Any = RunConfig
+    for part in loc:
+        field = getattr(section, "model_fields", {}).get(part)
+        section = field.annotation if field else None
+    return sorted(getattr(section, "model_fields", {}))

@@ -1,0 +1,15 @@
+"""Section `features`: families, history, fusion and selection."""
+
+from pydantic import Field
+
+from llmrec.config.base import Section
+
+
+class FeaturesConfig(Section):
+    """Which feature families are made and how they are fused."""
+
+    text: bool = True
+    text_dim: int = Field(64, ge=2, description="PCA of the encoder's vectors, fitted on training rows")
+    history_length: int = Field(20, ge=1, description="events in the sequence given to the models")
+    popularity_days: tuple[float, ...] = (7.0, 90.0, 365.0)
+    negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")

@@ -1,0 +1,1 @@
+"""The stages in order, each skipped where its inputs have not changed."""

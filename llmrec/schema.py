@@ -1,0 +1,153 @@
+"""Column names and the Arrow schema of every table that crosses a stage. Written once, here.
+
+Ids from outside are strings (`user_id`, `item_id`); dense indices are integers (`user_idx`, `item_idx`; 0 is
+"unknown"). Times are int64 milliseconds since the Unix epoch, UTC.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+DAY_MS = 86_400_000
+
+
+class Column:
+    """Every column name that two modules share."""
+
+    REVIEW_ID = "review_id"
+    USER_ID = "user_id"
+    ITEM_ID = "item_id"
+    TIMESTAMP = "timestamp"
+    EVENT_ORDER = "event_order"  # uint64 that orders events of one timestamp, see `event_order`
+    STARS = "stars"
+    TITLE = "title"
+    TEXT = "text"
+    DESCRIPTION = "description"
+    BRAND = "brand"
+    PRICE = "price"
+    CATEGORIES = "categories"
+    AVAILABLE_FROM = "available_from"
+    SOURCE = "source"
+    LINE = "line"
+    REASON = "reason"
+    DETAIL = "detail"
+    RAW = "raw"
+    KEY = "key"
+    KIND = "kind"
+    VECTOR = "vector"
+    N_TOKENS = "n_tokens"
+    N_UNKNOWN = "n_unknown"
+    USER_IDX = "user_idx"
+    ITEM_IDX = "item_idx"
+    SPLIT = "split"
+    CLICK = "click"
+    LIKE = "like"
+    HISTORY = "history"
+    USER_FEATURES = "user_features"
+    ITEM_FEATURES = "item_features"
+    PAIR_FEATURES = "pair_features"
+    QUERY_ID = "query_id"
+    RANK = "rank"
+    SCORE = "score"
+    LABEL = "label"
+    PROBABILITY = "probability"
+
+
+C = Column
+
+REVIEWS = pa.schema(
+    [
+        pa.field(C.REVIEW_ID, pa.string(), nullable=False),
+        pa.field(C.USER_ID, pa.string(), nullable=False),
+        pa.field(C.ITEM_ID, pa.string(), nullable=False),
+        pa.field(C.TIMESTAMP, pa.int64(), nullable=False),
+        pa.field(C.EVENT_ORDER, pa.uint64(), nullable=False),
+        pa.field(C.STARS, pa.float32()),  # null where the corpus has no stars
+        pa.field(C.TITLE, pa.string()),
+        pa.field(C.TEXT, pa.string()),
+    ]
+)
+
+ITEMS = pa.schema(
+    [
+        pa.field(C.ITEM_ID, pa.string(), nullable=False),
+        pa.field(C.TITLE, pa.string()),
+        pa.field(C.DESCRIPTION, pa.string()),
+        pa.field(C.BRAND, pa.string()),
+        pa.field(C.PRICE, pa.float32()),
+        pa.field(C.CATEGORIES, pa.list_(pa.string())),
+        pa.field(C.AVAILABLE_FROM, pa.int64()),  # ms; null: known from its first event
+    ]
+)
+
+QUARANTINE = pa.schema(
+    [
+        pa.field(C.SOURCE, pa.string(), nullable=False),  # file, or the stage that refused the row
+        pa.field(C.LINE, pa.int64()),  # 1-based; null where the row has no line
+        pa.field(C.REVIEW_ID, pa.string()),
+        pa.field(C.REASON, pa.string(), nullable=False),  # a short code, `malformed_json`
+        pa.field(C.DETAIL, pa.string()),  # what was found, what was expected
+        pa.field(C.RAW, pa.string()),  # the row's beginning, at most 2,000 characters
+    ]
+)
+
+#: Which text each review or item was encoded as; `kind` is "review" or "item", `review_id` holds either id.
+TEXT_KEYS = pa.schema(
+    [
+        pa.field(C.KIND, pa.string(), nullable=False),
+        pa.field("id", pa.string(), nullable=False),
+        pa.field(C.KEY, pa.string()),  # hex; null where there is no text to encode
+    ]
+)
+
+
+def examples_schema(user_dim: int, item_dim: int, pair_dim: int) -> pa.Schema:
+    """Schema of `examples`: one row a (user, item, time) with its labels and its point-in-time features."""
+    return pa.schema(
+        [
+            pa.field(C.QUERY_ID, pa.int64(), nullable=False),  # the observed event this row belongs to
+            pa.field(C.USER_ID, pa.string(), nullable=False),
+            pa.field(C.ITEM_ID, pa.string(), nullable=False),
+            pa.field(C.TIMESTAMP, pa.int64(), nullable=False),
+            pa.field(C.REVIEW_ID, pa.string()),  # null for a sampled negative
+            pa.field(C.SPLIT, pa.string(), nullable=False),  # train | validation | test
+            pa.field(C.CLICK, pa.int8(), nullable=False),
+            pa.field(C.LIKE, pa.int8()),  # null for a sampled negative or where there are no stars
+            pa.field(C.STARS, pa.float32()),
+            pa.field(C.USER_IDX, pa.int32(), nullable=False),
+            pa.field(C.ITEM_IDX, pa.int32(), nullable=False),
+            pa.field(C.HISTORY, pa.list_(pa.int32()), nullable=False),  # item_idx, oldest first
+            pa.field(C.USER_FEATURES, pa.list_(pa.float32(), user_dim), nullable=False),
+            pa.field(C.ITEM_FEATURES, pa.list_(pa.float32(), item_dim), nullable=False),
+            pa.field(C.PAIR_FEATURES, pa.list_(pa.float32(), pair_dim), nullable=False),
+        ]
+    )
+
+
+RECOMMENDATIONS = pa.schema(
+    [
+        pa.field(C.USER_ID, pa.string(), nullable=False),
+        pa.field(C.ITEM_ID, pa.string(), nullable=False),
+        pa.field(C.RANK, pa.int32(), nullable=False),  # 1 is best
+        pa.field(C.SCORE, pa.float32(), nullable=False),
+    ]
+)
+
+
+def pair_hash(user_id: str, item_id: str) -> int:
+    """First 64 bits of sha256(user_id TAB item_id): orders equal timestamps, and breaks ties in score."""
+    return int.from_bytes(hashlib.sha256(f"{user_id}\t{item_id}".encode()).digest()[:8], "big")
+
+
+def event_order(user_ids: Sequence[str], item_ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """(n,) the `event_order` column: events are ordered by (timestamp, event_order), never by file order."""
+    pairs = zip(user_ids, item_ids, strict=True)
+    return np.fromiter((pair_hash(u, i) for u, i in pairs), np.uint64, len(user_ids))
+
+
+def review_id(user_id: str, item_id: str, timestamp: int) -> str:
+    """The id of a review whose corpus gives it none: 32 hex digits of sha256(user, item, time)."""
+    return hashlib.sha256(f"{user_id}\t{item_id}\t{timestamp}".encode()).hexdigest()[:32]

@@ -1,0 +1,32 @@
+"""Fixtures shared by all tests: one local Ray cluster a session, the development corpus where it is present."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A local Ray cluster with 4 logical CPUs, whatever the machine has, so that no stage waits for a slot."""
+    import ray
+
+    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder with the real review corpus; skips where it is absent (it may not be redistributed)."""
+    folder = Path(os.environ.get("LLMREC_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent: set LLMREC_DATA to the folder with the development corpus")
+    return folder
