@@ -138,7 +138,7 @@ RECOMMENDATIONS = pa.schema(
 
 
 def pair_hash(user_id: str, item_id: str) -> int:
-    """First 64 bits of sha256(user_id TAB item_id): orders equal timestamps, and breaks ties in score."""
+    """First 64 bits of sha256(user_id TAB item_id): orders events of equal timestamp."""
     return int.from_bytes(hashlib.sha256(f"{user_id}\t{item_id}".encode()).digest()[:8], "big")
 
 
@@ -146,6 +146,25 @@ def event_order(user_ids: Sequence[str], item_ids: Sequence[str]) -> npt.NDArray
     """(n,) the `event_order` column: events are ordered by (timestamp, event_order), never by file order."""
     pairs = zip(user_ids, item_ids, strict=True)
     return np.fromiter((pair_hash(u, i) for u, i in pairs), np.uint64, len(user_ids))
+
+
+def id_hash(ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """(n,) first 64 bits of sha256 of each id; the input of `tie_hash`, computed once per id."""
+    digests = (hashlib.sha256(i.encode()).digest()[:8] for i in ids)
+    return np.fromiter((int.from_bytes(d, "big") for d in digests), np.uint64, len(ids))
+
+
+def tie_hash(user_hash: npt.NDArray[np.uint64], item_hash: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Orders items of equal score for a user: the smaller hash first. Inputs broadcast; both come from `id_hash`.
+
+    A constant score so ranks at random, and the same everywhere: evaluation and `Recommender` both call this. It is
+    the finaliser of splitmix64 (Steele et al., 2014) over both hashes, because sha256 per pair would cost more than
+    the scores themselves.
+    """
+    x = user_hash ^ (item_hash * np.uint64(0x9E3779B97F4A7C15))
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 def review_id(user_id: str, item_id: str, timestamp: int) -> str:
