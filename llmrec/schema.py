@@ -161,10 +161,11 @@ def tie_hash(user_hash: npt.NDArray[np.uint64], item_hash: npt.NDArray[np.uint64
     the finaliser of splitmix64 (Steele et al., 2014) over both hashes, because sha256 per pair would cost more than
     the scores themselves.
     """
-    x = user_hash ^ (item_hash * np.uint64(0x9E3779B97F4A7C15))
+    x: npt.NDArray[np.uint64] = user_hash ^ (item_hash * np.uint64(0x9E3779B97F4A7C15))
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    x ^= x >> np.uint64(31)
+    return x
 
 
 def review_id(user_id: str, item_id: str, timestamp: int) -> str:
