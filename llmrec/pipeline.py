@@ -1,1 +1,110 @@
-"""The stages in order, each skipped where its inputs have not changed."""
+"""The stages in order. Each is skipped where its inputs have not changed: its artifact is there already."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmrec import bundle, corpus, encoding, evaluation, features, training
+from llmrec.config import RunConfig
+from llmrec.storage import Artifact, ArtifactWriter, Storage
+
+logger = logging.getLogger(__name__)
+
+STAGES = ("ingest", "encode", "featurize", "train", "evaluate", "publish")
+Reporter = Callable[[str, dict[str, Artifact], float], None]
+
+
+class MissingStageError(ValueError):
+    """A stage was asked for whose parents have not been made."""
+
+
+@dataclass(frozen=True)
+class FinishedStorage(Storage):
+    """A storage that only finds: building raises MissingStageError naming the job to run."""
+
+    wanted_by: str = ""
+
+    @contextmanager
+    def build(self, stage: str, artifact_id: str, **_: Any) -> Iterator[ArtifactWriter]:
+        job = {"corpus": "ingest", "embeddings": "encode", "examples": "featurize", "models": "train",
+               "bundle": "train", "report": "evaluate"}.get(stage, stage)  # fmt: skip
+        raise MissingStageError(
+            f"{self.wanted_by}: needs the artifact {stage}/{artifact_id}, found none under {self.root}; "
+            f"expected it from `python -m jobs.{job}` with the same --config and overrides (or run `python -m jobs.pipeline`)"
+        )
+        yield  # type: ignore[unreachable]  # makes this a generator, as the parent's is
+
+
+@dataclass
+class Run:
+    """One configuration on its way through the stages. `artifacts` fills as they finish."""
+
+    config: RunConfig
+    storage: Storage
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    published: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The choices of feature families to train: with the text and, beside it, without."""
+        return ("text", "no_text") if self.config.features.text else ("no_text",)
+
+    def run(self, stage: str) -> dict[str, Artifact]:
+        """Run one stage on the parents in `artifacts`; returns what it made."""
+        made: dict[str, Artifact] = getattr(self, f"_{stage}")()
+        self.artifacts |= made
+        return made
+
+    def _ingest(self) -> dict[str, Artifact]:
+        return {"corpus": corpus.ingest(self.config, self.storage)}
+
+    def _encode(self) -> dict[str, Artifact]:
+        return {"embeddings": encoding.encode(self.config, self.storage, self.artifacts["corpus"])}
+
+    def _featurize(self) -> dict[str, Artifact]:
+        parents = self.artifacts["corpus"], self.artifacts["embeddings"]
+        return {
+            f"examples.{fold}": features.featurize(self.config, self.storage, *parents, fold=fold)
+            for fold in ("validation", "test")
+        }
+
+    def _train(self) -> dict[str, Artifact]:
+        validation, test = self.artifacts["examples.validation"], self.artifacts["examples.test"]
+        made = {}
+        for arm in self.arms:
+            made[f"models.{arm}"] = training.train(self.config, self.storage, validation, test, arm)
+            made[f"bundle.{arm}"] = bundle.assemble(self.config, self.storage, test, made[f"models.{arm}"])
+        return made
+
+    def _evaluate(self) -> dict[str, Artifact]:
+        bundles = {arm: self.artifacts[f"bundle.{arm}"] for arm in self.arms}
+        parents = self.artifacts["corpus"], self.artifacts["embeddings"]
+        return {"report": evaluation.evaluate(self.config, self.storage, *parents, bundles)}
+
+    def _publish(self) -> dict[str, Artifact]:
+        artifact = self.artifacts[f"bundle.{self.arms[0]}"]
+        self.published = bundle.publish(self.storage, artifact, self.config.name)
+        return {}
+
+
+def run_pipeline(config: RunConfig, storage: Storage, report: Reporter, until: str = STAGES[-1]) -> Run:
+    """Run every stage up to `until`; `report(stage, artifacts, seconds)` is called after each."""
+    run = Run(config, storage)
+    for stage in STAGES[: STAGES.index(until) + 1]:
+        started = time.perf_counter()
+        report(stage, run.run(stage), time.perf_counter() - started)
+    return run
+
+
+def run_stage(config: RunConfig, storage: Storage, stage: str, report: Reporter) -> Run:
+    """Run one stage; its parents must be finished, else MissingStageError."""
+    run = Run(config, FinishedStorage(storage.root, wanted_by=stage))
+    for parent in STAGES[: STAGES.index(stage)]:
+        run.run(parent)
+    run.storage = storage
+    started = time.perf_counter()
+    report(stage, run.run(stage), time.perf_counter() - started)
+    return run

@@ -1,5 +1,11 @@
-"""The run's configuration: one YAML file, one validated section a stage, overrides `section.key=value`."""
+"""The run's configuration: one YAML file, one validated section a stage, overrides `section.key=value`.
 
+`${NAME}` and `${NAME:-default}` in the file are replaced from the environment, so that a file can be shared by
+people who keep their data elsewhere.
+"""
+
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +51,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read and validate a YAML file with overrides such as `training.ranker.epochs=3`. Raises ConfigError."""
     source = str(path)
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        data = yaml.safe_load(_expand(Path(path).read_text(encoding="utf-8"))) or {}
     except FileNotFoundError:
         found = sorted(str(p) for p in Path("configs").glob("*.yaml"))
         raise ConfigError(f"{source}: no such file; runs that come with llmrec: {', '.join(found) or 'none'}") from None
@@ -59,6 +65,17 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         return RunConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(source, e) for e in error.errors())) from None
+
+
+def _expand(text: str) -> str:
+    def value(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        found = os.environ.get(name, default)
+        if found is None:
+            raise ConfigError(f"${{{name}}}: the variable {name} is not set; set it, or write ${{{name}:-default}}")
+        return found
+
+    return re.sub(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}", value, text)
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

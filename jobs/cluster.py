@@ -1,0 +1,72 @@
+"""The Ray cluster that a job runs on, and the check that all its nodes see the storage."""
+
+import logging
+import os
+import uuid
+from pathlib import Path
+
+from llmrec.storage import Storage, filesystem, read_bytes, write_bytes
+
+logger = logging.getLogger("llmrec.jobs")
+
+
+def storage_root(root: str) -> str:
+    """Absolute root of the artifacts. A relative one lies under LLMREC_HOME, else under the current folder.
+
+    A submitted job runs in Ray's throw-away copy of the working folder; there a relative root lies in ~/llmrec.
+    """
+    if "://" in root or Path(root).expanduser().is_absolute():
+        return root
+    home = os.environ.get("LLMREC_HOME")
+    if home is None and "runtime_resources" in Path.cwd().parts:
+        home = str(Path.home() / "llmrec")
+        logger.info("storage %r: this job runs from an uploaded copy, so artifacts go to %s/%s", root, home, root)
+    return str(Path(home or ".").expanduser().absolute() / root)
+
+
+def connect(storage: Storage) -> None:
+    """Join the cluster that RAY_ADDRESS names (a submitted job's own), else start a local one for this process."""
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(logging_level=logging.WARNING)
+        check_storage_shared(storage)
+        return
+    # A stage's actors may hold two slots while its readers need a third: never fewer than four logical CPUs.
+    ray.init(
+        address="local", num_cpus=max(4, os.cpu_count() or 1), include_dashboard=False, logging_level=logging.WARNING
+    )
+
+
+def check_storage_shared(storage: Storage) -> None:
+    """Raise ValueError naming the nodes that do not see `storage`: their results would be lost."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    probe = f"{storage.root}/.probe-{uuid.uuid4().hex}"
+    write_bytes(probe, b"llmrec")
+    try:
+        look = ray.remote(num_cpus=0)(_sees)
+        answers = [
+            look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(probe)
+            for node in nodes
+        ]
+        blind = [n["NodeManagerAddress"] for n, ok in zip(nodes, ray.get(answers), strict=True) if not ok]
+    finally:
+        fs, path = filesystem(probe)
+        fs.delete_file(path)
+    if blind:
+        raise ValueError(
+            f"storage {storage.root!r} is not seen by {len(blind)} of {len(nodes)} nodes ({', '.join(blind)}): a file "
+            "written by this job is missing there. Expected a place that every node reads and writes: set `storage` to "
+            "an object store (s3://…, gs://…) or to a shared mount such as NFS."
+        )
+
+
+def _sees(uri: str) -> bool:
+    return read_bytes(uri) is not None

@@ -1,0 +1,118 @@
+"""A private local cluster for the demo and the tests: its own ports, token authentication on, stopped at the end."""
+
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+#: What `ray job submit` logs about itself (uploads, next steps), as opposed to what the job says.
+RAYS_OWN_LINE = re.compile(
+    r"\d{4}-\d\d-\d\d \S+\s+(INFO|SUCC|WARNING) (cli|packaging|dashboard_sdk|working_dir|sdk|job_manager)\.py"
+)
+
+
+@dataclass(frozen=True)
+class LocalCluster:
+    """Address of the Jobs API and the environment (address, token) that its clients need."""
+
+    dashboard: str
+    environment: dict[str, str]
+
+    def submit(self, *entrypoint: str, working_dir: str = ".") -> list[str]:
+        """`ray job submit`: the job's log lines, also passed on to stderr while it works. RuntimeError on failure."""
+        command = [_ray(), "job", "submit", "--log-style=record", "--log-color=false", "--address", self.dashboard,
+                   "--working-dir", working_dir, "--", *entrypoint]  # fmt: skip
+        lines = []
+        with subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if RAYS_OWN_LINE.match(line):
+                    continue
+                lines.append(line.rstrip("\n"))
+                print(line, end="", file=sys.stderr, flush=True)
+        if process.returncode:
+            raise RuntimeError(f"the job {' '.join(entrypoint)} failed, see its log above")
+        return lines
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def local_cluster(num_cpus: int, timeout_s: float = 90) -> Iterator[LocalCluster]:
+    """`ray start --head` on free ports with a token of its own; every process of it ends with the block."""
+    ports = {name: free_port() for name in ("port", "dashboard-port", "ray-client-server-port",
+                                            "dashboard-agent-listen-port", "dashboard-agent-grpc-port")}  # fmt: skip
+    bin_folder = str(Path(sys.executable).parent)
+    environment = os.environ | {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    environment.pop("RAY_ADDRESS", None)
+    command = [_ray(), "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1",
+               f"--num-cpus={num_cpus}", *(f"--{name}={port}" for name, port in ports.items())]  # fmt: skip
+    log = Path(os.environ.get("TMPDIR", "/tmp")) / f"llmrec-ray-{ports['port']}.log"
+    with log.open("w") as out:
+        head = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
+    cluster = LocalCluster(f"http://127.0.0.1:{ports['dashboard-port']}", environment)
+    try:
+        _wait(cluster, head, log, timeout_s)
+        yield cluster
+    finally:
+        _stop(head)
+        log.unlink(missing_ok=True)
+
+
+def _wait(cluster: LocalCluster, head: "subprocess.Popen[bytes]", log: Path, timeout_s: float) -> None:
+    headers = {"Authorization": f"Bearer {cluster.environment['RAY_AUTH_TOKEN']}"}
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if head.poll() is not None:
+            raise RuntimeError(f"ray start ended with {head.returncode}:\n{log.read_text()[-2000:]}")
+        try:
+            if httpx.get(f"{cluster.dashboard}/api/jobs/", headers=headers, timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.5)
+    raise RuntimeError(
+        f"ray start: no Jobs API at {cluster.dashboard} after {timeout_s:.0f} s:\n{log.read_text()[-2000:]}"
+    )
+
+
+def _stop(head: "subprocess.Popen[bytes]") -> None:
+    """End the head and all that it started (the whole session), gently first."""
+    import psutil
+
+    try:
+        family = [psutil.Process(head.pid), *psutil.Process(head.pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family = []
+    head.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=15)
+    for process in alive:
+        process.kill()
+    head.wait()
+
+
+def _ray() -> str:
+    return str(Path(sys.executable).parent / "ray")

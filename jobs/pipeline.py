@@ -1,0 +1,26 @@
+"""All stages in order, skipping those whose inputs have not changed: raw reviews to a published model."""
+
+import argparse
+from typing import Any
+
+from jobs.cli import describe, main, parser, report
+from llmrec.config import RunConfig
+from llmrec.pipeline import STAGES, run_pipeline
+from llmrec.storage import Storage
+
+
+def pipeline(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict[str, Any]:
+    """Run the stages; the answer holds the row sum of the corpus and the metrics of the primary protocol."""
+    run = run_pipeline(config, storage, report, args.until)
+    counts = run.artifacts["corpus"].manifest.counts
+    answer: dict[str, Any] = {name: counts[name] for name in ("rows_in", "rows_out", "quarantined")}
+    if "report" in run.artifacts:
+        answer |= {"metrics": run.artifacts["report"].manifest.info["metrics"]}
+        answer |= {"report": run.artifacts["report"].uri("report.html")}
+    return answer | {"published": run.published, "artifacts": describe(run)}
+
+
+if __name__ == "__main__":
+    arguments = parser("Raw reviews to a published model, every stage in order.")
+    arguments.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage to run")
+    raise SystemExit(main(pipeline, arguments))

@@ -1,0 +1,66 @@
+"""A configuration error names the file, the key, what was found and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from llmrec.config import ConfigError, load_config
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    file = tmp_path / "run.yaml"
+    file.write_text("name: mine\ncorpus:\n  source: sample\n")
+    return file
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_the_runs_that_come_with_llmrec_are_valid(path: Path) -> None:
+    assert load_config(path).name == path.stem
+
+
+def test_overrides_replace_values(config_file: Path) -> None:
+    config = load_config(config_file, ["training.ranker.epochs=3", "corpus.sample.seed=11", "storage=/data/x"])
+    assert (config.training.ranker.epochs, config.corpus.sample.seed, config.storage) == (3, 11, "/data/x")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("training.rankr.epochs=3", r"run.yaml: training.rankr: unknown key; allowed here: .*ranker, two_tower"),
+        ("training.ranker.epochs=many", r"run.yaml: training.ranker.epochs: found 'many', expected: .*valid integer"),
+        ("training.ranker.kind=mlp", r"training.ranker.kind: found 'mlp', expected: .*'dcnv2' or 'deepfm'"),
+        ("split.test_quantile=0.5", r"split: .*validation_quantile 0.8 must be below test_quantile 0.5"),
+        ("corpus.source=amazon", r"corpus: .*source 'amazon' needs `reviews`"),
+        ("epochs", r"override 'epochs': expected SECTION.KEY=VALUE"),
+        ("name.x=1", r"override 'name.x=1': name is a value, not a section"),
+    ],
+)
+def test_a_bad_key_or_value_is_explained(config_file: Path, override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_config(config_file, [override])
+
+
+def test_a_missing_file_lists_the_runs_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("text", ["- a list", "a: [", "\x00"])
+def test_a_file_that_is_no_configuration(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+        load_config(file)
+
+
+def test_the_environment_fills_in(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config_file.write_text("name: ${LLMREC_TEST_NAME:-fallback}\n")
+    assert load_config(config_file).name == "fallback"
+    monkeypatch.setenv("LLMREC_TEST_NAME", "given")
+    assert load_config(config_file).name == "given"
+    config_file.write_text("name: ${LLMREC_TEST_UNSET}\n")
+    with pytest.raises(ConfigError, match="LLMREC_TEST_UNSET is not set"):
+        load_config(config_file)

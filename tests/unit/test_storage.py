@@ -1,0 +1,116 @@
+"""Artifacts are whole or absent, and their rows add up."""
+
+import errno
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from llmrec import storage as storage_module
+from llmrec.storage import (
+    MANIFEST,
+    Storage,
+    artifact_id,
+    check_row_sum,
+    filesystem,
+    fingerprint,
+    read_bytes,
+    write_bytes,
+)
+
+ARTIFACT = {"room": "corpus", "config": {"a": 1}, "parents": {}}
+
+
+def _write(storage: Storage, value: int = 1) -> str:
+    name = artifact_id(**ARTIFACT)
+    with storage.build("corpus", name, **ARTIFACT) as writer:
+        writer.write_table("reviews", pa.table({"x": [value]}))
+        writer.write_table("parts/0", pa.table({"x": [1]}))
+        writer.write_table("parts/1", pa.table({"x": [2, 3]}))
+        writer.counts = {"rows_in": 3, "rows_out": 2, "quarantined": 1}
+    return name
+
+
+def test_an_artifact_reads_back_what_was_written(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    found = storage.find("corpus", _write(storage))
+    assert found is not None and found.reused
+    assert found.table("reviews")["x"].to_pylist() == [1]
+    assert found.table("parts")["x"].to_pylist() == [1, 2, 3]
+    assert found.manifest.config == {"a": 1}
+    with pytest.raises(FileNotFoundError, match=r"no file 'other'; it holds \['parts/0.parquet'"):
+        found.uri("other")
+
+
+def test_an_artifact_whose_making_failed_does_not_exist(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    name = artifact_id(**ARTIFACT)
+    with pytest.raises(KeyboardInterrupt), storage.build("corpus", name, **ARTIFACT) as writer:
+        writer.write_table("reviews", pa.table({"x": [1]}))
+        raise KeyboardInterrupt
+    assert storage.find("corpus", name) is None
+
+
+def test_rows_that_do_not_add_up_are_not_committed(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    name = artifact_id(**ARTIFACT)
+    with pytest.raises(RuntimeError, match="3 rows in, but 2 out"), storage.build("corpus", name, **ARTIFACT) as writer:
+        writer.counts = {"rows_in": 3, "rows_out": 2, "quarantined": 0}
+    assert storage.find("corpus", name) is None
+    check_row_sum("corpus", {"rows_in": 3})  # a stage that does not count three sums has nothing to prove
+
+
+def test_two_writers_of_one_artifact_leave_one_whole(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    name = artifact_id(**ARTIFACT)
+    with storage.build("corpus", name, **ARTIFACT) as first:
+        first.write_table("reviews", pa.table({"x": [1]}))
+        _write(storage, value=2)
+    found = storage.find("corpus", name)
+    assert found is not None and found.table("reviews")["x"].to_pylist() == [1]
+    with pytest.raises(FileNotFoundError):
+        found.table("parts")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"), [(lambda p: p.unlink(), "is missing"), (lambda p: p.write_bytes(b"x"), "1 bytes")]
+)
+def test_a_cut_file_is_named_with_the_remedy(tmp_path: Path, damage, said: str) -> None:  # type: ignore[no-untyped-def]
+    storage = Storage(str(tmp_path))
+    name = _write(storage)
+    damage(next(tmp_path.rglob("reviews.parquet")))
+    with pytest.raises(ValueError, match=f"reviews.parquet .*{said}.*Delete .*{MANIFEST}"):
+        storage.find("corpus", name)
+
+
+def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "file"
+    write_bytes(str(target), b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage_module.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_bytes(str(target), b"new")
+    assert read_bytes(str(target)) == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_id_changes_with_config_code_and_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = {
+        artifact_id("corpus", {"a": 1}, {}),
+        artifact_id("corpus", {"a": 2}, {}),
+        artifact_id("corpus", {"a": 1}, {"p": "x"}),
+    }
+    monkeypatch.setattr(storage_module, "code_version", lambda room: "other")
+    ids.add(artifact_id("corpus", {"a": 1}, {}))
+    assert len(ids) == 4
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+
+
+def test_memory_and_unknown_schemes() -> None:
+    write_bytes("memory://llmrec-test/a", b"x")
+    assert read_bytes("memory://llmrec-test/a") == b"x"
+    with pytest.raises(ValueError, match=r"cannot open 'nosuch://x'.*expected a local path or a URI"):
+        filesystem("nosuch://x")
