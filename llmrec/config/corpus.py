@@ -6,17 +6,39 @@ from pydantic import Field, model_validator
 
 from llmrec.config.base import Section
 
+#: Our names that `columns` and `item_columns` may map.
+REVIEW_COLUMNS = ("review_id", "user_id", "item_id", "timestamp", "stars", "title", "text")
+ITEM_COLUMNS = ("item_id", "title", "description", "brand", "price", "categories", "available_from")
+
 
 class SampleConfig(Section):
     """The built-in corpus: generated, seeded, with a known truth."""
 
     n_users: int = Field(600, ge=1)
     n_items: int = Field(300, ge=1)
-    n_reviews: int = Field(6_000, ge=0)
+    n_reviews: int = Field(
+        6_000,
+        ge=0,
+        description="at most half of n_users x n_items: a pair is reviewed once, and a visit that finds nothing new is no review",
+    )
     text_share: float = Field(0.7, ge=0, le=1, description="share of the taste that only the text shows")
     noise_text: bool = Field(False, description="words carry no taste at all: text must not help")
-    language: str = Field("en", description="language of the generated text: en, de, zh, ...")
-    seed: int = 7
+    language: Literal["en", "de", "zh", "mixed"] = Field(
+        "en", description="language of the generated text; mixed: each shopper and each product has one of them"
+    )
+    repeat_share: float = Field(0, ge=0, le=0.5, description="reviews added that repeat an earlier (user, item) pair")
+    whole_days: bool = Field(False, description="stamp events by the day, as Amazon does: many of them are tied")
+    seed: int = Field(7, ge=0)
+
+    @model_validator(mode="after")
+    def _pairs_suffice(self) -> "SampleConfig":
+        most = self.n_users * self.n_items // 2
+        if self.n_reviews > most:
+            raise ValueError(
+                f"n_reviews {self.n_reviews} is more than half of the n_users x n_items = {2 * most} pairs, each of "
+                f"which is reviewed once; expected at most {most}, or more users or items"
+            )
+        return self
 
 
 class CorpusConfig(Section):
@@ -30,12 +52,28 @@ class CorpusConfig(Section):
     stars_min: float = 1.0
     stars_max: float = 5.0
     max_text_chars: int = Field(100_000, ge=1, description="longer text is cut here, and counted")
+    max_row_bytes: int = Field(32_000_000, ge=1_000, description="a longer row is quarantined unread")
     sample: SampleConfig = SampleConfig()
 
     @model_validator(mode="after")
     def _files_are_named(self) -> "CorpusConfig":
         if self.source != "sample" and not self.reviews:
             raise ValueError(f"source {self.source!r} needs `reviews`: found none, expected at least one path or glob")
+        if self.stars_min >= self.stars_max:
+            raise ValueError(f"stars_min {self.stars_min} must be below stars_max {self.stars_max}")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_ours(self) -> "CorpusConfig":
+        for name, mapping, ours in (
+            ("columns", self.columns, REVIEW_COLUMNS),
+            ("item_columns", self.item_columns, ITEM_COLUMNS),
+        ):
+            unknown = sorted(set(mapping) - set(ours))
+            if unknown:
+                raise ValueError(f"{name} maps {unknown}, which llmrec does not know; allowed: {', '.join(ours)}")
+            if mapping and self.source != "table":
+                raise ValueError(f"{name} is for source 'table' alone; source {self.source!r} has its own names")
         return self
 
 
