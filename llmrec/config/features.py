@@ -8,8 +8,12 @@ from llmrec.config.base import Section
 class FeaturesConfig(Section):
     """Which feature families are made and how they are fused."""
 
-    text: bool = True
+    text: bool = Field(True, description="false: no family made from words, and no vectors are read")
     text_dim: int = Field(64, ge=2, description="PCA of the encoder's vectors, fitted on training rows")
     history_length: int = Field(20, ge=1, description="events in the sequence given to the models")
-    popularity_days: tuple[float, ...] = (7.0, 90.0, 365.0)
+    popularity_days: tuple[float, ...] = Field(
+        (7.0, 90.0, 365.0), description="windows, and decay constants, of popularity and activity; days, above 0"
+    )
+    profile_days: float = Field(180.0, gt=0, description="decay constant of the `recent` text profile, days")
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
+    seed: int = Field(7, ge=0, description="of the negatives")

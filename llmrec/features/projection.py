@@ -1,0 +1,92 @@
+"""PCA of the encoder's vectors to `text_dim` numbers, fitted on training rows only."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from llmrec.features.asof import Floats, Floats32
+
+Kind = Literal["review", "item"]
+_CHUNK = 1 << 14
+
+
+@dataclass
+class Moments:
+    """Running count, sum and second moment of vectors: adding batches in any split gives the same up to rounding."""
+
+    count: int
+    total: Floats  # (dim,)
+    second: Floats  # (dim, dim)
+
+    @classmethod
+    def of(cls, vectors: npt.NDArray[np.floating]) -> "Moments":
+        """Moments of the rows of (n, dim) that are not all zero (a zero row says that there was no text)."""
+        dim = vectors.shape[1]
+        moments = cls(0, np.zeros(dim), np.zeros((dim, dim)))
+        for start in range(0, len(vectors), _CHUNK):
+            part = vectors[start : start + _CHUNK].astype(np.float64)
+            moments.count += int(part.any(axis=1).sum())
+            moments.total += part.sum(axis=0)
+            moments.second += part.T @ part
+        return moments
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return Moments(self.count + other.count, self.total + other.total, self.second + other.second)
+
+    @property
+    def mean(self) -> Floats:
+        return self.total / max(self.count, 1)
+
+    @property
+    def scatter(self) -> Floats:
+        """(dim, dim) sum of squares around the mean."""
+        return self.second - self.count * np.outer(self.mean, self.mean)
+
+
+@dataclass(frozen=True)
+class TextProjection:
+    """Centre (reviews and items apart, since they are written differently), then project onto shared axes.
+
+    Linear, so the projection of a mean is the mean of the projections. Scaled to a mean squared length of one.
+    """
+
+    review_mean: Floats32  # (dim,)
+    item_mean: Floats32  # (dim,)
+    components: Floats32  # (dim, text_dim)
+    explained: Floats32  # (text_dim,) share of the variance
+
+    @classmethod
+    def fit(cls, reviews: Moments, items: Moments, text_dim: int) -> "TextProjection":
+        """Principal axes of the centred reviews and items together (Pearson 1901), by eigenvalue, signs fixed."""
+        scatter = reviews.scatter + items.scatter
+        values, vectors = np.linalg.eigh(scatter)
+        values, vectors = values[::-1].clip(0), vectors[:, ::-1]
+        kept = min(text_dim, len(values))
+        signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])
+        length = np.sqrt(values[:kept].sum() / max(reviews.count + items.count, 1)) or 1.0
+        share = values[:kept] / (values.sum() or 1.0)
+        components = (vectors * signs)[:, :kept] / length
+        arrays = (reviews.mean, items.mean, components, share)
+        return cls(*(a.astype(np.float32) for a in arrays))
+
+    @property
+    def text_dim(self) -> int:
+        return int(self.components.shape[1])
+
+    def __call__(self, vectors: npt.NDArray[np.floating], kind: Kind) -> Floats32:
+        """(n, dim) -> (n, text_dim); zero rows stay zero. Raises ValueError on another `dim`."""
+        if vectors.shape[1] != len(self.components):
+            raise ValueError(
+                f"text vectors: found {vectors.shape[1]} dimensions, expected {len(self.components)} as at fitting; "
+                "was another encoder used? Encode and featurize again with one encoder"
+            )
+        mean = self.review_mean if kind == "review" else self.item_mean
+        projected = np.empty((len(vectors), self.text_dim), np.float32)
+        for start in range(0, len(vectors), _CHUNK):
+            part = np.asarray(vectors[start : start + _CHUNK], np.float32)
+            # einsum instead of BLAS: a row's result must not depend on how many rows are projected with it
+            centred = (part - mean) * part.any(axis=1, keepdims=True)
+            projected[start : start + _CHUNK] = np.einsum("nd,dk->nk", centred, self.components)
+        return projected

@@ -1,0 +1,76 @@
+"""What is known about users and items at a moment: the input of every feature."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+
+from llmrec.features.asof import Bools, Floats, Floats32, Ints
+
+#: Variants of a text profile, the second axis of `text`: all reviews alike, recent ones more, by stars apart.
+TEXT_VARIANTS = ("mean", "recent", "liked", "disliked")
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """Arrays that share their first axis."""
+
+    rows: Ints  # (Q,) History rows; 0 is unknown
+    times: Ints  # (Q,) ms: only events strictly before count
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, index: Ints) -> Self:
+        """The rows `index`, in that order, possibly repeated."""
+        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def repeat(self, n: int) -> Self:
+        """One row seen as n rows, without copying. Raises ValueError where there is more than one."""
+        if len(self) != 1:
+            raise ValueError(f"repeat: found a state of {len(self)} rows, expected 1; use take(index) for several")
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(**{k: np.broadcast_to(v, (n, *v.shape[1:])) for k, v in values.items()})
+
+
+@dataclass(frozen=True)
+class _Behaviour(_Aligned):
+    """W windows of days (config `popularity_days`), V text variants, D text dimensions."""
+
+    count: Floats  # (Q,) events
+    window: Floats  # (Q, W) events of the last days
+    decayed: Floats  # (Q, W) exponentially decayed count, the windows' days being the decay constants
+    stars: Floats  # (Q, 3) number of stars given, their sum, the sum of their squares
+    world: Floats  # (Q, 4) the same three over everybody's events before t, and the number of events
+    first: Ints  # (Q,) ms of the first event; the query's own time where there is none
+    last: Ints  # (Q,) ms of the last event; the query's own time where there is none
+    text: Floats32  # (Q, V, D) weighted mean of the reviews' vectors, zero where there are none
+    text_weight: Floats32  # (Q, V) how much weight stands behind it
+
+
+@dataclass(frozen=True)
+class UserState(_Behaviour):
+    """Q users, each at a time; L = config `history_length`."""
+
+    history: Ints  # (Q, L) item rows, oldest first, left-padded with 0
+    history_times: Ints  # (Q, L) ms; 0 where padded
+    history_stars: Floats32  # (Q, L) NaN where padded or without stars
+    history_text: Floats32  # (Q, L, D) the items' review profiles as of t
+    history_description: Floats32  # (Q, L, D) the items' own texts
+    history_attributes: Ints  # (Q, L, A) hashes of brand and categories, 0 where none
+
+    @property
+    def history_mask(self) -> Bools:
+        """(Q, L) True where there is an event."""
+        return self.history > 0
+
+
+@dataclass(frozen=True)
+class ItemState(_Behaviour):
+    """I items, each at a time."""
+
+    known_since: Ints  # (I,) ms; the query's own time where not known yet
+    description: Floats32  # (I, D) vector of the item's own text, zero where it has none
+    has_description: Bools  # (I,)
+    price: Floats32  # (I,) NaN where unknown
+    attributes: Ints  # (I, A) hash of the brand, then of the categories; 0 where none
