@@ -23,8 +23,9 @@ RAYS_OWN_LINE = re.compile(
 
 @dataclass(frozen=True)
 class LocalCluster:
-    """Address of the Jobs API and the environment (address, token) that its clients need."""
+    """Addresses of the cluster and of its Jobs API, and the environment (token, PATH) that its clients need."""
 
+    address: str
     dashboard: str
     environment: dict[str, str]
 
@@ -73,7 +74,7 @@ def local_cluster(num_cpus: int, timeout_s: float = 90) -> Iterator[LocalCluster
     log = Path(os.environ.get("TMPDIR", "/tmp")) / f"llmrec-ray-{ports['port']}.log"
     with log.open("w") as out:
         head = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
-    cluster = LocalCluster(f"http://127.0.0.1:{ports['dashboard-port']}", environment)
+    cluster = LocalCluster(f"127.0.0.1:{ports['port']}", f"http://127.0.0.1:{ports['dashboard-port']}", environment)
     try:
         _wait(cluster, head, log, timeout_s)
         yield cluster
