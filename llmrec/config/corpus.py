@@ -19,7 +19,7 @@ class SampleConfig(Section):
     n_reviews: int = Field(
         6_000,
         ge=0,
-        description="at most half of n_users x n_items: a pair is reviewed once, and a visit that finds nothing new is no review",
+        description="at most half of n_users x n_items: a pair is reviewed once; where nothing new is left, fewer",
     )
     text_share: float = Field(0.7, ge=0, le=1, description="share of the taste that only the text shows")
     noise_text: bool = Field(False, description="words carry no taste at all: text must not help")
