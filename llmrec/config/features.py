@@ -15,5 +15,6 @@ class FeaturesConfig(Section):
         (7.0, 90.0, 365.0), description="windows, and decay constants, of popularity and activity; days, above 0"
     )
     profile_days: float = Field(180.0, gt=0, description="decay constant of the `recent` text profile, days")
+    attribute_columns: int = Field(32, ge=0, description="brands and categories with a column each, most frequent")
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
     seed: int = Field(7, ge=0, description="of the negatives")

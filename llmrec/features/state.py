@@ -32,6 +32,11 @@ class _Aligned:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return type(self)(**{k: np.broadcast_to(v, (n, *v.shape[1:])) for k, v in values.items()})
 
+    def once(self) -> Self:
+        """The single row behind a state that `repeat` made, so that work on it is done once; else the state."""
+        repeated = len(self) > 1 and self.rows.strides[0] == 0
+        return self.take(np.zeros(1, np.int64)) if repeated else self
+
 
 @dataclass(frozen=True)
 class _Behaviour(_Aligned):

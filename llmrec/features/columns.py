@@ -1,0 +1,56 @@
+"""Names of feature columns and of the families that they belong to."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from llmrec.features.asof import Ints
+
+#: Every family made from words starts so; the arm `no_text` is every other family.
+TEXT_PREFIX = "text"
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """One number of a feature vector."""
+
+    name: str
+    family: str
+
+
+@dataclass(frozen=True)
+class FeatureSelection:
+    """Columns kept: ascending index arrays into user, item and pair features."""
+
+    user: Ints
+    item: Ints
+    pair: Ints
+
+
+def chosen(families: Iterable[str], include: Sequence[str] = ("*",), exclude: Sequence[str] = ()) -> list[str]:
+    """Families that match a pattern of `include` and none of `exclude` (shell patterns: `text*`).
+
+    Raises ValueError for a pattern that matches no family at all.
+    """
+    names = sorted(set(families))
+    for pattern in (*include, *exclude):
+        if pattern not in ("*", f"{TEXT_PREFIX}*") and not any(fnmatchcase(n, pattern) for n in names):
+            raise ValueError(f"feature family {pattern!r}: matches nothing; families here: {', '.join(names)}")
+    kept = [n for n in names if any(fnmatchcase(n, p) for p in include)]
+    return [n for n in kept if not any(fnmatchcase(n, p) for p in exclude)]
+
+
+def arm_families(arm: str, families: Iterable[str]) -> list[str]:
+    """The families of an arm: `text` (all) or `no_text`. Raises ValueError for another name."""
+    if arm == "text":
+        return chosen(families)
+    if arm == "no_text":
+        return chosen(families, exclude=(f"{TEXT_PREFIX}*",))
+    raise ValueError(f"arm {arm!r}: expected `text` or `no_text`; for other choices use select(include, exclude)")
+
+
+def indices(columns: Sequence[FeatureColumn], families: Sequence[str]) -> Ints:
+    """Ascending positions of the columns whose family is in `families`."""
+    return np.array([k for k, c in enumerate(columns) if c.family in families], np.int64)

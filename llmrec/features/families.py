@@ -1,0 +1,92 @@
+"""The registry of feature families: what each is called, whose feature it is, and how it is computed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from llmrec.config import FeaturesConfig
+from llmrec.features import behaviour, text
+from llmrec.features.asof import Ints
+from llmrec.features.columns import TEXT_PREFIX
+
+Side = Literal["user", "item", "pair"]
+Values = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What families need beyond a state; all of it is fitted on training rows."""
+
+    settings: FeaturesConfig
+    text_dim: int
+    attributes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
+    attribute_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family. `names(learned)` are its columns; `values(learned, *states)` is (Q, columns).
+
+    `vector` families are directions: they are scaled as a whole, and a zero row, "absent", stays zero.
+    """
+
+    side: Side
+    names: Callable[[Learned], list[str]]
+    values: Callable[..., Values]
+    vector: bool = False
+
+
+def _profile(side: Side, variant: str) -> Family:
+    return Family(
+        side,
+        lambda learned: [f"{side}_{variant}_{k}" for k in range(learned.text_dim)],
+        lambda learned, state: text.profile(state, variant),
+        vector=True,
+    )
+
+
+def _days(names: Callable[[Any], list[str]]) -> Callable[[Learned], list[str]]:
+    return lambda learned: names(learned.settings.popularity_days)
+
+
+#: Columns appear in this order.
+FAMILIES: dict[str, Family] = {
+    "user_activity": Family("user", _days(behaviour.activity_names), lambda _, u: behaviour.activity(u)),
+    "user_stars": Family("user", lambda _: behaviour.STARS_NAMES, lambda _, u: behaviour.stars(u)),
+    "context": Family("user", lambda _: behaviour.CONTEXT_NAMES, lambda _, u: behaviour.context(u)),
+    "text_user_profile": _profile("user", "mean"),
+    "text_user_recent": _profile("user", "recent"),
+    "text_user_liked": _profile("user", "liked"),
+    "text_user_disliked": _profile("user", "disliked"),
+    "item_popularity": Family("item", _days(behaviour.popularity_names), lambda _, i: behaviour.popularity(i)),
+    "item_stars": Family("item", lambda _: behaviour.STARS_NAMES, lambda _, i: behaviour.stars(i)),
+    "item_age": Family("item", lambda _: behaviour.ITEM_AGE_NAMES, lambda _, i: behaviour.item_age(i)),
+    "item_price": Family("item", lambda _: behaviour.PRICE_NAMES, lambda _, i: behaviour.price(i)),
+    "item_attributes": Family(
+        "item",
+        lambda learned: list(learned.attribute_names),
+        lambda learned, i: behaviour.has_attribute(i, learned.attributes),
+    ),
+    "text_item_profile": _profile("item", "mean"),
+    "text_item_liked": _profile("item", "liked"),
+    "text_item_disliked": _profile("item", "disliked"),
+    "text_item_description": Family(
+        "item",
+        lambda learned: [f"description_{k}" for k in range(learned.text_dim)],
+        lambda _, i: text.description(i),
+        vector=True,
+    ),
+    "shared_attributes": Family(
+        "pair", lambda _: behaviour.SHARED_NAMES, lambda _, u, i: behaviour.shared_attributes(u, i)
+    ),
+    "text_similarity": Family("pair", lambda _: text.similarity_names(), lambda _, u, i: text.similarities(u, i)),
+}
+
+
+def active(settings: FeaturesConfig, text_dim: int) -> list[str]:
+    """Families that this run makes, in the order of FAMILIES: without vectors there are none made from words."""
+    with_text = settings.text and text_dim > 0
+    return [name for name in FAMILIES if with_text or not name.startswith(TEXT_PREFIX)]

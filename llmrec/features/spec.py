@@ -1,0 +1,210 @@
+"""`FeatureSpec`: everything that is learned about features, fitted on training rows, used by job and server alike."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from llmrec import storage
+from llmrec.config import FeaturesConfig
+from llmrec.features.asof import Floats32, Ints
+from llmrec.features.columns import FeatureColumn, FeatureSelection, arm_families, chosen, indices
+from llmrec.features.families import FAMILIES, Learned, Side, Values, active
+from llmrec.features.history import History
+from llmrec.features.scaling import Scaler
+from llmrec.features.state import ItemState, UserState
+
+_ARRAYS, _REST = "spec.safetensors", "spec.json"
+VERSION = 1
+_SIDES: tuple[Side, ...] = ("user", "item", "pair")
+#: Training rows that scalers are fitted on, spread evenly over time.
+FIT_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """(N,) users and items at times (ms): rows of `examples`, observed or sampled."""
+
+    user_rows: Ints
+    item_rows: Ints
+    times: Ints
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def take(self, index: Ints) -> "Pairs":
+        return Pairs(self.user_rows[index], self.item_rows[index], self.times[index])
+
+
+class FeatureSpec:
+    """Vocabularies, scalers and chosen columns. Make one with `fit` or `load`."""
+
+    def __init__(
+        self, learned: Learned, user_vocabulary: Ints, item_vocabulary: Ints, scalers: dict[Side, Scaler], cutoff: int
+    ) -> None:
+        self.learned, self.settings, self.cutoff = learned, learned.settings, cutoff
+        self._user_vocabulary, self._item_vocabulary = user_vocabulary, item_vocabulary  # History rows, ascending
+        self._scalers = scalers
+        families = active(self.settings, learned.text_dim)
+        self._families = {side: [n for n in families if FAMILIES[n].side == side] for side in _SIDES}
+        self._columns = {side: self._named(side) for side in _SIDES}
+
+    @classmethod
+    def fit(cls, settings: FeaturesConfig, history: History, training: Pairs, cutoff: int) -> "FeatureSpec":
+        """Learn from what happened before `cutoff` (ms). Raises ValueError for a training row at or after it.
+
+        Args:
+            history: may hold later events; none of them is looked at.
+            training: rows of the split `train`, with their negatives; scalers are fitted on their features.
+        """
+        late = training.times >= cutoff
+        if late.any():
+            raise ValueError(f"training rows: {late.sum()} lie at or after the cutoff {cutoff}, expected none")
+        data = history.data
+        past = data.times < cutoff
+        attributes, names = _attribute_vocabulary(history, cutoff, settings.attribute_columns)
+        learned = Learned(settings, history.text_dim, attributes, names)
+        spec = cls(learned, np.unique(data.user_rows[past]), np.unique(data.item_rows[past]), {}, cutoff)
+        spec._fit_scalers(history, training)
+        return spec
+
+    def _fit_scalers(self, history: History, training: Pairs) -> None:
+        rows = training.take(np.unique(np.linspace(0, max(len(training) - 1, 0), FIT_ROWS).astype(np.int64)))
+        if not len(training):
+            rows = training
+        users = history.users_at(rows.user_rows, rows.times)
+        items = history.items_at(rows.item_rows, rows.times)
+        states: dict[Side, tuple[Any, ...]] = {"user": (users,), "item": (items,), "pair": (users, items)}
+        for side in _SIDES:
+            self._scalers[side] = Scaler.fit(self._raw(side, *states[side]), self._blocks(side))
+
+    @property
+    def user_columns(self) -> list[FeatureColumn]:
+        return self._columns["user"]
+
+    @property
+    def item_columns(self) -> list[FeatureColumn]:
+        return self._columns["item"]
+
+    @property
+    def pair_columns(self) -> list[FeatureColumn]:
+        return self._columns["pair"]
+
+    @property
+    def families(self) -> list[str]:
+        """Every family that this spec makes."""
+        return [name for side in _SIDES for name in self._families[side]]
+
+    @property
+    def n_users(self) -> int:
+        """Size of the user vocabulary, with 0 for unknown."""
+        return len(self._user_vocabulary) + 1
+
+    @property
+    def n_items(self) -> int:
+        """Size of the item vocabulary, with 0 for unknown."""
+        return len(self._item_vocabulary) + 1
+
+    def columns_of(self, arm: str) -> FeatureSelection:
+        """Columns of an arm, `text` or `no_text`."""
+        return self._selection(arm_families(arm, self.families))
+
+    def select(self, include: Sequence[str] = ("*",), exclude: Sequence[str] = ()) -> FeatureSelection:
+        """Columns of the families that match `include` and not `exclude` (shell patterns), for ablations."""
+        return self._selection(chosen(self.families, include, exclude))
+
+    def _selection(self, families: list[str]) -> FeatureSelection:
+        return FeatureSelection(*(indices(self._columns[side], families) for side in _SIDES))
+
+    def user_idx(self, rows: Ints) -> Any:
+        """(n,) int32 index in the model's vocabulary, 0 for users that training never saw."""
+        return _lookup(self._user_vocabulary, rows)
+
+    def item_idx(self, rows: Ints) -> Any:
+        """(n,) int32 index in the model's vocabulary, 0 for items that training never saw."""
+        return _lookup(self._item_vocabulary, rows)
+
+    def history_idx(self, users: UserState) -> Any:
+        """(Q, L) int32 `item_idx` of the history, oldest first, left-padded with 0."""
+        return self.item_idx(users.history)
+
+    def user_features(self, users: UserState) -> Floats32:
+        """(Q, Du), scaled."""
+        return self._scalers["user"](self._raw("user", users))
+
+    def item_features(self, items: ItemState) -> Floats32:
+        """(I, Di), scaled."""
+        return self._scalers["item"](self._raw("item", items))
+
+    def pair_features(self, users: UserState, items: ItemState) -> Floats32:
+        """(N, Dp), scaled, of row-aligned states; `users.repeat(N)` sets one user beside N items at little cost."""
+        if len(users) != len(items):
+            raise ValueError(f"pair_features: found {len(users)} users and {len(items)} items, expected as many")
+        return self._scalers["pair"](self._raw("pair", users.once(), items))
+
+    def _raw(self, side: Side, *states: UserState | ItemState) -> Values:
+        """Unscaled columns of one side, families in order."""
+        parts = [FAMILIES[name].values(self.learned, *states) for name in self._families[side]]
+        return np.concatenate([np.zeros((len(states[-1]), 0)), *parts], axis=1)
+
+    def _named(self, side: Side) -> list[FeatureColumn]:
+        return [FeatureColumn(c, name) for name in self._families[side] for c in FAMILIES[name].names(self.learned)]
+
+    def _blocks(self, side: Side) -> Ints:
+        """Which vector each column belongs to, -1 for scalars."""
+        order = {name: k if FAMILIES[name].vector else -1 for k, name in enumerate(self._families[side])}
+        return np.array([order[c.family] for c in self._columns[side]], np.int64)
+
+    def save(self, folder_uri: str) -> None:
+        """Write two files, arrays and the rest."""
+        arrays = {"user_vocabulary": self._user_vocabulary, "item_vocabulary": self._item_vocabulary,
+                  "attributes": self.learned.attributes}  # fmt: skip
+        for side, scaler in self._scalers.items():
+            arrays |= {f"{side}.{name}": np.ascontiguousarray(values) for name, values in vars(scaler).items()}
+        storage.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(arrays))
+        rest = {
+            "version": VERSION,
+            "cutoff": self.cutoff,
+            "text_dim": self.learned.text_dim,
+            "attribute_names": self.learned.attribute_names,
+            "settings": self.settings.model_dump(),
+            "columns": {side: [[c.name, c.family] for c in self._columns[side]] for side in _SIDES},
+        }
+        storage.write_json(f"{folder_uri}/{_REST}", rest)
+
+    @classmethod
+    def load(cls, folder_uri: str) -> "FeatureSpec":
+        """What `save` wrote. Raises FileNotFoundError, or ValueError for a spec of another version."""
+        raw, rest = storage.read_bytes(f"{folder_uri}/{_ARRAYS}"), storage.read_json(f"{folder_uri}/{_REST}")
+        if raw is None or rest is None:
+            raise FileNotFoundError(f"{folder_uri}: expected {_ARRAYS} and {_REST}, found them missing; run featurize")
+        if rest["version"] != VERSION:
+            raise ValueError(f"{folder_uri}: spec version {rest['version']}, expected {VERSION}; run featurize again")
+        arrays: dict[str, Any] = load_tensors(raw)
+        settings = FeaturesConfig.model_validate(rest["settings"])
+        learned = Learned(settings, rest["text_dim"], arrays["attributes"], tuple(rest["attribute_names"]))
+        scalers: dict[Side, Scaler] = {
+            side: Scaler(*(arrays[f"{side}.{name}"] for name in ("centre", "scale", "block"))) for side in _SIDES
+        }
+        return cls(learned, arrays["user_vocabulary"], arrays["item_vocabulary"], scalers, rest["cutoff"])
+
+
+def _lookup(vocabulary: Ints, rows: Ints) -> Any:
+    if not len(vocabulary):
+        return np.zeros(np.shape(rows), np.int32)
+    place = np.searchsorted(vocabulary, rows).clip(0, len(vocabulary) - 1)
+    return np.where(vocabulary[place] == rows, place + 1, 0).astype(np.int32)
+
+
+def _attribute_vocabulary(history: History, cutoff: int, size: int) -> tuple[Ints, tuple[str, ...]]:
+    """The most frequent brands and categories of items known before the cutoff; ties by name."""
+    carried = history.data.attributes[history.known_items(cutoff)]
+    names = history.data.attribute_names
+    counted = Counter({int(code): int(n) for code, n in zip(*np.unique(carried, return_counts=True), strict=True)})
+    counted.pop(0, None)
+    kept = sorted(counted, key=lambda code: (-counted[code], names[code]))[:size]
+    return np.array(kept, np.int64), tuple(names[code] for code in kept)
