@@ -6,33 +6,44 @@ from pydantic import Field
 
 from llmrec.config.base import Section
 
+Fusion = Literal["concat", "mean", "weighted_sum", "gated", "attention"]
+
 
 class TwoTowerConfig(Section):
     """Retrieval model."""
 
-    dim: int = Field(64, ge=2)
-    hidden: tuple[int, ...] = (128,)
-    epochs: int = Field(15, ge=1)
-    batch_size: int = Field(512, ge=2)
+    dim: int = Field(32, ge=2, description="length of the unit vectors; an item's bias is one dimension more")
+    hidden: tuple[int, ...] = Field((64,), description="widths of each tower's hidden layers; empty: linear towers")
+    history: Literal["mean", "attention"] = Field("mean", description="how the embeddings of past items are pooled")
+    fusion: Fusion = Field("concat", description="how the feature families of a tower are joined")
+    epochs: int = Field(15, ge=1, description="at most; validation chooses how many")
+    patience: int = Field(3, ge=1, description="epochs without a better validation metric before the search ends")
+    batch_size: int = Field(256, ge=2, description="positives a worker and step; they are neighbours in time")
+    sampled_negatives: int = Field(1_024, ge=0, description="uniformly drawn items a batch, beside the in-batch ones")
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
-    temperature: float = Field(0.1, gt=0)
-    id_dropout: float = Field(0.3, ge=0, lt=1, description="share of ids replaced by `unknown`, so that new ones work")
+    temperature: float = Field(0.2, gt=0, description="divides the cosine; the start value where it is learned")
+    learn_temperature: bool = True
+    dropout: float = Field(0.1, ge=0, lt=1)
+    id_dropout: float = Field(0.5, ge=0, lt=1, description="share of ids replaced by `unknown`, so that new ones work")
 
 
 class RankerConfig(Section):
     """CTR model on the `click` label."""
 
     kind: Literal["dcnv2", "deepfm"] = "dcnv2"
+    structure: Literal["parallel", "stacked"] = Field("parallel", description="dcnv2: cross and deep side by side")
     embedding_dim: int = Field(16, ge=1)
-    hidden: tuple[int, ...] = (128, 64)
+    hidden: tuple[int, ...] = (64, 32)
     cross_layers: int = Field(2, ge=1)
+    history: Literal["mean", "din"] = Field("mean", description="din: attention of the candidate over past items")
     dropout: float = Field(0.2, ge=0, lt=1)
-    epochs: int = Field(6, ge=1)
-    batch_size: int = Field(1024, ge=2)
+    epochs: int = Field(8, ge=1, description="at most; validation chooses how many")
+    patience: int = Field(2, ge=1, description="epochs without a better validation metric before the search ends")
+    batch_size: int = Field(512, ge=2, description="examples a worker and step")
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
-    id_dropout: float = Field(0.3, ge=0, lt=1)
+    id_dropout: float = Field(0.5, ge=0, lt=1)
 
 
 class TrainingConfig(Section):
@@ -41,5 +52,5 @@ class TrainingConfig(Section):
     two_tower: TwoTowerConfig = TwoTowerConfig()
     ranker: RankerConfig = RankerConfig()
     workers: int = Field(1, ge=0, description="data-parallel Ray Train workers; 0 runs in this process")
-    gpu: bool = False
+    gpu: bool = Field(False, description="one GPU a worker")
     max_failures: int = Field(3, ge=0, description="worker deaths that one fit survives")

@@ -1,0 +1,1 @@
+"""Towers, CTR rankers, losses, fusion, and the scoring that training and serving share: plain torch, no Ray."""

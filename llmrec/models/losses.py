@@ -1,0 +1,40 @@
+"""Losses of the two-tower model."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sampled_softmax(scores: Tensor, target: Tensor, log_q: Tensor, excluded: Tensor) -> Tensor:
+    """Softmax over in-batch and sampled candidates, corrected for how often each is drawn: (B,) losses.
+
+    s^c(x, y_j) = s(x, y_j) - log p_j for every candidate, the positive included, then cross-entropy (Yi et al.,
+    "Sampling-bias-corrected neural modeling for large corpus item recommendations", RecSys 2019, section 3.1, eq. 3
+    to 5). Where uniform samples join the batch, p_j is of the mixture (Yang et al., "Mixed negative sampling for
+    learning two-tower neural networks in recommendations", WWW 2020, section 3.3).
+
+    `scores` (B, C): dot products. `target` (B,): column of each row's positive. `log_q` (C,): log of the probability
+    that one draw yields the candidate; a constant added to all of it changes nothing. `excluded` (B, C): accidental
+    hits, true where the candidate is the positive's item again or an item the user already had; the positive's own
+    column is never excluded.
+    """
+    corrected = scores - log_q
+    keep_target = torch.zeros_like(excluded).scatter_(1, target.unsqueeze(1), True)
+    corrected = corrected.masked_fill(excluded & ~keep_target, -torch.inf)
+    return F.cross_entropy(corrected, target, reduction="none")
+
+
+def accidental_hits(positives: Tensor, candidates: Tensor, histories: Tensor) -> Tensor:
+    """(B, C) bool: candidate (C,) is the row's positive (B,) or in its history (B, L; 0 pads). Ids of any one kind."""
+    same = positives.unsqueeze(1) == candidates.unsqueeze(0)
+    for place in range(histories.shape[1]):  # L passes over (B, C): (B, L, C) at once would not fit in cache
+        had = histories[:, place].unsqueeze(1)
+        same |= (had == candidates.unsqueeze(0)) & (had > 0)
+    return same
+
+
+def mixture_log_q(in_batch: Tensor, uniform: Tensor, n_in_batch: int, n_sampled: int) -> Tensor:
+    """(C,) log probability of one draw: `n_in_batch` draws from `in_batch` (C,), `n_sampled` from `uniform` (C,)."""
+    total = n_in_batch + n_sampled
+    mixed = (n_in_batch * in_batch + n_sampled * uniform) / total
+    return mixed.clamp(min=torch.finfo(mixed.dtype).tiny).log()

@@ -1,0 +1,86 @@
+"""The retrieval model: a user tower and an item tower whose dot product is the score."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llmrec.config import TwoTowerConfig
+from llmrec.models.fusion import make_fusion
+from llmrec.models.layers import AttentionPool, IdEmbedding, MeanPool, mlp
+
+Families = Mapping[str, Sequence[int]]
+
+
+class Tower(nn.Module):
+    """Dense features (fused) and embeddings → a unit vector: hidden layers plus a linear path around them."""
+
+    def __init__(self, config: TwoTowerConfig, embedded_dim: int, families: Families) -> None:
+        super().__init__()
+        self.fusion = make_fusion(config.fusion, families, config.dim)
+        width = embedded_dim + self.fusion.dim
+        self.hidden = mlp((width, *config.hidden), config.dropout)
+        self.deep = nn.Linear((width, *config.hidden)[-1], config.dim)
+        self.wide = nn.Linear(width, config.dim, bias=False)
+
+    def forward(self, embedded: Tensor, features: Tensor) -> Tensor:
+        """(B, E) and (B, D) → (B, dim), L2-normalised."""
+        x = torch.cat([embedded, self.fusion(features)], dim=1)
+        return F.normalize(self.deep(self.hidden(x)) + self.wide(x), dim=1)
+
+
+class TwoTower(nn.Module):
+    """score(u, i) = cosine(user tower, item tower) / temperature + bias(item features).
+
+    Unit vectors and a temperature follow Yi et al. (RecSys 2019, section 3.2). The bias is linear in the item's dense
+    features, so popularity as of now needs no place in the unit vectors. Both are folded into the vectors: a user's is
+    (unit / temperature, 1), an item's (unit, bias), so the score is their dot product, as nearest-neighbour search
+    wants it. Every vector has `vector_dim` = dim + 1 numbers.
+
+    `n_users`, `n_items`: sizes of the vocabularies, index 0 being "unknown". `*_families` name groups of columns for
+    fusion; one family of all columns where absent.
+    """
+
+    def __init__(
+        self,
+        config: TwoTowerConfig,
+        n_users: int,
+        n_items: int,
+        user_dim: int,
+        item_dim: int,
+        history_length: int = 20,
+        user_families: Families | None = None,
+        item_families: Families | None = None,
+    ) -> None:
+        super().__init__()
+        self.config, self.vector_dim = config, config.dim + 1
+        self.user_dim, self.item_dim = user_dim, item_dim
+        self.users = IdEmbedding(n_users, config.dim, config.id_dropout)
+        self.items = IdEmbedding(n_items, config.dim, config.id_dropout)
+        self.pool = AttentionPool(history_length, config.dim) if config.history == "attention" else MeanPool()
+        self.user_tower = Tower(config, 2 * config.dim, _families(user_families, user_dim))
+        self.item_tower = Tower(config, config.dim, _families(item_families, item_dim))
+        self.bias = nn.Linear(item_dim, 1, bias=False)
+        nn.init.zeros_(self.bias.weight)
+        self.log_scale = nn.Parameter(
+            torch.tensor(-math.log(config.temperature)), requires_grad=config.learn_temperature
+        )
+
+    def user_vectors(self, user_idx: Tensor, history: Tensor, features: Tensor) -> Tensor:
+        """(B,), (B, L) item_idx left-padded with 0, (B, Du) → (B, vector_dim)."""
+        pooled = self.pool(self.items.table(history), history > 0)
+        unit = self.user_tower(torch.cat([self.users(user_idx), pooled], dim=1), features)
+        scale = self.log_scale.clamp(max=math.log(100)).exp()  # as CLIP bounds it (Radford et al., 2021, 2.5)
+        return torch.cat([unit * scale, torch.ones_like(unit[:, :1])], dim=1)
+
+    def item_vectors(self, item_idx: Tensor, features: Tensor) -> Tensor:
+        """(I,), (I, Di) → (I, vector_dim); all but the last number are a unit vector."""
+        return torch.cat([self.item_tower(self.items(item_idx), features), self.bias(features)], dim=1)
+
+
+def _families(families: Families | None, dim: int) -> Families:
+    if families is not None:
+        return families
+    return {"all": range(dim)} if dim else {}
