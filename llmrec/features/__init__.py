@@ -1,0 +1,11 @@
+"""Point-in-time features from behaviour and text. See `docs/architecture.md`."""
+
+from llmrec.features.columns import FeatureColumn, FeatureSelection
+from llmrec.features.history import History
+from llmrec.features.projection import TextProjection
+from llmrec.features.spec import FeatureSpec, Pairs
+from llmrec.features.state import ItemState, UserState
+
+__all__ = [
+    "FeatureColumn", "FeatureSelection", "FeatureSpec", "History", "ItemState", "Pairs", "TextProjection", "UserState",
+]  # fmt: skip

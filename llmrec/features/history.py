@@ -99,7 +99,7 @@ class History:
         empty = np.zeros((reviews.num_rows, 0 if item_vectors is None else item_vectors.shape[1]), np.float32)
         vectors = empty if review_vectors is None else review_vectors
         _check_rows("review_vectors", len(vectors), reviews.num_rows)
-        order = _event_sort(reviews)
+        order = event_sort(reviews)
         reviews, vectors = reviews.take(order), vectors[order]
         users, mentioned = reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist()
         user_ids = ["", *sorted(set(users) - {""})]
@@ -316,7 +316,8 @@ def _rows(index: pd.Index, ids: Sequence[str]) -> Ints:
     return rows
 
 
-def _event_sort(reviews: pa.Table) -> Ints:
+def event_sort(reviews: pa.Table) -> Ints:
+    """(E,) positions that put reviews in order of (timestamp, event_order)."""
     order: Ints = np.lexsort((reviews[C.EVENT_ORDER].to_numpy(), reviews[C.TIMESTAMP].to_numpy()))
     return order
 

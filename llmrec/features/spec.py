@@ -22,7 +22,8 @@ _ARRAYS, _REST = "spec.safetensors", "spec.json"
 VERSION = 1
 _SIDES: tuple[Side, ...] = ("user", "item", "pair")
 #: Training rows that scalers are fitted on, spread evenly over time.
-FIT_ROWS = 50_000
+FIT_ROWS = 20_000
+_CHUNK = 1_024
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,19 @@ class FeatureSpec:
         return spec
 
     def _fit_scalers(self, history: History, training: Pairs) -> None:
-        rows = training.take(np.unique(np.linspace(0, max(len(training) - 1, 0), FIT_ROWS).astype(np.int64)))
-        if not len(training):
-            rows = training
-        users = history.users_at(rows.user_rows, rows.times)
-        items = history.items_at(rows.item_rows, rows.times)
-        states: dict[Side, tuple[Any, ...]] = {"user": (users,), "item": (items,), "pair": (users, items)}
+        """Features of training rows, spread evenly over them, at most FIT_ROWS, in chunks that fit a cache."""
+        chosen = np.unique(np.linspace(0, len(training) - 1, min(FIT_ROWS, len(training))).astype(np.int64))
+        raw: dict[Side, list[Values]] = {side: [] for side in _SIDES}
+        for start in range(0, len(chosen), _CHUNK):
+            rows = training.take(chosen[start : start + _CHUNK])
+            users = history.users_at(rows.user_rows, rows.times)
+            items = history.items_at(rows.item_rows, rows.times)
+            raw["user"].append(self._raw("user", users))
+            raw["item"].append(self._raw("item", items))
+            raw["pair"].append(self._raw("pair", users, items))
         for side in _SIDES:
-            self._scalers[side] = Scaler.fit(self._raw(side, *states[side]), self._blocks(side))
+            blocks = self._blocks(side)
+            self._scalers[side] = Scaler.fit(np.concatenate([np.zeros((0, len(blocks))), *raw[side]]), blocks)
 
     @property
     def user_columns(self) -> list[FeatureColumn]:
