@@ -49,7 +49,7 @@ class CorpusConfig(Section):
     items: tuple[str, ...] = Field((), description="paths, globs or URIs of item metadata files")
     columns: dict[str, str] = Field({}, description="source=table: our column -> the file's column")
     item_columns: dict[str, str] = Field({}, description="source=table: the same for item files")
-    stars_min: float = 1.0
+    stars_min: float | None = Field(None, description="left out: 1, or 0.5 where source is movielens")
     stars_max: float = 5.0
     max_text_chars: int = Field(100_000, ge=1, description="longer text is cut here, and counted")
     max_row_bytes: int = Field(32_000_000, ge=1_000, description="a longer row is quarantined unread")
@@ -59,9 +59,16 @@ class CorpusConfig(Section):
     def _files_are_named(self) -> "CorpusConfig":
         if self.source != "sample" and not self.reviews:
             raise ValueError(f"source {self.source!r} needs `reviews`: found none, expected at least one path or glob")
-        if self.stars_min >= self.stars_max:
-            raise ValueError(f"stars_min {self.stars_min} must be below stars_max {self.stars_max}")
+        if self.lowest_stars >= self.stars_max:
+            raise ValueError(f"stars_min {self.lowest_stars} must be below stars_max {self.stars_max}")
         return self
+
+    @property
+    def lowest_stars(self) -> float:
+        """`stars_min`, or what the source's scale begins with."""
+        if self.stars_min is not None:
+            return self.stars_min
+        return 0.5 if self.source == "movielens" else 1.0
 
     @model_validator(mode="after")
     def _columns_are_ours(self) -> "CorpusConfig":

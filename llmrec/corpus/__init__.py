@@ -1,0 +1,18 @@
+"""Reviews from outside become tables: readers, validation, cleaning, splits in time, and a built-in corpus.
+
+What a corpus must have: who (`user_id`), what (`item_id`) and when (`timestamp`). Without an order of events nothing
+can be proven leak-free, so a file without times is refused at ingest, by name.
+
+What may be missing, and what is then left out:
+
+- *stars*: no `like` label; the `click` label, features of behaviour and all models remain.
+- *text* (and title): the `text` arm has item metadata alone to go by; with neither, both arms are equal.
+- *item metadata*: items are known from their first review on, and an item nobody reviewed cannot be recommended.
+- *dates in item metadata*: the same for the one item.
+
+Average ratings, rating counts and helpful votes are snapshots taken after the fact: they are never read.
+"""
+
+from llmrec.corpus.ingest import check, ingest
+
+__all__ = ["check", "ingest"]

@@ -1,0 +1,135 @@
+"""The second pass: a bucket's rows in order, each (user, item) pair and each item once, and their portrait."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from llmrec.corpus.shard import STAGED, UNIT
+from llmrec.schema import DAY_MS, ITEMS, QUARANTINE, REVIEWS, C
+from llmrec.storage import filesystem, write_parquet
+
+_TEXTS_A_BUCKET = 300
+_ORDER = {"reviews": (C.TIMESTAMP, C.EVENT_ORDER, UNIT, C.LINE), "items": (UNIT, C.LINE)}
+_PAIR = {"reviews": (C.USER_ID, C.ITEM_ID), "items": (C.ITEM_ID,)}
+_REPEATED = {"reviews": "duplicate_pair", "items": "duplicate_item"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a unit's number stands for: its file, and how many lines of it come before the unit."""
+
+    source: str
+    lines_before: int
+
+
+@dataclass
+class BucketReport:
+    """What a bucket holds, in a form that adds up over buckets (a user's events are all in one)."""
+
+    kind: str
+    rows: int = 0
+    duplicates: int = 0
+    users: int = 0
+    tied: int = 0  # events that share their time with another event of the same user
+    whole_day: int = 0  # events stamped midnight UTC
+    no_text: int = 0
+    no_stars: int = 0
+    first: int | None = None
+    last: int | None = None
+    stars: Counter[float] = field(default_factory=Counter)
+    items: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))  # hashes, each once
+    texts: list[str] = field(default_factory=list)  # a few, for the portrait's languages
+
+
+def merge(kind: str, parts: list[str], origins: Mapping[int, Origin], target: str, rejected: str) -> BucketReport:
+    """Order and deduplicate the staged `parts`; rows go to `target`, repetitions to `rejected` (Parquet URIs).
+
+    Of rows with one key the earliest stays: by time for reviews, by file and line for items.
+    """
+    staged = pa.concat_tables([_read(uri, STAGED[kind]) for uri in parts])
+    staged = staged.sort_by([(column, "ascending") for column in _ORDER[kind]])
+    first = _first_of_each(staged, _PAIR[kind])
+    table = staged.filter(pa.array(first)).select((REVIEWS if kind == "reviews" else ITEMS).names)
+    report = BucketReport(kind, rows=table.num_rows, duplicates=int((~first).sum()))
+    write_parquet(target, table.cast(REVIEWS if kind == "reviews" else ITEMS).combine_chunks())
+    if report.duplicates:
+        write_parquet(rejected, _repetitions(kind, staged.filter(pa.array(~first)), origins))
+    if kind == "reviews":
+        _portray(table, report)
+    return report
+
+
+def relocate(part: str, origin: Origin, target: str) -> pa.Table:
+    """Write the staged bad rows of a unit to `target` with lines counted from the file's start; returns them."""
+    table = _read(part, QUARANTINE)
+    line = pc.add(table.column(C.LINE), origin.lines_before)
+    table = table.set_column(table.schema.get_field_index(C.LINE), QUARANTINE.field(C.LINE), line)
+    write_parquet(target, table)
+    return table
+
+
+def _read(uri: str, schema: pa.Schema) -> pa.Table:
+    fs, path = filesystem(uri)
+    return pq.read_table(path, filesystem=fs, schema=schema, partitioning=None)
+
+
+def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    encoded = column.combine_chunks().dictionary_encode()
+    codes: npt.NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def _first_of_each(table: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    key = np.zeros(table.num_rows, np.int64)
+    for name in names:
+        codes = _codes(table.column(name))
+        key = key * (codes.max(initial=0) + 1) + codes
+    first = np.zeros(table.num_rows, bool)
+    first[np.unique(key, return_index=True)[1]] = True
+    return first
+
+
+def _repetitions(kind: str, table: pa.Table, origins: Mapping[int, Origin]) -> pa.Table:
+    rows = []
+    for row in table.to_pylist():
+        origin = origins[row.pop(UNIT)]
+        line = row.pop(C.LINE) + origin.lines_before
+        key = ", ".join(row[name] for name in _PAIR[kind])
+        rows.append(
+            {
+                C.SOURCE: origin.source,
+                C.LINE: line,
+                C.REVIEW_ID: row.get(C.REVIEW_ID),
+                C.REASON: _REPEATED[kind],
+                C.DETAIL: f"{key}: an earlier row has the same key and was kept",
+                C.RAW: json.dumps(row, ensure_ascii=False)[:2_000],
+            }
+        )
+    return pa.Table.from_pylist(rows, QUARANTINE)
+
+
+def _portray(table: pa.Table, report: BucketReport) -> None:
+    if not table.num_rows:
+        return
+    user, time = _codes(table.column(C.USER_ID)), table.column(C.TIMESTAMP).to_numpy()
+    report.users = len(np.unique(user))
+    report.first, report.last = int(time.min()), int(time.max())
+    report.whole_day = int((time % DAY_MS == 0).sum())
+    moments = pd.DataFrame({"user": user, "time": time})
+    report.tied = int(moments.duplicated(keep=False).sum())
+    text, stars = table.column(C.TEXT), table.column(C.STARS)
+    report.no_text, report.no_stars = text.null_count, stars.null_count
+    report.stars = Counter(dict(zip(*np.unique(stars.drop_null().to_numpy(), return_counts=True), strict=True)))
+    items = table.column(C.ITEM_ID).combine_chunks().unique().to_pandas()
+    report.items = np.unique(pd.util.hash_array(items.to_numpy(object), categorize=False))
+    written = text.drop_null()
+    every = max(1, len(written) // _TEXTS_A_BUCKET)
+    report.texts = [t[:1_000] for t in written.take(np.arange(0, len(written), every)[:_TEXTS_A_BUCKET]).to_pylist()]
