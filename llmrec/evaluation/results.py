@@ -160,7 +160,7 @@ class Protocol(Table):
     n_queries: int = Field(ge=0)
     n_users: int | None = Field(None, ge=0)
     n_items: int | None = Field(None, ge=0, description="items that could be recommended")
-    n_missed: int = Field(0, ge=0, description="targets outside the candidates: counted as missed")
+    n_missed: int | None = Field(None, ge=0, description="targets outside the candidates: counted as missed")
     t1: int | None = None
     t2: int | None = None
 
@@ -217,7 +217,7 @@ class Portrait(Record):
     median_tokens: float | None = Field(None, ge=0)
     median_per_user: float | None = Field(None, ge=0)
     median_per_item: float | None = Field(None, ge=0)
-    quarantined: dict[str, int] = Field({}, description="rows by reason")
+    quarantined: dict[str, int] | None = Field(None, description="rows by reason; empty: none was")
     unknown_token_share: float | None = Field(None, ge=0, le=1)
     encoder: str = ""
     encoder_seconds_per_1000: float | None = Field(None, ge=0, description="seconds per 1,000 reviews, uncached")
