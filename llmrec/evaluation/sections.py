@@ -1,0 +1,213 @@
+"""What the report shows beside its tables: the headline, feature families, controls, leaks, training, corpus, run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmrec.evaluation import plots
+from llmrec.evaluation.plots import Chart, Forest, Line, Mark
+from llmrec.evaluation.results import Estimate, FamilyStudy, LeakGap, Results
+from llmrec.evaluation.views import Facts, table_title, titles
+from llmrec.evaluation.words import GLOSSARY, count, date, duration, metric_title, number, percent
+
+
+@dataclass(frozen=True)
+class FamilyView:
+    model: str
+    metric: str
+    table: str
+    plots: list[Forest]
+
+
+def family_view(study: FamilyStudy, results: Results) -> FamilyView:
+    """A study's forests: left out, alone, together."""
+    table = results.table(study.table)
+    shown = titles(table) if table else {}
+    metric = metric_title(study.metric)
+    left_out = [Mark(f.family, _tone(f.contribution), f.contribution) for f in study.families if f.contribution]
+    alone = [Mark(f.family, "ablation", f.alone) for f in study.families if f.alone]
+    if alone and study.full:
+        alone.insert(0, Mark("all families", "ours", study.full))
+    together = [Mark(f"{i.first} and {i.second}", _tone(i.effect), i.effect) for i in study.interactions]
+    drawn = [
+        plots.forest(f"What leaving it out costs in {metric}", left_out, around_zero=True),
+        plots.forest(f"{metric} with this family alone", alone),
+        plots.forest("What two families give together beyond the sum of both", together, around_zero=True),
+    ]
+    return FamilyView(shown.get(study.model, study.model), metric, table_title(table), [f for f in drawn if f])
+
+
+def _tone(estimate: Estimate) -> str:
+    if estimate.low is not None and estimate.low > 0:
+        return "better"
+    return "worse" if estimate.high is not None and estimate.high < 0 else "unknown"
+
+
+@dataclass(frozen=True)
+class LeakView:
+    model: str
+    table: str
+    gap: LeakGap
+
+
+def leak_views(results: Results) -> list[LeakView]:
+    """Each gap with the names that readers know."""
+    found = []
+    for gap in results.leak_gaps:
+        table = results.table(gap.table)
+        shown = titles(table) if table else {}
+        found.append(LeakView(shown.get(gap.model, gap.model), table_title(table), gap))
+    return found
+
+
+@dataclass(frozen=True)
+class ControlView:
+    forests: list[Forest]
+    titles: dict[str, str]
+
+
+def control_view(results: Results) -> ControlView | None:
+    """The real text against each spoilt one, a forest for each metric and table."""
+    if not results.controls:
+        return None
+    names = {m.name: m.title for t in results.tables() for m in t.models}
+    shown = {c.name: names.get(c.name, c.name.replace("_", " ")) for c in results.controls}
+    groups = dict.fromkeys((c.table, c.comparison.metric) for c in results.controls)
+    caption = "{} of the real text against each control ({})"
+    forests = [
+        plots.comparison_forest(
+            caption.format(metric_title(metric), table_title(results.table(table))),
+            [
+                (shown[c.name], c.comparison)
+                for c in results.controls
+                if (c.table, c.comparison.metric) == (table, metric)
+            ],
+        )
+        for table, metric in groups
+    ]  # fmt: skip
+    return ControlView([f for f in forests if f], shown)
+
+
+def curve_charts(results: Results) -> list[Chart]:
+    """One chart for each (model, metric), train and validation together."""
+    groups = dict.fromkeys((c.model, c.metric) for c in results.training_curves)
+    drawn = []
+    for model, metric in groups:
+        lines = [
+            Line(c.split, c.points, "ours" if c.split == "validation" else "baseline")
+            for c in results.training_curves if (c.model, c.metric) == (model, metric)
+        ]  # fmt: skip
+        drawn.append(plots.chart(f"{metric_title(metric)} of the {model}", "Epoch", metric_title(metric), lines))
+    return [c for c in drawn if c]
+
+
+def headline_forest(results: Results) -> Forest | None:
+    """The headline as one dot: in percent of the model without text, with the undetectable region shaded."""
+    head = results.headline
+    if head is None:
+        return None
+    compared = head.comparison
+    detectable = compared.smallest_detectable
+    if compared.ratio and detectable is not None:
+        table = results.table(head.protocol)
+        against = table.model(compared.against) if table else None
+        base = against.metrics[compared.metric].value if against and compared.metric in against.metrics else 0.0
+        detectable = detectable / base if base > 0 else None
+    tone = plots.VERDICT_TONES[compared.verdict]
+    mark = Mark("With text against without", tone, compared.ratio or compared.difference)
+    unit = "relative" if compared.ratio else "absolute"
+    caption = f"{metric_title(compared.metric)}, with text against without: {unit} difference"
+    return plots.forest(caption, [mark], as_percent=bool(compared.ratio), around_zero=True, detectable=detectable)
+
+
+def headline_facts(results: Results) -> Facts:
+    head = results.headline
+    if head is None:
+        return []
+    compared, facts = head.comparison, []
+    table = results.table(head.protocol)
+    for title, name in (("With text", compared.model), ("Without text", compared.against)):
+        model = table.model(name) if table else None
+        if model and compared.metric in model.metrics:
+            facts.append(
+                (f"{metric_title(compared.metric)}, {title.lower()}", number(model.metrics[compared.metric].value))
+            )
+    if compared.p_adjusted is not None:
+        facts.append(("Adjusted p", number(compared.p_adjusted)))
+    if compared.smallest_detectable is not None:
+        facts.append(("Smallest detectable", number(compared.smallest_detectable)))
+    if head.encoder_seconds_per_1000 is not None:
+        facts.append(("Encoder, per 1,000 reviews", f"{head.encoder_seconds_per_1000:.2g} s"))
+    return facts  # fmt: skip
+
+
+def corpus_facts(results: Results) -> Facts:
+    """The portrait, as far as it was taken."""
+    p = results.portrait
+    facts = [("Reviews", count(p.n_reviews)), ("Users", count(p.n_users)), ("Items", count(p.n_items))]
+    if p.first is not None and p.last is not None:
+        facts += [("First review", date(p.first)), ("Last review", date(p.last))]
+    counts = (
+        ("Reviews a user, median", p.median_per_user), ("Reviews an item, median", p.median_per_item),
+        ("Tokens a review, median", p.median_tokens), ("Empty texts", p.empty_texts), ("Duplicates", p.duplicates),
+        ("Users whose last events tie", p.tied_users),
+        ("Rows quarantined", None if p.quarantined is None else sum(p.quarantined.values())),
+    )  # fmt: skip
+    shares = (
+        ("Sparsity", p.sparsity), ("Events that tie in time", p.tied_share),
+        ("Tokens unknown to the encoder", p.unknown_token_share),
+    )  # fmt: skip
+    facts += [(name, count(value)) for name, value in counts if value is not None]
+    facts += [(name, percent(value)) for name, value in shares if value is not None]
+    return facts + ([("Encoder", p.encoder)] if p.encoder else [])
+
+
+@dataclass(frozen=True)
+class Bar:
+    label: str
+    width: float
+    value: str
+
+
+@dataclass(frozen=True)
+class Bars:
+    caption: str
+    entries: list[Bar]
+
+
+def corpus_bars(results: Results) -> list[Bars]:
+    p = results.portrait
+    languages = sorted(p.languages.items(), key=lambda kv: -kv[1])[:8]
+    groups = [
+        ("Languages of the reviews", [(k, v, percent(v)) for k, v in languages]),
+        ("Stars", [(k, float(v), count(v)) for k, v in sorted(p.stars.items(), key=lambda kv: float(kv[0]))]),
+        ("Quarantined rows, by reason", [(k, float(v), count(v)) for k, v in sorted((p.quarantined or {}).items())]),
+    ]
+    return [Bars(caption, bars(entries)) for caption, entries in groups if entries]
+
+
+def stage_bars(results: Results) -> Bars | None:
+    """Where the time went."""
+    entries = [(stage, seconds, duration(seconds)) for stage, seconds in results.run.stage_seconds.items()]
+    return Bars("Time by stage", bars(entries)) if entries else None
+
+
+def bars(entries: Sequence[tuple[str, float, str]]) -> list[Bar]:
+    """(label, size, text) drawn to the largest; codes read as words."""
+    most = max(value for _, value, _ in entries) or 1.0
+    return [Bar(label.replace("_", " "), round(100 * value / most, 2), text) for label, value, text in entries]
+
+
+def run_facts(results: Results) -> Facts:
+    run = results.run
+    facts = [
+        ("Machine", run.machine), ("Size", run.size), ("Seeds", ", ".join(map(str, run.seeds))), ("Commit", run.commit),
+        ("Code version", run.code_version), ("Corpus", run.corpus_id), ("Bundle", run.bundle_id),
+        ("Took", duration(run.seconds) if run.seconds is not None else ""),
+    ]  # fmt: skip
+    return [(name, value) for name, value in facts if value]
+
+
+def glossary(results: Results) -> list[tuple[str, str]]:
+    """The metrics that this run shows, each with its denominator."""
+    used = dict.fromkeys(metric.split("@")[0] for t in results.tables() for m in t.models for metric in m.metrics)
+    return [(metric_title(name), GLOSSARY[name]) for name in used if name in GLOSSARY]
