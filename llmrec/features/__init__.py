@@ -4,8 +4,10 @@ from llmrec.features.columns import FeatureColumn, FeatureSelection
 from llmrec.features.history import History
 from llmrec.features.projection import TextProjection
 from llmrec.features.spec import FeatureSpec, Pairs
+from llmrec.features.stage import featurize
 from llmrec.features.state import ItemState, UserState
 
 __all__ = [
     "FeatureColumn", "FeatureSelection", "FeatureSpec", "History", "ItemState", "Pairs", "TextProjection", "UserState",
+    "featurize",
 ]  # fmt: skip

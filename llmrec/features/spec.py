@@ -49,7 +49,7 @@ class FeatureSpec:
     ) -> None:
         self.learned, self.settings, self.cutoff = learned, learned.settings, cutoff
         self._user_vocabulary, self._item_vocabulary = user_vocabulary, item_vocabulary  # History rows, ascending
-        self._scalers = scalers
+        self.scalers = scalers
         families = active(self.settings, learned.text_dim)
         self._families = {side: [n for n in families if FAMILIES[n].side == side] for side in _SIDES}
         self._columns = {side: self._named(side) for side in _SIDES}
@@ -66,10 +66,10 @@ class FeatureSpec:
         if late.any():
             raise ValueError(f"training rows: {late.sum()} lie at or after the cutoff {cutoff}, expected none")
         data = history.data
-        past = data.times < cutoff
         attributes, names = _attribute_vocabulary(history, cutoff, settings.attribute_columns)
         learned = Learned(settings, history.text_dim, attributes, names)
-        spec = cls(learned, np.unique(data.user_rows[past]), np.unique(data.item_rows[past]), {}, cutoff)
+        users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
+        spec = cls(learned, users, items, {}, cutoff)
         spec._fit_scalers(history, training)
         return spec
 
@@ -86,7 +86,7 @@ class FeatureSpec:
             raw["pair"].append(self._raw("pair", users, items))
         for side in _SIDES:
             blocks = self._blocks(side)
-            self._scalers[side] = Scaler.fit(np.concatenate([np.zeros((0, len(blocks))), *raw[side]]), blocks)
+            self.scalers[side] = Scaler.fit(np.concatenate([np.zeros((0, len(blocks))), *raw[side]]), blocks)
 
     @property
     def user_columns(self) -> list[FeatureColumn]:
@@ -140,17 +140,17 @@ class FeatureSpec:
 
     def user_features(self, users: UserState) -> Floats32:
         """(Q, Du), scaled."""
-        return self._scalers["user"](self._raw("user", users))
+        return self.scalers["user"](self._raw("user", users))
 
     def item_features(self, items: ItemState) -> Floats32:
         """(I, Di), scaled."""
-        return self._scalers["item"](self._raw("item", items))
+        return self.scalers["item"](self._raw("item", items))
 
     def pair_features(self, users: UserState, items: ItemState) -> Floats32:
         """(N, Dp), scaled, of row-aligned states; `users.repeat(N)` sets one user beside N items at little cost."""
         if len(users) != len(items):
             raise ValueError(f"pair_features: found {len(users)} users and {len(items)} items, expected as many")
-        return self._scalers["pair"](self._raw("pair", users.once(), items))
+        return self.scalers["pair"](self._raw("pair", users.once(), items))
 
     def _raw(self, side: Side, *states: UserState | ItemState) -> Values:
         """Unscaled columns of one side, families in order."""
@@ -169,7 +169,7 @@ class FeatureSpec:
         """Write two files, arrays and the rest."""
         arrays = {"user_vocabulary": self._user_vocabulary, "item_vocabulary": self._item_vocabulary,
                   "attributes": self.learned.attributes}  # fmt: skip
-        for side, scaler in self._scalers.items():
+        for side, scaler in self.scalers.items():
             arrays |= {f"{side}.{name}": np.ascontiguousarray(values) for name, values in vars(scaler).items()}
         storage.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(arrays))
         rest = {
@@ -197,6 +197,11 @@ class FeatureSpec:
             side: Scaler(*(arrays[f"{side}.{name}"] for name in ("centre", "scale", "block"))) for side in _SIDES
         }
         return cls(learned, arrays["user_vocabulary"], arrays["item_vocabulary"], scalers, rest["cutoff"])
+
+
+def vocabulary(rows: Ints, times: Ints, cutoff: int) -> Ints:
+    """Ascending History rows that have an event before `cutoff` (ms)."""
+    return np.unique(rows[times < cutoff])
 
 
 def _lookup(vocabulary: Ints, rows: Ints) -> Any:

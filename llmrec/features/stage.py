@@ -1,24 +1,21 @@
 """The stage `featurize`: reviews and their vectors in, examples with features, the spec and the history out."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+import math
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from llmrec.config import FeaturesConfig, RunConfig
+from llmrec.config import RunConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import load_vectors
 from llmrec.features.asof import Floats32
-from llmrec.features.examples import Clicks, example_table
-from llmrec.features.history import History, event_sort
-from llmrec.features.negatives import NegativeSampler
-from llmrec.features.projection import Moments, TextProjection
+from llmrec.features.examples import example_table
+from llmrec.features.history import event_sort
+from llmrec.features.prepare import Fold, Prepared, prepare
 from llmrec.features.spec import FeatureSpec
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, write_parquet
 
-Fold = Literal["validation", "test"]
 _STAGE, _ROOM = "examples", "features"
 
 
@@ -49,71 +46,19 @@ def _build(config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Ar
     reviews, items = corpus.table("reviews", columns), corpus.table("items")
     reviews = reviews.take(event_sort(reviews)).combine_chunks()
     cut = cutoffs(reviews[C.TIMESTAMP].to_numpy(), config.split)
+    t1, t2 = math.ceil(cut.t1), math.ceil(cut.t2)  # the same rows lie before them: times are whole
     vectors: tuple[Floats32 | None, Floats32 | None] = (None, None)
     if embeddings is not None:
         review_vectors, _ = load_vectors(storage, embeddings, "review", reviews[C.REVIEW_ID].to_pylist())
         item_vectors, _ = load_vectors(storage, embeddings, "item", items[C.ITEM_ID].to_pylist())
         vectors = (review_vectors, item_vectors)
-    prepared = prepare(config.features, reviews, items, *vectors, t1=cut.t1, t2=cut.t2, fold=fold)
+    prepared = prepare(config.features, reviews, items, *vectors, t1=t1, t2=t2, fold=fold)
     prepared.history.save(writer.uri("history"))
     prepared.spec.save(writer.uri("spec"))
     times = reviews[C.TIMESTAMP].to_numpy()
-    covered = len(times) if fold == "test" else int((times < cut.t2).sum())
+    covered = len(times) if fold == "test" else int((times < t2).sum())
     _write_examples(writer, prepared, covered)
-    writer.info |= _info(prepared.spec, cut.t1, cut.t2, fold)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """All that example rows are made from."""
-
-    history: History
-    spec: FeatureSpec
-    clicks: list[Clicks]  # train, then the fold's other split
-
-
-def prepare(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
-            item_vectors: Floats32 | None, *, t1: int, t2: int, fold: Fold) -> Prepared:  # fmt: skip
-    """Fit and lay out one fold in memory. `reviews` are in order of events, vectors aligned (`History.build`)."""
-    until = t1 if fold == "validation" else t2
-    projection = None
-    if review_vectors is not None and item_vectors is not None:
-        projection = _projection(settings, reviews, items, review_vectors, item_vectors, until)
-    history = History.build(reviews, items, review_vectors, item_vectors, projection=projection, settings=settings)
-    clicks = _clicks(history, reviews[C.REVIEW_ID], fold, t1, t2)
-    if not len(clicks[0].events):
-        raise ValueError(f"featurize: no event lies before the cut-off {until} ms of fold {fold!r}; expected some: "
-                         "give the corpus more events, or raise split.validation_quantile")  # fmt: skip
-    spec = FeatureSpec.fit(settings, history, clicks[0].pairs(history)[0], until)
-    return Prepared(history, spec, clicks)
-
-
-def _projection(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32,
-                item_vectors: Floats32, until: int) -> TextProjection:  # fmt: skip
-    """Fitted on reviews before the cut-off, and on the texts of items known before it."""
-    past = reviews[C.TIMESTAMP].to_numpy() < until
-    reviewed = set(reviews[C.ITEM_ID].filter(pa.array(past)).to_pylist())
-    dated = items[C.AVAILABLE_FROM].fill_null(np.iinfo(np.int64).max).to_numpy() < until
-    known = dated | np.array([i in reviewed for i in items[C.ITEM_ID].to_pylist()], np.bool_)
-    return TextProjection.fit(Moments.of(review_vectors[past]), Moments.of(item_vectors[known]), settings.text_dim)
-
-
-def _clicks(history: History, review_ids: pa.ChunkedArray, fold: Fold, t1: int, t2: int) -> list[Clicks]:
-    """Training clicks, then those of the fold's other split."""
-    data, settings = history.data, history.settings
-    sampler = NegativeSampler.of(history, settings.seed)
-    first, second = (int(n) for n in np.searchsorted(data.times, (t1, t2)))
-    ranges = {
-        "validation": (("train", 0, first), ("validation", first, second)),
-        "test": (("train", 0, second), ("test", second, len(data.times))),
-    }
-    result = []
-    for split, lower, upper in ranges[fold]:
-        events = np.arange(lower, upper)
-        who, when, order = data.user_rows[events], data.times[events], data.event_order[events]
-        negatives = sampler.sample(who, when, order, settings.negatives)
-        result.append(Clicks(events, negatives, pa.array(review_ids.to_pylist()[lower:upper], pa.string()), split))
-    return result
+    writer.info |= _info(prepared.spec, t1, t2, fold)
 
 
 def _write_examples(writer: ArtifactWriter, prepared: Prepared, n_reviews: int) -> None:
