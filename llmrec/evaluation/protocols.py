@@ -4,14 +4,14 @@ Every protocol says in words what it does (`Wording`), and the report prints it.
 results never share a table: a `Fold` carries its information set.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.config.corpus import SplitConfig
+from llmrec.config import SplitConfig
+from llmrec.corpus import splits
 from llmrec.evaluation.interactions import END, AsOf, Interactions, Ints
 
 InformationSet = Literal["point_in_time", "transductive"]
@@ -89,19 +89,13 @@ class Split:
     test: Fold
 
 
-def cutoffs(time: Ints, split: SplitConfig) -> tuple[int, int]:
-    """(T1, T2): quantiles of the event times."""
-    t1, t2 = np.quantile(time, [split.validation_quantile, split.test_quantile])
-    return int(np.ceil(t1)), int(np.ceil(t2))
-
-
 _KNOWN = (
     "items known before the query's time t (dated or first seen before t), less those the user already had; a target "
     "outside counts as missed"
 )
 
 
-def temporal(data: Interactions, t1: int, t2: int, end: int = END, name: str = "temporal") -> Split:
+def temporal(data: Interactions, t1: float, t2: float, end: float = END, name: str = "temporal") -> Split:
     """The primary protocol: each event at t ≥ T2 is a query at t."""
     wording = Wording(
         "Each event at t ≥ T2 is a query at its own time t, with one relevant item; the whole catalogue is ranked.",
@@ -114,7 +108,7 @@ def temporal(data: Interactions, t1: int, t2: int, end: int = END, name: str = "
     return Split(name, wording, _point_in_time(data, t1, t1, t2), _point_in_time(data, t2, t2, end))
 
 
-def frozen(data: Interactions, t1: int, t2: int) -> Split:
+def frozen(data: Interactions, t1: float, t2: float) -> Split:
     """One list a user, made at T2, for everything that the user takes afterwards."""
     wording = Wording(
         "Each user with an event at t ≥ T2 gets one list at T2; all items taken afterwards are relevant.",
@@ -129,23 +123,24 @@ def rolling_origins(data: Interactions, quantiles: tuple[float, ...]) -> list[Sp
     """Several T2 with a refit at each: `quantiles` of the event times, the first two being T1 and T2 of the first."""
     if len(quantiles) < 2 or list(quantiles) != sorted(set(quantiles)):
         raise ValueError(f"rolling origins: found quantiles {quantiles}, expected at least two, increasing")
-    cuts = [int(np.ceil(q)) for q in np.quantile(data.time, quantiles)] + [END]
+    cuts = [*np.quantile(data.time, quantiles).tolist(), END]
     return [
         temporal(data, cuts[i], cuts[i + 1], cuts[i + 2], f"rolling_origins/{i + 1}") for i in range(len(quantiles) - 1)
     ]
 
 
-def _point_in_time(data: Interactions, fit_before: int, start: int, end: int) -> Fold:
+def _point_in_time(data: Interactions, fit_before: float, start: float, end: float) -> Fold:
     event = np.flatnonzero((data.time >= start) & (data.time < end))
     asked = Queries(data.user[event], data.time[event], np.arange(len(event) + 1), data.item[event], event)
     train = np.flatnonzero(data.time < fit_before)
-    return Fold(data, "point_in_time", train, np.arange(len(data)), asked, True, fit_before)
+    return Fold(data, "point_in_time", train, np.arange(len(data)), asked, True, int(np.ceil(fit_before)))
 
 
-def _one_list(data: Interactions, start: int, end: int) -> Fold:
+def _one_list(data: Interactions, start: float, end: float) -> Fold:
     event = np.flatnonzero((data.time >= start) & (data.time < end))
-    queries = _by_user(data, event, start)
-    return Fold(data, "point_in_time", np.flatnonzero(data.time < start), np.arange(len(data)), queries, True, start)
+    cut = int(np.ceil(start))  # times are whole numbers: before the cut is before `start`
+    queries = _by_user(data, event, cut)
+    return Fold(data, "point_in_time", np.flatnonzero(data.time < start), np.arange(len(data)), queries, True, cut)
 
 
 def _by_user(data: Interactions, event: Ints, time: int) -> Queries:
@@ -165,9 +160,7 @@ _ALL_ITEMS = "all items of the corpus, less those in the user's training rows"
 
 def leave_last_out(data: Interactions) -> Split:
     """The published convention: a user's last event is the test, the one before it the validation."""
-    everything = np.arange(len(data))
-    test = _last_of_each_user(data, everything)
-    rest = np.setdiff1d(everything, test)
+    masks = splits.leave_last_out(data.user, data.time, np.arange(len(data), dtype=np.uint64))  # rows are in order
     wording = Wording(
         "Each user's last event, in the order (timestamp, hash of user and item), is a query with one relevant item; "
         "the whole catalogue is ranked.",
@@ -175,9 +168,7 @@ def leave_last_out(data: Interactions) -> Split:
         "Settings chosen on each user's last training event; then refitted on all training rows, that one included.",
         _ALL_ITEMS,
     )
-    last = _last_of_each_user(data, rest)
-    validation = _transductive(data, np.setdiff1d(rest, last), last)
-    return Split("leave_last_out", wording, validation, _transductive(data, rest, test))
+    return _masked("leave_last_out", wording, data, masks)
 
 
 def random_split(data: Interactions, seed: int, test_share: float = 0.25, min_events: int = 1) -> Split:
@@ -185,10 +176,10 @@ def random_split(data: Interactions, seed: int, test_share: float = 0.25, min_ev
 
     `min_events`: k-core on training rows only: users and items with fewer training events lose their training rows.
     """
-    rng = np.random.default_rng(seed)
-    everything = np.arange(len(data))
-    test = _random_share(data, everything, test_share, rng)
-    rest = k_core(data, np.setdiff1d(everything, test), min_events)
+    kept = 1 - test_share
+    masks = splits.random_per_user(
+        data.user, SplitConfig(validation_quantile=kept * kept, test_quantile=kept), seed
+    )  # the quarter of the rest is the validation
     wording = Wording(
         f"Per user a random {test_share:.0%} of the events is held out (seed {seed}); one query a user, all held-out "
         "items relevant; the whole catalogue is ranked.",
@@ -196,27 +187,18 @@ def random_split(data: Interactions, seed: int, test_share: float = 0.25, min_ev
         f"Settings chosen on a random {test_share:.0%} of each user's training rows; then refitted on all of them.",
         _ALL_ITEMS,
     )
-    inner = _random_share(data, rest, test_share, rng)
-    validation = _transductive(data, np.setdiff1d(rest, inner), inner)
-    return Split("random", wording, validation, _transductive(data, rest, test))
+    return _masked("random", wording, data, masks, min_events)
+
+
+def _masked(name: str, wording: Wording, data: Interactions, masks: splits.Masks, min_events: int = 1) -> Split:
+    test, inner = np.flatnonzero(masks.test), np.flatnonzero(masks.validation)
+    rest = k_core(data, np.flatnonzero(~masks.test), min_events)
+    train = k_core(data, np.flatnonzero(masks.train), min_events)
+    return Split(name, wording, _transductive(data, train, inner), _transductive(data, rest, test))
 
 
 def _transductive(data: Interactions, train: Ints, test: Ints) -> Fold:
     return Fold(data, "transductive", train, train, _by_user(data, test, END), False)
-
-
-def _last_of_each_user(data: Interactions, rows: Ints) -> Ints:
-    """The last of the ordered event `rows` of each user."""
-    backwards = rows[::-1]
-    return np.sort(backwards[np.unique(data.user[backwards], return_index=True)[1]])
-
-
-def _random_share(data: Interactions, rows: Ints, share: float, rng: np.random.Generator) -> Ints:
-    """A random `share` (rounded, per user) of the event `rows`."""
-    rows = rows[np.lexsort((rng.random(len(rows)), data.user[rows]))]
-    _, start, count = np.unique(data.user[rows], return_index=True, return_counts=True)
-    rank = np.arange(len(rows)) - np.repeat(start, count)
-    return np.sort(rows[rank < np.repeat(np.round(count * share), count)])
 
 
 def k_core(data: Interactions, rows: Ints, k: int) -> Ints:
@@ -232,6 +214,3 @@ def k_core(data: Interactions, rows: Ints, k: int) -> Ints:
             break
         rows = rows[keep]
     return rows
-
-
-Splitter = Callable[[Interactions], Split]
