@@ -13,6 +13,6 @@ What may be missing, and what is then left out:
 Average ratings, rating counts and helpful votes are snapshots taken after the fact: they are never read.
 """
 
-from llmrec.corpus.ingest import check, ingest
+from llmrec.corpus.stage import check, ingest
 
 __all__ = ["check", "ingest"]

@@ -58,11 +58,11 @@ def clean_text(value: Any, max_chars: int) -> Cleaned:
     text, not_text = _as_string(value)
     raw = text[: 4 * max_chars]  # markup may be longer than the text in it, but not without end
     nul, surrogate = "\x00" in raw, _SURROGATE.search(raw) is not None
-    text = _SURROGATE.sub("\ufffd", raw) if surrogate else raw
-    stripped = strip_markup(text)
-    markup = stripped != text
-    text = _CONTROL.sub("", stripped)
-    control = len(text) != len(stripped.replace("\x00", ""))
+    visible = _CONTROL.sub("", raw)  # before markup: a NUL in a tag must not hide the tag
+    stripped = strip_markup(_SURROGATE.sub("\ufffd", visible) if surrogate else visible)
+    markup = len(stripped) != len(visible)
+    text = _CONTROL.sub("", stripped)  # and after it: an entity can stand for one
+    control = len(visible) + raw.count("\x00") != len(raw) or len(text) != len(stripped)
     text = text.strip()
     cut = len(text) > max_chars or len(raw) == 4 * max_chars
     return Cleaned(text[:max_chars].rstrip() or None, nul, control, markup, surrogate, cut, not_text)

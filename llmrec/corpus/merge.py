@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from llmrec.corpus.shard import STAGED, UNIT
-from llmrec.schema import DAY_MS, ITEMS, QUARANTINE, REVIEWS, C
+from llmrec.schema import DAY_MS, ITEMS, QUARANTINE, REVIEWS, C, review_id
 from llmrec.storage import filesystem, write_parquet
 
 _TEXTS_A_BUCKET = 300
@@ -35,6 +35,7 @@ class BucketReport:
     """What a bucket holds, in a form that adds up over buckets (a user's events are all in one)."""
 
     kind: str
+    number: int = 0
     rows: int = 0
     duplicates: int = 0
     users: int = 0
@@ -67,6 +68,23 @@ def merge(kind: str, parts: list[str], origins: Mapping[int, Origin], target: st
     return report
 
 
+def unshare_ids(parts: list[str]) -> int:
+    """Give reviews whose corpus gave them one id between them ids of their own; returns how many they are."""
+    hashes = np.concatenate([_hashed(_read(uri, REVIEWS).column(C.REVIEW_ID)) for uri in parts])
+    found, counts = np.unique(hashes, return_counts=True)
+    shared = found[counts > 1]
+    for uri in parts if len(shared) else []:
+        table = _read(uri, REVIEWS)
+        rows = table.select([C.REVIEW_ID, C.USER_ID, C.ITEM_ID, C.TIMESTAMP]).to_pylist()
+        replaced = np.isin(_hashed(table.column(C.REVIEW_ID)), shared)
+        ids = [
+            review_id(*list(row.values())[1:]) if new else row[C.REVIEW_ID]
+            for row, new in zip(rows, replaced, strict=True)
+        ]
+        write_parquet(uri, table.set_column(0, REVIEWS.field(C.REVIEW_ID), pa.array(ids, pa.string())))
+    return int(counts[counts > 1].sum())
+
+
 def relocate(part: str, origin: Origin, target: str) -> pa.Table:
     """Write the staged bad rows of a unit to `target` with lines counted from the file's start; returns them."""
     table = _read(part, QUARANTINE)
@@ -79,6 +97,11 @@ def relocate(part: str, origin: Origin, target: str) -> pa.Table:
 def _read(uri: str, schema: pa.Schema) -> pa.Table:
     fs, path = filesystem(uri)
     return pq.read_table(path, filesystem=fs, schema=schema, partitioning=None)
+
+
+def _hashed(strings: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    hashes: npt.NDArray[np.uint64] = pd.util.hash_array(strings.to_numpy().astype(object), categorize=False)
+    return hashes
 
 
 def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
@@ -128,8 +151,7 @@ def _portray(table: pa.Table, report: BucketReport) -> None:
     text, stars = table.column(C.TEXT), table.column(C.STARS)
     report.no_text, report.no_stars = text.null_count, stars.null_count
     report.stars = Counter(dict(zip(*np.unique(stars.drop_null().to_numpy(), return_counts=True), strict=True)))
-    items = table.column(C.ITEM_ID).combine_chunks().unique().to_pandas()
-    report.items = np.unique(pd.util.hash_array(items.to_numpy(object), categorize=False))
+    report.items = np.unique(_hashed(pa.chunked_array([table.column(C.ITEM_ID).unique()])))
     written = text.drop_null()
     every = max(1, len(written) // _TEXTS_A_BUCKET)
     report.texts = [t[:1_000] for t in written.take(np.arange(0, len(written), every)[:_TEXTS_A_BUCKET]).to_pylist()]

@@ -75,12 +75,14 @@ def leave_last_out(user_rows: Ints, timestamps: Ints, event_order: npt.NDArray[n
 def random_per_user(user_rows: Ints, config: SplitConfig, seed: int) -> Masks:
     """A random share of each user's events (n,), transductive; the shares are those of the quantiles.
 
-    Each user has floor(share x events) in training at least; the rest goes to validation and test in that proportion.
+    Stratified: of n events of a user, n times the share goes to a side, rounded up or down at random.
     """
-    noise = np.random.default_rng(seed).random(len(user_rows))
-    order = np.lexsort((noise, user_rows))
-    from_end, count = _place_from_end(user_rows[order])
-    place = (count - from_end - 0.5) / count  # in (0, 1), evenly spread whatever the count
+    rng = np.random.default_rng(seed)
+    order = np.lexsort((rng.random(len(user_rows)), user_rows))
+    users = user_rows[order]
+    from_end, count = _place_from_end(users)
+    shift = rng.random(int(users.max(initial=0)) + 1)[users]
+    place = (count - 1 - from_end + shift) / count  # in [0, 1), evenly spread whatever the count
     test, validation = np.zeros(len(order), bool), np.zeros(len(order), bool)
     test[order] = place > config.test_quantile
     validation[order] = (place > config.validation_quantile) & (place <= config.test_quantile)

@@ -4,7 +4,7 @@ import logging
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -12,7 +12,7 @@ from llmrec.config import RunConfig
 from llmrec.config.corpus import CorpusConfig
 from llmrec.corpus.distributed import run_all
 from llmrec.corpus.files import InputFile, resolve
-from llmrec.corpus.merge import BucketReport, Origin, merge, relocate
+from llmrec.corpus.merge import BucketReport, Origin, merge, relocate, unshare_ids
 from llmrec.corpus.portrait import portrait
 from llmrec.corpus.records import RecordReader
 from llmrec.corpus.shard import Unit, UnitReport, part_uri, quarantine_uri, shard
@@ -137,10 +137,11 @@ def _build(config: CorpusConfig, units: list[Unit], writer: ArtifactWriter, loca
         fs, path = filesystem(scratch)
         if fs.get_file_info(path).type.name == "Directory":
             fs.delete_dir(path)
+    shared = _unshare_ids(config, sums, writer)
     writer.counts.update(sums.counts())
     writer.info.update(portrait(sums.buckets))
     writer.info["reasons"] = dict(sums.reasons())
-    writer.info["repairs"] = dict(sum((u.repairs for u in sums.units), Counter[str]()))
+    writer.info["repairs"] = dict(sum((u.repairs for u in sums.units), Counter[str]()) + shared)
     writer.info["inputs"] = _inputs(units)
     _refuse_empty(sums)
     return sums
@@ -155,9 +156,16 @@ def _passes(config: CorpusConfig, units: list[Unit], writer: ArtifactWriter, scr
     for kind, n in n_buckets.items():
         staged = [u.unit.index for u in sums.units if u.unit.kind == kind and u.kept]
         merges += [(kind, _existing(scratch, kind, b, staged), origins, writer, b) for b in range(n)]
-    sums.buckets = list(run_all(_merge_bucket, [m for m in merges if m[1]], local))
+    merged = run_all(_merge_bucket, [m for m in merges if m[1]], local)
+    sums.buckets = sorted(merged, key=lambda b: (b.kind, b.number))
     sums.examples = _keep_bad_rows(sums, origins, writer, scratch)
     return sums
+
+
+def _unshare_ids(config: CorpusConfig, sums: _Sums, writer: ArtifactWriter) -> Counter[str]:
+    parts = [writer.uri(f"reviews/part-{b.number:05d}.parquet") for b in sums.buckets if b.kind == "reviews"]
+    own_ids = config.source == "table" and parts
+    return Counter({"review_id_shared": unshare_ids(parts)} if own_ids else {})
 
 
 def _n_buckets(units: list[Unit], kind: str) -> int:
@@ -189,7 +197,8 @@ def _merge_bucket(
     kind: str, parts: list[str], origins: dict[int, Origin], writer: ArtifactWriter, bucket: int
 ) -> BucketReport:
     name = f"part-{bucket:05d}.parquet"
-    return merge(kind, parts, origins, writer.uri(f"{kind}/{name}"), writer.uri(f"quarantine/{kind}-{name}"))
+    report = merge(kind, parts, origins, writer.uri(f"{kind}/{name}"), writer.uri(f"quarantine/{kind}-{name}"))
+    return replace(report, number=bucket)
 
 
 def _keep_bad_rows(
