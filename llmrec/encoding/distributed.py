@@ -1,0 +1,201 @@
+"""The encode stage on Ray: scan, shuffle by shard, drop what the store holds; Ray Data feeds the rest to the actors.
+
+Texts cross as Arrow tables in Ray's object store, which spills; the driver sees one row of sums a batch. An
+actor asks the store again before it encodes a batch, so that a batch which Ray runs twice, or which a second job has
+done meanwhile, is not paid again.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from llmrec.config import EncoderConfig, EncodingConfig
+from llmrec.encoding.bisect import encode_surviving
+from llmrec.encoding.corpus_texts import Fragment, scan
+from llmrec.encoding.encoder import Encoder, EncodingError
+from llmrec.encoding.keys import prefix_width
+from llmrec.encoding.placement import Node, plan
+from llmrec.encoding.progress import EncodeProgress
+from llmrec.encoding.store import EmbeddingStore, keys_array
+from llmrec.schema import Column as C
+
+log = logging.getLogger(__name__)
+
+MakeEncoder = Callable[..., Encoder]
+
+_FAILURE = pa.struct([pa.field(C.KEY, pa.string()), pa.field(C.DETAIL, pa.string()), pa.field(C.RAW, pa.string())])
+_RESULTS = pa.schema(
+    [pa.field(name, pa.int64()) for name in ("raced", "encoded", C.N_TOKENS, C.N_UNKNOWN)]
+    + [pa.field("failures", pa.list_(_FAILURE))]
+)
+_TEXTS_A_PART = 2048  # of the shuffle: small enough that every actor gets several
+_MAX_PARTS = 256
+_RAW_CHARS = 2000
+
+
+@dataclass
+class Totals:
+    """Sums over a run: `unique` texts = `hits` in the store + `encoded` + failures. Tokens are those of all texts."""
+
+    unique: int = 0
+    hits: int = 0
+    n_tokens: int = 0
+    n_unknown: int = 0
+    encoded: int = 0
+    encode_seconds: float = 0.0
+    failures: dict[str, tuple[str, str]] = field(default_factory=dict)  # key -> (message, text)
+
+
+def encode_corpus(
+    fragments: Sequence[Fragment], config: EncodingConfig, store: EmbeddingStore, keys_uri: str, factory: MakeEncoder
+) -> Totals:
+    """Bring every text of `fragments` into `store`; writes the `text_keys` parts under `keys_uri`.
+
+    Raises EncodingError where the encoder fails on everything, OSError where the storage does.
+    """
+    width = prefix_width(sum(f.n_rows for f in fragments))
+    tables, sums = _misses(fragments, config, store, keys_uri, width)
+    totals = Totals(*(sum(s[name] for s in sums) for name in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN)))
+    missing = [table for table, s in zip(tables, sums, strict=True) if s["unique"] > s["hits"]]
+    log.info("encode: %d texts, %d of them in the store", totals.unique, totals.hits)
+    if missing:
+        _encode_missing(missing, config, store, width, factory, totals)
+    return totals
+
+
+def _context() -> Any:
+    import ray.data
+
+    context = ray.data.DataContext.get_current().copy()
+    context.enable_progress_bars = False  # ours counts texts, not blocks
+    context.print_on_execution_start = False
+    context.wait_for_min_actors_s = 600
+    return context
+
+
+# ---------------------------------------------------------------------- what is missing
+def _scan(fragment: Fragment, config: EncoderConfig, fingerprint: str, width: int, target: str, parts: int) -> Any:
+    """The texts of one fragment as `parts` tables, each holding a range of shards."""
+    texts = pa.concat_tables(scan(fragment, config, fingerprint, width, target))
+    part = texts.column("shard").to_numpy() * parts // 16**width
+    split = [texts.filter(pa.array(part == at)) for at in range(parts)]
+    return split[0] if parts == 1 else split  # of num_returns=1 Ray would make the list itself the value
+
+
+def _missing(store: EmbeddingStore, *tables: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+    return drop_known(pa.concat_tables(tables), store)
+
+
+def _misses(
+    fragments: Sequence[Fragment], config: EncodingConfig, store: EmbeddingStore, keys_uri: str, width: int
+) -> tuple[list[Any], list[dict[str, int]]]:
+    """References to the missing texts, a table for each range of shards, and each range's sums."""
+    parts = min(16**width, _MAX_PARTS, -(-sum(f.n_rows for f in fragments) // _TEXTS_A_PART) or 1)
+    scans = [
+        ray.remote(_scan)
+        .options(num_returns=parts)
+        .remote(fragment, config.encoder, store.fingerprint, width, f"{keys_uri}/{at:06d}", parts)
+        for at, fragment in enumerate(fragments)
+    ]
+    columns = [scans] if parts == 1 else list(zip(*scans, strict=True))
+    missing = ray.remote(_missing).options(num_returns=2)
+    pairs = [missing.remote(store, *column) for column in columns]
+    return [table for table, _ in pairs], ray.get([sums for _, sums in pairs])
+
+
+def drop_known(texts: pa.Table, store: EmbeddingStore) -> tuple[pa.Table, dict[str, int]]:
+    """(key and text of each text, once, that the store does not hold; sums over all of them)."""
+    keys, first = np.unique(np.array(texts.column(C.KEY).to_pylist(), dtype=str), return_index=True)
+    known = np.zeros(len(keys), np.bool_)
+    sums = {"unique": len(keys), "hits": 0, C.N_TOKENS: 0, C.N_UNKNOWN: 0}
+    for rows, table in store.lookup(keys_array(keys.tolist()), columns=[C.N_TOKENS, C.N_UNKNOWN]):
+        known[rows] = True
+        for name in (C.N_TOKENS, C.N_UNKNOWN):
+            sums[name] += int(table.column(name).to_numpy().sum())
+    sums["hits"] = int(known.sum())
+    return texts.select([C.KEY, C.TEXT]).take(pa.array(first[~known])), sums
+
+
+# ---------------------------------------------------------------------- encoding it
+class EncodeActor:
+    """One encoder in one process: encodes what is still missing of a batch, commits it, returns its sums."""
+
+    def __init__(
+        self, config: EncodingConfig, store: EmbeddingStore, width: int, threads: int, factory: MakeEncoder
+    ) -> None:
+        self._store, self._width = store, width
+        self._encoder = factory(
+            config.encoder, threads, batch_tokens=config.batch_tokens, tensor_parallel=config.tensor_parallel
+        )
+        if self._encoder.fingerprint != store.fingerprint:
+            raise EncodingError(
+                f"the encoder of this actor has fingerprint {self._encoder.fingerprint}, the driver's store "
+                f"{store.fingerprint}: the model's files differ between the nodes; bring the same model to each"
+            )
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """(key, text) rows → one row of _RESULTS."""
+        keys = batch.column(C.KEY).to_pylist()
+        todo = np.ones(len(keys), np.bool_)
+        for done, _ in self._store.lookup(keys_array(keys), columns=[]):
+            todo[done] = False
+        rows = batch.filter(pa.array(todo))
+        return self._encode(rows.column(C.KEY).to_pylist(), rows.column(C.TEXT).to_pylist(), int((~todo).sum()))
+
+    def _encode(self, keys: list[str], texts: list[str], raced: int) -> pa.Table:
+        outcome = encode_surviving(self._encoder, texts)
+        sums = {"raced": raced, "encoded": len(outcome.rows), C.N_TOKENS: 0, C.N_UNKNOWN: 0}
+        if outcome.rows:
+            done = outcome.encoded
+            self._store.put([keys[r] for r in outcome.rows], done.vectors, done.n_tokens, done.n_unknown, self._width)
+            sums |= {C.N_TOKENS: int(done.n_tokens.sum()), C.N_UNKNOWN: int(done.n_unknown.sum())}
+        failures = [
+            {C.KEY: keys[row], C.DETAIL: message, C.RAW: texts[row][:_RAW_CHARS]}
+            for row, message in outcome.failures.items()
+        ]
+        return pa.Table.from_pylist([sums | {"failures": failures}], schema=_RESULTS)
+
+
+def _encode_missing(
+    tables: list[Any], config: EncodingConfig, store: EmbeddingStore, width: int, factory: MakeEncoder, totals: Totals
+) -> None:
+    import ray.data  # takes seconds, and a run that finds everything in the store does not need it
+
+    to_encode = totals.unique - totals.hits
+    placement = plan(config, _nodes(), math.ceil(to_encode / config.batch_texts))
+    log.info("encode: %d texts to encode, %s", to_encode, placement)
+    started = time.monotonic()
+    with ray.data.DataContext.current(_context()), EncodeProgress(to_encode, totals.hits) as progress:
+        results = ray.data.from_arrow_refs(tables).map_batches(
+            EncodeActor,
+            batch_size=config.batch_texts,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=placement.actors),
+            num_cpus=placement.cpus,
+            num_gpus=placement.gpus or None,
+            fn_constructor_args=(config, store, width, placement.threads, factory),
+        )
+        for row in results.iter_rows():
+            _count(row, totals)
+            progress.add(row["encoded"], row[C.N_TOKENS])
+    totals.encode_seconds = time.monotonic() - started
+
+
+def _count(row: dict[str, Any], totals: Totals) -> None:
+    totals.hits += row["raced"]
+    totals.encoded += row["encoded"]
+    totals.n_tokens += row[C.N_TOKENS]
+    totals.n_unknown += row[C.N_UNKNOWN]
+    totals.failures |= {f[C.KEY]: (f[C.DETAIL], f[C.RAW]) for f in row["failures"]}
+
+
+def _nodes() -> list[Node]:
+    alive = (n["Resources"] for n in ray.nodes() if n["Alive"])
+    return [Node(r.get("CPU", 0.0), r.get("GPU", 0.0)) for r in alive]

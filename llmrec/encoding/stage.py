@@ -1,0 +1,142 @@
+"""The encode stage: every review and item of a corpus has its vector in the store, or stands in quarantine."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pds
+
+from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
+from llmrec.encoding.corpus_texts import fragments
+from llmrec.encoding.factory import make_encoder
+from llmrec.encoding.fingerprint import encoder_fingerprint
+from llmrec.encoding.store import EmbeddingStore
+from llmrec.schema import QUARANTINE
+from llmrec.schema import Column as C
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, filesystem
+
+log = logging.getLogger(__name__)
+
+STAGE = "embeddings"
+
+
+def encode(config: RunConfig, storage: Storage, corpus: Artifact, *, factory: Any = make_encoder) -> Artifact:
+    """Encode what the store does not hold yet; the artifact ties every review and item to its vector's key.
+
+    `factory` makes an actor's encoder and is `make_encoder` but in tests. Raises EncodingError, OSError, ValueError.
+    """
+    encoder = config.encoding.encoder
+    sections = decisive(config)
+    parents = {"corpus": corpus.id}
+    made = artifact_id("encoding", sections, parents)
+    found = storage.find(STAGE, made)
+    if found is not None:
+        return found
+    store = EmbeddingStore(storage.root, encoder_fingerprint(encoder), config.encoding.storage_dtype)
+    with storage.build(STAGE, made, room="encoding", config=sections, parents=parents) as writer:
+        _fill(config, store, corpus, writer, factory)
+    finished = storage.find(STAGE, made)
+    assert finished is not None
+    return Artifact(finished.root, finished.manifest, reused=False)
+
+
+def decisive(config: RunConfig) -> dict[str, Any]:
+    """The settings that decide the content: how many actors ran does not."""
+    kept = {"encoder", "storage_dtype", "max_unknown_share"}
+    dumped: dict[str, Any] = config.encoding.model_dump(mode="json", include=kept)
+    return {"encoding": dumped}
+
+
+def _fill(config: RunConfig, store: EmbeddingStore, corpus: Artifact, writer: ArtifactWriter, factory: Any) -> None:
+    from llmrec.encoding.distributed import encode_corpus  # Ray, only where it is used
+
+    started = time.monotonic()
+    pieces = fragments(corpus)
+    totals = encode_corpus(pieces, config.encoding, store, writer.uri("text_keys"), factory)
+    quarantine = _quarantined(writer.uri("text_keys"), totals.failures)
+    writer.write_table("quarantine", quarantine)
+    rows = sum(piece.n_rows for piece in pieces)
+    writer.counts.update(rows_in=rows, rows_out=rows - len(quarantine), quarantined=len(quarantine))
+    share = totals.n_unknown / max(totals.n_tokens, 1)
+    warning = _unknown_warning(share, config.encoding)
+    if warning:
+        log.warning(warning)
+    writer.info.update(
+        fingerprint=store.fingerprint, dim=store.dim(), encoder=config.encoding.encoder.model_dump(mode="json"),
+        storage_dtype=store.dtype, texts=totals.unique, encoded=totals.encoded, cache_hits=totals.hits,
+        n_tokens=totals.n_tokens, unknown_share=share, seconds=time.monotonic() - started,
+        encode_seconds=totals.encode_seconds, warnings=[warning] if warning else [],
+    )  # fmt: skip
+
+
+def _quarantined(keys_uri: str, failures: Mapping[str, tuple[str, str]]) -> pa.Table:
+    """A QUARANTINE row for every review and item whose text the encoder refused."""
+    if not failures:
+        return QUARANTINE.empty_table()
+    fs, path = filesystem(keys_uri)
+    refused = pc.field(C.KEY).isin(pa.array(list(failures)))
+    rows = pds.dataset(path, filesystem=fs, format="parquet").to_table(filter=refused).to_pylist()
+    return pa.Table.from_pylist([_quarantine_row(row, *failures[row[C.KEY]]) for row in rows], schema=QUARANTINE)
+
+
+def _quarantine_row(row: Mapping[str, str], message: str, raw: str) -> dict[str, str]:
+    return {
+        C.SOURCE: f"encode/{row[C.KIND]}",
+        C.REVIEW_ID: row["id"],
+        C.REASON: "engine_error",
+        C.DETAIL: message,
+        C.RAW: raw,
+    }
+
+
+def _unknown_warning(share: float, config: EncodingConfig) -> str | None:
+    if share <= config.max_unknown_share:
+        return None
+    return (
+        f"{share:.1%} of the tokens are unknown to {config.encoder.model} (encoding.max_unknown_share is "
+        f"{config.max_unknown_share:.1%}): it does not know this corpus's language. Choose a multilingual encoder, "
+        "or encoding.encoder.backend=tfidf_svd, which learns its words from the corpus"
+    )
+
+
+def open_store(storage: Storage, embeddings: Artifact) -> EmbeddingStore:
+    """The store that `embeddings` was written to."""
+    info = embeddings.manifest.info
+    return EmbeddingStore(storage.root, info["fingerprint"], info["storage_dtype"])
+
+
+def encoder_config(embeddings: Artifact) -> EncoderConfig:
+    """The encoder that made `embeddings`, for `make_encoder`: what encodes fresh text into the same space."""
+    return EncoderConfig.model_validate(embeddings.manifest.info["encoder"])
+
+
+def load_vectors(
+    storage: Storage, embeddings: Artifact, kind: str, ids: Sequence[str]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """(vectors (n, dim), present (n,)) of reviews or items by id; zero rows where there is no text or no vector.
+
+    `kind` is "review" or "item". Memory: the vectors asked for, and the ids and keys of that kind.
+    """
+    if kind not in ("review", "item"):
+        raise ValueError(f"kind {kind!r}: expected 'review' or 'item'")
+    keys = _keys_of(embeddings, kind, ids)
+    known = np.flatnonzero([key is not None for key in keys])
+    found = open_store(storage, embeddings).find([keys[at] or "" for at in known])
+    vectors = np.zeros((len(ids), embeddings.manifest.info["dim"]), np.float32)
+    present = np.zeros(len(ids), np.bool_)
+    present[known] = found.present
+    if found.present.any():
+        vectors[known] = found.vectors
+    return vectors, present
+
+
+def _keys_of(embeddings: Artifact, kind: str, ids: Sequence[str]) -> list[str | None]:
+    table = embeddings.dataset("text_keys").to_table(columns=["id", C.KEY], filter=pc.field(C.KIND) == kind)
+    at = pc.index_in(pa.array(ids, pa.string()), value_set=table.column("id"))
+    keys: list[str | None] = table.column(C.KEY).take(at).to_pylist()
+    return keys
