@@ -1,0 +1,208 @@
+"""History against plain loops, its storage, its growth, and somebody new."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from factories.features import DIM, START, World, encode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmrec.config import FeaturesConfig
+from llmrec.features.asof import BLOCK, BlockedSums, EntityEvents
+from llmrec.features.history import History
+from llmrec.features.projection import Moments, TextProjection
+from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
+from llmrec.schema import DAY_MS
+from llmrec.schema import Column as C
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World.random(n_users=12, n_items=40, n_reviews=300)
+
+
+@pytest.fixture(scope="module")
+def history(world: World) -> History:
+    return world.prepare().history
+
+
+def assert_equal(a: UserState | ItemState, b: UserState | ItemState, *, but: tuple[str, ...] = ()) -> None:
+    for f in fields(a):
+        if f.name not in but:
+            np.testing.assert_array_equal(getattr(a, f.name), getattr(b, f.name), err_msg=f.name)
+
+
+@pytest.mark.parametrize("side", ["user", "item"])
+def test_states_equal_a_plain_loop_over_earlier_events(history: History, side: str) -> None:
+    data, days = history.data, history.settings.profile_days
+    rows = getattr(data, f"{side}_rows")
+    state = getattr(history, f"{side}s_at")(rows, data.times)
+    for e, (row, time) in enumerate(zip(rows, data.times, strict=True)):
+        past = (rows == row) & (data.times < time)
+        age = (time - data.times[past]) / DAY_MS
+        vectors, spoke = data.vectors[past, :-1], data.vectors[past, -1]
+        assert state.count[e] == past.sum()
+        assert state.stars[e].tolist() == [past.sum(), data.stars[past].sum(), (data.stars[past] ** 2).sum()]
+        weights = [np.ones(len(age)), np.exp(-age / days), data.stars[past] >= 4, data.stars[past] <= 2]
+        for v, weight in enumerate(weights):
+            total = (weight * spoke).sum()
+            expected = (vectors * weight[:, None]).sum(0) / (total or 1)
+            np.testing.assert_allclose(state.text[e, v], expected, atol=2e-6)
+            np.testing.assert_allclose(state.text_weight[e, v], total, rtol=1e-6)
+        for w, window in enumerate(history.settings.popularity_days):
+            assert state.window[e, w] == (age <= window).sum()
+            np.testing.assert_allclose(state.decayed[e, w], np.exp(-age / window).sum(), rtol=1e-9)
+        assert state.first[e] == (data.times[past].min() if past.any() else time)
+        assert state.last[e] == (data.times[past].max() if past.any() else time)
+        world = data.stars[data.times < time]
+        assert state.world[e].tolist() == [len(world), world.sum(), (world**2).sum(), len(world)]
+
+
+def test_the_sequence_is_the_last_items_oldest_first(history: History) -> None:
+    data, length = history.data, history.settings.history_length
+    state = history.users_at(data.user_rows, data.times)
+    for e, (user, time) in enumerate(zip(data.user_rows, data.times, strict=True)):
+        past = np.flatnonzero((data.user_rows == user) & (data.times < time))[-length:]
+        padding = [0] * (length - len(past))
+        assert state.history[e].tolist() == [*padding, *data.item_rows[past]]
+        assert state.history_times[e].tolist() == [*padding, *data.times[past]]
+        assert history.seen(int(user), int(time))[-length:].tolist() == data.item_rows[past].tolist()
+        items = history.items_at(data.item_rows[past], np.full(len(past), time))
+        np.testing.assert_array_equal(state.history_text[e, length - len(past) :], items.text[:, 0])
+
+
+def test_candidates_are_dated_or_seen_strictly_before(world: World, history: History) -> None:
+    time = START + 20 * DAY_MS
+    seen = {r[C.ITEM_ID] for r in world.reviews if r[C.TIMESTAMP] < time}
+    dated = {i[C.ITEM_ID] for i in world.items if i[C.AVAILABLE_FROM] is not None}
+    names = np.array(history.item_ids)
+    assert set(names[history.known_items(time)]) == seen
+    assert set(names[history.known_items(time + 1)]) == dated | {
+        r[C.ITEM_ID] for r in world.reviews if r[C.TIMESTAMP] <= time
+    }
+
+
+def test_a_state_does_not_depend_on_its_batch(history: History) -> None:
+    data = history.data
+    batch = history.users_at(data.user_rows, data.times)
+    for e in range(0, len(data.times), 17):
+        alone = history.users_at(data.user_rows[e : e + 1], data.times[e : e + 1])
+        assert_equal(alone, batch.take(np.array([e])))
+
+
+def test_saved_and_loaded_history_answers_alike(history: History, tmp_path: Path) -> None:
+    history.save(str(tmp_path))
+    loaded, data = History.load(str(tmp_path)), history.data
+    assert loaded.user_ids == history.user_ids
+    assert_equal(loaded.users_at(data.user_rows, data.times), history.users_at(data.user_rows, data.times))
+    assert_equal(loaded.items_at(data.item_rows, data.times), history.items_at(data.item_rows, data.times))
+    with pytest.raises(FileNotFoundError, match="run featurize"):
+        History.load(str(tmp_path / "nowhere"))
+
+
+@given(cut=st.integers(0, 300), batches=st.integers(1, 4))
+@settings(max_examples=15, deadline=None)
+def test_appending_equals_recomputation(cut: int, batches: int) -> None:
+    world = World.random(n_users=12, n_items=40, n_reviews=300)
+    reviews, items, vectors, item_vectors = world.tables()
+    projection = TextProjection.fit(Moments.of(vectors), Moments.of(item_vectors), 6)
+    whole = History.build(reviews, items, vectors, item_vectors, projection=projection, settings=world.settings)
+    grown = History.build(
+        reviews.slice(0, cut), items, vectors[:cut], item_vectors, projection=projection, settings=world.settings
+    )
+    for part in np.array_split(np.arange(cut, 300), batches):
+        grown = grown.appended(reviews.take(pa.array(part)), vectors[part])
+    times = np.full(len(whole.user_ids), START + 91 * DAY_MS)
+    users = grown.users_at(grown.user_rows(whole.user_ids), times)
+    assert_equal(users, whole.users_at(np.arange(len(times)), times), but=("rows", "history"))
+    ids = [[grown.item_ids[row] for row in history] for history in users.history]
+    assert ids == [[whole.item_ids[row] for row in h] for h in whole.users_at(np.arange(len(times)), times).history]
+    times = np.full(len(whole.item_ids), START + 91 * DAY_MS)
+    items_grown = grown.items_at(grown.item_rows(whole.item_ids), times)
+    assert_equal(items_grown, whole.items_at(np.arange(len(times)), times), but=("rows",))
+
+
+def test_one_heavy_entity_has_exact_sums_over_many_blocks() -> None:
+    rng, n = np.random.default_rng(0), 20 * BLOCK + 7
+    times = np.sort(rng.integers(0, 5_000 * DAY_MS, n))
+    values = rng.normal(size=(n, 3)).astype(np.float32)
+    events = EntityEvents(np.ones(n, np.int64), times, 3)
+    sums = BlockedSums(events, values, np.ones((n, 2), np.float32), (np.inf, 30.0))
+    queries = np.array([0, int(times[BLOCK - 1]) + 1, int(times[BLOCK]), 2_500 * DAY_MS, 10_000 * DAY_MS])
+    found = sums.at(events.span(np.ones(5, np.int64), queries))
+    for q, time in enumerate(queries):
+        past = times < time
+        decay = np.exp(-(time - times[past]) / DAY_MS / 30)
+        np.testing.assert_allclose(found[q, 0], values[past].sum(0, dtype=np.float64), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found[q, 1], (values[past] * decay[:, None]).sum(0), rtol=1e-9, atol=1e-30)
+
+
+def test_a_corpus_without_events_words_or_stars() -> None:
+    world = World([], World.random().items)
+    reviews, items, *_ = world.tables()
+    history = History.build(reviews, items)
+    state = history.users_at(history.user_rows(["nobody"]), np.array([START]))
+    assert state.count.tolist() == [0]
+    assert history.text_dim == 0
+    assert history.items_at(np.array([1, 0]), np.array([START, START])).count.tolist() == [0, 0]
+
+
+def test_a_guest_is_what_they_like_and_say(history: History) -> None:
+    liked = np.array([3, 7])
+    vector = encode(["word1 word2"])[0]
+    guest = history.guest(liked, vector, START + 80 * DAY_MS)
+    own = history.data.projection(vector[None], "review")[0]
+    assert guest.history[0].tolist() == [0, 0, 0, 3, 7]
+    assert guest.count.tolist() == [2]
+    for v, variant in enumerate(TEXT_VARIANTS):
+        np.testing.assert_array_equal(guest.text[0, v], own * (variant != "disliked"))
+    silent = history.guest(np.zeros(0, np.int64), None, START)
+    assert_equal(silent, history.users_at(np.zeros(1, np.int64), np.array([START])))
+
+
+def test_more_likes_than_the_history_holds_keep_the_last(history: History) -> None:
+    guest = history.guest(np.arange(1, 9), None, START + 80 * DAY_MS)
+    assert guest.history[0].tolist() == [4, 5, 6, 7, 8]
+    assert guest.count.tolist() == [8]
+
+
+def test_repeat_is_take_of_one_row(history: History) -> None:
+    one = history.users_at(np.array([4]), np.array([START + 80 * DAY_MS]))
+    assert_equal(one.repeat(3), one.take(np.zeros(3, np.int64)))
+    assert len(one.repeat(3).once()) == 1
+    with pytest.raises(ValueError, match="found a state of 3 rows, expected 1"):
+        one.take(np.zeros(3, np.int64)).repeat(2)
+
+
+def test_vectors_of_another_encoder_are_refused(history: History) -> None:
+    with pytest.raises(ValueError, match=f"found 5 dimensions, expected {DIM}"):
+        history.guest(np.zeros(0, np.int64), np.ones(5, np.float32), START)
+
+
+def test_moments_of_parts_add_up_to_those_of_the_whole() -> None:
+    vectors = encode([f"a{k} b{k % 7}" if k % 9 else "" for k in range(200)])
+    parts = Moments.of(vectors[:60]) + Moments.of(vectors[60:])
+    present = vectors[vectors.any(axis=1)].astype(np.float64)
+    assert parts.count == len(present)
+    np.testing.assert_allclose(parts.scatter, np.cov(present.T, ddof=0) * len(present), atol=1e-9)
+
+
+def test_projection_keeps_most_variance_and_is_linear() -> None:
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(500, 3)) @ rng.normal(size=(3, DIM)) + 5).astype(np.float32)
+    projection = TextProjection.fit(Moments.of(vectors), Moments.of(vectors[:0]), 3)
+    projected = projection(vectors, "review")
+    assert projection.explained.sum() > 0.999
+    np.testing.assert_allclose(projected.mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose((projected**2).sum(1).mean(), 1, rtol=1e-3)
+    np.testing.assert_allclose(projection(vectors.mean(0, keepdims=True), "review")[0], projected.mean(0), atol=1e-4)
+    assert not projection(np.zeros((1, DIM), np.float32), "review").any()
+
+
+def test_wrong_number_of_vectors_is_named(world: World) -> None:
+    reviews, items, vectors, _ = world.tables()
+    with pytest.raises(ValueError, match="review_vectors: found 10 rows, expected 300"):
+        History.build(reviews, items, vectors[:10], settings=FeaturesConfig())
