@@ -46,6 +46,7 @@ from llmrec.storage import (
     write_bytes,
     write_json,
 )
+from llmrec.training.data import load_features
 
 FORMAT = 1
 CARD = "README.md"
@@ -173,20 +174,14 @@ def _put_together(config: RunConfig, storage: Storage, examples: Artifact, model
     load_weights(towers, models.uri(_TOWERS))
     load_weights(ranker, models.uri(_RANKER))
     spec, history = load_features(examples)
-    embeddings = storage.find("embeddings", examples.manifest.parents["embeddings"])
-    fingerprint = str(embeddings.manifest.info["fingerprint"]) if embeddings else ""
+    embeddings = storage.find("embeddings", examples.manifest.parents.get("embeddings", "none"))
+    fingerprint = str(embeddings.manifest.info["fingerprint"]) if embeddings else ""  # features without text
     facts = _facts(storage, examples, history)
     settings = BundleFile(
         id=bundle_id, models=file, encoder=config.encoding.encoder, encoder_fingerprint=fingerprint, facts=facts
     )
     return Bundle(settings, towers, ranker, spec, history, make_item_vectors(towers, spec, history, file.arm),
                   model_card(settings))  # fmt: skip
-
-
-def load_features(examples: Artifact) -> tuple[FeatureSpec, History]:
-    """The fitted features and the as-of state that an `examples` artifact holds."""
-    spec, history = (examples.uris(part)[0].rsplit(f"/{part}/", 1)[0] + f"/{part}" for part in ("spec", "history"))
-    return FeatureSpec.load(spec), History.load(history)
 
 
 def make_item_vectors(towers: TwoTower, spec: FeatureSpec, history: History, arm: str) -> npt.NDArray[np.float32]:

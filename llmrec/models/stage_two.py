@@ -26,8 +26,8 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-#: Added to a (decayed) count before its logarithm: an item without events keeps a finite score.
-SMOOTHING = 0.5
+#: Added to a (decayed) count before its logarithm. Negatives are drawn by count + 1, so log(count + 1) is log q.
+SMOOTHING = 1.0
 
 
 def popularity_columns(days: Sequence[float]) -> tuple[str, ...]:

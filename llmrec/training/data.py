@@ -1,0 +1,138 @@
+"""Rows of `examples` as column-selected numpy arrays, each worker reading only its own."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from llmrec.features.columns import FeatureSelection
+from llmrec.features.history import History
+from llmrec.features.spec import FeatureSpec
+from llmrec.schema import C
+from llmrec.storage import Artifact
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Rank `rank` of `world` holds rows rank, rank + world, …: every row exactly once, counts differing by at most one.
+
+    A stride, not a range, so that each worker's rows span the whole time and its batches are neighbours in time.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    def of(self, n: int) -> Ints:
+        """Row numbers, of n, that this rank holds."""
+        return np.arange(self.rank, n, self.world, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N rows in order of time. Features keep the arm's columns only."""
+
+    item_ids: npt.NDArray[np.object_]  # (N,)
+    user_ids: npt.NDArray[np.object_]  # (N,)
+    times: Ints  # (N,) ms
+    click: Floats  # (N,) 0 or 1
+    user_idx: Ints  # (N,)
+    item_idx: Ints  # (N,)
+    history: Ints  # (N, L) item_idx, oldest first, left-padded with 0
+    user: Floats  # (N, Du)
+    item: Floats  # (N, Di)
+    pair: Floats  # (N, Dp)
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def take(self, index: npt.NDArray[np.integer] | slice) -> Self:
+        """The rows `index`, in that order."""
+        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @property
+    def dense(self) -> Floats:
+        """(N, Du + Di + Dp): what the ranker reads."""
+        return np.concatenate([self.user, self.item, self.pair], axis=1)
+
+
+def load_features(examples: Artifact) -> tuple[FeatureSpec, History]:
+    """The fitted features and the as-of state that an `examples` artifact holds."""
+    spec, history = (examples.uris(part)[0].rsplit(f"/{part}/", 1)[0] + f"/{part}" for part in ("spec", "history"))
+    return FeatureSpec.load(spec), History.load(history)
+
+
+def read_examples(
+    artifact: Artifact,
+    split: str,
+    selection: FeatureSelection,
+    history_length: int,
+    *,
+    clicks_only: bool = False,
+    with_pairs: bool = True,
+    shard: Shard = Shard(),  # frozen
+) -> Examples:
+    """The split's rows (`clicks_only`: without negatives) that `shard` holds, a record batch in memory at a time.
+
+    Raises ValueError where the split has none at all.
+    """
+    condition = pc.field(C.SPLIT) == split
+    if clicks_only:
+        condition &= pc.field(C.CLICK) == 1
+    columns = [C.ITEM_ID, C.USER_ID, C.TIMESTAMP, C.CLICK, C.USER_IDX, C.ITEM_IDX, C.HISTORY, C.USER_FEATURES,
+               C.ITEM_FEATURES, *([C.PAIR_FEATURES] if with_pairs else [])]  # fmt: skip
+    parts, seen = [], 0
+    scanner = artifact.dataset("examples").scanner(columns=columns, filter=condition)
+    for batch in scanner.to_batches():
+        mine = np.arange((shard.rank - seen) % shard.world, batch.num_rows, shard.world)
+        seen += batch.num_rows
+        if len(mine):
+            parts.append(_arrays(batch.take(pa.array(mine)), selection, history_length))
+    if not seen:
+        raise ValueError(
+            f"{artifact.root}: split {split!r} holds no {'clicks' if clicks_only else 'rows'}, expected some; give the "
+            "corpus more events or move split.validation_quantile and split.test_quantile"
+        )
+    if not parts:
+        parts = [_arrays(batch.slice(0, 0), selection, history_length)]
+    rows = Examples(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Examples)})
+    return rows.take(np.argsort(rows.times, kind="stable"))
+
+
+def _arrays(batch: pa.RecordBatch, chosen: FeatureSelection, history_length: int) -> Examples:
+    pair = C.PAIR_FEATURES in batch.schema.names
+    return Examples(
+        item_ids=batch[C.ITEM_ID].to_numpy(zero_copy_only=False),
+        user_ids=batch[C.USER_ID].to_numpy(zero_copy_only=False),
+        times=batch[C.TIMESTAMP].to_numpy(),
+        click=batch[C.CLICK].to_numpy().astype(np.float32),
+        user_idx=batch[C.USER_IDX].to_numpy().astype(np.int64),
+        item_idx=batch[C.ITEM_IDX].to_numpy().astype(np.int64),
+        history=_left_padded(batch[C.HISTORY], history_length),
+        user=_matrix(batch[C.USER_FEATURES])[:, chosen.user],
+        item=_matrix(batch[C.ITEM_FEATURES])[:, chosen.item],
+        pair=_matrix(batch[C.PAIR_FEATURES])[:, chosen.pair] if pair else np.zeros((batch.num_rows, 0), np.float32),
+    )
+
+
+def _matrix(column: pa.FixedSizeListArray) -> Floats:
+    """(n, dim) of a fixed-size list column."""
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(values, np.float32).reshape(len(column), column.type.list_size)
+
+
+def _left_padded(column: pa.ListArray, length: int) -> Ints:
+    """(n, length): the last `length` entries of each list, zeros before them."""
+    padded = np.zeros((len(column), length), np.int64)
+    sizes = column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    row = np.repeat(np.arange(len(column)), sizes)
+    from_end = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(values))  # 1 for a list's last entry
+    keep = from_end <= length
+    padded[row[keep], length - from_end[keep]] = values[keep]
+    return padded

@@ -1,0 +1,82 @@
+"""Ray Train around `fit.run_plan`: workers, checkpoints, resume. The only module of training that imports Ray."""
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+
+from llmrec.config import TrainingConfig
+from llmrec.storage import filesystem
+from llmrec.training.fit import Plan, Progress, dump, parse, run_plan
+from llmrec.training.peers import Peers
+
+logger = logging.getLogger(__name__)
+_FILE = "progress.pt"
+
+
+@dataclass(frozen=True)
+class TrainRun:
+    """A run's folder and its name there: a run of the same name goes on from the last checkpoint."""
+
+    folder: str  # URI that every node reads and writes
+    name: str
+
+
+def run_on_ray(plan: Plan, config: TrainingConfig, run: TrainRun) -> Progress:
+    """Run the plan on `config.workers` data-parallel workers; its checkpoints are deleted at the end.
+
+    A worker that dies is replaced, `config.max_failures` times in all, and the fit goes on after the last whole epoch.
+    So it does when the job itself was killed and is run again.
+    """
+    fs, path = filesystem(run.folder)
+    trainer = ray.train.torch.TorchTrainer(
+        _worker,
+        train_loop_config={"plan": plan},
+        scaling_config=ray.train.ScalingConfig(num_workers=config.workers, use_gpu=config.gpu),
+        run_config=ray.train.RunConfig(
+            name=run.name, storage_path=path, storage_filesystem=fs,
+            failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
+        ),
+    )  # fmt: skip
+    result = trainer.fit()
+    if result.checkpoint is None:
+        raise RuntimeError(f"training {run.name}: Ray Train returned no checkpoint, expected one after each epoch")
+    progress = _read(result.checkpoint)
+    fs.delete_dir(f"{path}/{run.name}")
+    return progress
+
+
+def _worker(settings: dict[str, Any]) -> None:
+    context = ray.train.get_context()
+    device = str(ray.train.torch.get_device())
+    peers = Peers(context.get_world_rank(), context.get_world_size(), device)
+    checkpoint = ray.train.get_checkpoint()
+    progress: Progress = {} if checkpoint is None else _read(checkpoint)
+    if checkpoint is not None:
+        logger.info("resuming after %s", {key: state.epoch for key, state in progress.items()})
+    run_plan(settings["plan"], peers, progress, lambda p: _report(p, peers))
+    if checkpoint is not None and all(s.done for s in progress.values()):
+        _report(progress, peers)  # the job died between the last epoch and reading its result
+
+
+def _report(progress: Progress, peers: Peers) -> None:
+    """A barrier: every worker takes part; rank 0 brings metrics and checkpoint."""
+    key, state = list(progress.items())[-1]
+    metrics = {"fit": key, **state.curve[-1]}
+    if peers.rank:
+        ray.train.report(metrics)
+        return
+    logger.info("%s", " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{v}" for k, v in metrics.items()))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / _FILE).write_bytes(dump(progress))
+        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+
+def _read(checkpoint: ray.train.Checkpoint) -> Progress:
+    with checkpoint.as_directory() as folder:
+        return parse((Path(folder) / _FILE).read_bytes())

@@ -1,0 +1,206 @@
+"""One fit: epochs with early stopping, resumable after each; and the plan of fits that makes an artifact."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from llmrec.config import RankerConfig, TwoTowerConfig
+from llmrec.models.modelfile import ModelFile
+from llmrec.models.retrieval import Retriever
+from llmrec.schema import DAY_MS
+from llmrec.storage import Artifact
+from llmrec.training.data import Shard, load_features, read_examples
+from llmrec.training.peers import Peers
+from llmrec.training.ranker import predict, ranker_epoch
+from llmrec.training.two_tower import TowerData, tower_epoch
+from llmrec.training.validation import Queries, click_metrics, ranking_metrics
+
+ModelName = Literal["two_tower", "ranker"]
+Weights = dict[str, torch.Tensor]
+Metrics = dict[str, float]
+
+#: How stale item vectors may be when validation compares epochs. (Evaluation and serving refresh by the day.)
+VALIDATION_REFRESH_MS = 7 * DAY_MS
+
+
+@dataclass
+class FitState:
+    """Where a fit stands after an epoch: all that a replacement worker needs to go on as if nothing had happened."""
+
+    epoch: int = 0
+    done: bool = False
+    model: Weights = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    curve: list[Metrics] = field(default_factory=list)
+    best_epoch: int = 0
+    best_metric: float = float("-inf")
+    best: Weights = field(default_factory=dict)
+
+
+#: States by "MODEL.FOLD", in the order in which the fits are run.
+Progress = dict[str, FitState]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The examples that a model is fitted on, and the sizes that it has there."""
+
+    examples: Artifact
+    file: ModelFile
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Both models: fitted on fold `validation` to choose the number of epochs, then anew on fold `test`."""
+
+    validation: Fold
+    test: Fold
+    seed: int
+
+
+class Task(Protocol):
+    """What a model brings to `fit`."""
+
+    model: nn.Module
+    n_rows: int  # the most that a worker has
+    metric: str  # larger is better where `sign` is 1, smaller where it is -1
+    sign: int
+
+    def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float: ...
+
+    def validate(self) -> Metrics: ...
+
+
+class TowerTask:
+    """The two-tower model on a fold's positives; validated by full ranking over the items known at each query."""
+
+    metric, sign = "ndcg@50", 1
+
+    def __init__(self, fold: Fold, peers: Peers, validate: bool) -> None:
+        self.peers, self.config = peers, fold.file.two_tower
+        self.model = fold.file.make_two_tower().to(peers.device)
+        spec, history = load_features(fold.examples)
+        selection, length = spec.columns_of(fold.file.arm), fold.file.history_length
+        shard = Shard(peers.rank, peers.world)
+        rows = read_examples(fold.examples, "train", selection, length, clicks_only=True, with_pairs=False, shard=shard)
+        self.data = TowerData(rows, spec, history, selection)
+        self.n_rows = most_rows(peers, len(rows))
+        if validate and peers.rank == 0:
+            clicks = read_examples(
+                fold.examples, "validation", selection, length, clicks_only=True, with_pairs=False
+            )  # fmt: skip
+            self.queries = Queries.of(history, clicks)
+            self.copy = fold.file.make_two_tower()
+            self.retriever = Retriever(self.copy, spec, history, selection, VALIDATION_REFRESH_MS)
+
+    def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
+        return tower_epoch(self.model, optimizer, self.data, self.config, self.peers, rng, self.n_rows)
+
+    def validate(self) -> Metrics:
+        self.copy.load_state_dict(self.model.state_dict())
+        self.retriever.refit()
+        rows, _ = self.retriever.retrieve(self.queries.users, self.queries.times, 50)
+        return ranking_metrics(rows, self.queries.targets)
+
+
+class RankerTask:
+    """The CTR model on a fold's clicks and negatives; validated by log loss."""
+
+    metric, sign = "log_loss", -1
+
+    def __init__(self, fold: Fold, peers: Peers, validate: bool) -> None:
+        self.peers, self.config = peers, fold.file.ranker
+        self.model = fold.file.make_ranker().to(peers.device)
+        spec, _ = load_features(fold.examples)
+        selection, length = spec.columns_of(fold.file.arm), fold.file.history_length
+        self.rows = read_examples(
+            fold.examples, "train", selection, length, shard=Shard(peers.rank, peers.world)
+        )  # fmt: skip
+        self.n_rows = most_rows(peers, len(self.rows))
+        if validate and peers.rank == 0:
+            self.held_out = read_examples(fold.examples, "validation", selection, length)
+
+    def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
+        return ranker_epoch(self.model, optimizer, self.rows, self.config, self.peers, rng, self.n_rows)
+
+    def validate(self) -> Metrics:
+        probability = predict(self.model, self.held_out, device=self.peers.device)
+        return click_metrics(self.held_out.click, probability)
+
+
+TASKS: dict[ModelName, Callable[[Fold, Peers, bool], Task]] = {"two_tower": TowerTask, "ranker": RankerTask}
+
+
+def most_rows(peers: Peers, own: int) -> int:
+    """The most rows that a worker has, given that they were dealt out evenly."""
+    total = peers.sum(torch.tensor([own], dtype=torch.int64, device=peers.device))
+    return -(-int(total[0]) // peers.world)
+
+
+def run_plan(plan: Plan, peers: Peers, progress: Progress, on_epoch: Callable[[Progress], None]) -> Progress:
+    """Fit what `progress` has not finished; `on_epoch` is called after each epoch, on every worker equally often."""
+    names: tuple[ModelName, ...] = ("two_tower", "ranker")
+    for name in names:
+        config: TwoTowerConfig | RankerConfig = getattr(plan.validation.file, name)
+        for fold_name, fold in (("validation", plan.validation), ("test", plan.test)):
+            key = f"{name}.{fold_name}"
+            state = progress.setdefault(key, FitState())
+            if state.done:
+                continue
+            validate = fold_name == "validation"
+            epochs = config.epochs if validate else progress[f"{name}.validation"].best_epoch
+            torch.manual_seed(plan.seed)
+            task: Task = TASKS[name](fold, peers, validate)
+            fit(task, config, state, peers, plan.seed, epochs, validate, lambda: on_epoch(progress))
+    return progress
+
+
+def fit(
+    task: Task, config: TwoTowerConfig | RankerConfig, state: FitState, peers: Peers, seed: int, epochs: int,
+    validate: bool, on_epoch: Callable[[], None],
+) -> None:  # fmt: skip
+    """Run epochs until `epochs`, or until `config.patience` of them brought no better validation metric."""
+    optimizer = torch.optim.AdamW(task.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    if state.epoch:
+        task.model.load_state_dict(state.model)
+        optimizer.load_state_dict(state.optimizer)
+    while not state.done:
+        state.epoch += 1
+        torch.manual_seed((seed * 1_000_003 + state.epoch) * 10_007 + peers.rank)
+        loss = task.epoch(optimizer, np.random.default_rng([seed, state.epoch]))
+        state.curve.append({"epoch": state.epoch, "loss": loss})
+        state.model = {k: v.detach().cpu().clone() for k, v in task.model.state_dict().items()}
+        state.optimizer = optimizer.state_dict()
+        if validate:
+            _judge(task, state, peers)
+        patient = not validate or state.epoch - state.best_epoch < config.patience
+        state.done = state.epoch >= epochs or not patient
+        on_epoch()
+
+
+def _judge(task: Task, state: FitState, peers: Peers) -> None:
+    """Rank 0 validates; all learn its metric, and so agree on when to stop."""
+    metrics = task.validate() if peers.rank == 0 else {}
+    value = torch.tensor([task.sign * metrics.get(task.metric, 0.0)], dtype=torch.float64, device=peers.device)
+    metric = float(peers.sum(value)[0])
+    state.curve[-1] |= metrics
+    if metric > state.best_metric:
+        state.best_epoch, state.best_metric, state.best = state.epoch, metric, state.model
+
+
+def dump(progress: Progress) -> bytes:
+    """`progress` as bytes: tensors and plain values only."""
+    buffer = BytesIO()
+    torch.save({key: vars(state) for key, state in progress.items()}, buffer)
+    return buffer.getvalue()
+
+
+def parse(data: bytes) -> Progress:
+    """What `dump` wrote; code in it would not be run."""
+    found = torch.load(BytesIO(data), weights_only=True, map_location="cpu")
+    return {key: FitState(**state) for key, state in found.items()}

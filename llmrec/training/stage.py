@@ -1,0 +1,160 @@
+"""The stage `train`: examples in, both models out."""
+
+import logging
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.torch import save
+
+from llmrec.config import RunConfig
+from llmrec.features.columns import FeatureColumn, FeatureSelection
+from llmrec.models.modelfile import ModelFile, StageTwoFile
+from llmrec.models.retrieval import Retriever
+from llmrec.models.stage_two import ClickModel, StageTwo, fit_stage_two, log_popularity
+from llmrec.models.topk import top_k
+from llmrec.schema import id_hash
+from llmrec.storage import Artifact, Storage, artifact_id, write_bytes
+from llmrec.training.data import load_features, read_examples
+from llmrec.training.fit import Fold, Plan, Progress, run_plan
+from llmrec.training.peers import Peers
+from llmrec.training.validation import Queries, ranking_metrics
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    config: RunConfig, storage: Storage, validation_examples: Artifact, test_examples: Artifact, arm: str
+) -> Artifact:
+    """Stage `models` for an arm, `text` or `no_text`.
+
+    Each model is fitted on fold `validation`'s split train, early stopping choosing the number of epochs, then anew on
+    fold `test`'s split train. The second stage's weights are fitted on the validation clicks with the models that have
+    not seen them. `curves.json` holds the loss and the validation metrics of every epoch.
+    """
+    read = {
+        "training": config.training.model_dump(exclude={"max_failures"}), "seed": config.seed, "arm": arm,
+        "retrieve": config.evaluation.retrieve,
+    }  # fmt: skip
+    parents = {"validation": validation_examples.id, "test": test_examples.id}
+    made_id = artifact_id("training", read, parents)
+    found = storage.find("models", made_id)
+    if found:
+        return found
+    with storage.build("models", made_id, room="training", config=read, parents=parents) as writer:
+        plan = Plan(_fold(config, validation_examples, arm), _fold(config, test_examples, arm), config.seed)
+        progress = _run(config, storage, plan, made_id)
+        stage_two, validated = _second_stage(plan.validation, progress, config.evaluation.retrieve)
+        file = _finished(plan.test.file, progress, stage_two, validated)
+        for model in ("two_tower", "ranker"):
+            write_bytes(writer.uri(f"{model}.safetensors"), save(progress[f"{model}.test"].model))
+        writer.write_json("models.json", file.model_dump())
+        writer.write_json("curves.json", _curves(progress))
+        writer.info = {"arm": arm, "chosen_epochs": file.chosen_epochs, "validation": file.validation}
+    made = storage.find("models", made_id)
+    assert made is not None
+    return Artifact(made.root, made.manifest)
+
+
+def _run(config: RunConfig, storage: Storage, plan: Plan, name: str) -> Progress:
+    if config.training.workers == 0:
+        return run_plan(plan, Peers(), {}, lambda progress: None)
+    from llmrec.training.distributed import TrainRun, run_on_ray  # Ray only where it is used
+
+    return run_on_ray(plan, config.training, TrainRun(f"{storage.root}/train_runs", name))
+
+
+def _fold(config: RunConfig, examples: Artifact, arm: str) -> Fold:
+    spec, _ = load_features(examples)
+    chosen = spec.columns_of(arm)
+    file = ModelFile(
+        arm=arm, two_tower=config.training.two_tower, ranker=config.training.ranker,
+        n_users=spec.n_users, n_items=spec.n_items, history_length=config.features.history_length,
+        user_columns=[spec.user_columns[i].name for i in chosen.user],
+        item_columns=[spec.item_columns[i].name for i in chosen.item],
+        pair_columns=[spec.pair_columns[i].name for i in chosen.pair],
+        user_families=_families(spec.user_columns, chosen.user),
+        item_families=_families(spec.item_columns, chosen.item),
+        stage_two=_as_file(StageTwo.prior_correction(config.features.popularity_days)),
+    )  # fmt: skip
+    return Fold(examples, file)
+
+
+def _families(columns: list[FeatureColumn], chosen: npt.NDArray[np.int64]) -> dict[str, list[int]]:
+    """Places, after the selection, of each family's columns."""
+    families: dict[str, list[int]] = defaultdict(list)
+    for place, column in enumerate(chosen):
+        families[columns[int(column)].family].append(place)
+    return dict(families)
+
+
+def _finished(file: ModelFile, progress: Progress, stage_two: StageTwo, validated: dict[str, Any]) -> ModelFile:
+    best = {m: progress[f"{m}.validation"] for m in ("two_tower", "ranker")}
+    metrics = {
+        m: {k: v for k, v in s.curve[s.best_epoch - 1].items() if k not in ("epoch", "loss")} for m, s in best.items()
+    }
+    return file.model_copy(
+        update={
+            "chosen_epochs": {m: s.best_epoch for m, s in best.items()},
+            "validation": metrics | validated,
+            "stage_two": _as_file(stage_two),
+        }
+    )
+
+
+def _as_file(stage_two: StageTwo) -> StageTwoFile:
+    return StageTwoFile(
+        weights=dict(zip(stage_two.columns, stage_two.weights, strict=True)), fallback=stage_two.fallback
+    )
+
+
+def _curves(progress: Progress) -> dict[str, Any]:
+    curves: dict[str, dict[str, Any]] = defaultdict(dict)
+    for key, state in progress.items():
+        model, fold = key.split(".")
+        curves[model][fold] = state.curve
+    return curves
+
+
+def _second_stage(fold: Fold, progress: Progress, n_retrieve: int) -> tuple[StageTwo, dict[str, dict[str, float]]]:
+    """Fit `StageTwo` on the validation clicks, with the models of the chosen epochs, fitted before them."""
+    spec, history = load_features(fold.examples)
+    selection: FeatureSelection = spec.columns_of(fold.file.arm)
+    towers, ranker = fold.file.make_two_tower(), fold.file.make_ranker()
+    towers.load_state_dict(progress["two_tower.validation"].best)
+    ranker.load_state_dict(progress["ranker.validation"].best)
+    clicks = read_examples(
+        fold.examples, "validation", selection, fold.file.history_length, clicks_only=True, with_pairs=False
+    )
+    queries = Queries.of(history, clicks)
+    retriever, model = Retriever(towers, spec, history, selection), ClickModel(ranker, spec, history, selection)
+    start, validated = _fallback(fold.file.make_stage_two(), retriever, queries)
+    rows, scores = retriever.retrieve(queries.users, queries.times, n_retrieve)
+    values, targets = [], []
+    for q in np.flatnonzero((rows == queries.targets[:, None]).any(axis=1)):
+        found = rows[q] >= 0
+        user = queries.users.take(np.array([q]))
+        values.append(model.columns(user, rows[q, found], scores[q, found], int(queries.times[q])))
+        targets.append(int(np.flatnonzero(rows[q] == queries.targets[q])[0]))
+    return fit_stage_two(values, targets, start), validated
+
+
+def _fallback(start: StageTwo, retriever: Retriever, queries: Queries) -> tuple[StageTwo, dict[str, dict[str, float]]]:
+    """`start` with the popularity column that ranks the validation clicks best."""
+    history, metrics = retriever.history, {}
+    columns = start.columns[2:]
+    lists = np.full((len(columns), len(queries), 50), -1, np.int64)
+    everything = np.arange(len(history.item_ids))
+    for time in np.unique(queries.times):
+        part = np.flatnonzero(queries.times == time)
+        users = queries.users.take(part)
+        hashes = id_hash([history.user_ids[r] for r in users.rows])
+        popular = log_popularity(history.items_at(everything, np.full(len(everything), time)))
+        allowed = retriever.candidates(users, queries.times[part])
+        for c in range(len(columns)):
+            scores = np.where(allowed, popular[:, c].astype(np.float32), np.float32(-np.inf))
+            lists[c, part] = top_k(scores, 50, hashes, retriever.item_hash)[0]
+    metrics = {name: ranking_metrics(lists[c], queries.targets) for c, name in enumerate(columns)}
+    best = max(columns, key=lambda name: metrics[name]["ndcg@10"])
+    return StageTwo(start.columns, start.weights, best), metrics

@@ -1,0 +1,57 @@
+"""What validation measures: full ranking for the towers, AUC and log loss for the ranker."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import log_loss, roc_auc_score
+
+from llmrec.features.history import History
+from llmrec.features.state import UserState
+from llmrec.training.data import Examples
+
+Ints = npt.NDArray[np.int64]
+
+#: Queries beyond this many are thinned evenly over time.
+MAX_QUERIES = 5_000
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Q validation clicks: who asked when, and what they then took."""
+
+    users: UserState
+    times: Ints  # (Q,) ms
+    targets: Ints  # (Q,) item rows
+
+    @classmethod
+    def of(cls, history: History, clicks: Examples, limit: int = MAX_QUERIES) -> "Queries":
+        """From rows with click = 1."""
+        keep = np.unique(np.linspace(0, len(clicks) - 1, min(limit, len(clicks))).round().astype(np.int64))
+        rows = clicks.take(keep)
+        users = history.users_at(history.user_rows(list(rows.user_ids)), rows.times)
+        return cls(users, rows.times, history.item_rows(list(rows.item_ids)))
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+def ranking_metrics(rows: Ints, targets: Ints) -> dict[str, float]:
+    """Recall and NDCG of lists (Q, k ≥ 50), best first, with one target each; a target not listed counts as missed."""
+    hit = rows == targets[:, None]
+    place = np.where(hit.any(axis=1), hit.argmax(axis=1), rows.shape[1])
+    gain = 1 / np.log2(place + 2)
+    return {
+        "recall@10": float(np.mean(place < 10)),
+        "ndcg@10": float(np.mean(gain * (place < 10))),
+        "recall@50": float(np.mean(place < min(50, rows.shape[1]))),
+        "ndcg@50": float(np.mean(gain * (place < min(50, rows.shape[1])))),
+    }
+
+
+def click_metrics(click: npt.NDArray[np.float32], probability: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Log loss and, where both classes occur, AUC."""
+    found = {"log_loss": float(log_loss(click, np.clip(probability, 1e-7, 1 - 1e-7), labels=[0, 1]))}
+    if 0 < click.mean() < 1:
+        found["auc"] = float(roc_auc_score(click, probability))
+    return found
