@@ -82,7 +82,7 @@ def _environment() -> jinja2.Environment:
     environment.filters.update(
         number=words.number, percent=words.percent, interval=words.interval, count=words.count, date=words.date,
         duration=words.duration, metric=words.metric_title, tone=plots.VERDICT_TONES.__getitem__, setting=_setting,
-        md=_markdown, code=_code, round_percent=words.round_percent,
+        md=_markdown, p_value=words.p_value, code=_code, round_percent=words.round_percent,
     )  # fmt: skip
     return environment
 

@@ -7,7 +7,7 @@ from llmrec.evaluation import plots
 from llmrec.evaluation.plots import Chart, Forest, Line, Mark
 from llmrec.evaluation.results import Estimate, FamilyStudy, LeakGap, Results
 from llmrec.evaluation.views import Facts, table_title, titles
-from llmrec.evaluation.words import GLOSSARY, count, date, duration, metric_title, number, percent
+from llmrec.evaluation.words import GLOSSARY, count, date, duration, metric_title, number, p_value, percent
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def headline_facts(results: Results) -> Facts:
                 (f"{metric_title(compared.metric)}, {title.lower()}", number(model.metrics[compared.metric].value))
             )
     if compared.p_adjusted is not None:
-        facts.append(("Adjusted p", number(compared.p_adjusted)))
+        facts.append(("Adjusted p", p_value(compared.p_adjusted)))
     if compared.smallest_detectable is not None:
         facts.append(("Smallest detectable", number(compared.smallest_detectable)))
     if head.encoder_seconds_per_1000 is not None:

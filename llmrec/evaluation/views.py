@@ -89,7 +89,10 @@ def table_title(table: Table | None) -> str:
     """What readers see: two tables of one label keep their own names."""
     if isinstance(table, LabelTable):
         return _TITLES[table.label] if table.name in (table.label, f"{table.label}s") else table.name
-    return _TITLES.get(table.name, f"Ranking, {table.name}") if table else ""
+    if table is None:
+        return ""
+    name, _, part = table.name.partition("/")  # rolling_origins/2
+    return " ".join(p for p in (_TITLES.get(name, f"Ranking, {name}"), part) if p)
 
 
 def protocol_view(protocol: Protocol, primary: str) -> TableView:

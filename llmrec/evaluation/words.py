@@ -28,7 +28,7 @@ GLOSSARY = {
     "diversity_text": "Mean distance between the texts of the items in one list.",
     "diversity_cooccurrence": "Mean distance between items in one list, by who had both.",
     "auc": "Chance that a random positive scores above a random negative.",
-    "gauc": "AUC within each user, weighted by the user's rows.",
+    "gauc": "AUC within each user, weighted by the user's rows; users with one class only are left out.",
     "log_loss": "Mean negative log-likelihood of the label. Lower is better.",
     "ece": "Expected calibration error: mean gap between predicted and observed shares, by bin. Lower is better.",
     "accuracy": "Share of rows on the right side of the threshold.",
@@ -91,6 +91,11 @@ def date(milliseconds: int) -> str:
 def moment(milliseconds: int) -> str:
     """ms UTC -> `2014-03-01 09:30 UTC`."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def p_value(p: float) -> str:
+    """`0.012`, and `< 0.001` below that."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def duration(seconds: float) -> str:
