@@ -1,5 +1,7 @@
 """Section `features`: families, history, fusion and selection."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from llmrec.config.base import Section
@@ -16,5 +18,14 @@ class FeaturesConfig(Section):
     )
     profile_days: float = Field(180.0, gt=0, description="decay constant of the `recent` text profile, days")
     attribute_columns: int = Field(32, ge=0, description="brands and categories with a column each, most frequent")
+    collaborative: tuple[Literal["covisitation", "ease", "ials"], ...] = Field(
+        ("covisitation", "ease"), description="item-to-item scores, fitted out of fold by time"
+    )
+    collaborative_blocks: int = Field(6, ge=1, description="blocks of training time, each scored by the past's model")
+    collaborative_items: int = Field(1_000, ge=1, description="most reviewed items that these scores know")
+    ease_l2: float = Field(200.0, gt=0)
+    ials_factors: int = Field(32, ge=1)
+    ials_l2: float = Field(1.0, gt=0)
+    ials_alpha: float = Field(10.0, gt=0, description="weight of an event against an unobserved pair")
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
     seed: int = Field(7, ge=0, description="of the negatives")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from llmrec.config import FeaturesConfig
 from llmrec.features import behaviour, text
 from llmrec.features.asof import Ints
+from llmrec.features.collaborative import Collaborative
 from llmrec.features.columns import TEXT_PREFIX
 
 Side = Literal["user", "item", "pair"]
@@ -24,6 +25,7 @@ class Learned:
     text_dim: int
     attributes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
     attribute_names: tuple[str, ...] = ()
+    collaborative: Collaborative = field(default_factory=lambda: Collaborative((), ()))
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,16 @@ FAMILIES: dict[str, Family] = {
     "shared_attributes": Family(
         "pair", lambda _: behaviour.SHARED_NAMES, lambda _, u, i: behaviour.shared_attributes(u, i)
     ),
+    "collaborative": Family(
+        "pair", lambda learned: learned.collaborative.names, lambda learned, u, i: learned.collaborative(u, i)
+    ),
     "text_similarity": Family("pair", lambda _: text.similarity_names(), lambda _, u, i: text.similarities(u, i)),
 }
 
 
 def active(settings: FeaturesConfig, text_dim: int) -> list[str]:
     """Families that this run makes, in the order of FAMILIES: without vectors there are none made from words."""
-    with_text = settings.text and text_dim > 0
-    return [name for name in FAMILIES if with_text or not name.startswith(TEXT_PREFIX)]
+    made = list(FAMILIES)
+    if not settings.text or not text_dim:
+        made = [name for name in made if not name.startswith(TEXT_PREFIX)]
+    return made if settings.collaborative else [name for name in made if name != "collaborative"]

@@ -12,6 +12,7 @@ from safetensors.numpy import save as save_tensors
 from llmrec import storage
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import Floats32, Ints
+from llmrec.features.collaborative import Collaborative, from_arrays, to_arrays
 from llmrec.features.columns import FeatureColumn, FeatureSelection, arm_families, chosen, indices
 from llmrec.features.families import FAMILIES, Learned, Side, Values, active
 from llmrec.features.history import History
@@ -67,7 +68,8 @@ class FeatureSpec:
             raise ValueError(f"training rows: {late.sum()} lie at or after the cutoff {cutoff}, expected none")
         data = history.data
         attributes, names = _attribute_vocabulary(history, cutoff, settings.attribute_columns)
-        learned = Learned(settings, history.text_dim, attributes, names)
+        scores = Collaborative.fit(settings, data, cutoff)
+        learned = Learned(settings, history.text_dim, attributes, names, scores)
         users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
         spec = cls(learned, users, items, {}, cutoff)
         spec._fit_scalers(history, training)
@@ -167,11 +169,15 @@ class FeatureSpec:
 
     def save(self, folder_uri: str) -> None:
         """Write two files, arrays and the rest."""
-        arrays = {"user_vocabulary": self._user_vocabulary, "item_vocabulary": self._item_vocabulary,
+        arrays: dict[str, Any] = {"user_vocabulary": self._user_vocabulary, "item_vocabulary": self._item_vocabulary,
                   "attributes": self.learned.attributes}  # fmt: skip
+        arrays |= {
+            f"collaborative.{k}": np.ascontiguousarray(v) for k, v in to_arrays(self.learned.collaborative).items()
+        }
         for side, scaler in self.scalers.items():
-            arrays |= {f"{side}.{name}": np.ascontiguousarray(values) for name, values in vars(scaler).items()}
-        storage.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(arrays))
+            arrays |= {f"{side}.{name}": values for name, values in vars(scaler).items()}
+        contiguous = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+        storage.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(contiguous))
         rest = {
             "version": VERSION,
             "cutoff": self.cutoff,
@@ -192,7 +198,11 @@ class FeatureSpec:
             raise ValueError(f"{folder_uri}: spec version {rest['version']}, expected {VERSION}; run featurize again")
         arrays: dict[str, Any] = load_tensors(raw)
         settings = FeaturesConfig.model_validate(rest["settings"])
-        learned = Learned(settings, rest["text_dim"], arrays["attributes"], tuple(rest["attribute_names"]))
+        prefix = "collaborative."
+        scores = from_arrays(
+            settings.collaborative, {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        )
+        learned = Learned(settings, rest["text_dim"], arrays["attributes"], tuple(rest["attribute_names"]), scores)
         scalers: dict[Side, Scaler] = {
             side: Scaler(*(arrays[f"{side}.{name}"] for name in ("centre", "scale", "block"))) for side in _SIDES
         }

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from factories.features import START, World
 
+from llmrec.features import collaborative
 from llmrec.features import prepare as prepare_module
 from llmrec.features import spec as spec_module
 from llmrec.features.asof import EntityEvents
@@ -124,6 +125,27 @@ def pair_exists(world: World, user: str, item: str) -> bool:
     return any(r[C.USER_ID] == user and r[C.ITEM_ID] == item for r in world.reviews)
 
 
+def in_fold_scores(world: World) -> set[str]:
+    """Whether a review moves a collaborative score at or before its own time, when all is fitted anew."""
+    base = world.prepare()
+    data, leaks = base.history.data, set()
+    pairs = (data.user_rows, data.item_rows, data.times)
+    before = scores_of(base, *pairs)
+    for review in targets(world):
+        others = world.without(review[C.REVIEW_ID]).prepare()
+        rows = others.history.user_rows([base.history.user_ids[r] for r in pairs[0]])
+        items = others.history.item_rows([base.history.item_ids[r] for r in pairs[1]])
+        early = data.times <= review[C.TIMESTAMP]
+        if not np.array_equal(before[early], scores_of(others, rows, items, pairs[2])[early]):
+            leaks.add("collaborative")
+    return leaks
+
+
+def scores_of(prepared: Prepared, users: np.ndarray, items: np.ndarray, times: np.ndarray) -> np.ndarray:
+    history = prepared.history
+    return prepared.spec.learned.collaborative(history.users_at(users, times), history.items_at(items, times))
+
+
 def fitted_of(prepared: Prepared) -> dict[str, Any]:
     """All that was learned, vocabularies by id."""
     history, spec = prepared.history, prepared.spec
@@ -136,7 +158,10 @@ def fitted_of(prepared: Prepared) -> dict[str, Any]:
         state |= {f"{side}.{k}": v.tobytes() for k, v in vars(scaler).items()}
     projection = history.data.projection
     assert projection is not None
-    return state | {k: v.tobytes() for k, v in vars(projection).items()}
+    scores = {
+        k: v.tobytes() for k, v in collaborative.to_arrays(spec.learned.collaborative).items() if "items" not in k
+    }
+    return state | scores | {k: v.tobytes() for k, v in vars(projection).items()}
 
 
 def fit_leaks(world: World) -> set[str]:
@@ -168,6 +193,10 @@ def world() -> World:
 
 def test_a_review_changes_nothing_at_or_before_its_time(world: World) -> None:
     assert own_answer_leaks(world) == set()
+
+
+def test_collaborative_scores_are_out_of_fold(world: World) -> None:
+    assert in_fold_scores(world) == set()
 
 
 def test_held_out_rows_change_nothing_that_is_fitted(world: World) -> None:
@@ -252,6 +281,16 @@ def leak_scaler_on_all_rows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FeatureSpec, "_fit_scalers", leaky)
 
 
+def leak_collaborative_in_fold(patch: pytest.MonkeyPatch) -> None:
+    """Every block's model is fitted on all of training, the scored rows among it."""
+    honest = collaborative.fit_before
+
+    def leaky(settings: Any, data: Any, start: int) -> Any:
+        return replace(honest(settings, data, T2), start=start)
+
+    patch.setattr(collaborative, "fit_before", leaky)
+
+
 def leak_vocabulary_of_test_rows(patch: pytest.MonkeyPatch) -> None:
     honest = spec_module.vocabulary
     patch.setattr(spec_module, "vocabulary", lambda rows, times, cutoff: honest(rows, times, 2**60))
@@ -274,6 +313,11 @@ FITTED = {
 def test_a_planted_leak_of_the_answer_is_caught(name: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     OWN_ANSWER[name](monkeypatch)
     assert own_answer_leaks(world), f"the canary does not notice: {name}"
+
+
+def test_a_planted_score_in_fold_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    leak_collaborative_in_fold(monkeypatch)
+    assert in_fold_scores(world), "the canary does not notice: collaborative score in fold"
 
 
 @pytest.mark.parametrize("name", FITTED)
