@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from llmrec.evaluation import plots
 from llmrec.evaluation.plots import Chart, Forest, Line, Mark
-from llmrec.evaluation.results import Estimate, FamilyStudy, LeakGap, Results
+from llmrec.evaluation.results import Estimate, FamilyStudy, LeakGap, Results, lower_is_better
 from llmrec.evaluation.views import Facts, table_title, titles
 from llmrec.evaluation.words import GLOSSARY, count, date, duration, metric_title, number, p_value, percent
 
@@ -23,23 +23,26 @@ def family_view(study: FamilyStudy, results: Results) -> FamilyView:
     table = results.table(study.table)
     shown = titles(table) if table else {}
     metric = metric_title(study.metric)
-    left_out = [Mark(f.family, _tone(f.contribution), f.contribution) for f in study.families if f.contribution]
+    lower = lower_is_better(study.metric)
+    left_out = [Mark(f.family, _tone(f.contribution, lower), f.contribution) for f in study.families if f.contribution]
     alone = [Mark(f.family, "ablation", f.alone) for f in study.families if f.alone]
+    for marks in (left_out, alone):
+        marks.sort(key=lambda m: m.estimate.value, reverse=not lower)
     if alone and study.full:
         alone.insert(0, Mark("all families", "ours", study.full))
-    together = [Mark(f"{i.first} and {i.second}", _tone(i.effect), i.effect) for i in study.interactions]
+    together = [Mark(f"{i.first} and {i.second}", _tone(i.effect, lower), i.effect) for i in study.interactions]
     drawn = [
-        plots.forest(f"What leaving it out costs in {metric}", left_out, around_zero=True),
+        plots.forest(f"{metric} with everything, less {metric} without this family", left_out, around_zero=True),
         plots.forest(f"{metric} with this family alone", alone),
         plots.forest("What two families give together beyond the sum of both", together, around_zero=True),
     ]
     return FamilyView(shown.get(study.model, study.model), metric, table_title(table), [f for f in drawn if f])
 
 
-def _tone(estimate: Estimate) -> str:
-    if estimate.low is not None and estimate.low > 0:
-        return "better"
-    return "worse" if estimate.high is not None and estimate.high < 0 else "unknown"
+def _tone(effect: Estimate, lower: bool) -> str:
+    if effect.low is None or effect.high is None or effect.low <= 0 <= effect.high:
+        return "unknown"
+    return "better" if (effect.low > 0) != lower else "worse"
 
 
 @dataclass(frozen=True)

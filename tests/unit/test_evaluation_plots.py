@@ -108,6 +108,15 @@ def test_best_reading_knows_its_direction_and_spares_descriptions():
     assert {c.metric: c.best for c in views.columns(results.labels[1])} == {"rmse": "mf_text"}
 
 
+def test_families_stand_in_order_of_what_they_give_whichever_way_is_better():
+    results = make_results()
+    study = results.families[0]
+    up = sections.family_view(study, results).plots[0].rows
+    down = sections.family_view(study.model_copy(update={"metric": "rmse"}), results).plots[0].rows
+    assert [r.label for r in up] == [r.label for r in down][::-1]
+    assert (up[0].label, up[0].tone, down[-1].tone) == ("popularity", "better", "worse")
+
+
 def test_headline_band_is_in_the_unit_of_its_axis():
     results = make_results()
     drawn = sections.headline_forest(results)
