@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--metric", action="append", default=[], help="such as recall@50; may be repeated (default: the primary one)"
     )
+    arguments.add_argument("--protocol", help="such as leave_last_out (default: the first run's first)")
     arguments.add_argument("--model", action="append", default=[], help="may be repeated (default: all shared ones)")
     return arguments
 
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     line: dict[str, Any] = {"ok": False}
     try:
         storage = Storage(args.storage)
-        found = compare_runs([load_run(run, storage) for run in args.runs], args.metric, args.model)
+        found = compare_runs([load_run(run, storage, args.protocol) for run in args.runs], args.metric, args.model)
         Console(width=None if sys.stdout.isatty() else 60 + 60 * len(args.runs)).print(table(found))
         for note in found.notes:
             print(f"note: {note}", file=sys.stderr)

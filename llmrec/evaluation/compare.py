@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.intervals import Bootstrap, Pair, compare
+from llmrec.evaluation.intervals import Bootstrap, Pair, compare, mean_over_seeds
 from llmrec.evaluation.metrics import RANKING, parse, ranking
 from llmrec.evaluation.report import RESULTS
 from llmrec.evaluation.results import Comparison, Estimate, Protocol, Results
@@ -26,6 +26,9 @@ from llmrec.storage import MANIFEST, Artifact, Storage, filesystem, read_bytes
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 TRUTH = "truth.parquet"
+_TRUTH = pa.schema([(C.QUERY_ID, pa.int64()), (C.USER_ID, pa.string()), (C.ITEM_ID, pa.string()),
+                    (C.TIMESTAMP, pa.int64())])  # fmt: skip
+_LISTS = pa.schema([(C.QUERY_ID, pa.int64()), (C.ITEM_ID, pa.string()), (C.RANK, pa.int32())])
 
 
 class NotComparable(ValueError):
@@ -34,50 +37,60 @@ class NotComparable(ValueError):
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A report artifact, or a plain folder with the same files. `title` tells it from the others."""
+    """A report artifact, or a plain folder with the same files. `title` tells it from the others.
+
+    `protocol_name`: whose lists are read; the run's first where None.
+    """
 
     title: str
     root: str
     artifact: Artifact | None
     results: Results
+    protocol_name: str | None = None
 
     def uri(self, name: str) -> str:
         return self.artifact.uri(name) if self.artifact else f"{self.root}/{name}"
 
-    def table(self, name: str, columns: Sequence[str]) -> pa.Table:
-        """A Parquet file of the run. Raises ValueError where it is absent."""
+    def table(self, name: str, schema: pa.Schema) -> pa.Table:
+        """A Parquet file of the protocol. Raises ValueError where it is absent."""
+        protocol = self.protocol.name
+        first = protocol == self.results.protocols[0].name  # its files lie at the top: see `files.py`
+        name = name if first else f"{protocol}/{name}"
         try:
             fs, path = filesystem(self.uri(name))
-            return pq.read_table(path, filesystem=fs, columns=list(columns))
+            return pq.read_table(path, filesystem=fs, columns=schema.names).select(schema.names).cast(schema)
         except FileNotFoundError:
             raise ValueError(f"run {self.title}: no {name} beside {RESULTS}; expected what `evaluate` leaves") from None
 
     @property
     def protocol(self) -> Protocol:
-        """The protocol of the lists: the run's primary, its first that is point-in-time."""
-        protocols = sorted(self.results.protocols, key=lambda p: p.information_set == "transductive")
-        if not protocols:
-            raise ValueError(f"run {self.title}: {RESULTS} has no protocol; expected at least one ranking protocol")
-        return protocols[0]
+        """The protocol of the lists."""
+        for protocol in self.results.protocols:
+            if self.protocol_name in (None, protocol.name):
+                return protocol
+        held = ", ".join(p.name for p in self.results.protocols) or "none"
+        raise ValueError(f"run {self.title}: no protocol {self.protocol_name or ''!r}; it has: {held}")
 
     @property
-    def models(self) -> list[str]:
-        return [m.name for m in self.protocol.models]
+    def models(self) -> dict[str, int]:
+        """The number of seeds of each model."""
+        return {m.name: m.seeds or 1 for m in self.protocol.models}
 
     @cached_property
     def truth(self) -> pa.Table:
         """Targets in order of query and item."""
-        columns = [C.QUERY_ID, C.USER_ID, C.ITEM_ID, C.TIMESTAMP]
-        return self.table(TRUTH, columns).sort_by([(C.QUERY_ID, "ascending"), (C.ITEM_ID, "ascending")])
+        return self.table(TRUTH, _TRUTH).sort_by([(C.QUERY_ID, "ascending"), (C.ITEM_ID, "ascending")])
 
     def values(self, model: str, metric: str) -> Floats:
-        """(Q,) the metric of each query, in order of query id, from the model's list."""
+        """(Q,) the metric of each query, in order of query id, from the model's lists, averaged over its seeds."""
         name, k = parse(metric)
         if name not in RANKING:
             raise ValueError(f"metric: found {metric!r}, expected one of a single list: {', '.join(RANKING)} at any k")
-        lists = self.table(f"recommendations/{model}.parquet", [C.QUERY_ID, C.ITEM_ID, C.RANK])
         query_ids, n_relevant = np.unique(self.truth[C.QUERY_ID].to_numpy(), return_counts=True)
-        return ranking(_hits(lists, self.truth, query_ids, k), n_relevant, [k], [name])[metric]
+        seeds = [model, *(f"{model}.seed{n}" for n in range(2, self.models[model] + 1))]
+        lists = [self.table(f"recommendations/{seed}.parquet", _LISTS) for seed in seeds]
+        hits = [_hits(table, self.truth, query_ids, k) for table in lists]
+        return mean_over_seeds([ranking(hit, n_relevant, [k], [name])[metric] for hit in hits])
 
     def users(self) -> Ints:
         """(Q,) a number for each query's user, in order of query id."""
@@ -96,21 +109,21 @@ def _hits(lists: pa.Table, truth: pa.Table, query_ids: Ints, k: int) -> npt.NDAr
     return hit
 
 
-def load_run(reference: str, storage: Storage) -> StoredRun:
+def load_run(reference: str, storage: Storage, protocol: str | None = None) -> StoredRun:
     """Find a run by the id of its report artifact, or by the path or URI of its folder. Raises ValueError."""
     places = [reference.rstrip("/"), f"{storage.root}/report/{reference}"]
     for root in places:
         if read_bytes(f"{root}/{MANIFEST}") is not None:
             parent, stage, name = root.rsplit("/", 2) if root.count("/") >= 2 else ("", "", "")
             artifact = Storage(parent or ".").find(stage, name)
-            return _stored(reference, root, artifact)
+            return _stored(reference, root, artifact, protocol)
         if read_bytes(f"{root}/{RESULTS}") is not None:
-            return _stored(reference, root, None)
+            return _stored(reference, root, None, protocol)
     raise ValueError(f"run {reference!r}: found neither {MANIFEST} nor {RESULTS} in {' or '.join(places)}; expected "
                      "the id of a report artifact or its folder")  # fmt: skip
 
 
-def _stored(reference: str, root: str, artifact: Artifact | None) -> StoredRun:
+def _stored(reference: str, root: str, artifact: Artifact | None, protocol: str | None) -> StoredRun:
     data = read_bytes(artifact.uri(RESULTS) if artifact else f"{root}/{RESULTS}")
     assert data is not None
     try:
@@ -121,7 +134,7 @@ def _stored(reference: str, root: str, artifact: Artifact | None) -> StoredRun:
         raise ValueError(f"run {reference!r}: {RESULTS}: {where}: {first['msg']}; was it written by another version "
                          "of llmrec? evaluate again") from None  # fmt: skip
     name = artifact.id if artifact else results.run.id
-    return StoredRun(f"{results.run.name}@{name[:8]}", root, artifact, results)
+    return StoredRun(f"{results.run.name}@{name[:8]}", root, artifact, results, protocol)
 
 
 @dataclass(frozen=True)

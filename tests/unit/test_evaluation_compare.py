@@ -4,6 +4,7 @@ import json
 import math
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from factories.results import make_results
 
@@ -20,7 +21,7 @@ def results(run_id: str, **protocol: object) -> Results:
     """The fixture with only the models that these runs have lists of."""
     data = make_results().model_dump()
     kept = data["protocols"][0] | {"comparisons": [], "slices": []} | protocol
-    kept["models"] = [m for m in kept["models"] if m["name"] in ("text", "no_text")]
+    kept["models"] = [m | {"seeds": 1} for m in kept["models"] if m["name"] in ("text", "no_text")]
     data |= {"protocols": [kept], "headline": None, "families": [], "controls": [], "leak_gaps": []}
     data["run"] |= {"id": run_id, "bootstrap": 200}
     return Results.model_validate(data)
@@ -107,6 +108,39 @@ def test_several_targets_a_query(tmp_path, storage):
     runs = [load_run(save(tmp_path / n, results(n * 4), [1] * N_QUERIES, both), storage) for n in "ab"]
     recall = compare_runs(runs, ["recall@1"], ["text"]).estimates[runs[0].title]["text"]["recall@1"]
     assert recall.value == 0.5
+
+
+def test_ids_may_be_dictionary_encoded(tmp_path, storage):
+    folder = tmp_path / "a"
+    run = load_run(save(folder, results("aaaa"), [2] * N_QUERIES), storage)
+    plain = run.values("text", "mrr@10")
+    for name in ("truth", "recommendations/text"):
+        table = pq.read_table(folder / f"{name}.parquet")
+        table = table.set_column(1, "user_id", table["user_id"].dictionary_encode())
+        place = table.column_names.index("item_id")
+        write_parquet(
+            f"{folder}/{name}.parquet", table.set_column(place, "item_id", table["item_id"].dictionary_encode())
+        )
+    assert (load_run(str(folder), storage).values("text", "mrr@10") == plain).all()
+
+
+def test_seeds_are_averaged_within_a_query(tmp_path, storage):
+    run = results("aaaa")
+    run.protocols[0].models[0].seeds = 2
+    folder = save(tmp_path / "a", run, [1] * N_QUERIES)
+    write_parquet(f"{folder}/recommendations/text.seed2.parquet", lists([4] * N_QUERIES))
+    assert (load_run(folder, storage).values("text", "mrr@10") == (1 + 1 / 4) / 2).all()
+
+
+def test_another_protocol_is_read_from_its_own_folder(tmp_path, storage):
+    run = results("aaaa")
+    run.protocols.append(run.protocols[0].model_copy(update={"name": "frozen"}))
+    folder = save(tmp_path / "a", run, [1] * N_QUERIES)
+    save(tmp_path / "a" / "frozen", run, [2] * N_QUERIES)
+    assert load_run(folder, storage).values("text", "mrr@10").mean() == 1
+    assert load_run(folder, storage, "frozen").values("text", "mrr@10").mean() == 1 / 2
+    with pytest.raises(ValueError, match="no protocol 'random'; it has: temporal, frozen"):
+        load_run(folder, storage, "random").values("text", "mrr@10")
 
 
 def test_a_run_is_found_by_id_and_by_folder(tmp_path, storage):
