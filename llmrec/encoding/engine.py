@@ -118,6 +118,7 @@ def _pooler(config: EncoderConfig) -> Any:
 def _set_environment(threads: int | None) -> None:
     """What vLLM's CPU build needs to share a machine; does nothing to what the user has set."""
     if threads is not None:
+        threads = min(threads, os.cpu_count() or threads)  # a local cluster may count more CPUs than there are
         os.environ["OMP_NUM_THREADS"] = str(threads)
         import torch
 
