@@ -284,9 +284,10 @@ class LeakGap(Record):
 
 
 class TrainingCurve(Record):
-    """A loss or metric after each epoch."""
+    """A loss or metric after each epoch; the report draws all curves of one model and metric together."""
 
     model: str
+    arm: str = ""
     metric: str
     split: Literal["train", "validation"] = "validation"
     points: list[Point]

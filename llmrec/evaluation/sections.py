@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from llmrec.evaluation import plots
 from llmrec.evaluation.plots import Chart, Forest, Line, Mark
-from llmrec.evaluation.results import Estimate, FamilyStudy, LeakGap, Results, lower_is_better
+from llmrec.evaluation.results import Estimate, FamilyStudy, LeakGap, Results, TrainingCurve, lower_is_better
 from llmrec.evaluation.views import Facts, table_title, titles
 from llmrec.evaluation.words import GLOSSARY, count, date, duration, metric_title, number, p_value, percent
 
@@ -91,16 +91,24 @@ def control_view(results: Results) -> ControlView | None:
 
 
 def curve_charts(results: Results) -> list[Chart]:
-    """One chart for each (model, metric), train and validation together."""
+    """One chart for each (model, metric), arms, train and validation together."""
     groups = dict.fromkeys((c.model, c.metric) for c in results.training_curves)
     drawn = []
     for model, metric in groups:
         lines = [
-            Line(c.split, c.points, "ours" if c.split == "validation" else "baseline")
+            Line(_curve_label(c), c.points, "ours" if c.split == "validation" else "baseline")
             for c in results.training_curves if (c.model, c.metric) == (model, metric)
         ]  # fmt: skip
-        drawn.append(plots.chart(f"{metric_title(metric)} of the {model}", "Epoch", metric_title(metric), lines))
+        drawn.append(
+            plots.chart(
+                f"{metric_title(metric)} of the {model.replace('_', ' ')}", "Epoch", metric_title(metric), lines
+            )
+        )
     return [c for c in drawn if c]
+
+
+def _curve_label(curve: TrainingCurve) -> str:
+    return ", ".join(part for part in (curve.arm.replace("_", " "), curve.split) if part)
 
 
 def headline_forest(results: Results) -> Forest | None:

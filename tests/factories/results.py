@@ -204,8 +204,12 @@ def make_results(name: str = "Invented Instruments (fixture)", headline: Compari
                     leaked=estimate(0.118), gap=estimate(0.0549, 0.006), existence_leak=True),
         ],
         training_curves=[
-            TrainingCurve(model="two-tower", metric="loss", split="train", points=epochs),
-            TrainingCurve(model="two-tower", metric="loss", points=[Point(x=p.x, y=p.y + 0.02) for p in epochs]),
+            *(
+                TrainingCurve(model="two_tower", arm=arm, metric="loss", split=split,
+                              points=[Point(x=p.x, y=p.y + offset) for p in epochs])
+                for arm, split, offset in (("text", "train", 0.0), ("text", "validation", 0.02),
+                                           ("no_text", "train", 0.03), ("no_text", "validation", 0.06))
+            ),
             TrainingCurve(model="ranker", metric="auc", points=[Point(x=e, y=0.74 - 0.1 / e) for e in range(1, 7)]),
         ],
         notes=["Figures of this page are invented: it is a test fixture."],

@@ -108,6 +108,18 @@ def test_best_reading_knows_its_direction_and_spares_descriptions():
     assert {c.metric: c.best for c in views.columns(results.labels[1])} == {"rmse": "mf_text"}
 
 
+def test_curves_of_one_model_and_metric_share_a_chart():
+    loss, auc = sections.curve_charts(make_results())
+    assert loss.caption == "Loss of the two tower"
+    assert [s.label for s in loss.series] == [
+        "text, train",
+        "text, validation",
+        "no text, train",
+        "no text, validation",
+    ]
+    assert [s.label for s in auc.series] == ["validation"]
+
+
 def test_families_stand_in_order_of_what_they_give_whichever_way_is_better():
     results = make_results()
     study = results.families[0]
