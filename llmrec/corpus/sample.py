@@ -29,7 +29,7 @@ N_BRANDS = 20
 WANTS = 3  # qualities a shopper looks for, and qualities a product has
 LIKED = 4  # brands a shopper likes; half as many categories
 SEEN_PER_PURCHASE = 64
-TASTE = 3.0  # utility of one match, in units of the Gumbel noise's scale
+TASTE = 2.2  # utility of one match, in units of the Gumbel noise's scale; more, and co-occurrence shows it too
 NOVELTY_SHARE = 0.1  # of the period, in which a product's exposure falls to 1/e
 OLD_EXPOSURE = 0.05  # exposure that never goes away
 N_STEPS = 200  # exposure changes this many times over the period
@@ -159,11 +159,12 @@ def _releases(config: SampleConfig, rng: np.random.Generator) -> Ints:
 
 def _visits(config: SampleConfig, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """(user rows (n,), ms (n,)) in order of time; how much somebody buys is skewed, newcomers arrive to the end."""
-    activity = rng.lognormal(0, 0.8, config.n_users)
+    arrivals = rng.uniform(0, 0.95, config.n_users)
+    activity = rng.lognormal(0, 0.8, config.n_users) * (1 - arrivals)
     first = np.arange(min(config.n_users, config.n_reviews))
     more = rng.choice(config.n_users, config.n_reviews - len(first), p=activity / activity.sum())
     user = np.concatenate([first, more])
-    arrival = rng.uniform(0, 0.95, config.n_users)[user]
+    arrival = arrivals[user]
     share = arrival + (1 - arrival) * rng.random(len(user))
     timestamp = START_MS + (share * PERIOD_MS).astype(np.int64) // 1000 * 1000
     order = np.argsort(timestamp, kind="stable")

@@ -1,0 +1,50 @@
+"""On Ray the corpus room gives the same tables as in one process, and the same errors."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llmrec.config import RunConfig
+from llmrec.corpus import ingest
+from llmrec.corpus.distributed import run_all
+from llmrec.corpus.files import resolve
+from llmrec.storage import Storage
+
+SECONDS = 1_400_000_000
+
+
+def _corpus(folder: Path, n_files: int) -> RunConfig:
+    folder.mkdir(parents=True, exist_ok=True)
+    for n in range(n_files):
+        rows = [
+            {"reviewerID": f"U{(n * 7 + k) % 50}", "asin": f"P{k % 30}", "unixReviewTime": SECONDS + k, "overall": 5}
+            for k in range(200)
+        ]
+        (folder / f"r{n}.json").write_text("".join(json.dumps(row) + "\n" for row in rows) + "broken\n")
+    return RunConfig.model_validate({"corpus": {"source": "amazon", "reviews": [str(folder / "*.json")]}})
+
+
+def test_ray_and_one_process_give_the_same_tables(
+    ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _corpus(tmp_path / "files", n_files=4)
+    monkeypatch.setattr("llmrec.corpus.stage._BUCKET_BYTES", 10_000)
+    on_ray = ingest(config, Storage(str(tmp_path / "ray")))
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    alone = ingest(config, Storage(str(tmp_path / "alone")))
+    assert len(on_ray.uris("reviews")) > 3
+    for name in ("reviews", "items"):
+        assert on_ray.table(name).equals(alone.table(name))
+    places = [("source", "ascending"), ("line", "ascending")]
+    assert on_ray.table("quarantine").sort_by(places).equals(alone.table("quarantine").sort_by(places))
+    assert on_ray.manifest.counts == alone.manifest.counts and on_ray.manifest.info == alone.manifest.info
+    assert on_ray.manifest.counts["quarantined"] > 4, "repeated pairs across files are found"
+
+
+def test_an_error_in_a_task_arrives_as_it_was(ray_cluster: None, tmp_path: Path) -> None:
+    (tmp_path / "there.json").write_text("x")
+    there, gone = [(([str(tmp_path / name)]),) for name in ("there.json", "gone.json")]
+    assert [len(files) for files in run_all(resolve, [there] * 5)] == [1] * 5
+    with pytest.raises(FileNotFoundError, match=r"^corpus: '.*gone.json' names no file"):
+        list(run_all(resolve, [there, gone, *[there] * 20]))
