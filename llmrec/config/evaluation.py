@@ -1,23 +1,50 @@
 """Section `evaluation`: protocols, models, intervals."""
 
+import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from llmrec.config.base import Section
+
+ProtocolName = Literal["temporal", "frozen", "rolling_origins", "leave_last_out", "random"]
 
 
 class EvaluationConfig(Section):
     """What is measured, fixed before the run."""
 
-    size: Literal["quick", "full"] = "quick"
-    protocols: tuple[Literal["temporal", "frozen", "rolling_origins", "leave_last_out", "random"], ...] = (
-        "temporal",
-        "leave_last_out",
-    )
-    primary_metric: str = "ndcg@10"
-    cutoffs: tuple[int, ...] = (10, 50)
+    size: Literal["quick", "full"] = Field("quick", description="full: every baseline, family and slice")
+    protocols: tuple[ProtocolName, ...] = Field(("temporal", "leave_last_out"), min_length=1)
+    primary_metric: str = Field("ndcg@10", description="the one that decides the verdict: NAME@K, K among `cutoffs`")
+    cutoffs: tuple[int, ...] = Field((10, 50), min_length=1)
+    list_length: int = Field(100, ge=1, description="items kept of each list, in the files and in recall over k")
     retrieve: int = Field(200, ge=1, description="candidates the retriever hands to the ranker")
-    seeds: int = Field(1, ge=1)
-    bootstrap: int = Field(1000, ge=0)
+    baselines: tuple[str, ...] | None = Field(None, description="names to run instead of those of `size`")
+    tuning_trials: int = Field(8, ge=1, description="settings tried on validation, for each baseline")
+    seeds: int = Field(1, ge=1, description="fits of our models, averaged within a user")
+    bootstrap: int = Field(1000, ge=0, description="resamples of the users; 0: no intervals")
     confidence: float = Field(0.95, gt=0, lt=1)
+    threshold: float = Field(0.5, gt=0, lt=1, description="of accuracy, precision, recall and F1")
+    origins: tuple[float, ...] = Field(
+        (0.6, 0.7, 0.8, 0.9), min_length=2, description="rolling_origins: quantiles of the event times; refits at each"
+    )
+    random_test_share: float = Field(0.25, gt=0, lt=1, description="random: share of each user's events held out")
+    k_core: int = Field(1, ge=1, description="leave_last_out, random: least training events; training rows only")
+
+    @field_validator("cutoffs", "origins")
+    @classmethod
+    def _increasing(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if list(values) != sorted(set(values)) or values[0] <= 0:
+            raise ValueError(f"found {values}, expected increasing numbers above 0")
+        return values
+
+    @model_validator(mode="after")
+    def _primary_is_measured(self) -> "EvaluationConfig":
+        allowed = [f"{name}@{k}" for name in ("ndcg", "recall", "mrr", "map", "precision") for k in self.cutoffs]
+        if not re.fullmatch(r"[a-z_]+@\d+", self.primary_metric) or int(self.primary_metric.split("@")[1]) not in (
+            self.cutoffs
+        ):
+            raise ValueError(f"primary_metric {self.primary_metric!r}: expected one such as {', '.join(allowed)}")
+        if self.cutoffs[-1] > self.list_length:
+            raise ValueError(f"cutoffs up to {self.cutoffs[-1]} need list_length ≥ that, found {self.list_length}")
+        return self

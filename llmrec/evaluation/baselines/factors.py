@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
+from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.baselines.base import Baseline, Block
 from llmrec.evaluation.interactions import Scores
@@ -28,11 +29,12 @@ class IALS(Baseline):
     )
 
     def fit(self, fold: Fold) -> None:
-        self._model = AlternatingLeastSquares(
-            factors=self.factors, regularization=self.regularization, alpha=self.alpha, iterations=self.iterations,
-            random_state=self.seed, num_threads=1,
-        )  # fmt: skip
-        self._model.fit(fold.data.matrix(fold.train), show_progress=False)
+        with threadpool_limits(1, "blas"):  # implicit's own threads and those of BLAS get in each other's way
+            self._model = AlternatingLeastSquares(
+                factors=self.factors, regularization=self.regularization, alpha=self.alpha,
+                iterations=self.iterations, random_state=self.seed, num_threads=1,
+            )  # fmt: skip
+            self._model.fit(fold.data.matrix(fold.train), show_progress=False)
 
     def scores(self, block: Block) -> Scores:
         users = self._model.recalculate_user(np.arange(len(block.users)), block.histories)

@@ -13,7 +13,7 @@ class Popularity(Baseline):
     """Number of events before t; with `decay_days` an event of age a counts exp(-a / decay_days)."""
 
     decay_days: float | None = None
-    label: ClassVar[str] = "popularity"
+    label: ClassVar[str] = "Popularity"
     description: ClassVar[str] = "number of events before the query's time, each weighted by exp(-age / decay)"
     uses_history: ClassVar[bool] = False
 

@@ -1,0 +1,111 @@
+"""The `click` label: every model scores the same test rows of `examples`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from llmrec.config import EvaluationConfig
+from llmrec.evaluation.interactions import Floats, Interactions, Ints
+from llmrec.evaluation.intervals import Bootstrap, Pair, Sampled, compare, mean_over_seeds
+from llmrec.evaluation.label_metrics import calibration, click_metrics
+from llmrec.evaluation.ours import Arm
+from llmrec.evaluation.results import CalibrationBin, LabelTable, ModelKind, ModelResult
+from llmrec.schema import Column as C
+from llmrec.storage import Artifact
+
+PRIMARY = "auc"
+
+
+@dataclass(frozen=True)
+class ClickRows:
+    """The test rows: dense rows of `Interactions`, times and labels, all (n,)."""
+
+    user: Ints
+    item: Ints
+    time: Ints
+    label: npt.NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, examples: Artifact, data: Interactions, split: str = "test") -> "ClickRows":
+        """From an `examples` artifact."""
+        columns = [C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.CLICK, C.QUERY_ID]
+        table = examples.dataset("examples").to_table(columns=columns, filter=pc.field(C.SPLIT) == split)
+        table = table.sort_by([(C.QUERY_ID, "ascending"), (C.CLICK, "descending"), (C.ITEM_ID, "ascending")])
+        user, item = (
+            _rows(ids, table[c].to_pylist()) for ids, c in ((data.user_ids, C.USER_ID), (data.item_ids, C.ITEM_ID))
+        )
+        return cls(user, item, table[C.TIMESTAMP].to_numpy(), table[C.CLICK].to_numpy() > 0)
+
+
+def _rows(ids: Sequence[str], wanted: Sequence[str]) -> Ints:
+    place = {i: n for n, i in enumerate(ids)}
+    return np.fromiter((place[i] for i in wanted), np.int64, len(wanted))
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """One model's probabilities, one array (n,) a seed."""
+
+    name: str
+    kind: ModelKind
+    label: str
+    description: str
+    by_seed: list[Floats]
+
+    @property
+    def probability(self) -> Floats:
+        """(n,) of the first seed: what the file holds."""
+        return self.by_seed[0]
+
+
+def our_predictions(arms: Sequence[Arm], rows: ClickRows) -> list[Predicted]:
+    """The click model of each arm."""
+    found = []
+    for name in dict.fromkeys(a.name for a in arms):
+        by_seed = [a.click_probability(rows.user, rows.item, rows.time) for a in arms if a.name == name]
+        words = {"text": "with text", "no_text": "without text"}.get(name, name)
+        found.append(Predicted(name, "ours", f"Ranker, {words}", "CTR model on the click label", by_seed))
+    return found
+
+
+def click_table(
+    rows: ClickRows, predicted: Sequence[Predicted], config: EvaluationConfig, seed: int, negatives: int
+) -> LabelTable:
+    """AUC to ECE with intervals; the first model is compared with each other one on AUC and log loss."""
+    bootstrap = Bootstrap(rows.user, config.bootstrap, seed)
+    drawn = {p.name: _over_seeds(bootstrap, rows, p, config.threshold) for p in predicted}
+    first = predicted[0].name
+    pairs = [
+        Pair(first, p.name, metric, drawn[first][metric], drawn[p.name][metric])
+        for p in predicted[1:]
+        for metric in (PRIMARY, "log_loss")
+    ]
+    return LabelTable(
+        name="click", information_set="point_in_time", label="click", n_rows=len(rows.label),
+        n_users=len(np.unique(rows.user)), positive_share=float(rows.label.mean()), threshold=config.threshold,
+        description="Each event at t ≥ T2 is a positive; beside it stand up to "
+        f"{negatives} negatives, drawn once by popularity as of t among items known before t that the user had not "
+        "reviewed by t. Probabilities therefore speak of this mixture, not of a shop's traffic. Parameters are fitted "
+        "before T2.",
+        models=[_result(p, rows, drawn[p.name], config.confidence) for p in predicted],
+        comparisons=compare(pairs, config.confidence),
+    )  # fmt: skip
+
+
+def _over_seeds(bootstrap: Bootstrap, rows: ClickRows, p: Predicted, threshold: float) -> dict[str, Sampled]:
+    """Each metric averaged over the seeds, in the estimate and in every resample."""
+    found = [bootstrap.statistics(click_metrics(rows.label, s, rows.user, threshold)) for s in p.by_seed]
+    return {
+        m: Sampled(float(np.mean([f[m].value for f in found])), mean_over_seeds([f[m].draws for f in found]), v.n)
+        for m, v in found[0].items()
+    }
+
+
+def _result(p: Predicted, rows: ClickRows, drawn: Mapping[str, Sampled], confidence: float) -> ModelResult:
+    bins = [CalibrationBin(predicted=a, observed=b, n=n) for a, b, n in calibration(rows.label, p.probability)]
+    metrics = {m: s.estimate(confidence) for m, s in drawn.items() if np.isfinite(s.value)}
+    return ModelResult(name=p.name, kind=p.kind, label=p.label, description=p.description, seeds=len(p.by_seed),
+                       metrics=metrics, calibration=bins)  # fmt: skip

@@ -1,0 +1,265 @@
+"""The stage `report`: every model answers the same queries, and the files say all that was found."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from llmrec.config import RunConfig
+from llmrec.corpus.splits import cutoffs
+from llmrec.encoding import load_vectors
+from llmrec.evaluation import clicks, console, corpus_facts, files, protocols
+from llmrec.evaluation.answers import Answer, Catalogue, joined_answers, joined_queries
+from llmrec.evaluation.contestants import baseline_answers, our_answers
+from llmrec.evaluation.interactions import Interactions, Ints
+from llmrec.evaluation.ours import Arm
+from llmrec.evaluation.protocols import Split
+from llmrec.evaluation.refit import fit_arm, with_cut, with_seed
+from llmrec.evaluation.report import write_report
+from llmrec.evaluation.results import Comparison, Headline, LabelTable, Point, Protocol, Results, TrainingCurve
+from llmrec.evaluation.slices import SliceMask, slices
+from llmrec.evaluation.tables import Asked, protocol_table
+from llmrec.schema import Column as C
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
+
+logger = logging.getLogger(__name__)
+_STAGE = "report"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation under way."""
+
+    config: RunConfig
+    storage: Storage
+    corpus: Artifact
+    embeddings: Artifact | None
+    bundles: Mapping[str, Artifact]
+    data: Interactions
+    writer: ArtifactWriter
+
+
+def evaluate(
+    config: RunConfig,
+    storage: Storage,
+    corpus: Artifact,
+    embeddings: Artifact | None,
+    bundles: Mapping[str, Artifact],
+) -> Artifact:
+    """The artifact `report` of the arms in `bundles` (`text`, `no_text`), beside the tuned baselines.
+
+    Holds `results.json`, `report.html`, `model_card.md` and the lists of `files.py`; prints the tables. Raises
+    ValueError where a bundle was made from another corpus.
+    """
+    read = {
+        "evaluation": config.evaluation.model_dump(), "split": config.split.model_dump(), "seed": config.seed,
+        "name": config.name, "training": config.training.model_dump(exclude={"max_failures"}),
+    }  # fmt: skip
+    parents = {"corpus": corpus.id} | ({"embeddings": embeddings.id} if embeddings else {})
+    parents |= {f"bundle.{arm}": bundle.id for arm, bundle in bundles.items()}
+    made = artifact_id("evaluation", read, parents)
+    if (found := storage.find(_STAGE, made)) is None:
+        with storage.build(_STAGE, made, room="evaluation", config=read, parents=parents) as writer:
+            data = load_interactions(corpus)
+            started = time.perf_counter()
+            results = _results(Evaluation(config, storage, corpus, embeddings, bundles, data, writer))
+            run = corpus_facts.run_facts(config, made, corpus, bundles, time.perf_counter() - started)
+            results = results.model_copy(update={"run": run})
+            write_report(writer.folder, results)
+            writer.info |= summary(results)
+        built = storage.find(_STAGE, made)
+        assert built is not None
+        found = Artifact(built.root, built.manifest)
+    console.show(Results.model_validate(found.json("results.json")))
+    return found
+
+
+def load_interactions(corpus: Artifact) -> Interactions:
+    """The corpus's events, without their texts."""
+    columns = [C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.EVENT_ORDER, C.STARS]
+    return Interactions.from_tables(
+        corpus.table("reviews", columns), corpus.table("items", [C.ITEM_ID, C.AVAILABLE_FROM])
+    )
+
+
+def _results(e: Evaluation) -> Results:
+    tables, headline = [], None
+    for place, name in enumerate(e.config.evaluation.protocols):
+        table, single = _protocol(e, name, "" if place == 0 else f"{name}/")
+        tables.append(table)
+        if place == 0 and single is not None:
+            cost = corpus_facts.seconds_per_1000(e.embeddings.manifest.info) if e.embeddings else None
+            headline = Headline(protocol=name, comparison=single, encoder_seconds_per_1000=cost)
+    return Results(
+        run=corpus_facts.run_facts(e.config, "", e.corpus, e.bundles, 0.0),
+        portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),
+        headline=headline, protocols=tables, labels=_labels(e), training_curves=_curves(e),
+    )  # fmt: skip
+
+
+def _protocol(e: Evaluation, name: str, folder: str) -> tuple[Protocol, Comparison | None]:
+    """Ask every model the protocol's queries, write the lists, and make the table."""
+    config = e.config.evaluation
+    splits = make_splits(e.data, e.config, name)
+    by_split = [_answers(e, split, place) for place, split in enumerate(splits)]
+    answers = [joined_answers(parts) for parts in zip(*by_split, strict=True)]
+    folds = [s.test for s in splits]
+    queries = joined_queries([f.queries for f in folds])
+    _write_lists(e, folder, answers, queries)
+    masks = [m for m in _slices(e, splits) if len(m.mask)]
+    last = splits[-1]
+    asked = Asked(
+        name, last.test.information_set, last.wording, e.data, queries, sum(f.missed() for f in folds),
+        splits[0].validation.t, splits[0].test.t,
+    )  # fmt: skip
+    catalogue = Catalogue.of(last.test, _item_vectors(e, last.test.train))
+    return protocol_table(asked, answers, catalogue, masks, config, e.config.seed)
+
+
+def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]:
+    """The protocol `name` on the corpus: one split, or one an origin."""
+    if name == "leave_last_out":
+        return [protocols.leave_last_out(data)]
+    if name == "random":
+        e = config.evaluation
+        return [protocols.random_split(data, config.seed, e.random_test_share, e.k_core)]
+    if name == "rolling_origins":
+        return protocols.rolling_origins(data, config.evaluation.origins)
+    cut = cutoffs(data.time, config.split)
+    return [(protocols.frozen if name == "frozen" else protocols.temporal)(data, cut.t1, cut.t2)]
+
+
+def _answers(e: Evaluation, split: Split, origin: int) -> list[Answer]:
+    config = e.config.evaluation
+    ours = []
+    if split.test.information_set == "point_in_time":
+        ours = our_answers(_arms(e, split.name, origin), split, config.list_length, logger.info)
+    return ours + baseline_answers(split, config, logger.info)
+
+
+def _arms(e: Evaluation, protocol: str, origin: int) -> list[Arm]:
+    """Our models for a protocol: the given bundles, or fitted anew for further seeds and for rolling origins."""
+    config, found = e.config, []
+    if protocol.startswith("rolling_origins"):
+        q = config.evaluation.origins
+        config = with_cut(config, q[origin], q[origin + 1])
+    for name, bundle in e.bundles.items():
+        for n in range(config.evaluation.seeds):
+            if n or config.split != e.config.split:
+                seeded = with_seed(config, config.seed + n)
+                bundle = fit_arm(seeded, e.storage, e.corpus, e.embeddings, name)
+            found.append(Arm.load(name, config.seed + n, bundle, e.data, config.evaluation.retrieve))
+    return found
+
+
+def _write_lists(e: Evaluation, folder: str, answers: Sequence[Answer], queries: protocols.Queries) -> None:
+    e.writer.write_table(f"{folder}truth", files.truth(queries, e.data))
+    for answer in answers:
+        for n, top in enumerate(answer.lists):
+            name = answer.name if n == 0 else f"{answer.name}.seed{n + 1}"
+            e.writer.write_table(f"{folder}recommendations/{name}", files.recommendations(top, queries, e.data))
+
+
+def _slices(e: Evaluation, splits: Sequence[Split]) -> list[SliceMask]:
+    """Slices of the joined queries."""
+    parts = [slices(s.test, _languages(e, s.test), _text_length(e, s.test)) for s in splits]
+    sizes = [len(s.test.queries) for s in splits]
+    names = dict.fromkeys((m.by, m.level) for part in parts for m in part)
+    found = []
+    for by, level in names:
+        masks = [
+            next((m.mask for m in part if (m.by, m.level) == (by, level)), np.zeros(n, bool))
+            for part, n in zip(parts, sizes, strict=True)
+        ]
+        found.append(SliceMask(by, level, np.concatenate(masks)))
+    return found
+
+
+def _texts(e: Evaluation) -> list[str | None]:
+    """Review texts in the order of `Interactions`."""
+    table = e.corpus.table("reviews", [C.TIMESTAMP, C.EVENT_ORDER, C.TEXT])
+    order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
+    texts: list[str | None] = table[C.TEXT].take(order).to_pylist()
+    return texts
+
+
+def _text_length(e: Evaluation, fold: protocols.Fold) -> Ints:
+    """(Q,) characters of the first relevant item's reviews before the query's time."""
+    length = np.array([len(t or "") for t in _texts(e)], np.int64)
+    by_item = np.lexsort((e.data.time, e.data.item))
+    total = np.concatenate([[0], np.cumsum(length[by_item])])
+    q = fold.queries
+    moments, stamp = np.unique(e.data.time, return_inverse=True)
+    key = e.data.item[by_item] * (len(moments) + 1) + stamp[by_item]
+    first = q.item[q.indptr[:-1]] * (len(moments) + 1)
+    start, stop = np.searchsorted(key, first), np.searchsorted(key, first + np.searchsorted(moments, q.time))
+    return np.asarray(total[stop] - total[start])
+
+
+def _languages(e: Evaluation, fold: protocols.Fold) -> dict[int, str]:
+    """Event row -> language of its text, for the queries' events; {} where the corpus speaks one language."""
+    if len(e.corpus.manifest.info.get("languages", {})) < 2:
+        return {}
+    from py3langid import langid  # loads its model at the first text
+
+    texts = _texts(e)
+    return {int(r): langid.classify(texts[r] or "")[0] for r in fold.queries.event if len(texts[r] or "") >= 20}
+
+
+def _item_vectors(e: Evaluation, train: Ints) -> npt.NDArray[np.float32] | None:
+    """(n_items, dim) mean vector of each item's training reviews, else of its own text; zero where there is neither."""
+    if e.embeddings is None:
+        return None
+    table = e.corpus.table("reviews", [C.REVIEW_ID, C.TIMESTAMP, C.EVENT_ORDER])
+    order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
+    ids = table[C.REVIEW_ID].take(order[train]).to_pylist()
+    vectors, _ = load_vectors(e.storage, e.embeddings, "review", ids)
+    total = np.zeros((e.data.n_items, vectors.shape[1]), np.float32)
+    np.add.at(total, e.data.item[train], vectors)
+    own, _ = load_vectors(e.storage, e.embeddings, "item", list(e.data.item_ids))
+    return np.where(total.any(axis=1, keepdims=True), total, own)
+
+
+def _labels(e: Evaluation) -> list[LabelTable]:
+    """The click table, where the bundles' examples are still there."""
+    examples = (
+        e.storage.find("examples", next(iter(e.bundles.values())).manifest.parents["examples"]) if e.bundles else None
+    )
+    if examples is None:
+        return []
+    rows = clicks.ClickRows.read(examples, e.data)
+    predicted = clicks.our_predictions(_arms(e, "temporal", 0), rows)
+    for p in predicted:
+        columns: dict[str, npt.NDArray[Any]] = {C.LABEL: rows.label.astype(np.int8), C.PROBABILITY: p.probability}
+        e.writer.write_table(f"clicks/{p.name}", files.labelled(e.data, rows.user, rows.item, rows.time, columns))
+    return [clicks.click_table(rows, predicted, e.config.evaluation, e.config.seed, e.config.features.negatives)]
+
+
+def _curves(e: Evaluation) -> list[TrainingCurve]:
+    """Loss and metrics after each epoch, from the models that the bundles were made of."""
+    found = []
+    for arm, bundle in e.bundles.items():
+        models = e.storage.find("models", bundle.manifest.parents["models"])
+        curves = models.json("curves.json") if models else {}
+        for model, folds in curves.items():
+            epochs = folds.get("validation", [])
+            for metric in sorted({k for row in epochs for k in row} - {"epoch"}):
+                points = [Point(x=row["epoch"], y=row[metric]) for row in epochs if metric in row]
+                split = "train" if metric == "loss" else "validation"
+                found.append(TrainingCurve(model=f"{model}, {arm}", metric=metric, split=split, points=points))
+    return found
+
+
+def summary(results: Results) -> dict[str, object]:
+    """The figures that the console and the pipeline's last line show: table -> model -> metric -> value."""
+    return {
+        "metrics": {
+            t.name: {m.name: {k: round(v.value, 6) for k, v in m.metrics.items()} for m in t.models}
+            for t in results.tables()
+        },
+        "verdict": results.headline.comparison.verdict if results.headline else None,
+    }
