@@ -1,0 +1,123 @@
+"""Serve the bundle that the registry's CURRENT names, until Ctrl-C, or (--detach) for as long as the cluster lives."""
+
+import argparse
+import importlib
+import json
+import logging
+import os
+import socket
+import time
+from typing import Any
+
+import httpx
+
+from jobs.cli import main, parser
+from llmrec.config import RunConfig, ServingConfig
+from llmrec.storage import Storage
+
+logger = logging.getLogger("llmrec.jobs")
+#: What `serve run` and `serve deploy` take, too. Named, not imported: jobs and serve_app do not know each other.
+APPLICATION = "serve_app.app:build"
+NAME = "llmrec"
+READY_PATIENCE_S = 120
+
+
+def serve_job(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict[str, Any]:
+    """Deploy, wait until every part answers, say where, and stay."""
+    if args.detach and not os.environ.get("RAY_ADDRESS"):
+        raise ValueError(
+            "--detach: found no RAY_ADDRESS, and a cluster of this process ends with it; expected a running one: "
+            "`ray start --head`, then RAY_ADDRESS=auto (or submit this job by `ray job submit`)"
+        )
+    from ray import serve
+
+    port = start_proxy(config.serving, config.serving.port if args.port is None else args.port)
+    module, function = APPLICATION.split(":")
+    app_module = importlib.import_module(module)
+    overrides = [*args.overrides, f"storage={storage.root}"]
+    app_args = app_module.BuildArgs(config=args.config, storage=storage.root, overrides=overrides)
+    serve.run(getattr(app_module, function)(app_args), name=NAME, route_prefix="/")
+    url = f"http://{_reachable(config.serving.host)}:{port}"
+    ready = {"url": url, "docs": f"{url}/docs", "checks": await_ready(url)}
+    if not args.detach:
+        print(json.dumps({"run": config.name, "ok": True, **ready}, separators=(",", ":")), flush=True)
+        logger.info("serving on %s; Ctrl-C stops", url)
+        stay()
+    return ready
+
+
+def start_proxy(serving: ServingConfig, port: int) -> int:
+    """Start Serve's HTTP proxy; returns its port. A Serve that already runs on the cluster keeps its own.
+
+    Raises ValueError where the port is taken.
+    """
+    from ray import serve
+    from ray.serve.context import _get_global_client
+
+    running = _get_global_client(raise_if_no_controller_running=False)
+    if running is None:
+        port = free_port(serving.host, port)
+        options = {"host": serving.host, "port": port, "request_timeout_s": serving.request_timeout_s + 5}
+        serve.start(http_options=options)
+        return port
+    found: int = running.http_config.port
+    if port not in (0, found):
+        logger.warning("Serve already runs on this cluster: using its port %d instead of %d", found, port)
+    return found
+
+
+def free_port(host: str, port: int) -> int:
+    """`port` if nobody listens there, any free one for 0. Raises ValueError where it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ValueError(
+                f"serving.port: cannot listen on {host}:{port} ({error.strerror}); expected a free port: stop what "
+                "listens there, give another by --port N, or take any free one by --port 0"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def await_ready(url: str) -> dict[str, str]:
+    """What /readyz says of each part, once all of them answer. Raises TimeoutError naming those that do not."""
+    deadline = time.monotonic() + READY_PATIENCE_S
+    said: Any = "nothing"
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.get(f"{url}/readyz", timeout=10)
+            said = answer.json()
+            if answer.status_code == 200:
+                checks: dict[str, str] = said["checks"]
+                return checks
+        except (httpx.TransportError, ValueError) as error:
+            said = repr(error)
+        time.sleep(0.2)
+    raise TimeoutError(
+        f"{url}/readyz: not ready within {READY_PATIENCE_S} s, it said {said}; see the logs of Ray Serve"
+    )
+
+
+def stay() -> None:
+    """Until Ctrl-C."""
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        logger.info("stopping")
+
+
+def _reachable(host: str) -> str:
+    """The host for a URL on this machine."""
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"
+    return f"[{host}]" if ":" in host else host
+
+
+if __name__ == "__main__":
+    arguments = parser("Serve the bundle that the registry's CURRENT names.")
+    arguments.add_argument("--port", type=int, help="instead of serving.port; 0: any free port")
+    arguments.add_argument("--detach", action="store_true", help="return once it is ready, and leave it running")
+    raise SystemExit(main(serve_job, arguments))

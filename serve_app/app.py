@@ -1,0 +1,102 @@
+"""`serve_app.app:build`: the application, for `serve run`, `serve deploy` and `python -m jobs.serve`.
+
+serve run serve_app.app:build config=configs/quickstart.yaml
+"""
+
+import logging
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from ray import serve
+from ray.serve import Application
+from ray.serve.config import BackpressureConfig
+
+from llmrec.bundle import current
+from llmrec.config import EncoderConfig, RunConfig, ServingConfig, load_config
+from llmrec.encoding import encoder_fingerprint
+from llmrec.storage import Storage
+from serve_app.deployments import Encoder, Ranker, Retriever
+from serve_app.guard import key_digest
+from serve_app.holder import Order
+from serve_app.ingress import Ingress
+from serve_app.model import Model, open_library
+
+logger = logging.getLogger(__name__)
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class BuildArgs(BaseModel):
+    """What `build` takes; from a command line all of it is text."""
+
+    model_config = ConfigDict(extra="forbid")
+    config: str = Field(description="the run's YAML file")
+    storage: str | None = Field(None, description="where the artifacts lie, instead of the file's `storage`")
+    name: str | None = Field(None, description="name in the registry, instead of the run's")
+    overrides: str | list[str] = Field([], description="SECTION.KEY=VALUE, several separated by spaces")
+
+
+def build(args: BuildArgs) -> Application:
+    """The application that serves what the registry's CURRENT names, once that bundle has been loaded and has answered.
+
+    Raises ConfigError, FileNotFoundError where nothing is published, or ValueError for a bundle that must not serve;
+    whatever is running then runs on.
+    """
+    overrides = args.overrides.split() if isinstance(args.overrides, str) else args.overrides
+    config = load_config(args.config, overrides)
+    storage, name = Storage(args.storage or config.storage), args.name or config.name
+    version = str(current(storage, name)["id"])
+    model = Model.load(storage, version, config.serving.retrieve)
+    encoder = model.recommender.bundle.encoder
+    _check_encoder(model, encoder)
+    _warn_if_open(config.serving)
+    return compose(config, encoder, Order(version, model.encoder, config.serving.follow_seconds), storage.root, name)
+
+
+def compose(config: RunConfig, encoder: EncoderConfig, order: Order, root: str, name: str) -> Application:
+    """The deployments and how they hang together. `root` must be seen by every node that runs a replica."""
+    serving = config.serving
+    library = partial(open_library, root, name, serving.retrieve)
+    coder = _deployment(Encoder, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
+        encoder, serving.encoder_threads, serving.batch_size, serving.batch_wait_ms / 1000
+    )
+    retriever = _deployment(Retriever, serving, serving.retriever_replicas, user_config=asdict(order)).bind(library)
+    ranker = _deployment(Ranker, serving, serving.ranker_replicas, user_config=asdict(order)).bind(library)
+    ingress = _deployment(Ingress, serving, serving.ingress_replicas)
+    return ingress.bind(coder, retriever, ranker, serving, key_digest(serving.api_key_env))
+
+
+def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float = 0, **options: Any) -> serve.Deployment:
+    """Bounded queues, and 429 with Retry-After beyond them; updates start new replicas before they stop old ones."""
+    return serve.deployment(
+        kind,
+        num_replicas=replicas,
+        ray_actor_options={"num_cpus": serving.replica_cpus, "num_gpus": gpus},
+        max_ongoing_requests=serving.max_ongoing_requests,
+        max_queued_requests=serving.max_queued_requests,
+        backpressure_config=BackpressureConfig(status_code=429, retry_after_s=serving.retry_after_s),
+        max_surge_percent=100,
+        health_check_period_s=2,
+        graceful_shutdown_timeout_s=serving.request_timeout_s,
+        **options,
+    )
+
+
+def _check_encoder(model: Model, encoder: EncoderConfig) -> None:
+    if model.encoder is None:
+        return
+    found = encoder_fingerprint(encoder)
+    if found != model.encoder:
+        raise ValueError(
+            f"bundle {model.version}: its features come from encoder {model.encoder}, but {encoder.model!r} here has "
+            f"the fingerprint {found}; expected the same weights and tokenizer. Put back the files that the bundle was "
+            "made with, or run the pipeline with these"
+        )
+
+
+def _warn_if_open(serving: ServingConfig) -> None:
+    if serving.host not in _LOOPBACK and serving.api_key_env is None:
+        logger.warning(
+            "serving on %s without a key: set serving.api_key_env, or keep a gateway before it", serving.host
+        )

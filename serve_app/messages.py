@@ -1,0 +1,108 @@
+"""What the deployments say to each other. A request names its bundle version; who does not hold it answers NotHeld."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from serve_app.schemas import Basis
+
+Floats = npt.NDArray[np.float32]
+Kind = Literal["document", "query"]
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Encoded texts: vectors (n, dim) and token counts (n,), with the fingerprint of the encoder that made them."""
+
+    encoder: str
+    vectors: Floats
+    n_tokens: list[int]
+    n_unknown: list[int]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks, the text already encoded: `vector` (dim,) made by the encoder called `encoder`."""
+
+    user_id: str | None = None
+    liked: tuple[str, ...] = ()
+    vector: Floats | None = None
+    encoder: str | None = None
+
+
+@dataclass(frozen=True)
+class NotHeld:
+    """The answer of a replica that does not hold what was asked for; `held` are its versions, the newest first."""
+
+    wanted: str
+    held: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What an answer rests on: one bundle, one moment (ms UTC), and what was known of the asker."""
+
+    bundle: str
+    as_of: int
+    basis: Basis
+    reason: str | None = None
+    unknown: tuple[str, ...] = ()  # ids in the request that the bundle does not know
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The first stage's answer, as `Recommender.retrieve` gives it: (1, N) rows of that bundle, and scores."""
+
+    grounds: Grounds
+    rows: npt.NDArray[np.int64]
+    scores: Floats
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Items, the best first."""
+
+    grounds: Grounds
+    item_ids: list[str]
+    scores: list[float]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a replica holds, for /v1/model and /readyz."""
+
+    bundle: str
+    as_of: int
+    encoder: str | None
+    users: int
+    items: int
+    card: dict[str, Any]
+    refused: dict[str, str]
+
+
+class EncoderApi(Protocol):
+    """Texts to vectors."""
+
+    def encode(self, texts: list[str], kind: Kind) -> Awaitable[Vectors]: ...
+    def describe(self) -> Awaitable[str]: ...
+
+
+class RetrieverApi(Protocol):
+    """First stage. `version` None means the newest that the replica holds; `time` None the bundle's own."""
+
+    def retrieve(
+        self, asker: Asker, exclude: tuple[str, ...], time: int | None, version: str | None
+    ) -> Awaitable[Candidates | NotHeld]: ...
+    def similar(self, item_id: str, k: int) -> Awaitable[Listed]: ...
+    def describe(self) -> Awaitable[Described]: ...
+
+
+class RankerApi(Protocol):
+    """Second stage."""
+
+    def order(self, asker: Asker, candidates: Candidates, k: int) -> Awaitable[Listed | NotHeld]: ...
+    def rank(self, asker: Asker, candidates: list[str], time: int | None) -> Awaitable[Listed | NotHeld]: ...
+    def describe(self) -> Awaitable[Described]: ...

@@ -1,0 +1,141 @@
+"""A bundle behind ids and words: what the retriever and the ranker deployments answer from."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from llmrec.bundle import Bundle, current, verify
+from llmrec.features.history import History
+from llmrec.features.state import UserState
+from llmrec.recommender import Recommender
+from llmrec.storage import Storage
+from serve_app.holder import Library
+from serve_app.messages import Asker, Candidates, Described, Grounds, Listed
+from serve_app.schemas import Basis
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One version of everything that answers. All methods are pure: many threads may call them."""
+
+    version: str
+    encoder: str | None  # fingerprint
+    recommender: Recommender
+    card: dict[str, Any]
+
+    @classmethod
+    def load(cls, storage: Storage, version: str, retrieve: int) -> Self:
+        """The bundle artifact `version`, loaded whole, checked, and having answered. Raises ValueError where not."""
+        artifact = storage.find("bundle", version)
+        if artifact is None:
+            raise ValueError(f"bundle {version!r}: not found under {storage.root}; `python -m jobs.publish` names one")
+        bundle = Bundle.load(artifact.root)
+        verify(bundle)
+        card = {"made_unix": artifact.manifest.created_unix, "arm": bundle.arm, "text": bundle.card}
+        model = cls(version, bundle.encoder_fingerprint or None, Recommender(bundle, retrieve=retrieve), card)
+        model.prove()
+        return model
+
+    @property
+    def history(self) -> History:
+        return self.recommender.history
+
+    @property
+    def as_of(self) -> int:
+        """The bundle's own time, ms UTC: every event that it knows lies before."""
+        return self.recommender.bundle.last_time
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether words change an answer: its features know a text part, and its models were fitted on it."""
+        return self.recommender.bundle.arm == "text" and self.history.text_dim > 0
+
+    def retrieve(self, asker: Asker, exclude: tuple[str, ...], time: int | None) -> Candidates:
+        """First stage: candidates of the retriever, or by popularity where nothing is known of the asker."""
+        state, grounds = self._state(asker, time)
+        unwanted = self.history.item_rows([*exclude, *asker.liked])
+        rows, scores = self.recommender.retrieve(state, state.times, self.recommender.n_retrieve, [unwanted])
+        return Candidates(grounds, rows, scores)
+
+    def order(self, asker: Asker, candidates: Candidates, k: int) -> Listed:
+        """Second stage: the `k` best of `retrieve`'s answer."""
+        state, _ = self._state(asker, candidates.grounds.as_of)
+        rows, scores = self.recommender.order(state, state.times, candidates.rows, candidates.scores, k)
+        found = rows[0] >= 0
+        return self._listed(candidates.grounds, rows[0][found], scores[0][found])
+
+    def rank(self, asker: Asker, candidates: list[str], time: int | None) -> Listed:
+        """The candidates that the bundle knows, by the probability of a click."""
+        state, grounds = self._state(asker, time, candidates)
+        rows = self.history.item_rows(list(dict.fromkeys(candidates)))
+        rows = rows[rows > 0]
+        probability = self.recommender.rank(state, rows, grounds.as_of) if len(rows) else np.zeros(0, np.float32)
+        best = np.argsort(-probability, kind="stable")
+        if grounds.basis == "popularity":  # nothing is known of the asker, yet each item has a probability
+            grounds = replace(grounds, basis="item")
+        return self._listed(grounds, rows[best], probability[best])
+
+    def similar(self, item_id: str, k: int) -> Listed:
+        """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""
+        row = int(self.history.item_rows([item_id])[0])
+        grounds = Grounds(self.version, self.as_of, "item", unknown=() if row else (item_id,))
+        if row == 0:
+            return Listed(grounds, [], [])
+        rows, scores = self.recommender.similar(row, k)
+        return self._listed(grounds, rows[rows >= 0], scores[rows >= 0])
+
+    def describe(self, refused: dict[str, str]) -> Described:
+        """For /v1/model."""
+        users, items = len(self.history.user_ids) - 1, len(self.history.item_ids) - 1
+        return Described(self.version, self.as_of, self.encoder, users, items, self.card, refused)
+
+    def prove(self) -> None:
+        """Answer for somebody unknown and for somebody known; raises ValueError where a score is not a number."""
+        for user in ("", *self.history.user_ids[1:2], *self.history.user_ids[-1:]):
+            asker = Asker(user or None, liked=tuple(self.history.item_ids[1:2]))
+            candidates = self.retrieve(asker, (), None)
+            listed = self.order(asker, candidates, 10)
+            ranked = self.rank(asker, self.history.item_ids[1:11], None)
+            if not np.isfinite([*listed.scores, *ranked.scores]).all():
+                raise ValueError(f"bundle {self.version}: a probe was answered with scores that are not numbers")
+
+    def _state(self, asker: Asker, time: int | None, also: list[str] | None = None) -> tuple[UserState, Grounds]:
+        """What is known of the asker at a time, and what that rests on. `also`: more ids that may be unknown."""
+        at = self.as_of if time is None else time
+        unknown = self._unknown([*asker.liked, *(also or ())])
+        known = self.history.users_at(self.history.user_rows([asker.user_id or ""]), np.array([at]))
+        if known.count[0] > 0:
+            return known, Grounds(self.version, at, "history", unknown=unknown)
+        liked = self.history.item_rows(list(asker.liked))
+        liked = liked[liked > 0]
+        spoken = asker.vector is not None and self.reads_text and bool(np.any(asker.vector))
+        if not spoken and not len(liked):
+            return known, Grounds(self.version, at, "popularity", _why_nothing(asker), unknown)
+        basis: Basis = "text_and_liked_items" if spoken and len(liked) else "text" if spoken else "liked_items"
+        guest = self.history.guest(liked, asker.vector if spoken else None, at)
+        return guest, Grounds(self.version, at, basis, unknown=unknown)
+
+    def _unknown(self, ids: list[str]) -> tuple[str, ...]:
+        rows = self.history.item_rows(ids)
+        return tuple(dict.fromkeys(i for i, row in zip(ids, rows, strict=True) if row == 0))
+
+    def _listed(self, grounds: Grounds, rows: Ints, scores: npt.NDArray[np.float32]) -> Listed:
+        return Listed(grounds, [self.history.item_ids[row] for row in rows], [float(s) for s in scores])
+
+
+def open_library(root: str, name: str, retrieve: int) -> Library[Model]:
+    """The bundles under the storage `root`, CURRENT being that of the registry's `name`."""
+    storage = Storage(root)
+    return Library(lambda: str(current(storage, name)["id"]), lambda version: Model.load(storage, version, retrieve))
+
+
+def _why_nothing(asker: Asker) -> str:
+    if asker.vector is not None:
+        return "bundle_without_text"
+    if asker.user_id is not None:
+        return "unknown_user"
+    return "unknown_liked_items" if asker.liked else "nothing_given"

@@ -1,0 +1,145 @@
+"""Requests and answers of the HTTP API. Field limits that the configuration sets are added by `limits`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _writable(text: str) -> str:
+    """JSON can carry half a surrogate pair, which is no character: no encoder and no answer could take it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds a lone surrogate, expected Unicode characters") from None
+    return text
+
+
+def _whole(number: object) -> object:
+    """JSON knows one kind of number: 10.0 is the integer 10."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_writable)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_writable)]
+Basis = Literal["history", "text", "liked_items", "text_and_liked_items", "popularity", "item"]
+
+
+class Request(BaseModel):
+    """Unknown fields, wrong types, NaN and infinities are refused; nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Shopper(Request):
+    """Who asks. A known `user_id` is answered from their history; else `text` and `liked_items` describe them."""
+
+    user_id: Id | None = Field(None, description="as in the corpus; unknown ones fall back to the fields below")
+    text: Text | None = Field(None, description="the wish or taste in words, in any language the encoder knows")
+    liked_items: list[Id] = Field([], description="ids of items they liked, the latest last")
+
+
+class RecommendRequest(Shopper):
+    """Without a known user, a text or a known liked item the answer is what is popular, and says so."""
+
+    k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
+    exclude: list[Id] = Field([], description="ids that must not be returned, besides what the user already had")
+
+
+class RankRequest(Shopper):
+    """Candidates to order by the probability of a click."""
+
+    candidates: list[Id] = Field(min_length=1)
+
+
+class EncodeRequest(Request):
+    """Texts to turn into vectors, with the prompt of documents or of queries."""
+
+    texts: list[Text] = Field(min_length=1)
+    kind: Literal["document", "query"] = "document"
+
+
+class Answer(BaseModel):
+    """What the server says."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class RankedItem(Answer):
+    """One item of a list; rank 1 is best."""
+
+    item_id: str
+    rank: int
+    score: float = Field(
+        description="what the list is ordered by: the second stage's score (recommend; popularity where that is the "
+        "basis), the probability of a click (rank), the cosine (similar)"
+    )
+
+
+class ItemsAnswer(Answer):
+    """Items in order, and what the order rests on."""
+
+    bundle: str = Field(description="id of the one bundle that made the whole answer")
+    as_of: int = Field(description="milliseconds UTC; only events before this time were considered")
+    basis: Basis
+    reason: str | None = Field(description="why the answer is not personal; null where it is")
+    items: list[RankedItem]
+    unknown_items: list[str] = Field(description="ids in the request that the bundle does not know")
+
+
+class SimilarAnswer(Answer):
+    """Items nearest to one item in the retriever's space, by cosine."""
+
+    bundle: str
+    item_id: str
+    items: list[RankedItem]
+
+
+class EncodeAnswer(Answer):
+    """Vectors in the order of the texts."""
+
+    encoder: str = Field(description="fingerprint: two equal ones mean comparable vectors")
+    dim: int
+    vectors: list[list[float]]
+    n_tokens: list[int] = Field(description="tokens the encoder read, after truncation")
+    n_unknown: list[int] = Field(description="of them unknown to the encoder's vocabulary")
+
+
+class ModelAnswer(Answer):
+    """What is being served."""
+
+    bundle: str
+    as_of: int
+    encoder: str | None = Field(description="fingerprint of the encoder that the bundle was fitted with")
+    users: int
+    items: int
+    card: dict[str, Any]
+    limits: dict[str, int]
+    refused: dict[str, str] = Field(description="bundles that were offered and not taken, with the reason")
+
+
+class HealthAnswer(Answer):
+    """The process lives."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ReadyAnswer(Answer):
+    """Whether every part can answer, and what each says."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+class Problem(Answer):
+    """One error. `where` is the path to the field; the offending value is never repeated."""
+
+    code: str
+    message: str
+    where: str | None = None
+
+
+class ErrorAnswer(Answer):
+    """Every answer that is not 2xx."""
+
+    error: Problem
+    details: list[Problem] = []

@@ -1,0 +1,94 @@
+"""The application without Ray: real retriever, ranker and bundle, a fake encoder, all in this process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from factories.bundles import DIM, make_bundle
+from starlette.types import ASGIApp
+
+from llmrec.bundle import publish
+from llmrec.config import ServingConfig
+from llmrec.storage import Storage
+from serve_app.api import make_api
+from serve_app.deployments import Ranker, Retriever
+from serve_app.engine import Engine
+from serve_app.messages import Kind, Vectors
+from serve_app.model import open_library
+
+NAME = "demo"
+
+
+def fake_vector(text: str, dim: int = DIM) -> np.ndarray:
+    """(dim,) a unit vector that only the text decides."""
+    draw = np.random.default_rng(list(text.encode()))
+    vector = draw.normal(size=dim)
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+class FakeEncoder:
+    """Stands for the Encoder deployment."""
+
+    async def encode(self, texts: list[str], kind: Kind) -> Vectors:
+        n = [len(text.split()) for text in texts]
+        return Vectors("fake-encoder", np.stack([fake_vector(t) for t in texts]), n, [0] * len(n))
+
+    async def describe(self) -> str:
+        return "fake-encoder"
+
+
+@dataclass
+class Faulty:
+    """`part`, but its calls meet `faults` first: an exception each, or a coroutine function to await."""
+
+    part: Any
+    faults: list[Exception | Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*args: Any) -> Any:
+            fault = self.faults.pop(0) if self.faults else None
+            if isinstance(fault, Exception):
+                raise fault
+            if fault is not None:
+                await fault()
+            return await getattr(self.part, method)(*args)
+
+        return call
+
+
+@dataclass
+class Parts:
+    """What an application is made of; `engine()` and `app()` put it together."""
+
+    storage: Storage
+    encoder: Any
+    retriever: Any
+    ranker: Any
+    config: ServingConfig
+
+    def engine(self) -> Engine:
+        return Engine(self.encoder, self.retriever, self.ranker, self.config)
+
+    def app(self, digest: bytes | None = None) -> ASGIApp:
+        return make_api(self.engine(), digest)
+
+    async def serve(self, part: str, version: str, **order: Any) -> None:
+        """Let one deployment hold `version`, as a changed `user_config` does."""
+        await getattr(self, part).reconfigure({"bundle": version, "encoder": "fake-encoder", **order})
+
+
+def make_parts(root: str, **serving: Any) -> Parts:
+    """Bundles `first` (CURRENT, served by both) and `second` under `root`."""
+    storage, config = Storage(root), ServingConfig(**serving)
+    publish(storage, make_bundle(storage, "first"), NAME)
+    make_bundle(storage, "second", seed=1)
+
+    def library() -> Any:
+        return open_library(storage.root, NAME, config.retrieve)
+
+    parts = Parts(storage, FakeEncoder(), Retriever(library), Ranker(library), config)
+    for part in ("retriever", "ranker"):
+        asyncio.run(parts.serve(part, "first"))
+    return parts
