@@ -45,7 +45,8 @@ def table(found: SideBySide) -> Table:
             cells = [_figure(found, first, model, metric)]
             for title in others:
                 comparison = paired[f"{title}:{model}", metric]
-                cells += [_figure(found, title, model, metric), f"{comparison.verdict}: {effect(comparison)}"]
+                said = f"{comparison.verdict}: {effect(comparison)}" if comparison.difference.value else "the same"
+                cells += [_figure(found, title, model, metric), said]
             shown.add_row(model, metric_title(metric), *cells)
     return shown
 

@@ -237,12 +237,12 @@ def _scales(lines: Sequence[Line], log_x: bool, square: bool, from_zero: bool, n
 
 
 def _spread(marks: list[Tick], apart: float = 7.0) -> list[Tick]:
-    """Leave out labels that would touch the one before."""
+    """Leave out labels that would touch the next; the last one stays."""
     kept: list[Tick] = []
-    for mark in marks:
-        if not kept or mark.at - kept[-1].at >= apart:
+    for mark in reversed(marks):
+        if not kept or kept[-1].at - mark.at >= apart:
             kept.append(mark)
-    return kept
+    return kept[::-1]
 
 
 def _series(index: int, line: Line, x_scale: Scale, y_scale: Scale) -> Series:

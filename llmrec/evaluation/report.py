@@ -53,7 +53,7 @@ def render_html(results: Results) -> str:
 def render_model_card(results: Results) -> str:
     """The model card, Markdown with YAML front matter as model hubs read it."""
     primary = results.run.primary_metric
-    tables = [(t, views.ranked(t.models, primary), views.columns(t)[:4]) for t in results.tables() if t.models]
+    tables = [(t, views.ranked(t.models, primary), views.columns(t, primary)[:4]) for t in results.tables() if t.models]
     context = {"results": results, "verdict": words.verdict(results), "tables": tables}
     return _environment().get_template("model_card.md.j2").render(context)
 

@@ -1,6 +1,6 @@
 """What each section of the report shows, picked from `Results`: columns, figures and facts, ready to be drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from llmrec.evaluation import plots
@@ -19,6 +19,7 @@ from llmrec.evaluation.words import count, date, metric_title, missed, number, p
 Facts = list[tuple[str, str]]
 #: Metrics that describe lists rather than judge them: no reading is "the best".
 _DESCRIPTIVE = ("coverage", "gini", "novelty", "diversity_text", "diversity_cooccurrence")
+_READING_ORDER = ("ndcg", "recall", "mrr", "map", "hit_rate", "recall_min", "precision")
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,42 @@ class Column:
     title: str
     lower: bool
     best: str | None  # name of the model with the best reading
+    same: tuple[str, ...] = ()  # titles of metrics that read alike for every model
+
+    @property
+    def descriptive(self) -> bool:
+        return self.metric.split("@")[0] in _DESCRIPTIVE
 
 
-def columns(table: Table) -> list[Column]:
-    """Every metric that a model of the table has, in order of appearance."""
-    metrics = dict.fromkeys(metric for m in table.models for metric in m.metrics)
-    return [Column(m, metric_title(m), lower_is_better(m), _best(table, m)) for m in metrics]
+def columns(table: Table, primary: str = "") -> list[Column]:
+    """Every metric of the table, the primary one first; metrics that read alike (one relevant item a query makes
+    recall the hit rate) share a column."""
+    alike: dict[tuple[float | None, ...], list[str]] = {}
+    for metric in sorted(dict.fromkeys(k for m in table.models for k in m.metrics), key=_reading_order(primary)):
+        readings = tuple(m.metrics[metric].value if metric in m.metrics else None for m in table.models)
+        merge = len(readings) > 1 and _reading_rank(metric) is not None
+        alike.setdefault(readings if merge else (*readings, float(len(alike))), []).append(metric)
+    return [
+        Column(m, metric_title(m), lower_is_better(m), _best(table, m), tuple(metric_title(o) for o in others))
+        for m, *others in alike.values()
+    ]
+
+
+def _reading_rank(metric: str) -> int | None:
+    name, at, _ = metric.partition("@")  # without a cut-off it is the recall of labels, and keeps its place
+    return _READING_ORDER.index(name) if at and name in _READING_ORDER else None
+
+
+def _reading_order(primary: str) -> Callable[[str], tuple[bool, bool, int, int]]:
+    """The primary metric, then by cut-off and name; what describes lists comes last."""
+
+    def key(metric: str) -> tuple[bool, bool, int, int]:
+        name, _, k = metric.partition("@")
+        rank = _reading_rank(metric)
+        place = len(_READING_ORDER) if rank is None else rank
+        return metric != primary, name in _DESCRIPTIVE, int(k) if k.isdigit() else 0, place
+
+    return key
 
 
 def _best(table: Table, metric: str) -> str | None:
@@ -71,6 +102,20 @@ class TableView:
     charts: list[Chart] = field(default_factory=list)
     slices: list[SliceGroup] = field(default_factory=list)
 
+    @property
+    def column_groups(self) -> list[list[Column]]:
+        """Columns of judging metrics, and those that describe lists."""
+        groups = [[c for c in self.columns if c.descriptive == descriptive] for descriptive in (False, True)]
+        return [g for g in groups if g]
+
+    @property
+    def alike(self) -> list[str]:
+        return [
+            f"{' and '.join(c.same)} {'reads' if len(c.same) == 1 else 'read'} as {c.title}"
+            for c in self.columns
+            if c.same
+        ]
+
 
 _KIND_ORDER = {"ours": 0, "baseline": 1, "ablation": 2, "control": 3}
 _TITLES = {
@@ -101,7 +146,7 @@ def protocol_view(protocol: Protocol, primary: str) -> TableView:
     protocol = protocol.model_copy(update={"models": ranked(protocol.models, metric)})
     pairs, pair_forest = _pairs(protocol)
     return TableView(
-        id="", title=table_title(protocol), table=protocol, columns=columns(protocol),
+        id="", title=table_title(protocol), table=protocol, columns=columns(protocol, primary),
         facts=_protocol_facts(protocol), words=_protocol_words(protocol), titles=titles(protocol),
         forest=plots.model_forest(protocol, metric) if metric else None, comparisons=pairs,
         comparison_forest=pair_forest, slices=slice_groups(protocol, metric) if metric else [],
@@ -149,8 +194,7 @@ def titles(table: Table) -> dict[str, str]:
 
 def _primary_of(table: Table, primary: str) -> str | None:
     """The run's primary metric, else the first that the table has."""
-    metrics = [c.metric for c in columns(table)]
-    return primary if primary in metrics else next(iter(metrics), None)
+    return next((c.metric for c in columns(table, primary)), None)
 
 
 def _pairs(table: Table) -> tuple[list[tuple[str, Comparison]], Forest | None]:

@@ -47,14 +47,14 @@ def metric_title(metric: str) -> str:
 def number(value: float, signed: bool = False) -> str:
     """Four decimals below 1, three below 100, then whole numbers; with a true minus sign."""
     decimals = 4 if abs(value) < 1 else 3 if abs(value) < 100 else 0
-    return f"{value:{'+' if signed else ''},.{decimals}f}".replace("-", MINUS)
+    return f"{value:{'+' if signed else ''}z,.{decimals}f}".replace("-", MINUS)
 
 
 def percent(share: float, signed: bool = False) -> str:
     """0.132 -> `13.2 %`; two decimals below 1 %, none from 1,000 %. The space does not break."""
     size = abs(share)
     decimals = 0 if size >= 10 or size == 0 else 2 if size < 0.01 else 1
-    return f"{100 * share:{'+' if signed else ''},.{decimals}f}{NBSP}%".replace("-", MINUS)
+    return f"{100 * share:{'+' if signed else ''}z,.{decimals}f}{NBSP}%".replace("-", MINUS)
 
 
 def round_percent(share: float) -> str:

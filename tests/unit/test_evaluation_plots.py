@@ -108,6 +108,34 @@ def test_best_reading_knows_its_direction_and_spares_descriptions():
     assert {c.metric: c.best for c in views.columns(results.labels[1])} == {"rmse": "mf_text"}
 
 
+def test_columns_begin_with_the_primary_and_merge_what_reads_alike():
+    results = make_results()
+    protocol = results.protocols[0]
+    for model in protocol.models:
+        model.metrics["hit_rate@10"] = model.metrics["recall@10"]
+    found = views.columns(protocol, "recall@50")
+    assert [c.metric for c in found] == [
+        "recall@50",
+        "ndcg@10",
+        "recall@10",
+        "mrr@10",
+        "coverage@10",
+        "gini@10",
+        "novelty@10",
+    ]
+    assert [c.same for c in found if c.same] == [("Hit rate@10",)]
+    view = views.protocol_view(protocol, "recall@50")
+    assert view.alike == ["Hit rate@10 reads as Recall@10"]
+    assert [g[0].metric for g in view.column_groups] == ["recall@50", "coverage@10"]
+
+
+def test_the_last_cutoff_keeps_its_label():
+    ks = (1, 2, 5, 10, 20, 30, 50, 75, 100)
+    drawn = plots.chart("c", "k", "r", [Line("a", [Point(x=k, y=k) for k in ks])], log_x=True)
+    assert drawn is not None
+    assert drawn.x_ticks[-1].label == "100" and "75" not in [t.label for t in drawn.x_ticks]
+
+
 def test_curves_of_one_model_and_metric_share_a_chart():
     loss, auc = sections.curve_charts(make_results())
     assert loss.caption == "Loss of the two tower"

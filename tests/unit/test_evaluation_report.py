@@ -128,8 +128,11 @@ def test_point_in_time_stands_apart_and_first():
     results.protocols.reverse()
     page = Document(render_html(results))
     assert page.text.index("Ranking, by the clock") < page.text.index("Ranking, leave last out")
-    tables = [a["aria-label"] for a in page.all("div") if (a.get("aria-label") or "").startswith("Metrics of")]
-    assert tables == [f"Metrics of {name}" for name in ("temporal", "leave_last_out", "clicks", "stars")]
+    tables = [a["aria-label"] or "" for a in page.all("div") if " and more of " in (a.get("aria-label") or "")]
+    ranking = [
+        f"{what} and more of {name}" for name in ("temporal", "leave_last_out") for what in ("NDCG@10", "Coverage@10")
+    ]
+    assert tables == [*ranking, "AUC and more of clicks", "RMSE and more of stars"]
 
 
 def test_write_report_leaves_three_files(tmp_path):

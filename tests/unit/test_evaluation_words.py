@@ -14,6 +14,7 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.05614, "0.0561"), (-0.0007, "-0.0007"), (7.25, "7.250"), (12345.6, "12,346"), (0, "0.0000"),
+     (-1e-9, "0.0000"),
      (-0.99996, "-1.0000")],
 )  # fmt: skip
 def test_number(value, text):
@@ -21,7 +22,8 @@ def test_number(value, text):
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.132, "+13.2 %"), (-0.0035, "-0.35 %"), (12.5, "+1,250 %"), (0, "+0 %"), (0.001, "+0.10 %")]
+    ("share", "text"),
+    [(0.132, "+13.2 %"), (-0.0035, "-0.35 %"), (12.5, "+1,250 %"), (0, "+0 %"), (-1e-9, "+0.00 %"), (0.001, "+0.10 %")],
 )
 def test_percent(share, text):
     assert plain(words.percent(share, signed=True)) == text
