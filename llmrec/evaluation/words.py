@@ -11,6 +11,7 @@ NBSP = "\N{NO-BREAK SPACE}"
 _METRIC_TITLES = {
     "ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "auc": "AUC", "gauc": "GAUC", "ece": "ECE", "rmse": "RMSE",
     "mae": "MAE", "f1": "F1", "recall_min": "Recall (min)",
+    "diversity_text": "Diversity (text)", "diversity_cooccurrence": "Diversity (co-occurrence)",
 }  # fmt: skip
 
 #: What each metric is, with its denominator; the report explains the ones it shows.
@@ -39,7 +40,7 @@ GLOSSARY = {
 
 
 def metric_title(metric: str) -> str:
-    """`ndcg@10` -> `NDCG@10`, `log_loss` -> `Log loss`, `diversity_text@10` -> `Diversity text@10`."""
+    """`ndcg@10` -> `NDCG@10`, `log_loss` -> `Log loss`, `diversity_text@10` -> `Diversity (text)@10`."""
     name, at, k = metric.partition("@")
     return _METRIC_TITLES.get(name, name.replace("_", " ").capitalize()) + at + k
 

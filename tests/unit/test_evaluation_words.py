@@ -39,7 +39,13 @@ def test_duration(seconds, text):
 
 
 @pytest.mark.parametrize(
-    ("metric", "title"), [("ndcg@10", "NDCG@10"), ("log_loss", "Log loss"), ("diversity_text@5", "Diversity text@5")]
+    ("metric", "title"),
+    [
+        ("ndcg@10", "NDCG@10"),
+        ("log_loss", "Log loss"),
+        ("diversity_text@5", "Diversity (text)@5"),
+        ("hit_rate@5", "Hit rate@5"),
+    ],
 )
 def test_metric_title(metric, title):
     assert words.metric_title(metric) == title
