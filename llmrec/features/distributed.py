@@ -1,0 +1,173 @@
+"""As-of profiles over Ray: Parquet in, Parquet out, in two waves of tasks; no process ever holds all events.
+
+First wave: each task reads some row groups and lays them out by range of (entity, time), in one file a task and side.
+Second wave: each task reads its range from all those files, sorts it and sums. An entity that spans ranges, however
+heavy, is carried from one to the next as its sums, which are associative.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+import ray
+
+from llmrec.features.asof import Floats, Ints
+from llmrec.features.profiles import EVENT, Hashes, Splitters, carries_of, entity_hash, profiles
+from llmrec.schema import Column as C
+from llmrec.storage import filesystem
+
+#: Events that a task holds at a time: with 64 dimensions some 300 MiB at its peak.
+RANGE_EVENTS = 250_000
+_SAMPLE = 2_000  # keys a piece gives to choose the splitters from
+
+Carries = dict[tuple[int, str], Floats]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Row groups of one input file that one task reads."""
+
+    uri: str
+    row_groups: tuple[int, ...]
+    rows: int
+
+    def read(self, columns: list[str]) -> pa.Table:
+        fs, path = filesystem(self.uri)
+        with fs.open_input_file(path) as source:
+            return pq.ParquetFile(source).read_row_groups(self.row_groups, columns=columns, use_threads=False)
+
+
+def as_of_profiles(inputs: Sequence[str], output: str, scratch: str, sides: Sequence[str] = (C.USER_ID, C.ITEM_ID),
+                   *, range_events: int = RANGE_EVENTS) -> dict[str, int]:  # fmt: skip
+    """Write `OUTPUT/SIDE/part-N.parquet` (`profiles.profile_schema`) for each side; rows written a side.
+
+    Args:
+        inputs: URIs of Parquet files with EVENT (unique int64), the sides' ids, timestamp (ms), stars, vector
+            (fixed-size list). A file's row groups are the grain of the work: keep them well below `range_events`.
+        output, scratch: folders that every node can write to; the caller removes `scratch`.
+
+    Raises RuntimeError where a side's rows out differ from the rows in.
+    """
+    pieces = [p for uri in inputs for p in _pieces(uri, range_events)]
+    total = sum(p.rows for p in pieces)
+    n_ranges = max(1, -(-total // range_events))
+    samples = ray.get([_start(_sample, piece, sides) for piece in pieces])
+    splitters = {}
+    for number, side in enumerate(sides):
+        keys = [np.concatenate([s[number][k] for s in samples] or [np.zeros(0, np.int64)]) for k in (0, 1)]
+        splitters[side] = Splitters.of_sample(keys[0].astype(np.uint64), keys[1].astype(np.int64), n_ranges)
+    laid = [_start(_lay_out, p, splitters, f"{scratch}/{n}") for n, p in enumerate(pieces)]
+    carried = _carried(ray.get(laid), splitters)
+    files = {side: [f"{scratch}/{n}-{side}.arrow" for n in range(len(pieces))] for side in sides}
+    tasks = {
+        side: [
+            _start(_finish, files[side], side, number, carried[side][number], f"{output}/{side}")
+            for number in range(splitters[side].n_ranges)
+        ]
+        for side in sides
+    }
+    written = {side: sum(ray.get(refs)) for side, refs in tasks.items()}
+    if any(rows != total for rows in written.values()):
+        raise RuntimeError(f"as_of_profiles: {total} events in, but {written} rows out; expected as many a side")
+    return written
+
+
+@cache
+def _remote(function: Callable[..., Any]) -> Any:
+    return ray.remote(function)
+
+
+def _start(function: Callable[..., Any], *arguments: Any) -> Any:
+    """A task; its future."""
+    return _remote(function).remote(*arguments)
+
+
+def _pieces(uri: str, range_events: int) -> list[Piece]:
+    """Neighbouring row groups put together up to `range_events` rows."""
+    fs, path = filesystem(uri)
+    with fs.open_input_file(path) as source:
+        metadata = pq.ParquetFile(source).metadata
+        rows = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    pieces: list[list[int]] = []
+    held = range_events
+    for number, n in enumerate(rows):
+        if held + n > range_events:
+            pieces.append([])
+            held = 0
+        pieces[-1].append(number)
+        held += n
+    return [Piece(uri, tuple(groups), sum(rows[g] for g in groups)) for groups in pieces]
+
+
+def _sample(piece: Piece, sides: Sequence[str]) -> list[tuple[Hashes, Ints]]:
+    """Evenly spaced (hash, time) keys of each side."""
+    keys = piece.read([*sides, C.TIMESTAMP])
+    places = np.unique(np.linspace(0, keys.num_rows - 1, min(_SAMPLE, keys.num_rows)).astype(np.int64))
+    some = keys.take(pa.array(places))
+    return [(entity_hash(some[side]), some[C.TIMESTAMP].to_numpy()) for side in sides]
+
+
+def _lay_out(piece: Piece, splitters: dict[str, Splitters], prefix: str) -> dict[str, Carries]:
+    """Write the piece by range, one Arrow batch a range, for each side; return what has to be carried."""
+    events = piece.read([EVENT, *splitters, C.TIMESTAMP, C.STARS, C.VECTOR])
+    carries = {}
+    for side, cuts in splitters.items():
+        hashes, times = entity_hash(events[side]), events[C.TIMESTAMP].to_numpy()
+        ranges = cuts.range_of(hashes, times)
+        carries[side] = carries_of(events, side, ranges, np.isin(hashes, cuts.hashes))
+        order = np.argsort(ranges, kind="stable")
+        bounds = np.searchsorted(ranges[order], np.arange(cuts.n_ranges + 1))
+        table = events.select([EVENT, side, C.TIMESTAMP, C.STARS, C.VECTOR]).combine_chunks()
+        fs, path = _writable(f"{prefix}-{side}.arrow")
+        with fs.open_output_stream(path) as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            for lower, upper in pairwise(bounds):
+                writer.write_batch(_batch(table.take(pa.array(order[lower:upper]))))
+    return carries
+
+
+def _batch(table: pa.Table) -> pa.RecordBatch:
+    """The table as exactly one batch, also where it is empty."""
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def _carried(parts: list[dict[str, Carries]], splitters: dict[str, Splitters]) -> dict[str, list[dict[str, Floats]]]:
+    """For each range, the sums of all earlier ranges of the entities that splitters cut."""
+    carried: dict[str, list[dict[str, Floats]]] = {}
+    for side, cuts in splitters.items():
+        own: list[dict[str, Floats]] = [{} for _ in range(cuts.n_ranges)]
+        for part in parts:  # in order of the pieces: the same bits every time
+            for (number, entity), sums in part[side].items():
+                own[number][entity] = own[number].get(entity, 0) + sums
+        running: dict[str, Floats] = {}
+        carried[side] = []
+        for sums_here in own:
+            carried[side].append(dict(running))
+            running |= {entity: running.get(entity, 0) + sums for entity, sums in sums_here.items()}
+    return carried
+
+
+def _finish(files: list[str], side: str, number: int, carry: dict[str, Floats], output: str) -> int:
+    """Read one range from every file, compute, write; the number of rows."""
+    batches = []
+    for uri in files:
+        fs, path = filesystem(uri)
+        with fs.open_input_file(path) as source:
+            batches.append(pa.ipc.open_file(source).get_batch(number))
+    table = profiles(pa.Table.from_batches(batches), side, carry)
+    fs, path = _writable(f"{output}/part-{number:05d}.parquet")
+    with fs.open_output_stream(path) as sink:  # vectors do not compress: no dictionary, no statistics
+        pq.write_table(table, sink, compression="none", use_dictionary=False, write_statistics=False)
+    return int(table.num_rows)
+
+
+def _writable(uri: str) -> tuple[pafs.FileSystem, str]:
+    fs, path = filesystem(uri)
+    fs.create_dir(path.rsplit("/", 1)[0], recursive=True)
+    return fs, path
