@@ -29,7 +29,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def main(job: Job, arguments: argparse.ArgumentParser, ray: bool = True) -> int:
+def main(job: Job, arguments: argparse.ArgumentParser) -> int:
     """Run `job`; print its answer as one compact JSON line, last. 0: success, 1: failure, 2: unusable input."""
     args = arguments.parse_args()
     logging.basicConfig(
@@ -43,7 +43,7 @@ def main(job: Job, arguments: argparse.ArgumentParser, ray: bool = True) -> int:
         config = load_config(args.config, args.overrides)
         storage = Storage(cluster.storage_root(config.storage))
         answer["run"] = config.name
-        if ray:
+        if not getattr(args, "check", False):  # looking needs no cluster
             cluster.connect(storage)
         answer |= job(config, storage, args) | {"ok": True}
         code = 0

@@ -56,8 +56,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def local_cluster(num_cpus: int, timeout_s: float = 90) -> Iterator[LocalCluster]:
-    """`ray start --head` on free ports with a token of its own; every process of it ends with the block."""
+def local_cluster(num_cpus: int, *options: str, timeout_s: float = 90) -> Iterator[LocalCluster]:
+    """`ray start --head` on free ports with a token of its own; every process of it ends with the block.
+
+    `options`: further ones of `ray start`, such as `--num-gpus=1`.
+    """
     ports = {name: free_port() for name in ("port", "dashboard-port", "ray-client-server-port",
                                             "dashboard-agent-listen-port", "dashboard-agent-grpc-port")}  # fmt: skip
     bin_folder = str(Path(sys.executable).parent)
@@ -70,7 +73,7 @@ def local_cluster(num_cpus: int, timeout_s: float = 90) -> Iterator[LocalCluster
     }
     environment.pop("RAY_ADDRESS", None)
     command = [_ray(), "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1",
-               f"--num-cpus={num_cpus}", *(f"--{name}={port}" for name, port in ports.items())]  # fmt: skip
+               f"--num-cpus={num_cpus}", *(f"--{name}={port}" for name, port in ports.items()), *options]  # fmt: skip
     log = Path(os.environ.get("TMPDIR", "/tmp")) / f"llmrec-ray-{ports['port']}.log"
     with log.open("w") as out:
         head = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)

@@ -1,0 +1,108 @@
+"""The top k of every user, or of a list of users, as a Parquet table (user_id, item_id, rank, score).
+
+Ray Data spreads the users over actors that each hold the published bundle; they call the same Recommender as the
+server does, so the answers are the server's.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from jobs.cli import main, parser
+from llmrec.bundle import Bundle, current
+from llmrec.config import RunConfig
+from llmrec.recommender import Recommender
+from llmrec.schema import RECOMMENDATIONS, C
+from llmrec.storage import Storage, artifact_id, filesystem, read_bytes
+
+logger = logging.getLogger("llmrec.jobs")
+USERS_A_BLOCK = 512
+
+
+class RecommendUsers:
+    """A Ray Data actor: a block of users in, their ranked items out."""
+
+    def __init__(self, bundle_uri: str, retrieve: int, k: int, time: int) -> None:
+        self.recommender = Recommender(Bundle.load(bundle_uri), retrieve=retrieve)
+        self.k, self.time = k, time
+
+    def __call__(self, users: pa.Table) -> pa.Table:
+        """`user_id` (U,) → RECOMMENDATIONS (at most U × k rows)."""
+        ids = users[C.USER_ID].to_pylist()
+        history = self.recommender.history
+        times = np.full(len(ids), self.time, np.int64)
+        rows, scores = self.recommender.recommend(history.users_at(history.user_rows(ids), times), times, self.k)
+        return ranked_table(ids, rows, scores, history.item_ids)
+
+
+def ranked_table(
+    user_ids: list[str], rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], item_ids: list[str]
+) -> pa.Table:
+    """RECOMMENDATIONS of U users from rows (U, k) and scores (U, k); −1 pads and is left out."""
+    user, place = np.nonzero(rows >= 0)
+    columns = {
+        C.USER_ID: pa.array(user_ids).take(pa.array(user)),
+        C.ITEM_ID: pa.array(item_ids).take(pa.array(rows[user, place])),
+        C.RANK: pa.array(place + 1, pa.int32()),
+        C.SCORE: pa.array(scores[user, place], pa.float32()),
+    }
+    return pa.table(columns, schema=RECOMMENDATIONS)
+
+
+def listed_users(path: str) -> list[str]:
+    """The user ids of a text file, one a line, each once. Raises ValueError where the file is missing or empty."""
+    data = read_bytes(path)
+    ids = list(dict.fromkeys(filter(None, (data or b"").decode("utf-8").splitlines())))
+    if not ids:
+        raise ValueError(f"--users {path}: found {'no such file' if data is None else 'no id'}, expected one id a line")
+    return ids
+
+
+def recommend(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict[str, Any]:
+    """Write the table as an artifact of its own; the same request again finds it."""
+    import ray
+
+    pointer = current(storage, config.name)
+    bundle = Bundle.load(pointer["uri"])
+    users = listed_users(args.users) if args.users else bundle.history.user_ids[1:]
+    time = bundle.last_time if args.time is None else args.time
+    wanted = {"k": args.k, "time": time, "retrieve": config.serving.retrieve, "users": users if args.users else "all"}
+    parents = {"bundle": pointer["id"]}
+    name = artifact_id("recommender.py", wanted, parents)
+    if not (found := storage.find("recommendations", name)):
+        with storage.build("recommendations", name, room="recommender.py", config=wanted, parents=parents) as writer:
+            arguments = (pointer["uri"], config.serving.retrieve, args.k, time)
+            blocks = ray.data.from_arrow(pa.table({C.USER_ID: pa.array(users, pa.string())})).repartition(
+                target_num_rows_per_block=USERS_A_BLOCK
+            )
+            actors = (1, max(1, int(ray.cluster_resources().get("CPU", 2)) // 2))
+            lists = blocks.map_batches(
+                RecommendUsers, fn_constructor_args=arguments, batch_size=USERS_A_BLOCK, batch_format="pyarrow",
+                concurrency=actors,
+            )  # fmt: skip
+            fs, folder = filesystem(writer.uri("recommendations"))
+            lists.write_parquet(folder, filesystem=fs)
+            writer.info["unknown_users"] = int((bundle.history.user_rows(users) == 0).sum())
+        found = storage.find("recommendations", name)
+    assert found is not None
+    answered = found.table("recommendations", [C.USER_ID])[C.USER_ID].unique()
+    return {
+        "bundle": pointer["id"], "users": len(users), "users_answered": len(answered),
+        "unknown_users": found.manifest.info["unknown_users"], "rows": found.dataset("recommendations").count_rows(),
+        "recommendations": str(Path(found.uris("recommendations")[0]).parent) if users else None,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    arguments = parser("The top k of every user as a Parquet table.")
+    arguments.add_argument("--k", type=int, default=10, help="items a user")
+    arguments.add_argument("--users", help="file with one user id a line (default: every user of the bundle)")
+    arguments.add_argument(
+        "--time", type=int, help="as of this moment, ms since 1970 (default: the bundle's last event)"
+    )
+    raise SystemExit(main(recommend, arguments))
