@@ -7,6 +7,17 @@ from pydantic import Field
 from llmrec.config.base import Section
 
 
+class SelectionConfig(Section):
+    """Which columns are kept, learned from training rows. Without it all are."""
+
+    method: Literal["none", "f_score", "mutual_information", "gradient_boosting", "permutation"] = "none"
+    by: Literal["dimension", "family"] = Field("dimension", description="keep single columns, or families as wholes")
+    budget: int = Field(64, ge=1, description="columns kept at most")
+    rows: int = Field(10_000, ge=10, description="training rows looked at, spread over time")
+    folds: int = Field(3, ge=1, description="stretches of time ranked apart; what is good in all of them goes first")
+    seed: int = Field(7, ge=0)
+
+
 class FeaturesConfig(Section):
     """Which feature families are made and how they are fused."""
 
@@ -27,5 +38,6 @@ class FeaturesConfig(Section):
     ials_factors: int = Field(32, ge=1)
     ials_l2: float = Field(1.0, gt=0)
     ials_alpha: float = Field(10.0, gt=0, description="weight of an event against an unobserved pair")
+    selection: SelectionConfig = SelectionConfig()
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
     seed: int = Field(7, ge=0, description="of the negatives")

@@ -28,6 +28,13 @@ class FeatureSelection:
     item: Ints
     pair: Ints
 
+    def within(self, other: "FeatureSelection") -> "FeatureSelection":
+        """The columns that are in both."""
+        return FeatureSelection(*(np.intersect1d(a, b) for a, b in zip(self._sides(), other._sides(), strict=True)))
+
+    def _sides(self) -> tuple[Ints, Ints, Ints]:
+        return self.user, self.item, self.pair
+
 
 def chosen(families: Iterable[str], include: Sequence[str] = ("*",), exclude: Sequence[str] = ()) -> list[str]:
     """Families that match a pattern of `include` and none of `exclude` (shell patterns: `text*`).

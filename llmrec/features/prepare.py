@@ -8,9 +8,11 @@ import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import Floats32
-from llmrec.features.examples import Clicks
+from llmrec.features.examples import Clicks, example_table
+from llmrec.features.families import Side
 from llmrec.features.history import History
 from llmrec.features.negatives import NegativeSampler
+from llmrec.features.profiles import vectors_of
 from llmrec.features.projection import Moments, TextProjection
 from llmrec.features.spec import FeatureSpec
 from llmrec.schema import Column as C
@@ -40,7 +42,20 @@ def prepare(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review
         raise ValueError(f"featurize: no event lies before the cut-off {until} ms of fold {fold!r}; expected some: "
                          "give the corpus more events, or raise split.validation_quantile")  # fmt: skip
     spec = FeatureSpec.fit(settings, history, clicks[0].pairs(history)[0], until)
+    if settings.selection.method != "none":
+        _choose(spec, history, clicks[0])
     return Prepared(history, spec, clicks)
+
+
+def _choose(spec: FeatureSpec, history: History, train: Clicks) -> None:
+    """Select columns on training clicks spread evenly over time, with their negatives."""
+    settings = spec.settings
+    n = max(1, min(len(train.events), settings.selection.rows // (1 + settings.negatives)))
+    some = np.unique(np.linspace(0, len(train.events) - 1, n).astype(np.int64))
+    clicks = Clicks(train.events[some], train.negatives[some], train.review_ids.take(pa.array(some)), train.split)
+    table = example_table(history, spec, clicks)
+    names: dict[Side, str] = {"user": C.USER_FEATURES, "item": C.ITEM_FEATURES, "pair": C.PAIR_FEATURES}
+    spec.choose({side: vectors_of(table[name]) for side, name in names.items()}, table[C.CLICK].to_numpy())
 
 
 def _projection(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32,

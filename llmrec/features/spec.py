@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from llmrec.features.columns import FeatureColumn, FeatureSelection, arm_familie
 from llmrec.features.families import FAMILIES, Learned, Side, Values, active
 from llmrec.features.history import History
 from llmrec.features.scaling import Scaler
+from llmrec.features.selection import rank, select
 from llmrec.features.state import ItemState, UserState
 
 _ARRAYS, _REST = "spec.safetensors", "spec.json"
@@ -43,7 +45,7 @@ class Pairs:
 
 
 class FeatureSpec:
-    """Vocabularies, scalers and chosen columns. Make one with `fit` or `load`."""
+    """Vocabularies, scalers, collaborative models and chosen columns. Make one with `fit` or `load`."""
 
     def __init__(
         self, learned: Learned, user_vocabulary: Ints, item_vocabulary: Ints, scalers: dict[Side, Scaler], cutoff: int
@@ -51,6 +53,8 @@ class FeatureSpec:
         self.learned, self.settings, self.cutoff = learned, learned.settings, cutoff
         self._user_vocabulary, self._item_vocabulary = user_vocabulary, item_vocabulary  # History rows, ascending
         self.scalers = scalers
+        self.kept: FeatureSelection | None = None  # None: every column
+        self.ranking: dict[str, float] = {}  # column -> score, where columns were selected
         families = active(self.settings, learned.text_dim)
         self._families = {side: [n for n in families if FAMILIES[n].side == side] for side in _SIDES}
         self._columns = {side: self._named(side) for side in _SIDES}
@@ -126,7 +130,23 @@ class FeatureSpec:
         return self._selection(chosen(self.families, include, exclude))
 
     def _selection(self, families: list[str]) -> FeatureSelection:
-        return FeatureSelection(*(indices(self._columns[side], families) for side in _SIDES))
+        found = FeatureSelection(*(indices(self._columns[side], families) for side in _SIDES))
+        return found if self.kept is None else found.within(self.kept)
+
+    def choose(self, values: dict[Side, Floats32], clicks: Any) -> None:
+        """Keep the columns that `settings.selection` finds on training rows in order of time.
+
+        Args:
+            values: (n, D) scaled features a side, of the same rows.
+            clicks: (n,) 0 or 1.
+        """
+        config = self.settings.selection
+        columns = [c for side in _SIDES for c in self._columns[side]]
+        found = rank(np.concatenate([values[side] for side in _SIDES], axis=1), clicks, config)
+        places, bounds = select(columns, found, config), np.cumsum([0] + [len(self._columns[s]) for s in _SIDES])
+        parts = [places[(places >= a) & (places < b)] - a for a, b in pairwise(bounds)]
+        self.kept = FeatureSelection(*parts)
+        self.ranking = {c.name: float(score) for c, score in zip(columns, found.scores, strict=True)}
 
     def user_idx(self, rows: Ints) -> Any:
         """(n,) int32 index in the model's vocabulary, 0 for users that training never saw."""
@@ -176,6 +196,8 @@ class FeatureSpec:
         }
         for side, scaler in self.scalers.items():
             arrays |= {f"{side}.{name}": values for name, values in vars(scaler).items()}
+        if self.kept is not None:
+            arrays |= {f"kept.{side}": getattr(self.kept, side) for side in _SIDES}
         contiguous = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
         storage.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(contiguous))
         rest = {
@@ -184,6 +206,7 @@ class FeatureSpec:
             "text_dim": self.learned.text_dim,
             "attribute_names": self.learned.attribute_names,
             "settings": self.settings.model_dump(),
+            "ranking": self.ranking,
             "columns": {side: [[c.name, c.family] for c in self._columns[side]] for side in _SIDES},
         }
         storage.write_json(f"{folder_uri}/{_REST}", rest)
@@ -206,7 +229,11 @@ class FeatureSpec:
         scalers: dict[Side, Scaler] = {
             side: Scaler(*(arrays[f"{side}.{name}"] for name in ("centre", "scale", "block"))) for side in _SIDES
         }
-        return cls(learned, arrays["user_vocabulary"], arrays["item_vocabulary"], scalers, rest["cutoff"])
+        spec = cls(learned, arrays["user_vocabulary"], arrays["item_vocabulary"], scalers, rest["cutoff"])
+        spec.ranking = rest["ranking"]
+        if "kept.user" in arrays:
+            spec.kept = FeatureSelection(*(arrays[f"kept.{side}"] for side in _SIDES))
+        return spec
 
 
 def vocabulary(rows: Ints, times: Ints, cutoff: int) -> Ints:
