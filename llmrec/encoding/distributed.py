@@ -33,11 +33,13 @@ MakeEncoder = Callable[..., Encoder]
 _FAILURE = pa.struct([pa.field(C.KEY, pa.string()), pa.field(C.DETAIL, pa.string()), pa.field(C.RAW, pa.string())])
 _RESULTS = pa.schema(
     [pa.field(name, pa.int64()) for name in ("raced", "encoded", C.N_TOKENS, C.N_UNKNOWN)]
+    + [pa.field(name, pa.float64()) for name in ("started", "committed")]
     + [pa.field("failures", pa.list_(_FAILURE))]
 )
 _TEXTS_A_PART = 2048  # of the shuffle: small enough that every actor gets several
 _MAX_PARTS = 256
 _RAW_CHARS = 2000
+_PARTS_A_SHARD = 16  # above that a shard is compacted
 
 
 @dataclass
@@ -49,8 +51,14 @@ class Totals:
     n_tokens: int = 0
     n_unknown: int = 0
     encoded: int = 0
-    encode_seconds: float = 0.0
+    started: float = math.inf  # of the first batch, Unix seconds
+    committed: float = -math.inf  # of the last one
     failures: dict[str, tuple[str, str]] = field(default_factory=dict)  # key -> (message, text)
+
+    @property
+    def encode_seconds(self) -> float:
+        """From the first batch's start to the last commit."""
+        return max(self.committed - self.started, 0.0)
 
 
 def encode_corpus(
@@ -62,12 +70,20 @@ def encode_corpus(
     """
     width = prefix_width(sum(f.n_rows for f in fragments))
     tables, sums = _misses(fragments, config, store, keys_uri, width)
-    totals = Totals(*(sum(s[name] for s in sums) for name in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN)))
+    unique, hits, n_tokens, n_unknown = (sum(s[n] for s in sums) for n in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN))
+    totals = Totals(unique, hits, n_tokens, n_unknown)
     missing = [table for table, s in zip(tables, sums, strict=True) if s["unique"] > s["hits"]]
     log.info("encode: %d texts, %d of them in the store", totals.unique, totals.hits)
     if missing:
         _encode_missing(missing, config, store, width, factory, totals)
+        _compact(store)
     return totals
+
+
+def _compact(store: EmbeddingStore) -> None:
+    """Merge shards of many small parts, which runs of few new texts leave behind."""
+    task = ray.remote(EmbeddingStore.compact)
+    ray.get([task.remote(store, prefix, _PARTS_A_SHARD) for prefix in store.prefixes()])
 
 
 def _context() -> Any:
@@ -150,8 +166,9 @@ class EncodeActor:
         return self._encode(rows.column(C.KEY).to_pylist(), rows.column(C.TEXT).to_pylist(), int((~todo).sum()))
 
     def _encode(self, keys: list[str], texts: list[str], raced: int) -> pa.Table:
+        started = time.time()
         outcome = encode_surviving(self._encoder, texts)
-        sums = {"raced": raced, "encoded": len(outcome.rows), C.N_TOKENS: 0, C.N_UNKNOWN: 0}
+        sums: dict[str, float] = {"raced": raced, "encoded": len(outcome.rows), C.N_TOKENS: 0, C.N_UNKNOWN: 0}
         if outcome.rows:
             done = outcome.encoded
             self._store.put([keys[r] for r in outcome.rows], done.vectors, done.n_tokens, done.n_unknown, self._width)
@@ -160,6 +177,7 @@ class EncodeActor:
             {C.KEY: keys[row], C.DETAIL: message, C.RAW: texts[row][:_RAW_CHARS]}
             for row, message in outcome.failures.items()
         ]
+        sums |= {"started": started, "committed": time.time()}
         return pa.Table.from_pylist([sums | {"failures": failures}], schema=_RESULTS)
 
 
@@ -171,7 +189,6 @@ def _encode_missing(
     to_encode = totals.unique - totals.hits
     placement = plan(config, _nodes(), math.ceil(to_encode / config.batch_texts))
     log.info("encode: %d texts to encode, %s", to_encode, placement)
-    started = time.monotonic()
     with ray.data.DataContext.current(_context()), EncodeProgress(to_encode, totals.hits) as progress:
         results = ray.data.from_arrow_refs(tables).map_batches(
             EncodeActor,
@@ -182,10 +199,31 @@ def _encode_missing(
             num_gpus=placement.gpus or None,
             fn_constructor_args=(config, store, width, placement.threads, factory),
         )
-        for row in results.iter_rows():
-            _count(row, totals)
-            progress.add(row["encoded"], row[C.N_TOKENS])
-    totals.encode_seconds = time.monotonic() - started
+        try:
+            for row in results.iter_rows():
+                _count(row, totals)
+                progress.add(row["encoded"], row[C.N_TOKENS])
+        except Exception as error:
+            raise _plain(error) from error
+
+
+def _plain(error: Exception) -> Exception:
+    """What an actor raised, without the layers that Ray puts around it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        cause = getattr(seen, "cause", None)
+        for found in (cause, seen):
+            if isinstance(found, EncodingError) and not isinstance(found, ray.exceptions.RayTaskError):
+                return EncodingError(str(found))
+            if isinstance(found, OSError) and found.errno is not None:
+                return OSError(found.errno, f"{found.strerror}; what was committed is kept: mend it and run again")
+        seen = seen.__cause__ or seen.__context__
+    return EncodingError(f"encoding stopped; what was committed is kept. {_last_line(error)}")
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__
 
 
 def _count(row: dict[str, Any], totals: Totals) -> None:
@@ -193,6 +231,8 @@ def _count(row: dict[str, Any], totals: Totals) -> None:
     totals.encoded += row["encoded"]
     totals.n_tokens += row[C.N_TOKENS]
     totals.n_unknown += row[C.N_UNKNOWN]
+    totals.started = min(totals.started, row["started"])
+    totals.committed = max(totals.committed, row["committed"])
     totals.failures |= {f[C.KEY]: (f[C.DETAIL], f[C.RAW]) for f in row["failures"]}
 
 

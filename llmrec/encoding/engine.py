@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 #: vLLM's own poolings.
 _SEQUENCE_POOLINGS: Mapping[str, str] = MappingProxyType({"mean": "MEAN", "cls": "CLS", "last": "LAST"})
-_CHUNK = 512  # texts tokenised at once, one chunk ahead of the engine
+_CHUNK = 512  # texts tokenised at once, ahead of the engine
 _MAX_SEQUENCES = 256
 
 
@@ -37,6 +38,7 @@ class VllmEncoder:
         self._config = config
         self._fingerprint = encoder_fingerprint(config)
         folder = model_folder(config.model, config.revision)
+        _set_environment()
         limit = max_positions(folder)
         if limit is not None and config.max_tokens > limit:
             raise ValueError(
@@ -44,7 +46,9 @@ class VllmEncoder:
                 f"{config.model} was made for"
             )
         self._tokenizer = Tokenizer(folder, config.max_tokens, config.trust_remote_code)
-        self._llm = _engine(config, str(folder), threads, batch_tokens, tensor_parallel)
+        # The engine lives and works in one thread: it is made for one, and OpenMP counts its threads per caller.
+        self._thread = ThreadPoolExecutor(1, "engine", initializer=_set_threads, initargs=(threads,))
+        self._llm = self._thread.submit(_engine, config, str(folder), batch_tokens, tensor_parallel).result()
         self._dim = int(self.encode(["warm up"]).vectors.shape[1])
 
     @property
@@ -57,8 +61,11 @@ class VllmEncoder:
 
     def encode(self, texts: Sequence[str], kind: Kind = "document") -> Encoded:
         """(n, dim) vectors of `texts`; raises whatever the engine raises for the worst of them."""
-        batches = self._tokenizer.ahead(prompted(self._config, texts, kind), _CHUNK)
-        pieces = [Encoded(self._embed(batch.ids), batch.n_tokens, batch.n_unknown) for batch in batches]
+        whole = prompted(self._config, texts, kind)
+        chunks = (whole[start : start + _CHUNK] for start in range(0, len(whole), _CHUNK))
+        batches = ((tokens, self._thread.submit(self._embed, tokens.ids)) for tokens in map(self._tokenizer, chunks))
+        running = list(batches)  # every chunk is tokenised here while the engine is at work on the ones before
+        pieces = [Encoded(vectors.result(), tokens.n_tokens, tokens.n_unknown) for tokens, vectors in running]
         if not pieces:
             return Encoded(np.zeros((0, self._dim), np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))
         return Encoded(*(np.concatenate(columns) for columns in zip(*map(_columns, pieces), strict=True)))
@@ -84,8 +91,7 @@ def _columns(encoded: Encoded) -> tuple[npt.NDArray[Any], ...]:
     return encoded.vectors, encoded.n_tokens, encoded.n_unknown
 
 
-def _engine(config: EncoderConfig, folder: str, threads: int | None, batch_tokens: int, tensor_parallel: int) -> Any:
-    _set_environment(threads)
+def _engine(config: EncoderConfig, folder: str, batch_tokens: int, tensor_parallel: int) -> Any:
     from vllm import LLM  # after the environment is set, which vLLM reads when it is imported
 
     return LLM(
@@ -115,19 +121,23 @@ def _pooler(config: EncoderConfig) -> Any:
     return PoolerConfig(task="embed", seq_pooling_type=sequence, use_activation=False)  # `finish` normalises
 
 
-def _set_environment(threads: int | None) -> None:
-    """What vLLM's CPU build needs to share a machine; does nothing to what the user has set."""
-    if threads is not None:
-        threads = min(threads, os.cpu_count() or threads)  # a local cluster may count more CPUs than there are
-        os.environ["OMP_NUM_THREADS"] = str(threads)
-        import torch
+def _set_threads(threads: int | None) -> None:
+    if threads is None:
+        return
+    import torch
 
-        torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # vLLM leaves the threads alone where this is set
+    torch.set_num_threads(threads)
+
+
+def _set_environment() -> None:
+    """What vLLM's CPU build needs to share a machine, before it is imported; leaves alone what the user has set."""
     for name, value in {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives in this process: no copies, no second interpreter
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; by default it takes nearly all memory
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # by default two actors may pin themselves to the same core
         "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",  # the model's folder is local by now
         "VLLM_LOGGING_LEVEL": "ERROR",
     }.items():
         os.environ.setdefault(name, value)

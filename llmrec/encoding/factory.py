@@ -10,6 +10,11 @@ def make_encoder(
 ) -> Encoder:
     """The encoder that `config` describes, ready to encode, on `threads` CPU threads (None: all cores).
 
-    vLLM allows one engine a process. Raises ValueError for a model or a setting that cannot work.
+    vLLM allows one engine a process. A fitted static encoder is one that the encode stage has made: take its
+    configuration from `encoder_config(embeddings)`. Raises ValueError for a model or a setting that cannot work.
     """
-    return VllmEncoder(config, threads, batch_tokens=batch_tokens, tensor_parallel=tensor_parallel)
+    if config.backend == "vllm":
+        return VllmEncoder(config, threads, batch_tokens=batch_tokens, tensor_parallel=tensor_parallel)
+    from llmrec.encoding.static import static_encoder  # scikit-learn, which the vLLM encoder does without
+
+    return static_encoder(config)

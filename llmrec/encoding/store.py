@@ -9,6 +9,7 @@ write the same name; of bits that differ, two names. Of equal keys in several pa
 wins, for every reader alike. Nothing is ever renamed, locked or changed, and there is no common manifest to race for.
 """
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
@@ -54,7 +55,7 @@ class Found:
     present: npt.NDArray[np.bool_]  # (n,)
 
 
-class PartVanished(OSError):
+class PartVanished(FileNotFoundError):
     """A listed part is gone: somebody compacted the shard in between. List again."""
 
 
@@ -107,6 +108,34 @@ class EmbeddingStore:
         write_bytes(f"{self.uri}/{prefix}/{name}", data)
         return name
 
+    def compact(self, prefix: str, max_parts: int = 1) -> int:
+        """Merge the parts of one shard where there are more than `max_parts`; returns how many went away.
+
+        Safe beside readers, writers and other compactions: the merged part is there before any of its sources goes,
+        a source is only taken away once all it holds lies elsewhere, and a reader that misses one lists again.
+        """
+        parts = self.parts(prefix)
+        if len(parts) <= max_parts:
+            return 0
+        try:
+            merged = self._put_part(prefix, self._merged(parts))
+        except FileNotFoundError:
+            return 0  # somebody else is at it
+        gone = [part for part in parts if part.name != merged]
+        for part in gone:
+            with contextlib.suppress(FileNotFoundError):
+                self._filesystem().delete_file(part.path)
+        return len(gone)
+
+    def _merged(self, parts: Sequence[Part]) -> pa.Table:
+        tables = []
+        for part in parts:
+            with self._open(part) as file:
+                tables.append(file.read())
+        table = pa.concat_tables(tables)
+        _, first = np.unique(column_keys(table), return_index=True)  # the first is the winner: parts come in its order
+        return table.take(pa.array(first)).combine_chunks()
+
     # ------------------------------------------------------------------ reading
     def get(self, keys: Sequence[str]) -> npt.NDArray[np.float32]:
         """(n, dim) vectors of `keys` in their order. Raises KeyError naming the first that is missing."""
@@ -157,7 +186,7 @@ class EmbeddingStore:
                     if not missing.any():
                         return
                 return
-            except PartVanished as vanished:
+            except FileNotFoundError as vanished:
                 log.debug("%s; listing the shard again", vanished)
         raise OSError(f"{self.uri}/{prefix}: parts went away during {_TRIES} listings; is somebody deleting the store?")
 
@@ -204,7 +233,7 @@ class EmbeddingStore:
             try:
                 held = [self._part_keys(part) for part in self.parts(prefix)]
                 return np.unique(np.concatenate(held)) if held else keys_array([])
-            except PartVanished as vanished:
+            except FileNotFoundError as vanished:
                 log.debug("%s; listing the shard again", vanished)
         raise OSError(f"{self.uri}/{prefix}: parts went away during {_TRIES} listings; is somebody deleting the store?")
 

@@ -1,7 +1,6 @@
 """The tokenizer, called by us ahead of the engine: ids, lengths and unknown tokens of every text."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,14 +46,3 @@ class Tokenizer:
         )["input_ids"]  # fmt: skip
         unknown = (0 if self._unknown is None else row.count(self._unknown) for row in ids)
         return TokenBatch(ids, np.fromiter(unknown, np.int32, len(ids)))
-
-    def ahead(self, texts: Sequence[str], chunk: int) -> Iterator[TokenBatch]:
-        """`texts` in chunks, the next one tokenised in a thread while the caller works on the last one."""
-        chunks = [texts[start : start + chunk] for start in range(0, len(texts), chunk)]
-        with ThreadPoolExecutor(1, thread_name_prefix="tokenizer") as pool:
-            pending = [pool.submit(self, part) for part in chunks[:1]]
-            for following in range(1, len(chunks) + 1):
-                batch = pending.pop().result()
-                if following < len(chunks):
-                    pending.append(pool.submit(self, chunks[following]))
-                yield batch

@@ -1,0 +1,178 @@
+"""The encode stage on a local Ray cluster with a stub engine: what is paid, what is refused, what survives."""
+
+import errno
+import logging
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from encoding_stub import corpus_of, paid, run_config, stub_factory, stub_vector
+
+from llmrec.encoding import EncodingError, encode, encoder_config, load_vectors, open_store
+from llmrec.encoding.keys import text_key
+from llmrec.schema import QUARANTINE, TEXT_KEYS
+from llmrec.storage import Storage
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+TEXTS = [f"review number {n} 很好" for n in range(300)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_every_text_once_and_every_row_has_its_vector(tmp_path: Path) -> None:
+    storage, ledger = Storage(str(tmp_path)), tmp_path / "ledger"
+    corpus = corpus_of(storage, [*TEXTS, TEXTS[0], "", "  "], items=["Guitar", "Guitar", "Capo"])
+    made = encode(run_config(tmp_path), storage, corpus, factory=stub_factory(ledger=ledger))
+    assert sorted(paid(ledger)) == sorted(map(repr, [*TEXTS, "Guitar", "Capo"]))
+    assert made.manifest.counts == {"rows_in": 306, "rows_out": 306, "quarantined": 0}
+    info = made.manifest.info
+    assert (info["texts"], info["encoded"], info["cache_hits"], info["dim"]) == (302, 302, 0, 8)
+    vectors, present = load_vectors(storage, made, "review", ["r300", "r5", "r301", "r302", "nobody"])
+    np.testing.assert_array_equal(vectors[:2], [stub_vector(TEXTS[0]), stub_vector(TEXTS[5])])
+    assert present.tolist() == [True, True, False, False, False]
+    assert not vectors[2:].any()
+    items, _ = load_vectors(storage, made, "item", ["i1", "i2"])
+    np.testing.assert_array_equal(items, [stub_vector("Guitar"), stub_vector("Capo")])
+
+
+def test_tables_have_their_schema(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    made = encode(run_config(tmp_path), storage, corpus_of(storage, ["a", ""]), factory=stub_factory())
+    keys = made.table("text_keys")
+    assert keys.schema.equals(TEXT_KEYS)
+    assert made.table("quarantine").schema.equals(QUARANTINE)
+    fingerprint = made.manifest.info["fingerprint"]
+    assert keys.to_pylist() == [
+        {"kind": "review", "id": "r0", "key": text_key(fingerprint, "a")},
+        {"kind": "review", "id": "r1", "key": None},
+    ]
+    assert encoder_config(made) == run_config(tmp_path).encoding.encoder
+    assert open_store(storage, made).get([text_key(fingerprint, "a")]).shape == (1, 8)
+
+
+def test_a_finished_corpus_costs_nothing_and_new_rows_cost_themselves(tmp_path: Path) -> None:
+    storage, ledger = Storage(str(tmp_path)), tmp_path / "ledger"
+    config, factory = run_config(tmp_path), stub_factory(ledger=ledger)
+    first = encode(config, storage, corpus_of(storage, TEXTS), factory=factory)
+    assert encode(config, storage, corpus_of(storage, TEXTS), factory=factory).reused
+    ledger.unlink()
+    again = encode(config, storage, corpus_of(storage, TEXTS, name="again"), factory=factory)
+    assert (paid(ledger), again.manifest.info["encoded"], again.manifest.info["cache_hits"]) == ([], 0, 300)
+    assert again.manifest.info["n_tokens"] == first.manifest.info["n_tokens"]
+    new = ["new 1", "new 2", "new 3"]
+    grown = encode(config, storage, corpus_of(storage, TEXTS + new, name="grown"), factory=factory)
+    assert sorted(paid(ledger)) == sorted(map(repr, new))
+    assert (grown.manifest.info["encoded"], grown.manifest.info["cache_hits"]) == (3, 300)
+
+
+def test_another_encoder_pays_anew_into_its_own_store(tmp_path: Path) -> None:
+    storage, ledger = Storage(str(tmp_path)), tmp_path / "ledger"
+    corpus, config = corpus_of(storage, ["a", "b"]), run_config(tmp_path)
+    one = encode(config, storage, corpus, factory=stub_factory(ledger=ledger))
+    prompted = config.encoding.encoder.model_copy(update={"document_prompt": "passage: "})
+    two = encode(run_config(tmp_path, encoder=prompted), storage, corpus, factory=stub_factory(ledger=ledger))
+    assert len(paid(ledger)) == 4
+    assert one.manifest.info["fingerprint"] != two.manifest.info["fingerprint"]
+
+
+def test_bad_rows_go_to_quarantine_and_cost_nobody_else(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    texts = [*TEXTS[:90], "POISON one", *TEXTS[90:150], "POISON two", "POISON one"]
+    made = encode(
+        run_config(tmp_path), storage, corpus_of(storage, texts, items=["POISON one"]), factory=stub_factory()
+    )
+    assert made.manifest.counts == {"rows_in": 154, "rows_out": 150, "quarantined": 4}
+    rows = made.table("quarantine").to_pylist()
+    assert {(r["source"], r["review_id"]) for r in rows} == {
+        ("encode/review", "r90"), ("encode/review", "r151"), ("encode/review", "r152"), ("encode/item", "i0"),
+    }  # fmt: skip
+    assert {(r["reason"], r["detail"]) for r in rows} == {("engine_error", "RuntimeError: cannot digest this")}
+    assert {r["raw"] for r in rows} == {"POISON one", "POISON two"}
+    assert load_vectors(storage, made, "review", ["r90", "r91"])[1].tolist() == [False, True]
+
+
+def test_an_engine_that_fails_on_everything_stops_with_its_message(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    with pytest.raises(EncodingError, match=r"the encoder fails on every text.*device lost"):
+        encode(run_config(tmp_path), storage, corpus_of(storage, ["a", "b"]), factory=stub_factory(broken=True))
+    assert not list(Path(tmp_path, "embeddings").rglob("manifest.json"))
+
+
+def test_an_encoder_that_cannot_start_stops_with_its_message(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    with pytest.raises(EncodingError, match="unexpected keyword argument 'colour'"):
+        encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory(colour="red"))
+
+
+def test_a_language_the_encoder_does_not_know_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    storage = Storage(str(tmp_path))
+    with caplog.at_level(logging.WARNING):
+        made = encode(run_config(tmp_path), storage, corpus_of(storage, TEXTS), factory=stub_factory(unknown=2))
+    assert made.manifest.info["unknown_share"] == pytest.approx(2 / 4)
+    assert "50.0% of the tokens are unknown" in made.manifest.info["warnings"][0]
+    assert "50.0% of the tokens are unknown" in caplog.text
+
+
+def test_a_full_disk_says_so_and_a_second_run_finishes(tmp_path: Path, small_disk: Path) -> None:
+    storage, ledger = Storage(str(small_disk)), tmp_path / "ledger"
+    corpus = corpus_of(storage, TEXTS)
+    ballast = small_disk / "ballast"
+    with ballast.open("wb") as out, pytest.raises(OSError, match="No space left"):
+        while True:
+            out.write(bytes(4096))
+            out.flush()
+    ballast.write_bytes(ballast.read_bytes()[: -40 * 1024])  # room for a few parts
+    with pytest.raises(OSError, match="No space left") as caught:
+        encode(run_config(small_disk), storage, corpus, factory=stub_factory(ledger=ledger))
+    assert caught.value.errno == errno.ENOSPC
+    assert not list(small_disk.rglob("embeddings/*/manifest.json"))
+    ballast.unlink()
+    made = encode(run_config(small_disk), storage, corpus, factory=stub_factory(ledger=ledger))
+    vectors = load_vectors(storage, made, "review", [f"r{n}" for n in range(300)])[0]
+    np.testing.assert_array_equal(vectors, [stub_vector(text) for text in TEXTS])
+
+
+def test_two_jobs_on_one_store_at_once(tmp_path: Path) -> None:
+    storage, made, factory = Storage(str(tmp_path)), [], stub_factory(seconds_a_text=0.002)
+    corpora = [corpus_of(storage, TEXTS, name="one"), corpus_of(storage, [*TEXTS[::-1], "more"], name="two")]
+
+    def job(at: int) -> None:
+        made.append(encode(run_config(tmp_path), storage, corpora[at], factory=factory))
+
+    jobs = [threading.Thread(target=job, args=(at,)) for at in range(2)]
+    for each in jobs:
+        each.start()
+    for each in jobs:
+        each.join(timeout=240)
+    assert len(made) == 2
+    store = open_store(storage, made[0])
+    held = np.concatenate([store.all_keys(prefix) for prefix in store.prefixes()])
+    assert len(held) == 301
+    for artifact, last in zip(sorted(made, key=lambda a: a.manifest.counts["rows_in"]), ("r299", "r300"), strict=True):
+        assert load_vectors(storage, artifact, "review", ["r0", last])[1].all()
+
+
+def test_the_order_and_the_number_of_actors_do_not_matter(tmp_path: Path) -> None:
+    results: list[Any] = []
+    for name, actors in (("one", 1), ("two", 2)):
+        storage = Storage(str(tmp_path / name))
+        config = run_config(tmp_path / name, actors=actors, threads_per_actor=1)
+        made = encode(config, storage, corpus_of(storage, TEXTS), factory=stub_factory())
+        results.append((made.id, pa.table({"v": [load_vectors(storage, made, "review", ["r7", "r8"])[0].tolist()]})))
+    assert results[0][0] == results[1][0]
+    assert results[0][1].equals(results[1][1])
