@@ -1,0 +1,125 @@
+"""`serve_app.app:build` and `jobs.serve` before any cluster: what is deployed, and what stops a start."""
+
+import argparse
+import logging
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories.bundles import make_bundle
+from pydantic import ValidationError
+from ray.serve import Application
+
+from jobs.serve import free_port, serve_job
+from llmrec.bundle import publish
+from llmrec.config import ConfigError, EncoderConfig, RunConfig, ServingConfig
+from llmrec.encoding import encoder_fingerprint
+from llmrec.storage import Storage, read_json, write_json
+from serve_app.app import BuildArgs, build
+
+HASHING = EncoderConfig(backend="hashing", model="hashing")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    storage = Storage(str(tmp_path_factory.mktemp("store")))
+    good = make_bundle(storage, "good", encoder=HASHING, fingerprint=encoder_fingerprint(HASHING))
+    publish(storage, good, "demo")
+    make_bundle(storage, "alien", encoder=HASHING, fingerprint="another")
+    return storage
+
+
+@pytest.fixture
+def config(store: Storage, tmp_path: Path) -> str:
+    path = tmp_path / "demo.yaml"
+    path.write_text(f"name: demo\nstorage: {store.root}\nserving: {{ranker_replicas: 2}}\n")
+    return str(path)
+
+
+def deployments(app: Application) -> dict[str, Any]:
+    """Every deployment of the application, by name."""
+    found = {app._bound_deployment.name: app._bound_deployment}
+    for argument in app._bound_deployment.init_args:
+        if isinstance(argument, Application):
+            found |= deployments(argument)
+    return found
+
+
+def test_the_four_deployments_are_bounded_and_pinned_to_what_current_names(config: str) -> None:
+    found = deployments(build(BuildArgs(config=config, overrides="serving.max_queued_requests=7 serving.batch_size=3")))
+    assert found.keys() == {"Ingress", "Encoder", "Retriever", "Ranker"}
+    for deployment in found.values():
+        assert deployment.max_queued_requests == 7
+        assert deployment._deployment_config.backpressure_config.status_code == 429
+        assert deployment._deployment_config.max_surge_percent == 100
+    assert found["Ranker"].num_replicas == 2
+    order = {"bundle": "good", "encoder": encoder_fingerprint(HASHING), "follow_seconds": 5.0}
+    assert found["Retriever"].user_config == found["Ranker"].user_config == order
+
+
+def test_a_name_that_was_never_published_says_what_to_run(config: str) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nothing is published as 'other'; run `python -m jobs\.publish`"):
+        build(BuildArgs(config=config, name="other"))
+
+
+@pytest.mark.parametrize(("version", "message"), [("alien", "expected the same weights"), ("gone", "not found under")])
+def test_a_bundle_that_must_not_serve_stops_the_build(store: Storage, config: str, version: str, message: str) -> None:
+    path = f"{store.root}/registry/demo/CURRENT"
+    pointer = read_json(path)
+    assert pointer is not None
+    write_json(path, pointer | {"id": version})
+    try:
+        with pytest.raises(ValueError, match=message):
+            build(BuildArgs(config=config))
+    finally:
+        write_json(path, pointer)
+
+
+def test_a_key_that_is_not_set_stops_the_build(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLMREC_TEST_KEY", raising=False)
+    with pytest.raises(ValueError, match="LLMREC_TEST_KEY is unset"):
+        build(BuildArgs(config=config, overrides="serving.api_key_env=LLMREC_TEST_KEY"))
+
+
+def test_the_key_itself_is_not_handed_to_ray(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMREC_TEST_KEY", "sesame")
+    app = build(BuildArgs(config=config, overrides=["serving.api_key_env=LLMREC_TEST_KEY"]))
+    arguments = repr(deployments(app)["Ingress"].init_args)
+    assert "sesame" not in arguments
+
+
+def test_an_open_server_on_the_network_is_warned_of(config: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "serve_app.app"):
+        build(BuildArgs(config=config))
+        assert not caplog.records
+        build(BuildArgs(config=config, overrides="serving.host=0.0.0.0"))
+    assert "without a key" in caplog.text
+
+
+def test_wrong_arguments_are_named(config: str) -> None:
+    with pytest.raises(ValidationError, match="prot"):
+        BuildArgs.model_validate({"config": config, "prot": 1})
+    with pytest.raises(ConfigError, match="max_queue"):
+        build(BuildArgs(config=config, overrides="serving.max_queue=1"))
+
+
+def test_the_ranker_must_see_all_that_may_be_returned() -> None:
+    with pytest.raises(ValidationError, match="retrieve 50 must be at least max_k 60"):
+        ServingConfig(retrieve=50, max_k=60)
+
+
+def test_a_taken_port_says_how_to_take_another() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ValueError, match=rf"cannot listen on 127\.0\.0\.1:{port} .*--port 0"):
+            free_port("127.0.0.1", port)
+        assert free_port("127.0.0.1", 0) not in (0, port)
+
+
+def test_detaching_from_a_cluster_that_ends_with_the_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ValueError, match="ray start --head"):
+        serve_job(RunConfig(), Storage("unused"), argparse.Namespace(detach=True))
