@@ -22,7 +22,7 @@ class FeaturesConfig(Section):
     """Which feature families are made and how they are fused."""
 
     text: bool = Field(True, description="false: no family made from words, and no vectors are read")
-    text_dim: int = Field(64, ge=2, description="PCA of the encoder's vectors, fitted on training rows")
+    text_dim: int = Field(64, ge=2, description="dimensions that the encoder's vectors are reduced to")
     history_length: int = Field(20, ge=1, description="events in the sequence given to the models")
     popularity_days: tuple[float, ...] = Field(
         (7.0, 90.0, 365.0), description="windows, and decay constants, of popularity and activity; days, above 0"
@@ -38,6 +38,10 @@ class FeaturesConfig(Section):
     ials_factors: int = Field(32, ge=1)
     ials_l2: float = Field(1.0, gt=0)
     ials_alpha: float = Field(10.0, gt=0, description="weight of an event against an unobserved pair")
+    normalisation: Literal["standard", "power", "quantile", "none"] = Field(
+        "standard", description="of scalars; profiles are directions (L2) that share one scale unless `none`"
+    )
+    text_reduction: Literal["pca", "random"] = Field("pca", description="how vectors come down to text_dim")
     selection: SelectionConfig = SelectionConfig()
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
     seed: int = Field(7, ge=0, description="of the negatives")

@@ -65,7 +65,10 @@ def _projection(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, re
     reviewed = set(reviews[C.ITEM_ID].filter(pa.array(past)).to_pylist())
     dated = items[C.AVAILABLE_FROM].fill_null(np.iinfo(np.int64).max).to_numpy() < until
     known = dated | np.array([i in reviewed for i in items[C.ITEM_ID].to_pylist()], np.bool_)
-    return TextProjection.fit(Moments.of(review_vectors[past]), Moments.of(item_vectors[known]), settings.text_dim)
+    moments = Moments.of(review_vectors[past]), Moments.of(item_vectors[known])
+    if settings.text_reduction == "random":
+        return TextProjection.random(*moments, settings.text_dim, settings.seed)
+    return TextProjection.fit(*moments, settings.text_dim)
 
 
 def lay_out(history: History, review_ids: pa.ChunkedArray, fold: Fold, t1: int, t2: int) -> list[Clicks]:

@@ -1,4 +1,4 @@
-"""PCA of the encoder's vectors to `text_dim` numbers, fitted on training rows only."""
+"""Linear reduction of the encoder's vectors to `text_dim` numbers, fitted on training rows only."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -70,6 +70,16 @@ class TextProjection:
         components = (vectors * signs)[:, :kept] / length
         arrays = (reviews.mean, items.mean, components, share)
         return cls(*(a.astype(np.float32) for a in arrays))
+
+    @classmethod
+    def random(cls, reviews: Moments, items: Moments, text_dim: int, seed: int) -> "TextProjection":
+        """Random orthogonal axes (Johnson & Lindenstrauss 1984): keeps distances about, learns the centres alone."""
+        dim = len(reviews.mean)
+        axes, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, min(text_dim, dim))))
+        kept = np.einsum("dk,de,ek->k", axes, reviews.scatter + items.scatter, axes)
+        length = np.sqrt(kept.sum() / max(reviews.count + items.count, 1)) or 1.0
+        share = kept / (np.trace(reviews.scatter + items.scatter) or 1.0)
+        return cls(*(a.astype(np.float32) for a in (reviews.mean, items.mean, axes / length, share)))
 
     @property
     def text_dim(self) -> int:

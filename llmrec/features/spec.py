@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +23,7 @@ from llmrec.features.state import ItemState, UserState
 
 _ARRAYS, _REST = "spec.safetensors", "spec.json"
 VERSION = 1
+_SCALER = [f.name for f in fields(Scaler)]
 _SIDES: tuple[Side, ...] = ("user", "item", "pair")
 #: Training rows that scalers are fitted on, spread evenly over time.
 FIT_ROWS = 20_000
@@ -92,7 +93,9 @@ class FeatureSpec:
             raw["pair"].append(self._raw("pair", users, items))
         for side in _SIDES:
             blocks = self._blocks(side)
-            self.scalers[side] = Scaler.fit(np.concatenate([np.zeros((0, len(blocks))), *raw[side]]), blocks)
+            self.scalers[side] = Scaler.fit(
+                np.concatenate([np.zeros((0, len(blocks))), *raw[side]]), blocks, self.settings.normalisation
+            )
 
     @property
     def user_columns(self) -> list[FeatureColumn]:
@@ -226,9 +229,7 @@ class FeatureSpec:
             settings.collaborative, {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         )
         learned = Learned(settings, rest["text_dim"], arrays["attributes"], tuple(rest["attribute_names"]), scores)
-        scalers: dict[Side, Scaler] = {
-            side: Scaler(*(arrays[f"{side}.{name}"] for name in ("centre", "scale", "block"))) for side in _SIDES
-        }
+        scalers: dict[Side, Scaler] = {side: Scaler(*(arrays[f"{side}.{name}"] for name in _SCALER)) for side in _SIDES}
         spec = cls(learned, arrays["user_vocabulary"], arrays["item_vocabulary"], scalers, rest["cutoff"])
         spec.ranking = rest["ranking"]
         if "kept.user" in arrays:

@@ -1,6 +1,6 @@
 """Promise 1: no feature sees the future or its own answer. Each planted leak must make a check below fail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from factories.features import START, World
 
+from llmrec.config.features import SelectionConfig
 from llmrec.features import collaborative
 from llmrec.features import prepare as prepare_module
 from llmrec.features import spec as spec_module
@@ -96,29 +97,28 @@ def targets(world: World) -> list[dict[str, Any]]:
     middle = [r for r in world.reviews if START + 15 * DAY_MS < r[C.TIMESTAMP] < START + 45 * DAY_MS]
     times = [(r[key], r[C.TIMESTAMP]) for r in world.reviews for key in (C.USER_ID, C.ITEM_ID)]
     tied = [r for r in middle if max(times.count((r[key], r[C.TIMESTAMP])) for key in (C.USER_ID, C.ITEM_ID)) > 1]
-    assert len(tied) >= 6, "the world has no ties: equal times would not be tested"
-    return tied[:6]
+    assert len(tied) >= 4, "the world has no ties: equal times would not be tested"
+    return tied[:4]
 
 
 def own_key(review: dict[str, Any]) -> Key:
     return (review[C.USER_ID], review[C.TIMESTAMP], review[C.ITEM_ID], review[C.ITEM_ID])
 
 
-def own_answer_leaks(world: World) -> set[str]:
+def own_answer_leaks(world: World) -> Iterator[str]:
     """Families of rows at or before a review's time that its words, stars, time or ids change."""
     base = world.prepare()
-    before, leaks = rows_of(base), set()
+    before = rows_of(base)
     for review in targets(world):
         name, time = review[C.REVIEW_ID], review[C.TIMESTAMP]
         for values in ({C.TEXT: "canaryzq " + review[C.TEXT]}, {C.STARS: 6 - review[C.STARS] or 1.0}):
             changed = rows_of(with_fitted(world.changed(name, **values), base))
-            leaks |= differing(until(before, time), changed)
+            yield from differing(until(before, time), changed)
         free = next(i[C.ITEM_ID] for i in world.items if not pair_exists(world, review[C.USER_ID], i[C.ITEM_ID]))
         moved = {C.TIMESTAMP: time + 9 * DAY_MS}
         for other in (world.changed(name, **moved), world.changed(name, item_id=free), world.without(name)):
             changed = rows_of(with_fitted(other, base))
-            leaks |= differing(until_without(before, own_key(review)), changed)
-    return leaks
+            yield from differing(until_without(before, own_key(review)), changed)
 
 
 def pair_exists(world: World, user: str, item: str) -> bool:
@@ -153,6 +153,8 @@ def fitted_of(prepared: Prepared) -> dict[str, Any]:
         "users": [i for row, i in enumerate(history.user_ids) if spec.user_idx(np.array([row]))[0]],
         "items": [i for row, i in enumerate(history.item_ids) if spec.item_idx(np.array([row]))[0]],
         "attributes": spec.learned.attribute_names,
+        "ranking": spec.ranking,
+        "kept": None if spec.kept is None else [getattr(spec.kept, side).tolist() for side in SIDES],
     }
     for side, scaler in spec.scalers.items():
         state |= {f"{side}.{k}": v.tobytes() for k, v in vars(scaler).items()}
@@ -164,14 +166,13 @@ def fitted_of(prepared: Prepared) -> dict[str, Any]:
     return state | scores | {k: v.tobytes() for k, v in vars(projection).items()}
 
 
-def fit_leaks(world: World) -> set[str]:
+def fit_leaks(world: World) -> Iterator[str]:
     """What is learned, or holds in training rows, and changes with a validation or a test row."""
-    leaks: set[str] = set()
     folds: tuple[tuple[Fold, int], ...] = (("validation", T1), ("test", T2))
     for fold, cutoff in folds:
         base = world.prepare(fold)
         learned, training = fitted_of(base), until(rows_of(base), cutoff - 1)
-        held_out = [r for r in world.reviews if r[C.TIMESTAMP] >= cutoff][:2]
+        held_out = [r for r in world.reviews if r[C.TIMESTAMP] >= cutoff][:1]
         for review in held_out:
             for values in (
                 {C.TEXT: "canaryzq " + review[C.TEXT]},
@@ -181,9 +182,8 @@ def fit_leaks(world: World) -> set[str]:
                 {C.ITEM_ID: "a-new-item"},
             ):
                 other = world.changed(review[C.REVIEW_ID], **values).prepare(fold)
-                leaks |= {k for k, v in fitted_of(other).items() if v != learned[k]}
-                leaks |= differing(training, rows_of(other))
-    return leaks
+                yield from (k for k, v in fitted_of(other).items() if v != learned[k])
+                yield from differing(training, rows_of(other))
 
 
 @pytest.fixture(scope="module")
@@ -192,15 +192,23 @@ def world() -> World:
 
 
 def test_a_review_changes_nothing_at_or_before_its_time(world: World) -> None:
-    assert own_answer_leaks(world) == set()
+    assert set(own_answer_leaks(world)) == set()
 
 
 def test_collaborative_scores_are_out_of_fold(world: World) -> None:
     assert in_fold_scores(world) == set()
 
 
-def test_held_out_rows_change_nothing_that_is_fitted(world: World) -> None:
-    assert fit_leaks(world) == set()
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"normalisation": "power", "text_reduction": "random", "collaborative": ("ials",), "collaborative_blocks": 2},
+        {"normalisation": "quantile", "selection": SelectionConfig(method="f_score", budget=20)},
+    ],
+)
+def test_held_out_rows_change_nothing_that_is_fitted(world: World, changes: dict[str, Any]) -> None:
+    assert set(fit_leaks(replace(world, settings=world.settings.model_copy(update=changes)))) == set()
 
 
 def test_the_canary_sings_later(world: World) -> None:
@@ -312,7 +320,7 @@ FITTED = {
 @pytest.mark.parametrize("name", OWN_ANSWER)
 def test_a_planted_leak_of_the_answer_is_caught(name: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     OWN_ANSWER[name](monkeypatch)
-    assert own_answer_leaks(world), f"the canary does not notice: {name}"
+    assert next(own_answer_leaks(world), None), f"the canary does not notice: {name}"
 
 
 def test_a_planted_score_in_fold_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,4 +331,4 @@ def test_a_planted_score_in_fold_is_caught(world: World, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("name", FITTED)
 def test_a_planted_leak_of_held_out_rows_is_caught(name: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     FITTED[name](monkeypatch)
-    assert fit_leaks(world), f"the canary does not notice: {name}"
+    assert next(fit_leaks(world), None), f"the canary does not notice: {name}"

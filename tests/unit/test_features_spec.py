@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from factories.features import START, World
+from scipy.stats import skew
+from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
 from llmrec.features.examples import example_table
 from llmrec.features.prepare import Prepared
@@ -142,3 +145,47 @@ def test_a_vector_keeps_its_proportions_and_its_absence() -> None:
     spread = scaled[40:, 1:4].std(axis=0)
     np.testing.assert_allclose(spread / spread[0], vectors[40:].std(axis=0) / vectors[40:, 0].std(), rtol=1e-5)
     assert not scaled[:, 4].any(), "a column that was constant in training says nothing"
+
+
+def skewed() -> tuple[np.ndarray, np.ndarray]:
+    """500 rows of three scalars, skewed, tied and constant, and of a vector of two."""
+    rng = np.random.default_rng(1)
+    scalars = np.column_stack([rng.lognormal(0, 2, 500), rng.integers(0, 3, 500), np.full(500, 4.0)])
+    return np.column_stack([scalars, rng.normal(size=(500, 2))]), np.array([-1, -1, -1, 7, 7])
+
+
+def test_power_agrees_with_scikit_learn() -> None:
+    values, block = skewed()
+    scaled = Scaler.fit(values, block, "power")(values)
+    expected = PowerTransformer().fit_transform(values[:, :2])
+    np.testing.assert_allclose(scaled[:, :2], expected, rtol=1e-4, atol=1e-4)
+    assert abs(skew(scaled[:, 0])) < 0.5 < 4 < abs(skew(values[:, 0]))
+
+
+def test_quantile_agrees_with_scikit_learn() -> None:
+    values, block = skewed()
+    scaled = Scaler.fit(values, block, "quantile")(values)
+    expected = QuantileTransformer(n_quantiles=101, output_distribution="normal").fit_transform(values[:, :1])[:, 0]
+    inner = np.abs(expected) < 2.5  # the ends are cut less far out here
+    assert np.corrcoef(scaled[inner, 0], expected[inner])[0, 1] > 0.9999
+    assert len(np.unique(scaled[:, 1])) == 3
+
+
+@pytest.mark.parametrize("method", ["power", "quantile", "none"])
+def test_a_vector_is_no_scalar_to_any_method(method: Any) -> None:
+    values, block = skewed()
+    standard, other = (Scaler.fit(values, block, m)(values)[:, 3:] for m in ("standard", method))
+    np.testing.assert_allclose(other, values[:, 3:] if method == "none" else standard, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"normalisation": "power"}, {"normalisation": "quantile"}, {"text_reduction": "random"}]
+)
+def test_every_choice_of_the_configuration_runs_and_loads(changes: dict[str, Any], tmp_path: Path) -> None:
+    world = World.random()
+    made = replace(world, settings=world.settings.model_copy(update=changes)).prepare()
+    made.spec.save(str(tmp_path))
+    users = made.history.users_at(made.history.data.user_rows, made.history.data.times)
+    features = made.spec.user_features(users)
+    assert np.isfinite(features).all()
+    np.testing.assert_array_equal(FeatureSpec.load(str(tmp_path)).user_features(users), features)
