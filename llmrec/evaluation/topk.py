@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from llmrec.schema import tie_hash
 
@@ -113,7 +114,7 @@ def blocked_top_k(
     def one(rows: slice) -> TopK:
         return top_k(score(rows), k, user_hash[rows], item_hash)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:  # BLAS threads inside ours only wait
         found = list(pool.map(one, parts))
     if not found:
         return TopK(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
