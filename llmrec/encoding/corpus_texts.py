@@ -23,7 +23,7 @@ _COLUMNS = {
     "item": [C.ITEM_ID, C.TITLE, C.BRAND, C.CATEGORIES, C.DESCRIPTION],
 }
 _ROWS = 4096  # read at once, and rows of one part of `text_keys`
-_FRAGMENT_ROWS = 16 * _ROWS  # what one task holds in memory
+_FRAGMENT_ROWS = 32 * _ROWS  # what one task holds in memory
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ _RESULTS = pa.schema(
 _TEXTS_A_PART = 2048  # of the shuffle: small enough that every actor gets several
 _MAX_PARTS = 256
 _RAW_CHARS = 2000
+_PATIENCE_S = 300.0
 _PARTS_A_SHARD = 16  # above that a shard is compacted
 
 
@@ -68,6 +69,8 @@ def encode_corpus(
 
     Raises EncodingError where the encoder fails on everything, OSError where the storage does.
     """
+    if not fragments:
+        return Totals()
     width = prefix_width(sum(f.n_rows for f in fragments))
     tables, sums = _misses(fragments, config, store, keys_uri, width)
     unique, hits, n_tokens, n_unknown = (sum(s[n] for s in sums) for n in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN))
@@ -123,7 +126,23 @@ def _misses(
     columns = [scans] if parts == 1 else list(zip(*scans, strict=True))
     missing = ray.remote(_missing).options(num_returns=2)
     pairs = [missing.remote(store, *column) for column in columns]
-    return [table for table, _ in pairs], ray.get([sums for _, sums in pairs])
+    return [table for table, _ in pairs], _gather([sums for _, sums in pairs])
+
+
+def _gather(refs: list[Any]) -> list[Any]:
+    """The values of `refs`. Raises EncodingError where nothing moves for want of a CPU, instead of waiting for ever."""
+    pending = refs
+    while pending:
+        done, pending = ray.wait(pending, timeout=_PATIENCE_S, fetch_local=False)
+        free = ray.available_resources().get("CPU", 0.0)
+        if not done and free < 1:
+            raise EncodingError(
+                f"no task of the encode stage has run for {_PATIENCE_S:.0f} s: {free:g} of the cluster's "
+                f"{ray.cluster_resources().get('CPU', 0.0):g} logical CPUs are free, expected at least 1; end what "
+                "holds them (`ray status`, `ray list actors`) or add a node, and run again"
+            )
+    values: list[Any] = ray.get(refs)
+    return values
 
 
 def drop_known(texts: pa.Table, store: EmbeddingStore) -> tuple[pa.Table, dict[str, int]]:

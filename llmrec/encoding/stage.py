@@ -17,7 +17,7 @@ from llmrec.encoding.factory import make_encoder
 from llmrec.encoding.fingerprint import encoder_fingerprint
 from llmrec.encoding.fit import fitted, needs_fit
 from llmrec.encoding.store import EmbeddingStore
-from llmrec.schema import QUARANTINE
+from llmrec.schema import QUARANTINE, TEXT_KEYS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, filesystem
 
@@ -60,6 +60,8 @@ def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: Ar
     store = EmbeddingStore(storage.root, encoder_fingerprint(config.encoder), config.storage_dtype)
     pieces = fragments(corpus)
     totals = encode_corpus(pieces, config, store, writer.uri("text_keys"), factory)
+    if not pieces:
+        writer.write_table("text_keys", TEXT_KEYS.empty_table())
     quarantine = _quarantined(writer.uri("text_keys"), totals.failures)
     writer.write_table("quarantine", quarantine)
     rows = sum(piece.n_rows for piece in pieces)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec.config import EncodingConfig
+from llmrec.config import EncoderConfig, EncodingConfig
 from llmrec.encoding.placement import Node, plan
 
 
@@ -36,6 +36,16 @@ def test_the_configuration_decides() -> None:
 def test_no_gpu_anywhere_says_so() -> None:
     with pytest.raises(ValueError, match=r"gpus_per_actor: found 1.*no node.*\(8.*0"):
         plan(EncodingConfig(gpus_per_actor=1), [Node(8)], batches=1)
+
+
+def test_gpus_that_scale_up_from_zero_are_awaited_where_they_are_numbered() -> None:
+    made = plan(EncodingConfig(gpus_per_actor=1, actors=4), [Node(8)], batches=100)
+    assert (made.actors, made.gpus) == (4, 1)
+
+
+def test_static_encoders_take_every_cpu_but_one() -> None:
+    config = EncodingConfig(encoder=EncoderConfig(backend="hashing"))
+    assert plan(config, [Node(4), Node(2)], batches=100).actors == 4
 
 
 @given(
