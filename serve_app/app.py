@@ -63,7 +63,9 @@ def compose(config: RunConfig, encoder: EncoderConfig, order: Order, root: str, 
     )
     retriever = _deployment(Retriever, serving, serving.retriever_replicas, user_config=asdict(order)).bind(library)
     ranker = _deployment(Ranker, serving, serving.ranker_replicas, user_config=asdict(order)).bind(library)
-    ingress = _deployment(Ingress, serving, serving.ingress_replicas)
+    # The ingress only waits: it takes more than the others do, so that their queues decide when clients are told 429.
+    waiting = 2 * (serving.max_ongoing_requests + serving.max_queued_requests)
+    ingress = _deployment(Ingress, serving, serving.ingress_replicas).options(max_ongoing_requests=waiting)
     return ingress.bind(coder, retriever, ranker, serving, key_digest(serving.api_key_env))
 
 
