@@ -43,6 +43,7 @@ class Column:
     USER_IDX = "user_idx"
     ITEM_IDX = "item_idx"
     SPLIT = "split"
+    CANDIDATE = "candidate"
     CLICK = "click"
     LIKE = "like"
     HISTORY = "history"
@@ -114,6 +115,7 @@ def examples_schema(user_dim: int, item_dim: int, pair_dim: int) -> pa.Schema:
             pa.field(C.TIMESTAMP, pa.int64(), nullable=False),
             pa.field(C.REVIEW_ID, pa.string()),  # null for a sampled negative
             pa.field(C.SPLIT, pa.string(), nullable=False),  # train | validation | test
+            pa.field(C.CANDIDATE, pa.bool_(), nullable=False),  # the item was known before the row's time
             pa.field(C.CLICK, pa.int8(), nullable=False),
             pa.field(C.LIKE, pa.int8()),  # null for a sampled negative or where there are no stars
             pa.field(C.STARS, pa.float32()),

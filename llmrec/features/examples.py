@@ -63,6 +63,7 @@ def _table(history: History, spec: FeatureSpec, clicks: Clicks, schema: pa.Schem
         C.TIMESTAMP: pairs.times,
         C.REVIEW_ID: clicks.review_ids.take(pa.array(click, mask=~positive)),
         C.SPLIT: pa.repeat(clicks.split, len(pairs)),
+        C.CANDIDATE: history.known_since[pairs.item_rows] < pairs.times,
         C.CLICK: positive.astype(np.int8),
         C.LIKE: pa.array((stars >= LIKED_STARS).astype(np.int8), mask=unstarred),
         C.STARS: pa.array(stars, mask=unstarred),

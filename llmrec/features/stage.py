@@ -71,6 +71,9 @@ def _write_examples(writer: ArtifactWriter, prepared: Prepared, n_reviews: int) 
     writer.counts |= {"rows_in": n_reviews, "rows_out": positives, "quarantined": 0}
     for group in prepared.clicks:
         writer.counts[f"clicks_{group.split}"] = len(group.events)
+        data, known = prepared.history.data, prepared.history.known_since
+        new = known[data.item_rows[group.events]] >= data.times[group.events]
+        writer.counts[f"clicks_on_new_items_{group.split}"] = int(new.sum())  # no candidates: never negatives either
         writer.counts[f"negatives_{group.split}"] = int((group.negatives > 0).sum())
         writer.counts[f"negatives_missing_{group.split}"] = int((group.negatives == 0).sum())
 

@@ -90,6 +90,17 @@ def test_saved_and_loaded_spec_answers_alike(prepared: Prepared, tmp_path: Path)
         FeatureSpec.load(str(tmp_path / "nowhere"))
 
 
+def test_rows_say_whether_their_item_was_a_candidate(prepared: Prepared) -> None:
+    history = prepared.history
+    table = example_table(history, prepared.spec, prepared.clicks[0])
+    rows, times = history.item_rows(table[C.ITEM_ID].to_pylist()), table[C.TIMESTAMP].to_pylist()
+    known = [bool(history.known_items(t)[row]) for row, t in zip(rows, times, strict=True)]
+    assert table[C.CANDIDATE].to_pylist() == known
+    negative = np.array(table[C.CLICK]) == 0
+    assert np.array(known)[negative].all()
+    assert not np.array(known)[~negative].all(), "the world has no click on a new item"
+
+
 def test_the_same_row_offline_and_online(prepared: Prepared) -> None:
     """The job computes in batches over clicks, the server one user beside many candidates."""
     history, spec, clicks = prepared.history, prepared.spec, prepared.clicks[1]
