@@ -119,4 +119,6 @@ def _below(head: Floats, tail: Floats) -> Floats:
     if tail.shape[1] == 0:
         return tail
     floor = np.where(np.isfinite(head), head, np.inf).min(axis=1, keepdims=True)
-    return np.where(np.isfinite(tail), floor - 1 + tail - tail.max(axis=1, keepdims=True), -np.inf).astype(np.float32)
+    listed = np.isfinite(tail)
+    top = tail.max(axis=1, keepdims=True, where=listed, initial=np.finfo(np.float32).min)
+    return np.where(listed, floor - 1 + np.where(listed, tail - top, 0), -np.inf).astype(np.float32)

@@ -36,6 +36,7 @@ class RankerConfig(Section):
     embedding_dim: int = Field(16, ge=1)
     hidden: tuple[int, ...] = (64, 32)
     cross_layers: int = Field(2, ge=1)
+    cross_rank: int | None = Field(32, ge=1, description="dcnv2: rank of each layer's matrix; null: full")
     history: Literal["mean", "din"] = Field("mean", description="din: attention of the candidate over past items")
     dropout: float = Field(0.2, ge=0, lt=1)
     epochs: int = Field(8, ge=1, description="at most; validation chooses how many")

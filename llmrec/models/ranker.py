@@ -8,11 +8,14 @@ from llmrec.models.layers import IdEmbedding, MeanPool, TargetAttention, mlp
 
 
 class CrossNetwork(nn.Module):
-    """x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l (DCN V2: Wang et al., WWW 2021, section 3.2, eq. 1)."""
+    """x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l (DCN V2: Wang et al., WWW 2021, section 3.2, eq. 1).
 
-    def __init__(self, dim: int, n_layers: int) -> None:
+    With `rank`, W_l = U_l V_l^T with V_l (dim, rank) (section 3.3, eq. 2): text makes dim large and W_l costly.
+    """
+
+    def __init__(self, dim: int, n_layers: int, rank: int | None = None) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(n_layers))
+        self.layers = nn.ModuleList(_cross_layer(dim, rank) for _ in range(n_layers))
 
     def forward(self, x0: Tensor) -> Tensor:
         """(B, D) → (B, D)."""
@@ -20,6 +23,12 @@ class CrossNetwork(nn.Module):
         for layer in self.layers:
             x = x0 * layer(x) + x
         return x
+
+
+def _cross_layer(dim: int, rank: int | None) -> nn.Module:
+    if rank is None or rank >= dim:
+        return nn.Linear(dim, dim)
+    return nn.Sequential(nn.Linear(dim, rank, bias=False), nn.Linear(rank, dim))
 
 
 def pairwise_interactions(fields: Tensor) -> Tensor:
@@ -33,7 +42,7 @@ class DCNv2(nn.Module):
     def __init__(self, config: RankerConfig, dim: int) -> None:
         super().__init__()
         self.stacked = config.structure == "stacked"
-        self.cross = CrossNetwork(dim, config.cross_layers)
+        self.cross = CrossNetwork(dim, config.cross_layers, config.cross_rank)
         self.deep = mlp((dim, *config.hidden), config.dropout)
         deep_dim = (dim, *config.hidden)[-1]
         self.out = nn.Linear(deep_dim if self.stacked else dim + deep_dim, 1)

@@ -64,12 +64,16 @@ class Plan:
 
 
 class Task(Protocol):
-    """What a model brings to `fit`."""
+    """What a model brings to `fit`. A larger `sign` × `metric` is better."""
 
-    model: nn.Module
-    n_rows: int  # the most that a worker has
-    metric: str  # larger is better where `sign` is 1, smaller where it is -1
-    sign: int
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def sign(self) -> int: ...
 
     def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float: ...
 

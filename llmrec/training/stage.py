@@ -43,7 +43,7 @@ def train(
     if found:
         return found
     with storage.build("models", made_id, room="training", config=read, parents=parents) as writer:
-        plan = Plan(_fold(config, validation_examples, arm), _fold(config, test_examples, arm), config.seed)
+        plan = Plan(make_fold(config, validation_examples, arm), make_fold(config, test_examples, arm), config.seed)
         progress = _run(config, storage, plan, made_id)
         stage_two, validated = _second_stage(plan.validation, progress, config.evaluation.retrieve)
         file = _finished(plan.test.file, progress, stage_two, validated)
@@ -65,7 +65,8 @@ def _run(config: RunConfig, storage: Storage, plan: Plan, name: str) -> Progress
     return run_on_ray(plan, config.training, TrainRun(f"{storage.root}/train_runs", name))
 
 
-def _fold(config: RunConfig, examples: Artifact, arm: str) -> Fold:
+def make_fold(config: RunConfig, examples: Artifact, arm: str) -> Fold:
+    """A fold's examples with the sizes that both models of an arm have there."""
     spec, _ = load_features(examples)
     chosen = spec.columns_of(arm)
     file = ModelFile(

@@ -1,0 +1,97 @@
+"""Ray Train: the same answer as in this process, data-parallel workers, a worker killed with -9."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from factories.features import World
+from factories.training import Folds, folds, tiny_config
+
+from llmrec.config import TrainingConfig
+from llmrec.training.distributed import TrainRun, run_on_ray
+from llmrec.training.fit import Plan, run_plan
+from llmrec.training.peers import Peers
+from llmrec.training.stage import make_fold
+
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Folds:
+    return folds(tmp_path_factory.mktemp("ray_training"), World.random())
+
+
+def plan_of(made: Folds, **training: object) -> tuple[Plan, TrainingConfig]:
+    config = tiny_config(**training)
+    plan = Plan(make_fold(config, made.validation, "text"), make_fold(config, made.test, "text"), config.seed)
+    return plan, config.training
+
+
+def train_workers() -> list[psutil.Process]:
+    """The processes of Ray Train's workers on this machine, of this session's cluster only."""
+    family = psutil.Process().children(recursive=True)
+    return [p for p in family if "RayTrainWorker" in " ".join(_cmdline(p))]
+
+
+def _cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
+def test_a_worker_killed_mid_epoch_costs_nothing_but_time(made: Folds, tmp_path: Path) -> None:
+    """Killed after some epoch's checkpoint; the run ends with the weights and curves of an undisturbed one."""
+    plan, config = plan_of(made, workers=1, max_failures=2)
+    killed: list[int] = []
+
+    def kill() -> None:
+        checkpoints = tmp_path / "runs" / "killed"
+        while not killed:
+            workers = train_workers()
+            if workers and len(list(checkpoints.glob("checkpoint_*"))) > 0:
+                os.kill(workers[0].pid, signal.SIGKILL)
+                killed.append(workers[0].pid)
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    progress = run_on_ray(plan, config, TrainRun(f"{tmp_path}/runs", "killed"))
+    assert killed
+    torch.set_num_threads(1)  # as Ray Train's worker, so that sums are made in the same order
+    whole = run_plan(plan, Peers(), {}, lambda p: None)
+    assert {k: len(s.curve) for k, s in progress.items()} == {k: len(s.curve) for k, s in whole.items()}
+    for key, state in whole.items():
+        assert [e["epoch"] for e in progress[key].curve] == list(range(1, len(state.curve) + 1))
+        assert np.allclose([e["loss"] for e in progress[key].curve], [e["loss"] for e in state.curve], atol=1e-5)
+        for name, weight in state.model.items():
+            assert torch.allclose(progress[key].model[name], weight, atol=1e-5), (key, name)
+    assert not (tmp_path / "runs" / "killed").exists()  # checkpoints are cleared away
+
+
+def test_two_workers_share_the_rows_and_agree(made: Folds, tmp_path: Path) -> None:
+    """240 rows do not divide evenly: no step hangs, no row is lost, and both count every epoch once."""
+    plan, config = plan_of(made, workers=2)
+    short = replace(
+        plan,
+        validation=replace(plan.validation, file=_epochs(plan.validation.file, 2)),
+        test=replace(plan.test, file=_epochs(plan.test.file, 2)),
+    )
+    progress = run_on_ray(short, config, TrainRun(f"{tmp_path}/runs", "two"))
+    assert list(progress) == ["two_tower.validation", "two_tower.test", "ranker.validation", "ranker.test"]
+    for state in progress.values():
+        assert state.done
+        assert all(np.isfinite(e["loss"]) for e in state.curve)
+        assert all(torch.isfinite(w).all() for w in state.model.values())
+
+
+def _epochs(file, epochs: int):  # type: ignore[no-untyped-def]
+    towers, ranker = (c.model_copy(update={"epochs": epochs}) for c in (file.two_tower, file.ranker))
+    return file.model_copy(update={"two_tower": towers, "ranker": ranker})

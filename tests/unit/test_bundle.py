@@ -1,0 +1,207 @@
+"""A bundle saves, loads and answers alike; what must not serve is refused by name; CURRENT moves last."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from factories.features import World
+from factories.training import Folds, folds, tiny_config
+from safetensors.numpy import load_file, save_file
+
+from llmrec import bundle
+from llmrec.bundle import Bundle, BundleError, current, publish, rollback, verify
+from llmrec.models.weights import WeightsError
+from llmrec.recommender import Recommender
+from llmrec.storage import Artifact, Storage
+from llmrec.training import train
+
+ARRAYS = ("two_tower.safetensors", "ranker.safetensors", "item_vectors.safetensors")
+
+
+@dataclass(frozen=True)
+class Made:
+    folds: Folds
+    bundles: dict[str, Artifact]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    world = folds(tmp_path_factory.mktemp("bundle"), World.random())
+    config, bundles = tiny_config(), {}
+    for arm in ("text", "no_text"):
+        models = train(config, world.storage, world.validation, world.test, arm)
+        bundles[arm] = bundle.assemble(config, world.storage, world.test, models)
+    return Made(world, bundles)
+
+
+def answers(made: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    times = np.full(6, made.last_time)
+    return Recommender(made, retrieve=10).recommend(made.history.users_at(np.arange(6), times), times, 5)
+
+
+def files_of(artifact: Artifact) -> Path:
+    return Path(artifact.uri("bundle.json")).parent
+
+
+@pytest.fixture
+def copied(made: Made, tmp_path: Path) -> Path:
+    """A copy of the bundle's folder, to be damaged."""
+    return Path(shutil.copytree(files_of(made.bundles["text"]), tmp_path / "copy"))
+
+
+def test_it_loads_from_its_artifact_and_from_a_copied_folder_and_answers_alike(made: Made, copied: Path) -> None:
+    first, second = Bundle.load(made.bundles["text"].root), Bundle.load(str(copied))
+    verify(first)
+    for a, b in zip(answers(first), answers(second), strict=True):
+        assert np.array_equal(a, b)
+    assert first.arm == "text"
+    assert first.id == made.bundles["text"].id
+    assert Bundle.load(made.bundles["no_text"].root).arm == "no_text"
+
+
+def test_saved_again_it_answers_alike(made: Made, tmp_path: Path) -> None:
+    first = Bundle.load(made.bundles["text"].root)
+    first.save(str(tmp_path))
+    for a, b in zip(answers(first), answers(Bundle.load(str(tmp_path))), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_assembling_twice_reuses(made: Made) -> None:
+    world, config = made.folds, tiny_config()
+    models = train(config, world.storage, world.validation, world.test, "text")
+    assert bundle.assemble(config, world.storage, world.test, models).reused
+
+
+def test_the_card_says_what_it_is_made_of(made: Made) -> None:
+    loaded = Bundle.load(made.bundles["text"].root)
+    card = loaded.card
+    assert f"bundle {loaded.id}" in card
+    assert f"{len(loaded.history.item_ids) - 1} items" in card
+    assert f"{loaded.settings.models.chosen_epochs['two_tower']} epochs" in card
+    assert "Not evaluated yet" in card
+    filled = bundle.model_card(loaded.settings, {"two-stage": {"ndcg@10": 0.125}})
+    assert "- two-stage: ndcg@10 0.1250" in filled
+    assert "Not evaluated yet" not in filled
+
+
+def test_no_file_of_a_bundle_is_a_pickle(made: Made) -> None:
+    for path in files_of(made.bundles["text"]).rglob("*"):
+        if path.is_file():
+            assert path.suffix in (".json", ".safetensors", ".md")
+            assert path.read_bytes()[:2] != b"\x80\x04"
+
+
+@pytest.mark.parametrize("name", ["weights.pkl", "spec/code.py", "history/../evil.bin", "sub/two_tower.safetensors"])
+def test_files_that_do_not_belong_are_refused(copied: Path, name: str) -> None:
+    (copied / name).parent.mkdir(exist_ok=True)
+    (copied / name).write_bytes(b"\x80\x04cos\nsystem\n.")
+    with pytest.raises(BundleError, match=r"do not belong to a bundle; expected bundle.json"):
+        Bundle.load(str(copied))
+
+
+@pytest.mark.parametrize("name", ["bundle.json", *ARRAYS])
+def test_a_missing_file_is_named(copied: Path, name: str) -> None:
+    (copied / name).unlink()
+    with pytest.raises((BundleError, WeightsError), match=name):
+        Bundle.load(str(copied))
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_cut_off_nan_and_misshapen_arrays_are_refused(copied: Path, name: str) -> None:
+    path = copied / name
+    whole = load_file(path)
+    key = max(whole, key=lambda k: whole[k].size)
+    save_file(whole | {key: np.full_like(whole[key], np.nan)}, path)
+    with pytest.raises(ValueError, match="NaN"):
+        Bundle.load(str(copied))
+    save_file(whole | {key: np.ascontiguousarray(whole[key][:-1])}, path)
+    with pytest.raises(ValueError, match="shape"):
+        Bundle.load(str(copied))
+    save_file(whole, path)
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(ValueError, match="not a whole safetensors file"):
+        Bundle.load(str(copied))
+
+
+def test_unreadable_settings_and_other_formats_are_refused(copied: Path) -> None:
+    path = copied / "bundle.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps(settings | {"format": 99}))
+    with pytest.raises(BundleError, match="found format 99, expected 1"):
+        Bundle.load(str(copied))
+    path.write_text(json.dumps(settings | {"surprise": 1}))
+    with pytest.raises(BundleError, match="surprise"):
+        Bundle.load(str(copied))
+    path.write_text("{")
+    with pytest.raises(BundleError, match="cannot be read"):
+        Bundle.load(str(copied))
+    with pytest.raises(BundleError, match="found no files"):
+        Bundle.load(str(copied / "nothing"))
+
+
+def test_features_of_another_run_are_refused(made: Made, copied: Path, tmp_path: Path) -> None:
+    world = World.random(seed=3)
+    settings = world.settings.model_copy(update={"text_dim": 4})
+    other = World(world.reviews, world.items, settings).prepare()
+    shutil.rmtree(copied / "spec")
+    other.spec.save(str(copied / "spec"))
+    with pytest.raises(BundleError, match=r"the models expect .* spec and weights come from different runs"):
+        Bundle.load(str(copied))
+
+
+def test_weights_of_another_run_load_but_do_not_verify(made: Made, copied: Path) -> None:
+    path = copied / "two_tower.safetensors"
+    weights = load_file(path)
+    save_file({k: np.asarray(v + np.float32(0.1)) for k, v in weights.items()}, path)
+    with pytest.raises(BundleError, match=r"make item vectors that differ by .* from the stored ones"):
+        verify(Bundle.load(str(copied)))
+
+
+def test_publish_moves_current_and_rollback_moves_it_back(made: Made) -> None:
+    storage = made.folds.storage
+    with pytest.raises(FileNotFoundError, match="nothing is published as 'shop'"):
+        current(storage, "shop")
+    first = publish(storage, made.bundles["text"], "shop")
+    assert (first["sequence"], first["previous"], first["id"]) == (1, None, made.bundles["text"].id)
+    with pytest.raises(BundleError, match="version 1 is the first"):
+        rollback(storage, "shop")
+    second = publish(storage, made.bundles["no_text"], "shop")
+    assert (second["sequence"], second["previous"]) == (2, 1)
+    assert publish(storage, made.bundles["no_text"], "shop") == second  # nothing new to publish
+    assert current(storage, "shop") == second
+    assert Bundle.load(current(storage, "shop")["uri"]).arm == "no_text"
+    assert rollback(storage, "shop") == first
+    assert current(storage, "shop") == first
+    third = publish(storage, made.bundles["no_text"], "shop")
+    assert (third["sequence"], third["previous"]) == (3, 1)  # a number is never given twice
+
+
+def test_a_registry_may_be_moved(made: Made, tmp_path: Path) -> None:
+    publish(made.folds.storage, made.bundles["text"], "moving")
+    moved = Storage(str(shutil.copytree(made.folds.storage.root, tmp_path / "moved")))
+    pointer = current(moved, "moving")
+    assert pointer["uri"].startswith(moved.root)
+    assert Bundle.load(pointer["uri"]).id == made.bundles["text"].id
+
+
+def test_a_bad_bundle_never_becomes_current(made: Made, tmp_path: Path) -> None:
+    storage = Storage(str(shutil.copytree(made.folds.storage.root, tmp_path / "store")))
+    good, bad = (storage.find("bundle", made.bundles[a].id) for a in ("text", "no_text"))
+    assert good is not None
+    assert bad is not None
+    before = publish(storage, good, "safe")
+    path = Path(bad.uri("ranker.safetensors"))
+    weights = load_file(path)
+    save_file({k: np.full_like(v, np.nan) for k, v in weights.items()}, path)
+    with pytest.raises(WeightsError, match="NaN"):
+        publish(storage, bad, "safe")
+    assert current(storage, "safe") == before
+
+
+@pytest.mark.parametrize("name", ["../evil", "", "..", "a/b", "a b"])
+def test_names_of_the_registry_stay_inside_it(made: Made, name: str) -> None:
+    with pytest.raises(ValueError, match="registry: found name"):
+        publish(made.folds.storage, made.bundles["text"], name)

@@ -1,0 +1,240 @@
+"""Reading examples, fitting small worlds, resuming, sharing work: all in this process."""
+
+from dataclasses import fields, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from factories.features import World
+from factories.training import Folds, checkerboard, folds, tiny_config
+
+from llmrec.config import TwoTowerConfig
+from llmrec.models.retrieval import Retriever
+from llmrec.schema import Column as C
+from llmrec.training import train
+from llmrec.training.data import Examples, Shard, load_features, read_examples
+from llmrec.training.fit import Plan, Progress, dump, parse, run_plan
+from llmrec.training.peers import Peers
+from llmrec.training.stage import make_fold
+from llmrec.training.two_tower import TowerData, tower_loss
+from llmrec.training.validation import Queries, click_metrics, ranking_metrics
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Folds:
+    return folds(tmp_path_factory.mktemp("training"), World.random())
+
+
+def plan_of(made: Folds, arm: str = "text") -> Plan:
+    config = tiny_config()
+    return Plan(make_fold(config, made.validation, arm), make_fold(config, made.test, arm), config.seed)
+
+
+def read(made: Folds, shard: Shard = Shard(), arm: str = "text") -> Examples:  # noqa: B008
+    spec, _ = load_features(made.validation)
+    return read_examples(made.validation, "train", spec.columns_of(arm), 5, shard=shard)
+
+
+def test_examples_are_read_as_they_were_written(made: Folds) -> None:
+    rows, spec = read(made), load_features(made.validation)[0]
+    table = made.validation.table("examples").filter(made.validation.table("examples")[C.SPLIT].to_numpy() == "train")
+    assert len(rows) == table.num_rows
+    assert (np.diff(rows.times) >= 0).all()
+    order = np.argsort(table[C.TIMESTAMP].to_numpy(), kind="stable")
+    assert rows.item_ids.tolist() == [table[C.ITEM_ID][int(k)].as_py() for k in order]
+    for name, column in (("user", C.USER_FEATURES), ("item", C.ITEM_FEATURES), ("pair", C.PAIR_FEATURES)):
+        assert np.array_equal(getattr(rows, name), np.stack(table[column].to_numpy())[order])
+    histories = [table[C.HISTORY][int(k)].as_py() for k in order]
+    assert [[i for i in h if i] for h in rows.history.tolist()] == [[i for i in h if i] for h in histories]
+    assert rows.history.shape[1] == 5
+    assert len(spec.user_columns) == rows.user.shape[1]
+
+
+def test_the_arm_without_text_reads_other_columns_of_the_same_rows(made: Folds) -> None:
+    text, without = read(made), read(made, arm="no_text")
+    assert text.item_ids.tolist() == without.item_ids.tolist()
+    chosen = load_features(made.validation)[0].columns_of("no_text")
+    assert np.array_equal(without.item, text.item[:, chosen.item])
+    assert 0 < without.user.shape[1] < text.user.shape[1]
+
+
+@pytest.mark.parametrize("world", [2, 3, 7])
+def test_shards_hold_every_row_exactly_once(made: Folds, world: int) -> None:
+    whole = read(made)
+    parts = [read(made, Shard(rank, world)) for rank in range(world)]
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    keys = [list(zip(p.times.tolist(), p.user_ids, p.item_ids, strict=True)) for p in (whole, *parts)]
+    assert sorted(chain(*keys[1:])) == sorted(keys[0])
+
+
+def test_an_empty_split_is_an_error_that_says_what_to_do(made: Folds) -> None:
+    spec, _ = load_features(made.test)
+    with pytest.raises(ValueError, match="split 'validation' holds no rows, expected some; give the corpus more"):
+        read_examples(made.test, "validation", spec.columns_of("text"), 5)
+
+
+def test_batches_hold_every_row_once_an_epoch_and_are_neighbours_in_time(made: Folds) -> None:
+    spec, history = load_features(made.validation)
+    clicks = read_examples(made.validation, "train", spec.columns_of("text"), 5, clicks_only=True)
+    data = TowerData(clicks, spec, history, spec.columns_of("text"))
+    cuts = [data.batches(32, np.random.default_rng(s), len(clicks)) for s in range(5)]
+    for batches in cuts:
+        covered = np.concatenate([np.arange(b.start, b.stop) for b in batches])
+        assert sorted(covered.tolist()) == list(range(len(clicks)))
+    assert len({min(b.stop for b in batches) for batches in cuts}) > 1  # cut anew each epoch
+
+
+def test_sampled_items_are_known_at_the_time_of_their_features(made: Folds) -> None:
+    spec, history = load_features(made.validation)
+    selection = spec.columns_of("text")
+    clicks = read_examples(made.validation, "train", selection, 5, clicks_only=True)
+    data, batch = TowerData(clicks, spec, history, selection), slice(0, 10)
+    sampled = data.sample(batch, 300, np.random.default_rng(0))
+    assert len(sampled.rows)
+    assert (history.known_since[sampled.rows] < clicks.times[9]).all()
+    late = history.known_since >= clicks.times[9]
+    late[0] = False
+    assert late.any()
+    assert not np.isin(sampled.rows, np.flatnonzero(late)).any()
+    possible = [history.items_at(sampled.rows, np.full(len(sampled.rows), t)) for t in np.unique(clicks.times[batch])]
+    features = np.stack([spec.item_features(s)[:, selection.item] for s in possible])
+    assert (np.abs(features - sampled.features).max(axis=2).min(axis=0) < 1e-5).all()
+
+
+def test_the_towers_loss_falls_and_is_a_golden_number(made: Folds) -> None:
+    plan = plan_of(made)
+    progress = run_plan(plan, Peers(), {}, lambda p: None)
+    losses = [e["loss"] for e in progress["two_tower.validation"].curve]
+    assert losses[-1] < losses[0]
+    torch.manual_seed(0)
+    spec, history = load_features(made.validation)
+    clicks = read_examples(made.validation, "train", spec.columns_of("text"), 5, clicks_only=True)
+    data = TowerData(clicks, spec, history, spec.columns_of("text"))
+    model = plan.validation.file.make_two_tower().eval()
+    loss = tower_loss(model, data, slice(20, 52), plan.validation.file.two_tower, np.random.default_rng(0))
+    n_candidates = 32 + len(data.sample(slice(20, 52), 64, np.random.default_rng(0)).rows)
+    assert 0 < float(loss.detach()) / 32 < np.log(n_candidates) + 6
+
+
+def weights_equal(a: Progress, b: Progress) -> bool:
+    return all(torch.equal(a[k].model[n], b[k].model[n]) for k in a for n in a[k].model)
+
+
+def test_a_seed_decides_everything(made: Folds) -> None:
+    plan = plan_of(made)
+    first, second = (run_plan(plan, Peers(), {}, lambda p: None) for _ in range(2))
+    assert weights_equal(first, second)
+    third = run_plan(replace(plan, seed=plan.seed + 1), Peers(), {}, lambda p: None)
+    assert not weights_equal(first, third)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epochs_before", [1, 3, 6, 10])
+def test_resumed_after_any_epoch_it_ends_where_it_would_have_ended(made: Folds, epochs_before: int) -> None:
+    plan, saved = plan_of(made), [b""]
+    whole = run_plan(plan, Peers(), {}, lambda p: None)
+
+    def die(progress: Progress) -> None:
+        saved.append(dump(progress))
+        if len(saved) > epochs_before:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run_plan(plan, Peers(), {}, die)
+    resumed = run_plan(plan, Peers(), parse(saved[-1]), lambda p: None)
+    assert weights_equal(whole, resumed)
+    assert {k: s.curve for k, s in whole.items()} == {k: s.curve for k, s in resumed.items()}
+
+
+def test_the_refit_takes_the_epochs_that_validation_chose(made: Folds) -> None:
+    progress = run_plan(plan_of(made), Peers(), {}, lambda p: None)
+    for model, metric, best in (("two_tower", "ndcg@50", max), ("ranker", "log_loss", min)):
+        tried, refit = progress[f"{model}.validation"], progress[f"{model}.test"]
+        values = [e[metric] for e in tried.curve]
+        assert tried.best_epoch == values.index(best(values)) + 1
+        assert len(refit.curve) == tried.best_epoch
+        assert all(metric not in e for e in refit.curve)  # the test fold is not looked at
+
+
+def test_gradients_are_of_the_mean_over_all_rows_however_they_are_dealt() -> None:
+    """Two workers with 3 rows and 1: the mean over 4 rows, not the mean of means."""
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    peers, others = Peers(), torch.tensor([9.0, 1.0, 1.0])  # the other worker's summed gradient, and its one row
+
+    class Two(Peers):
+        def sum(self, value: torch.Tensor) -> torch.Tensor:
+            return value.add_(others)
+
+    parameter.grad = torch.tensor([3.0, 3.0])
+    assert Two().average_gradients([parameter], 3) == 4
+    assert parameter.grad is not None
+    assert parameter.grad.tolist() == [3.0, 1.0]
+    parameter.grad = None
+    assert peers.average_gradients([parameter], 0) == 1  # nobody has rows: zeros, not NaN
+    assert parameter.grad.tolist() == [0.0, 0.0]
+
+
+def test_the_stage_writes_whole_artifacts_and_reuses_them(made: Folds) -> None:
+    config = tiny_config()
+    first = train(config, made.storage, made.validation, made.test, "text")
+    assert {r.path.split("/", 1)[1] for r in first.manifest.files} == {
+        "two_tower.safetensors", "ranker.safetensors", "models.json", "curves.json",
+    }  # fmt: skip
+    assert not first.reused
+    assert train(config, made.storage, made.validation, made.test, "text").reused
+    assert train(config, made.storage, made.validation, made.test, "no_text").id != first.id
+    curves = first.json("curves.json")
+    chosen = first.json("models.json")["chosen_epochs"]
+    for model in ("two_tower", "ranker"):
+        assert len(curves[model]["test"]) == chosen[model]
+        assert [e["epoch"] for e in curves[model]["validation"]] == list(range(1, len(curves[model]["validation"]) + 1))
+    assert {"recall@10", "ndcg@10"} <= curves["two_tower"]["validation"][0].keys()
+    assert {"auc", "log_loss"} <= curves["ranker"]["validation"][0].keys()
+
+
+def test_the_towers_find_the_planted_colours(tmp_path: Path) -> None:
+    """Checkerboard: what remains to recommend to a user is of the user's colour; a guess is right half the time."""
+    made = folds(tmp_path, checkerboard())
+    towers = TwoTowerConfig(dim=16, hidden=(), epochs=25, patience=25, batch_size=64, sampled_negatives=64,
+                            learning_rate=0.02, id_dropout=0.1, weight_decay=0.0)  # fmt: skip
+    config = tiny_config(two_tower=towers)
+    plan = Plan(make_fold(config, made.validation, "no_text"), make_fold(config, made.test, "no_text"), 0)
+    progress = run_plan(plan, Peers(), {}, lambda p: None)
+    spec, history = load_features(made.test)
+    selection = spec.columns_of("no_text")
+    model = plan.test.file.make_two_tower()
+    model.load_state_dict(progress["two_tower.test"].model)
+    clicks = read_examples(made.test, "test", selection, 5, clicks_only=True)
+    queries = Queries.of(history, clicks)
+    rows, _ = Retriever(model, spec, history, selection).retrieve(queries.users, queries.times, 3)
+    colour = np.array([-1, *(int(i[1:]) % 2 for i in history.item_ids[1:])])
+    wanted = np.array([int(u[1:]) % 2 for u in (history.user_ids[r] for r in queries.users.rows)])
+    listed = rows >= 0
+    right = (colour[rows] == wanted[:, None])[listed].mean()
+    assert right > 0.9
+
+
+def test_metrics_by_hand() -> None:
+    rows = np.array([[5, 6, 7], [1, 2, 3], [4, -1, -1]])
+    metrics = ranking_metrics(np.pad(rows, ((0, 0), (0, 57)), constant_values=-1), np.array([6, 9, 4]))
+    assert metrics["recall@10"] == pytest.approx(2 / 3)
+    assert metrics["ndcg@10"] == pytest.approx((1 / np.log2(3) + 1) / 3)
+    found = click_metrics(np.array([1, 0, 0], np.float32), np.array([0.8, 0.6, 0.9], np.float32))
+    assert found["auc"] == 0.5
+    assert found["log_loss"] == pytest.approx(-(np.log(0.8) + np.log(0.4) + np.log(0.1)) / 3, abs=1e-4)
+    assert "auc" not in click_metrics(np.ones(2, np.float32), np.full(2, 0.5, np.float32))
+
+
+def test_queries_are_thinned_evenly_over_time(made: Folds) -> None:
+    spec, history = load_features(made.validation)
+    clicks = read_examples(made.validation, "validation", spec.columns_of("text"), 5, clicks_only=True)
+    few = Queries.of(history, clicks, limit=5)
+    assert len(few) == 5
+    assert few.times[0] == clicks.times[0]
+    assert few.times[-1] == clicks.times[-1]
+    assert len(fields(few)) == 3
