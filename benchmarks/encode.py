@@ -106,6 +106,7 @@ def measure(texts: list[str], rounds: int, threads: int | None) -> dict[str, Any
     model = str(model_folder("default"))
     kinds = ["vllm"] + (["st_bf16", "st_default"] if RIVAL_PYTHON.exists() else [])
     rivals = {k: Rival(sys.executable if k == "vllm" else str(RIVAL_PYTHON), k, model) for k in kinds}
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's default of 15 would yield to whatever else runs here
     ray.init(address="local", include_dashboard=False, configure_logging=False, log_to_driver=False)
     with tempfile.TemporaryDirectory() as folder:
         everything, few = Path(folder) / "texts.json", Path(folder) / "few.json"
