@@ -196,3 +196,13 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pyt
 
 def test_shards_stay_small_whatever_the_corpus() -> None:
     assert [prefix_width(n) for n in (0, 10_000, 65_536, 65_537, 1_000_000, 100_000_000)] == [1, 1, 1, 2, 2, 3]
+
+
+def test_on_a_file_system_that_is_no_local_disk() -> None:
+    store = EmbeddingStore("memory://encoding-store-test", "fp")
+    for start in (0, 10):
+        keys, vectors, ones = made(15, start)
+        store.put(keys, vectors, ones, ones)
+    np.testing.assert_array_equal(store.get(keys[5:]), vectors[5:])
+    assert sum(store.compact(prefix) for prefix in store.prefixes()) > 0
+    np.testing.assert_array_equal(store.get(keys[5:]), vectors[5:])
