@@ -69,8 +69,15 @@ def encode_corpus(
 
     Raises EncodingError where the encoder fails on everything, OSError where the storage does.
     """
-    if not fragments:
-        return Totals()
+    try:
+        return _encode_corpus(fragments, config, store, keys_uri, factory) if fragments else Totals()
+    except ray.exceptions.RayError as error:
+        raise _plain(error) from error
+
+
+def _encode_corpus(
+    fragments: Sequence[Fragment], config: EncodingConfig, store: EmbeddingStore, keys_uri: str, factory: MakeEncoder
+) -> Totals:
     width = prefix_width(sum(f.n_rows for f in fragments))
     tables, sums = _misses(fragments, config, store, keys_uri, width)
     unique, hits, n_tokens, n_unknown = (sum(s[n] for s in sums) for n in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN))
@@ -95,7 +102,9 @@ def _context() -> Any:
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False  # ours counts texts, not blocks
     context.print_on_execution_start = False
+    context.raise_original_map_exception = True
     context.wait_for_min_actors_s = 600
+    context.execution_no_progress_timeout_s = 1800  # an error, where it would hang
     return context
 
 
@@ -218,25 +227,18 @@ def _encode_missing(
             num_gpus=placement.gpus or None,
             fn_constructor_args=(config, store, width, placement.threads, factory),
         )
-        try:
-            for row in results.iter_rows():
-                _count(row, totals)
-                progress.add(row["encoded"], row[C.N_TOKENS])
-        except Exception as error:
-            raise _plain(error) from error
+        for row in results.iter_rows():
+            _count(row, totals)
+            progress.add(row["encoded"], row[C.N_TOKENS])
 
 
 def _plain(error: Exception) -> Exception:
-    """What an actor raised, without the layers that Ray puts around it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        cause = getattr(seen, "cause", None)
-        for found in (cause, seen):
-            if isinstance(found, EncodingError) and not isinstance(found, ray.exceptions.RayTaskError):
-                return EncodingError(str(found))
-            if isinstance(found, OSError) and found.errno is not None:
-                return OSError(found.errno, f"{found.strerror}; what was committed is kept: mend it and run again")
-        seen = seen.__cause__ or seen.__context__
+    """What a task or an actor raised, without the layers that Ray puts around it."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, EncodingError):
+        return cause
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return OSError(cause.errno, f"{cause.strerror}; what was committed is kept: mend it and run again")
     return EncodingError(f"encoding stopped; what was committed is kept. {_last_line(error)}")
 
 
