@@ -8,6 +8,7 @@ events (proportional set sizes summed, so that shared pages count once). --large
 """
 
 import argparse
+import gc
 import json
 import os
 import shutil
@@ -186,6 +187,8 @@ def measure(root: Path, options: argparse.Namespace) -> dict[str, object]:
     for used in (folder, root / "rival", root / "ours"):
         shutil.rmtree(used)
     folder.mkdir()
+    gc.collect()
+    pa.default_memory_pool().release_unused()  # what the rival held is not ours
     large = make_events(folder, options.large)
     with TreePeak() as peak:
         taken = seconds(ours, large, root / "large")

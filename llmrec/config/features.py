@@ -22,6 +22,8 @@ class FeaturesConfig(Section):
     """Which feature families are made and how they are fused."""
 
     text: bool = Field(True, description="false: no family made from words, and no vectors are read")
+    include: tuple[str, ...] = Field(("*",), description="families made, as shell patterns: text_*, item_stars, ...")
+    exclude: tuple[str, ...] = Field((), description="families left out of those")
     text_dim: int = Field(64, ge=2, description="dimensions that the encoder's vectors are reduced to")
     history_length: int = Field(20, ge=1, description="events in the sequence given to the models")
     popularity_days: tuple[float, ...] = Field(
@@ -42,6 +44,10 @@ class FeaturesConfig(Section):
         "standard", description="of scalars; profiles are directions (L2) that share one scale unless `none`"
     )
     text_reduction: Literal["pca", "random"] = Field("pca", description="how vectors come down to text_dim")
+    crosses: tuple[Literal["polynomial", "hashed", "low_rank"], ...] = Field(
+        (), description="user x item products: of scalars, of past and new attributes, of text profiles"
+    )
+    cross_columns: int = Field(32, ge=1, description="buckets of `hashed`, dimensions of `low_rank`")
     selection: SelectionConfig = SelectionConfig()
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
     seed: int = Field(7, ge=0, description="of the negatives")

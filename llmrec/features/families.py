@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.config import FeaturesConfig
-from llmrec.features import behaviour, text
+from llmrec.features import behaviour, crosses, text
 from llmrec.features.asof import Ints
 from llmrec.features.collaborative import Collaborative
-from llmrec.features.columns import TEXT_PREFIX
+from llmrec.features.columns import TEXT_PREFIX, chosen
 
 Side = Literal["user", "item", "pair"]
 Values = npt.NDArray[np.floating]
@@ -87,13 +87,41 @@ FAMILIES: dict[str, Family] = {
     "collaborative": Family(
         "pair", lambda learned: learned.collaborative.names, lambda learned, u, i: learned.collaborative(u, i)
     ),
+    "cross_polynomial": Family("pair", lambda _: crosses.POLYNOMIAL_NAMES, lambda _, u, i: crosses.polynomial(u, i)),
+    "cross_hashed": Family(
+        "pair",
+        lambda learned: [f"cross_bucket_{k}" for k in range(learned.settings.cross_columns)],
+        lambda learned, u, i: crosses.hashed(u, i, learned.settings.cross_columns),
+    ),
+    "text_cross_low_rank": Family(
+        "pair",
+        lambda learned: [f"cross_axis_{k}" for k in range(crosses.rank(learned.settings, learned.text_dim))],
+        lambda learned, u, i: crosses.low_rank(u, i, crosses.rank(learned.settings, learned.text_dim)),
+        vector=True,
+    ),
     "text_similarity": Family("pair", lambda _: text.similarity_names(), lambda _, u, i: text.similarities(u, i)),
 }
 
 
+#: Families that a setting turns on; all others are made unless excluded.
+_CROSSES = {"cross_polynomial": "polynomial", "cross_hashed": "hashed", "text_cross_low_rank": "low_rank"}
+
+
 def active(settings: FeaturesConfig, text_dim: int) -> list[str]:
-    """Families that this run makes, in the order of FAMILIES: without vectors there are none made from words."""
-    made = list(FAMILIES)
+    """Families that this run makes, in the order of FAMILIES: without vectors there are none made from words.
+
+    Raises ValueError where `include` or `exclude` names no family, or where nothing is left.
+    """
+    named = chosen(FAMILIES, settings.include, settings.exclude)
+    off = {name for name, kind in _CROSSES.items() if kind not in settings.crosses}
     if not settings.text or not text_dim:
-        made = [name for name in made if not name.startswith(TEXT_PREFIX)]
-    return made if settings.collaborative else [name for name in made if name != "collaborative"]
+        off |= {name for name in FAMILIES if name.startswith(TEXT_PREFIX)}
+    if not settings.collaborative:
+        off.add("collaborative")
+    made = [name for name in FAMILIES if name in named and name not in off]
+    if not made:
+        raise ValueError(
+            f"features: include {settings.include} and exclude {settings.exclude} leave no family, expected at least "
+            f"one of {', '.join(name for name in FAMILIES if name not in off)}"
+        )
+    return made

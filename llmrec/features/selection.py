@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.feature_selection import f_classif, mutual_info_classif
 from sklearn.inspection import permutation_importance
+from threadpoolctl import threadpool_limits
 
 from llmrec.config.features import SelectionConfig
 from llmrec.features.asof import Floats, Ints
@@ -98,8 +99,11 @@ def _gradient_boosting(values: npt.NDArray[np.floating], labels: Labels, seed: i
 def _permutation(values: npt.NDArray[np.floating], labels: Labels, seed: int) -> Any:
     """Loss of AUC on the last third of the rows when a column is shuffled there (Breiman 2001)."""
     cut = len(labels) * 2 // 3
-    model = HistGradientBoostingClassifier(random_state=seed, max_iter=100).fit(values[:cut], labels[:cut])
-    found = permutation_importance(model, values[cut:], labels[cut:], scoring="roc_auc", n_repeats=2, random_state=seed)
+    with threadpool_limits(1, "openmp"):  # many small predictions: a thread pool under each slows them down
+        model = HistGradientBoostingClassifier(random_state=seed, max_iter=60).fit(values[:cut], labels[:cut])
+        found = permutation_importance(
+            model, values[cut:], labels[cut:], scoring="roc_auc", n_repeats=2, random_state=seed
+        )
     return found.importances_mean
 
 

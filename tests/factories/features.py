@@ -35,7 +35,9 @@ class World:
     reviews: list[dict[str, Any]]
     items: list[dict[str, Any]]
     settings: FeaturesConfig = field(
-        default_factory=lambda: FeaturesConfig(text_dim=6, history_length=5, popularity_days=(7.0, 30.0))
+        default_factory=lambda: FeaturesConfig(
+            text_dim=6, history_length=5, popularity_days=(7.0, 30.0), crosses=("polynomial", "hashed", "low_rank")
+        )
     )
 
     @classmethod

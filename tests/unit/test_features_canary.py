@@ -203,7 +203,13 @@ def test_collaborative_scores_are_out_of_fold(world: World) -> None:
     "changes",
     [
         {},
-        {"normalisation": "power", "text_reduction": "random", "collaborative": ("ials",), "collaborative_blocks": 2},
+        {
+            "include": ("user_stars", "item_popularity", "collaborative", "text_user_profile"),
+            "normalisation": "power",
+            "text_reduction": "random",
+            "collaborative": ("ials",),
+            "collaborative_blocks": 2,
+        },
         {"normalisation": "quantile", "selection": SelectionConfig(method="f_score", budget=20)},
     ],
 )
