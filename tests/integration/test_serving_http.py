@@ -1,0 +1,299 @@
+"""The application on a real Ray cluster: real HTTP, real vLLM encoder, a bundle that the real pipeline made."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import yaml
+from factories.load import Load
+from safetensors.numpy import load, save
+
+from jobs.serve import free_port
+from llmrec.bundle import Bundle, publish
+from llmrec.config import load_config
+from llmrec.encoding import load_vectors, review_text
+from llmrec.pipeline import run_pipeline
+from llmrec.recommender import Recommender
+from llmrec.schema import C
+from llmrec.storage import Artifact, Storage, read_json, write_json
+
+NAME = "small"
+SETTINGS = {
+    "name": NAME,
+    "corpus": {"source": "sample", "sample": {"n_users": 60, "n_items": 40, "n_reviews": 600}},
+    "training": {"workers": 0, "two_tower": {"epochs": 1}, "ranker": {"epochs": 1}},
+    "serving": {"port": 0, "follow_seconds": 0.2, "replica_cpus": 0.1, "max_body_bytes": 200_000, "retrieve": 30,
+                "max_k": 30, "max_ongoing_requests": 8, "max_queued_requests": 8},
+}  # fmt: skip
+
+
+@dataclass
+class Server:
+    """A running application and the artifacts behind it."""
+
+    url: str
+    storage: Storage
+    corpus: Artifact
+    embeddings: Artifact
+    config: Path
+
+    def bundle(self, version: str) -> Artifact:
+        found = self.storage.find("bundle", version)
+        assert found is not None
+        return found
+
+    def model(self) -> dict[str, Any]:
+        answer: dict[str, Any] = httpx.get(f"{self.url}/v1/model").json()
+        return answer
+
+    def post(self, path: str, **request: Any) -> dict[str, Any]:
+        answer = httpx.post(f"{self.url}{path}", json=request, timeout=60)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def point_at(self, version: str) -> None:
+        """Let CURRENT name a bundle without asking whether it is any good."""
+        path = f"{self.storage.root}/registry/{NAME}/CURRENT"
+        pointer = read_json(path)
+        write_json(path, pointer | {"id": version, "bundle": f"bundle/{version}"})
+
+    def await_(self, told: Callable[[dict[str, Any]], bool], timeout_s: float = 30) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not told(model := self.model()):
+            assert time.monotonic() < deadline, model
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def server(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    from ray import serve
+
+    from serve_app.app import BuildArgs, build
+
+    folder = tmp_path_factory.mktemp("served")
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(SETTINGS | {"storage": str(folder / "artifacts")}))
+    config, storage = load_config(path), Storage(str(folder / "artifacts"))
+    run = run_pipeline(config, storage, lambda *_: None, until="train")
+    first = run.artifacts["bundle.text"]
+    publish(storage, first, NAME)
+    make_versions(storage, first)
+    port = free_port("127.0.0.1", 0)
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    serve.run(build(BuildArgs(config=str(path))), name=NAME, route_prefix="/")
+    yield Server(f"http://127.0.0.1:{port}", storage, run.artifacts["corpus"], run.artifacts["embeddings"], path)
+    serve.shutdown()
+
+
+def make_versions(storage: Storage, first: Artifact) -> None:
+    """Beside the bundle that was trained: two good ones with other weights, and four that must not serve."""
+
+    def scaled(factor: float) -> Callable[[bytes], bytes]:
+        return lambda data: save({name: array * array.dtype.type(factor) for name, array in load(data).items()})
+
+    def filled(value: float) -> Callable[[bytes], bytes]:
+        return lambda data: save({name: np.full_like(array, value) for name, array in load(data).items()})
+
+    for version, file, change in (
+        ("good-b", "ranker.safetensors", scaled(1.5)),
+        ("good-c", "ranker.safetensors", scaled(-1.0)),
+        ("cut-off", "ranker.safetensors", lambda data: data[: len(data) // 2]),
+        ("not-numbers", "ranker.safetensors", filled(np.nan)),
+        ("too-narrow", "two_tower.safetensors", lambda data: save({n: a[..., :3] for n, a in load(data).items()})),
+        ("unmatched", "two_tower.safetensors", scaled(2.0)),
+    ):
+        with storage.build("bundle", version, room="bundle.py", config={}, parents={}) as writer:
+            source = Path(first.uri("bundle.json")).parent
+            shutil.copytree(source, writer.folder)
+            target = Path(writer.folder) / file
+            target.write_bytes(change(target.read_bytes()))
+
+
+def items(answer: dict[str, Any]) -> list[str]:
+    return [item["item_id"] for item in answer["items"]]
+
+
+def offline(artifact: Artifact) -> Callable[[dict[str, Any]], list[str]]:
+    """What the bundle answers without a server, for a known user."""
+    recommender = Recommender(Bundle.load(artifact.root), retrieve=30)
+    history, now = recommender.history, np.array([recommender.bundle.last_time])
+
+    def answer(request: dict[str, Any]) -> list[str]:
+        state = history.users_at(history.user_rows([request["user_id"]]), now)
+        rows, _ = recommender.recommend(state, now, request.get("k", 10))
+        return [history.item_ids[row] for row in rows[0] if row >= 0]
+
+    return answer
+
+
+def test_the_server_answers_as_the_recommender_does_offline(server: Server) -> None:
+    first = server.model()["bundle"]
+    recommender = Recommender(Bundle.load(server.bundle(first).root), retrieve=30)
+    history, now = recommender.history, np.array([recommender.bundle.last_time])
+    for user in history.user_ids[1:40:4]:
+        state = history.users_at(history.user_rows([user]), now)
+        rows, scores = recommender.recommend(state, now, 10)
+        answer = server.post("/v1/recommend", user_id=user)
+        assert items(answer) == [history.item_ids[row] for row in rows[0]]
+        np.testing.assert_allclose([i["score"] for i in answer["items"]], scores[0], rtol=1e-4, atol=1e-4)
+
+
+def test_fresh_text_agrees_with_the_vector_of_the_job(server: Server) -> None:
+    reviews = server.corpus.table("reviews").slice(0, 24)
+    texts = [review_text(r[C.TITLE], r[C.TEXT]) for r in reviews.to_pylist()]
+    stored, present = load_vectors(server.storage, server.embeddings, "review", reviews[C.REVIEW_ID].to_pylist())
+    answer = server.post("/v1/encode", texts=[t for t, here in zip(texts, present, strict=True) if here])
+    fresh, job = np.array(answer["vectors"]), stored[present]
+    cosine = (fresh * job).sum(1) / np.linalg.norm(fresh, axis=1) / np.linalg.norm(job, axis=1)
+    assert len(cosine) > 10
+    assert cosine.min() >= 0.9999
+    assert answer["encoder"] == server.embeddings.manifest.info["fingerprint"] == server.model()["encoder"]
+    assert min(answer["n_tokens"]) > 0
+
+
+def test_words_of_somebody_new_reach_the_ranking_through_the_encoder(server: Server) -> None:
+    reviews = server.corpus.table("reviews").slice(0, 60).to_pylist()
+    texts = [review_text(r[C.TITLE], r[C.TEXT]) for r in reviews]
+    answers = [server.post("/v1/recommend", text=text, k=5) for text in dict.fromkeys(t for t in texts if t)]
+    assert {answer["basis"] for answer in answers} == {"text"}
+    assert len({tuple(items(answer)) for answer in answers}) > 1
+
+
+def test_probes_documents_and_limits_over_real_http(server: Server) -> None:
+    assert httpx.get(f"{server.url}/healthz").json() == {"status": "ok"}
+    assert httpx.get(f"{server.url}/readyz").json()["checks"] == {"encoder": "ok", "retriever": "ok", "ranker": "ok"}
+    assert "swagger" in httpx.get(f"{server.url}/docs").text
+    assert "/v1/recommend" in httpx.get(f"{server.url}/openapi.json").json()["paths"]
+    item = server.model()["card"]["arm"]
+    assert item == "text"
+    huge = httpx.post(f"{server.url}/v1/recommend", content=b"[" * 5_000_000, timeout=60)
+    assert huge.status_code == 413
+    long = httpx.post(f"{server.url}/v1/recommend", json={"text": "琴 🎻\x00" * 25_000}, timeout=60)
+    assert long.status_code == 413
+    assert httpx.post(f"{server.url}/v1/recommend", json={"text": "x" * 100_000}).status_code == 422
+    assert httpx.get(f"{server.url}/v1/items/nowhere/similar").status_code == 404
+
+
+def test_publish_and_roll_back_under_load_lose_no_request_and_mix_no_versions(server: Server) -> None:
+    first = server.model()["bundle"]
+    users = Bundle.load(server.bundle(first).root).history.user_ids[1:9]
+    requests = [{"user_id": user, "k": 8} for user in users]
+    expected = {v: offline(server.bundle(v)) for v in (first, "good-b", "good-c")}
+    answers = {(v, r["user_id"]): ask(r) for v, ask in expected.items() for r in requests}
+    with Load(f"{server.url}/v1/recommend", requests) as load:
+        load.wait_for(10)
+        for version in ("good-b", first, "good-c", first):
+            publish(server.storage, server.bundle(version), NAME)
+            server.await_(lambda model, v=version: model["bundle"] == v)
+            load.wait_for(20)
+    assert {reply.status for reply in load.replies} == {200}
+    assert {reply.body["bundle"] for reply in load.replies} == {first, "good-b", "good-c"}
+    mixed = [r for r in load.replies if items(r.body) != answers[r.body["bundle"], r.request["user_id"]]]
+    assert not mixed, mixed[:2]
+
+
+@pytest.mark.parametrize("bad", ["cut-off", "not-numbers", "too-narrow", "unmatched", "absent"])
+def test_a_bad_bundle_is_refused_and_the_old_one_serves_on(server: Server, bad: str) -> None:
+    before, replicas = server.model()["bundle"], replica_pids()
+    with Load(f"{server.url}/v1/recommend", [{"user_id": "nobody"}], clients=1) as load:
+        server.point_at(bad)
+        server.await_(lambda model: bad in model["refused"])
+        load.wait_for(5)
+    server.point_at(before)
+    assert {(r.status, r.body["bundle"]) for r in load.replies} == {(200, before)}
+    assert replica_pids() == replicas
+
+
+def replica_pids() -> dict[str, int]:
+    """Process ids of the replicas, by deployment."""
+    from ray.serve.context import _get_global_client
+
+    deployments = _get_global_client().get_serve_details()["applications"][NAME]["deployments"]
+    return {
+        name: replica["pid"]
+        for name, deployment in deployments.items()
+        for replica in deployment["replicas"]
+        if replica["state"] == "RUNNING"
+    }
+
+
+def kill(part: str) -> None:
+    """SIGKILL a replica and wait until another one runs."""
+    before = replica_pids()[part]
+    os.kill(before, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while replica_pids().get(part, before) == before:
+        assert time.monotonic() < deadline, f"{part} did not come back"
+        time.sleep(0.2)
+
+
+def test_a_killed_ranker_costs_no_request(server: Server) -> None:
+    with Load(f"{server.url}/v1/recommend", [{"user_id": "nobody"}, {"liked_items": ["x"]}]) as load:
+        load.wait_for(5)
+        kill("Ranker")
+        load.wait_for(5)
+    assert {reply.status for reply in load.replies} == {200}
+
+
+def test_overload_is_429_with_retry_after_and_passes(server: Server) -> None:
+    user = Bundle.load(server.bundle(server.model()["bundle"]).root).history.user_ids[1]
+    with Load(f"{server.url}/v1/recommend", [{"user_id": user}], clients=60) as load:
+        load.wait_for(600)
+    refused = [reply for reply in load.replies if reply.status == 429]
+    assert {reply.status for reply in load.replies} == {200, 429}
+    assert all(reply.headers["retry-after"] == "1" for reply in refused)
+    assert all(reply.body["error"]["code"] == "overloaded" for reply in refused)
+    accepted = [reply.seconds for reply in load.replies if reply.status == 200]
+    assert np.percentile(accepted, 99) < 5
+    server.post("/v1/recommend", user_id=user)
+
+
+@pytest.mark.slow
+def test_replicas_killed_every_five_seconds_cost_no_request(server: Server) -> None:
+    user = Bundle.load(server.bundle(server.model()["bundle"]).root).history.user_ids[1]
+    with Load(f"{server.url}/v1/recommend", [{"user_id": user}, {}, {"user_id": user}]) as load:
+        for part in ("Ranker", "Retriever", "Encoder", "Retriever", "Ranker"):
+            started = time.monotonic()
+            kill(part)
+            time.sleep(max(0.0, 5 - (time.monotonic() - started)))
+    assert len(load.replies) > 100
+    assert {reply.status for reply in load.replies} == {200}
+
+
+@pytest.mark.slow
+def test_a_changed_user_config_swaps_under_load_and_a_bad_one_changes_nothing(server: Server) -> None:
+    from ray.serve.context import _get_global_client
+    from ray.serve.schema import ServeDeploySchema
+
+    first = server.model()["bundle"]
+    order = {"encoder": server.model()["encoder"], "follow_seconds": 0.0}
+    application = {"name": NAME, "route_prefix": "/", "import_path": "serve_app.app:build",
+                   "args": {"config": str(server.config), "overrides": "serving.follow_seconds=0"}}  # fmt: skip
+
+    def deploy(version: str) -> None:  # what `serve deploy FILE.yaml` sends
+        parts = [{"name": part, "user_config": order | {"bundle": version}} for part in ("Retriever", "Ranker")]
+        config = ServeDeploySchema.model_validate({"applications": [application | {"deployments": parts}]})
+        _get_global_client().deploy_apps(config, _blocking=True)
+
+    deploy(first)
+    replicas = replica_pids()
+    with Load(f"{server.url}/v1/recommend", [{"user_id": "nobody"}]) as load:
+        for version in ("good-b", "cut-off", "good-c", first):
+            deploy(version)
+            if version == "cut-off":
+                server.await_(lambda model: "cut-off" in model["refused"])
+            else:
+                server.await_(lambda model, v=version: model["bundle"] == v)
+            load.wait_for(10)
+    assert {reply.status for reply in load.replies} == {200}
+    assert {reply.body["bundle"] for reply in load.replies} == {first, "good-b", "good-c"}
+    assert replica_pids() == replicas
