@@ -8,6 +8,17 @@ from llmrec.config import RunConfig
 from llmrec.pipeline import STAGES, run_pipeline
 from llmrec.storage import Storage
 
+#: The figures of the last line; the report has them all.
+HEADLINE = ("recall@", "ndcg@", "mrr@", "auc", "log_loss", "rmse")
+
+
+def headline_metrics(metrics: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Table → model → metric → value, of the metrics that HEADLINE names."""
+    return {
+        table: {model: {k: v for k, v in found.items() if k.startswith(HEADLINE)} for model, found in models.items()}
+        for table, models in metrics.items()
+    }
+
 
 def pipeline(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict[str, Any]:
     """Run the stages; the answer holds the row sum of the corpus and the metrics of the primary protocol."""
@@ -15,7 +26,7 @@ def pipeline(config: RunConfig, storage: Storage, args: argparse.Namespace) -> d
     counts = run.artifacts["corpus"].manifest.counts
     answer: dict[str, Any] = {name: counts[name] for name in ("rows_in", "rows_out", "quarantined")}
     if "report" in run.artifacts:
-        answer |= {"metrics": run.artifacts["report"].manifest.info["metrics"]}
+        answer |= {"metrics": headline_metrics(run.artifacts["report"].manifest.info["metrics"])}
         answer |= {"report": run.artifacts["report"].uri("report.html")}
     return answer | {"published": run.published, "artifacts": describe(run)}
 

@@ -11,6 +11,8 @@ _LABELS = ("auc", "gauc", "log_loss", "rmse", "mae")
 def show(results: Results, console: Console | None = None) -> None:
     """Print a table a protocol and label, then the verdict."""
     console = console or Console()
+    if not console.is_terminal:  # a log: rich would assume 80 columns and squeeze the models' names away
+        console = Console(file=console.file, width=140)
     for table in results.tables():
         console.print(_rich(table, results))
     if results.headline:
@@ -25,7 +27,7 @@ def _rich(table: Table, results: Results) -> RichTable:
     title = f"{table.name} ({table.information_set.replace('_', '-')}, {rows})"
     found = RichTable(title=title, title_justify="left", caption=table.description, caption_justify="left")
     metrics = _metrics(table, results.run.primary_metric)
-    found.add_column("model")
+    found.add_column("model", no_wrap=True)
     for metric in metrics:
         found.add_column(metric, justify="right", no_wrap=True)
     for model in table.models:

@@ -49,7 +49,7 @@ def two_gpu_nodes() -> Iterator[LocalCluster]:
         )  # fmt: skip
         yield cluster
         node.terminate()
-        node.wait(30)
+        node.wait(90)
 
 
 def _run(cluster: LocalCluster, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -50,7 +50,7 @@ def two_nodes(hidden: Path) -> Iterator[LocalCluster]:
         )
         yield cluster
         node.terminate()
-        node.wait(30)
+        node.wait(90)
 
 
 def _connect(cluster: LocalCluster, root: Path) -> str:

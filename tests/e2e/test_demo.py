@@ -1,0 +1,45 @@
+"""`make demo` on a tiny corpus: ray job submit, real vLLM, real Serve, HTTP, one JSON line last."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.timeout(600)
+def test_the_demo_goes_from_reviews_to_answers_over_http(tmp_path: Path, tiny: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "jobs.demo", "--config", "configs/quickstart.yaml", *tiny, f"storage={tmp_path}"]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=580)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    answer = json.loads(ran.stdout.splitlines()[-1])
+    assert answer["run"] == "quickstart"
+    assert answer["rows_in"] == answer["rows_out"] + answer["quarantined"] == 700
+    known, newcomer = answer["served"]
+    assert len(known["items"]) == len(newcomer["items"]) == 5
+    models = answer["metrics"]["temporal"]
+    assert {"text", "no_text", "text_retrieval", "no_text_retrieval", "popularity", "recent_popularity", "ease"} <= set(
+        models
+    )
+    assert all(0 <= value <= 1 for figures in models.values() for value in figures.values())
+    for name in ("POST /v1/recommend", "ndcg@10"):  # the answers and the evaluation table are there to read
+        assert name in ran.stderr
+    assert Path(answer["report"]).read_text(encoding="utf-8").startswith("<!")
+    _the_job_gives_the_servers_answer(tmp_path, tiny, known)
+
+
+def _the_job_gives_the_servers_answer(root: Path, tiny: tuple[str, ...], known: dict[str, object]) -> None:
+    """`jobs.recommend` and POST /v1/recommend name the same items in the same order."""
+    command = [sys.executable, "-m", "jobs.recommend", "--config", "configs/quickstart.yaml", "--k", "5", *tiny]
+    ran = subprocess.run([*command, f"storage={root}"], cwd=REPOSITORY, capture_output=True, text=True, timeout=200)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    answer = json.loads(ran.stdout.splitlines()[-1])
+    table = pq.read_table(answer["recommendations"]).to_pandas()
+    user = known["request"]["user_id"]  # type: ignore[index]
+    mine = table[table.user_id == user].sort_values("rank")
+    assert mine.item_id.tolist() == known["items"]
+    assert (table.groupby("user_id").size() == 5).all() and table.user_id.nunique() == answer["users"]

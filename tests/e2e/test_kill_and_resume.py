@@ -1,0 +1,60 @@
+"""Killing the job at any stage and running it again finishes, redoes no finished stage and loses no row."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from llmrec.pipeline import STAGES
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _start(root: Path, tiny: tuple[str, ...]) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "jobs.pipeline", "--config", "configs/quickstart.yaml", *tiny, f"storage={root}"]
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def _kill_after(process: "subprocess.Popen[str]", line_end: str, delay_s: float) -> list[str]:
+    """Read the log until `line_end` is logged, wait a little, then SIGKILL the job and all its Ray processes."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if line_end in line:
+            break
+    threading.Event().wait(delay_s)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return seen
+
+
+def _manifests(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.glob("*/*/manifest.json")}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "stage", [pytest.param(s, marks=[] if s == "train" else [pytest.mark.slow]) for s in STAGES[1:]]
+)
+def test_a_killed_run_resumes(stage: str, tmp_path: Path, tiny: tuple[str, ...]) -> None:
+    before = STAGES[STAGES.index(stage) - 1]
+    log = _kill_after(_start(tmp_path, tiny), f"{before}: done", delay_s=2)
+    assert any(f"{before}: done" in line for line in log), "".join(log)[-3000:]
+    finished = _manifests(tmp_path)
+    assert finished
+    process = _start(tmp_path, tiny)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err[-4000:]
+    answer = json.loads(out.splitlines()[-1])
+    assert answer["rows_in"] == answer["rows_out"] + answer["quarantined"] == 700
+    assert answer["published"]
+    after = _manifests(tmp_path)
+    assert {k: after[k] for k in finished} == finished  # what was finished was not made again
