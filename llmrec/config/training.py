@@ -20,11 +20,11 @@ class TwoTowerConfig(Section):
     patience: int = Field(3, ge=1, description="epochs without a better validation metric before the search ends")
     batch_size: int = Field(256, ge=2, description="positives a worker and step; they are neighbours in time")
     sampled_negatives: int = Field(1_024, ge=0, description="uniformly drawn items a batch, beside the in-batch ones")
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
-    temperature: float = Field(0.2, gt=0, description="divides the cosine; the start value where it is learned")
+    temperature: float = Field(1.0, gt=0, description="divides the cosine; the start value where it is learned")
     learn_temperature: bool = True
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
     id_dropout: float = Field(0.5, ge=0, lt=1, description="share of ids replaced by `unknown`, so that new ones work")
 
 

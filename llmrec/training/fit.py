@@ -184,6 +184,8 @@ def fit(
             _judge(task, state, peers)
         patient = not validate or state.epoch - state.best_epoch < config.patience
         state.done = state.epoch >= epochs or not patient
+        if state.done:
+            state.optimizer = {}  # nobody needs it any more, and it is twice the model
         on_epoch()
 
 

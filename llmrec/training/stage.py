@@ -157,5 +157,5 @@ def _fallback(start: StageTwo, retriever: Retriever, queries: Queries) -> tuple[
             scores = np.where(allowed, popular[:, c].astype(np.float32), np.float32(-np.inf))
             lists[c, part] = top_k(scores, 50, hashes, retriever.item_hash)[0]
     metrics = {name: ranking_metrics(lists[c], queries.targets) for c, name in enumerate(columns)}
-    best = max(columns, key=lambda name: metrics[name]["ndcg@10"])
+    best = max(columns, key=lambda name: metrics[name]["ndcg@50"])  # the measure that chose the towers' epochs
     return StageTwo(start.columns, start.weights, best), metrics
