@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import Floats, Floats32, Ints
-from llmrec.features.history import HistoryData
+from llmrec.features.history_data import HistoryData
 from llmrec.features.state import ItemState, UserState
 
 

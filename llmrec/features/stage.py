@@ -10,7 +10,7 @@ from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import load_vectors
 from llmrec.features.asof import Floats32
 from llmrec.features.examples import example_table
-from llmrec.features.history import event_sort
+from llmrec.features.history_data import event_sort
 from llmrec.features.prepare import Fold, Prepared, prepare
 from llmrec.features.spec import FeatureSpec
 from llmrec.schema import Column as C

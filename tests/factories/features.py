@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.history import event_sort
+from llmrec.features.history_data import event_sort
 from llmrec.features.prepare import Fold, Prepared, prepare
 from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order
 from llmrec.schema import Column as C

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from llmrec.features.distributed import as_of_profiles
-from llmrec.features.history import History, event_sort
+from llmrec.features.history import History
+from llmrec.features.history_data import event_sort
 from llmrec.features.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, vectors_of
 from llmrec.features.state import TEXT_VARIANTS
 from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order

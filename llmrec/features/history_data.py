@@ -1,0 +1,194 @@
+"""What a `History` stores: events in order, projected vectors, item columns; made from tables, grown, saved, loaded."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from llmrec import storage
+from llmrec.config import FeaturesConfig
+from llmrec.features.asof import Floats32, Ints
+from llmrec.features.projection import TextProjection
+from llmrec.schema import Column as C
+
+#: Categories kept per item, in the corpus's order; with the brand they are the item's attributes.
+MAX_CATEGORIES = 8
+#: `available_from` of an item that is known from its first event only.
+NEVER = np.iinfo(np.int64).max
+_ARRAYS = "history.safetensors"
+_REST = "history.json"
+
+
+@dataclass(frozen=True)
+class HistoryData:
+    """What is stored; everything else in a History follows from it. Events are in order of (time, event_order)."""
+
+    user_ids: list[str]
+    item_ids: list[str]
+    times: Ints  # (E,) ms
+    event_order: npt.NDArray[np.uint64]  # (E,)
+    user_rows: Ints  # (E,)
+    item_rows: Ints  # (E,)
+    stars: Floats32  # (E,) NaN where there are none
+    vectors: Floats32  # (E, D + 1): the projected review vector, then 1 where there is a text
+    available_from: Ints  # (n_items + 1,) ms; the largest int64 where known from the first event only
+    description: Floats32  # (n_items + 1, D)
+    price: Floats32  # (n_items + 1,) NaN where unknown
+    attributes: Ints  # (n_items + 1, 1 + MAX_CATEGORIES) hashes, 0 where none
+    attribute_names: dict[int, str]
+    settings: FeaturesConfig
+    projection: TextProjection | None = None
+
+    @classmethod
+    def of_tables(cls, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
+                  item_vectors: Floats32 | None, projection: TextProjection | None,
+                  settings: FeaturesConfig) -> "HistoryData":  # fmt: skip
+        """See `History.build`."""
+        empty = np.zeros((reviews.num_rows, 0 if item_vectors is None else item_vectors.shape[1]), np.float32)
+        vectors = empty if review_vectors is None else review_vectors
+        _check_rows("review_vectors", len(vectors), reviews.num_rows)
+        order = event_sort(reviews)
+        reviews, vectors = reviews.take(order), vectors[order]
+        users, mentioned = reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist()
+        user_ids = ["", *sorted(set(users) - {""})]
+        item_ids = ["", *sorted((set(mentioned) | set(items[C.ITEM_ID].to_pylist())) - {""})]
+        return cls(
+            user_ids=user_ids,
+            item_ids=item_ids,
+            times=reviews[C.TIMESTAMP].to_numpy(),
+            event_order=reviews[C.EVENT_ORDER].to_numpy(),
+            user_rows=pd.Index(user_ids).get_indexer(users).astype(np.int64),
+            item_rows=pd.Index(item_ids).get_indexer(mentioned).astype(np.int64),
+            stars=reviews[C.STARS].to_pandas().to_numpy(np.float32),
+            vectors=_with_presence(vectors, projection),
+            settings=settings,
+            projection=projection,
+            **_item_arrays(items, pd.Index(item_ids), item_vectors, vectors.shape[1], projection),
+        )
+
+    def appended(self, reviews: pa.Table, review_vectors: Floats32 | None) -> "HistoryData":
+        """See `History.appended`."""
+        old = self
+        dim = len(old.projection.components) if old.projection else old.vectors.shape[1] - 1
+        vectors = np.zeros((reviews.num_rows, dim), np.float32) if review_vectors is None else review_vectors
+        _check_rows("review_vectors", len(vectors), reviews.num_rows)
+        users, items = reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist()
+        user_ids = [*old.user_ids, *sorted(set(users) - set(old.user_ids))]
+        item_ids = [*old.item_ids, *sorted(set(items) - set(old.item_ids))]
+        more = {
+            "times": reviews[C.TIMESTAMP].to_numpy(),
+            "event_order": reviews[C.EVENT_ORDER].to_numpy(),
+            "user_rows": pd.Index(user_ids).get_indexer(users).astype(np.int64),
+            "item_rows": pd.Index(item_ids).get_indexer(items).astype(np.int64),
+            "stars": reviews[C.STARS].to_pandas().to_numpy(np.float32),
+            "vectors": _with_presence(vectors, old.projection),
+        }
+        both = {name: np.concatenate([getattr(old, name), values]) for name, values in more.items()}
+        order = np.lexsort((both["event_order"], both["times"]))
+        new_items = len(item_ids) - len(old.item_ids)
+        filled = {
+            name: _extended(getattr(old, name), new_items, fill)
+            for name, fill in (("available_from", NEVER), ("description", 0), ("price", np.nan), ("attributes", 0))
+        }
+        changed: dict[str, Any] = {name: values[order] for name, values in both.items()} | filled
+        return replace(old, user_ids=user_ids, item_ids=item_ids, **changed)
+
+    def save(self, folder_uri: str) -> None:
+        """Write the events and item tables; sums are rebuilt when loading."""
+        data = self
+        arrays = {k: np.ascontiguousarray(v) for k, v in vars(data).items() if isinstance(v, np.ndarray)}
+        if data.projection is not None:
+            arrays |= {f"projection.{k}": np.ascontiguousarray(v) for k, v in vars(data.projection).items()}
+        storage.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(arrays))
+        storage.write_json(
+            f"{folder_uri}/{_REST}",
+            {
+                "user_ids": data.user_ids,
+                "item_ids": data.item_ids,
+                "attribute_names": {str(k): v for k, v in data.attribute_names.items()},
+                "settings": data.settings.model_dump(),
+            },
+        )
+
+    @classmethod
+    def load(cls, folder_uri: str) -> "HistoryData":
+        """What `save` wrote. Raises FileNotFoundError where it is not there."""
+        raw, rest = storage.read_bytes(f"{folder_uri}/{_ARRAYS}"), storage.read_json(f"{folder_uri}/{_REST}")
+        if raw is None or rest is None:
+            raise FileNotFoundError(f"{folder_uri}: expected {_ARRAYS} and {_REST}, found them missing; run featurize")
+        arrays: dict[str, Any] = load_tensors(raw)
+        parts = {k.split(".")[1]: arrays.pop(k) for k in list(arrays) if k.startswith("projection.")}
+        settings = FeaturesConfig.model_validate(rest.pop("settings"))
+        names = {int(k): v for k, v in rest.pop("attribute_names").items()}
+        projection = TextProjection(**parts) if parts else None
+        return cls(**arrays, **rest, attribute_names=names, settings=settings, projection=projection)
+
+
+def event_sort(reviews: pa.Table) -> Ints:
+    """(E,) positions that put reviews in order of (timestamp, event_order)."""
+    order: Ints = np.lexsort((reviews[C.EVENT_ORDER].to_numpy(), reviews[C.TIMESTAMP].to_numpy()))
+    return order
+
+
+def _check_rows(name: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise ValueError(f"{name}: found {found} rows, expected {expected}, one a row of the table it belongs to")
+
+
+def _with_presence(vectors: Floats32, projection: TextProjection | None) -> Floats32:
+    present = vectors.any(axis=1, keepdims=True).astype(np.float32)
+    projected = vectors if projection is None else projection(vectors, "review")
+    return np.concatenate([projected, present], axis=1).astype(np.float32)
+
+
+def _extended(values: npt.NDArray[Any], n: int, fill: float) -> npt.NDArray[Any]:
+    return np.concatenate([values, np.full((n, *values.shape[1:]), fill, values.dtype)])
+
+
+def attribute_hash(kind: str, value: str) -> int:
+    """A positive int64 that stands for `brand=...` or `category=...` on every machine."""
+    digest = hashlib.sha256(f"{kind}\t{value}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1 or 1
+
+
+def _item_arrays(items: pa.Table, index: pd.Index, vectors: Floats32 | None, dim: int,
+                 projection: TextProjection | None) -> dict[str, Any]:  # fmt: skip
+    """Item columns spread over the history's rows."""
+    n, where = len(index), index.get_indexer(items[C.ITEM_ID].to_pylist())
+    if vectors is not None:
+        _check_rows("item_vectors", len(vectors), items.num_rows)
+    width = dim if projection is None else projection.text_dim
+    arrays: dict[str, Any] = {
+        "available_from": np.full(n, NEVER),
+        "description": np.zeros((n, width), np.float32),
+        "price": np.full(n, np.nan, np.float32),
+        "attributes": np.zeros((n, 1 + MAX_CATEGORIES), np.int64),
+    }
+    arrays["available_from"][where] = items[C.AVAILABLE_FROM].fill_null(NEVER).to_numpy()
+    arrays["price"][where] = items[C.PRICE].to_pandas().to_numpy(np.float32)
+    if vectors is not None:
+        arrays["description"][where] = vectors if projection is None else projection(vectors, "item")
+    arrays["attribute_names"] = _fill_attributes(arrays["attributes"], where, items)
+    return arrays
+
+
+def _fill_attributes(attributes: Ints, where: Ints, items: pa.Table) -> dict[int, str]:
+    names: dict[int, str] = {}
+    codes: dict[tuple[str, str], int] = {}
+    rows = zip(where, items[C.BRAND].to_pylist(), items[C.CATEGORIES].to_pylist(), strict=True)
+    for row, brand, categories in rows:
+        labels = [("brand", brand)] + [("category", c) for c in (categories or [])[:MAX_CATEGORIES]]
+        for slot, (kind, value) in enumerate(labels):
+            if not value:
+                continue
+            if (kind, value) not in codes:
+                codes[kind, value] = attribute_hash(kind, value)
+                names[codes[kind, value]] = f"{kind}={value}"
+            attributes[row, slot] = codes[kind, value]
+    return names
