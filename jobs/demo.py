@@ -14,9 +14,9 @@ from jobs.cluster import storage_root
 from jobs.local import local_cluster
 from llmrec.config import load_config
 from llmrec.schema import C
-from llmrec.storage import Storage
+from llmrec.storage import Artifact, Storage
 
-NEWCOMER = "I look for something sturdy and easy to use that sounds warm and does not cost too much."
+NEWCOMER = "I always look for something compact and quiet that uses little power and is easy to handle."
 
 
 def demo(config_file: str, overrides: list[str]) -> dict[str, Any]:
@@ -32,21 +32,27 @@ def demo(config_file: str, overrides: list[str]) -> dict[str, Any]:
         run = _answer(cluster.submit("python", "-m", "jobs.pipeline", *arguments))
         _say("deploying encoder, retriever and ranker on Ray Serve")
         server = _answer(cluster.submit("python", "-m", "jobs.serve", *arguments, "--port", "0", "--detach"))
-        served = [_ask(server["url"], question) for question in _questions(run["artifacts"]["corpus"]["uri"], storage)]
+        corpus = storage.find("corpus", run["artifacts"]["corpus"]["uri"].rsplit("/", 1)[1])
+        assert corpus is not None
+        served = [_ask(server["url"], question, titles(corpus)) for question in _questions(corpus)]
     keys = ("rows_in", "rows_out", "quarantined", "metrics", "report")
     seconds = round(time.perf_counter() - started, 1)
     return {"run": config.name, "seconds": seconds, **{k: run[k] for k in keys}, "served": served}
 
 
-def _questions(corpus_uri: str, storage: Storage) -> list[dict[str, Any]]:
+def titles(corpus: Artifact) -> dict[str, str]:
+    """Item id → title, of the items that have one."""
+    items = corpus.table("items", [C.ITEM_ID, C.TITLE]).to_pylist()
+    return {item[C.ITEM_ID]: item[C.TITLE] for item in items if item[C.TITLE]}
+
+
+def _questions(corpus: Artifact) -> list[dict[str, Any]]:
     """One question of the user with the most reviews, and one of a newcomer who only says what they want."""
-    corpus = storage.find("corpus", corpus_uri.rsplit("/", 1)[1])
-    assert corpus is not None, corpus_uri
     users = corpus.table("reviews", [C.USER_ID])[C.USER_ID].to_pylist()
     return [{"user_id": Counter(users).most_common(1)[0][0], "k": 5}, {"text": NEWCOMER, "k": 5}]
 
 
-def _ask(url: str, question: dict[str, Any]) -> dict[str, Any]:
+def _ask(url: str, question: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """POST one question to /v1/recommend and show the answer as a person would read it."""
     response = httpx.post(f"{url}/v1/recommend", json=question, timeout=60)
     response.raise_for_status()
@@ -54,7 +60,8 @@ def _ask(url: str, question: dict[str, Any]) -> dict[str, Any]:
     asked = f"user {question['user_id']}" if "user_id" in question else f"a newcomer: “{question['text']}”"
     _say(f"POST /v1/recommend for {asked}")
     for place, item in enumerate(answer["items"], 1):
-        print(f"  {place}. {item['item_id']:<14} {item.get('title') or '':<60.60} {item['score']:.3f}", file=sys.stderr)
+        name = names.get(item["item_id"], "")
+        print(f"  {place}. {item['item_id']:<12} {item['score']:7.3f}  {name:.80}", file=sys.stderr)
     return {"request": question, "items": [item["item_id"] for item in answer["items"]]}
 
 
