@@ -7,6 +7,7 @@ from llmrec.config import EvaluationConfig
 from llmrec.evaluation.answers import Answer
 from llmrec.evaluation.baselines import RECENT, Tuned, candidates, recommend, tune
 from llmrec.evaluation.ours import Arm
+from llmrec.evaluation.profiles import Vectors
 from llmrec.evaluation.protocols import Split
 
 logger = logging.getLogger(__name__)
@@ -41,13 +42,19 @@ def _settings(arm: Arm) -> dict[str, float]:
     }
 
 
-def baseline_answers(split: Split, config: EvaluationConfig, progress: Progress) -> list[Answer]:
-    """Every baseline, tuned on the split's validation and fitted anew; recent popularity is the fallback of all."""
+def baseline_answers(
+    split: Split, config: EvaluationConfig, progress: Progress, vectors: Vectors | None = None
+) -> list[Answer]:
+    """Every baseline, tuned on the split's validation and fitted anew; recent popularity is the fallback of all.
+
+    `vectors` (n_events, dim): the reviews' vectors, for baselines on text. Where all times are visible nothing is
+    recent, and features as of a time do not exist: those baselines stay out of transductive tables.
+    """
     answers, days = [], None
     point_in_time = split.test.information_set == "point_in_time"
-    for candidate in candidates(config.size, config.baselines):
-        if candidate.name == RECENT and not point_in_time:
-            continue  # nothing is recent where all times are visible
+    for candidate in candidates(config.size, config.baselines, vectors):
+        if candidate.needs_clock and not point_in_time:
+            continue
         progress(f"{split.name}: {candidate.name}")
         tuned = tune(candidate, split, config.primary_metric, config.tuning_trials, days)
         if candidate.name == RECENT:

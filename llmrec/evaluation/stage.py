@@ -12,7 +12,7 @@ import numpy.typing as npt
 from llmrec.config import RunConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import load_vectors
-from llmrec.evaluation import clicks, console, corpus_facts, files, protocols
+from llmrec.evaluation import clicks, console, corpus_facts, files, leak, protocols, stars
 from llmrec.evaluation.answers import Answer, Catalogue, joined_answers, joined_queries
 from llmrec.evaluation.contestants import baseline_answers, our_answers
 from llmrec.evaluation.interactions import Interactions, Ints
@@ -20,7 +20,7 @@ from llmrec.evaluation.ours import Arm
 from llmrec.evaluation.protocols import Split
 from llmrec.evaluation.refit import fit_arm, with_cut, with_seed
 from llmrec.evaluation.report import write_report
-from llmrec.evaluation.results import Comparison, Headline, LabelTable, Point, Protocol, Results, TrainingCurve
+from llmrec.evaluation.results import Comparison, Headline, LabelTable, LeakGap, Point, Protocol, Results, TrainingCurve
 from llmrec.evaluation.slices import SliceMask, slices
 from llmrec.evaluation.tables import Asked, protocol_table
 from llmrec.schema import Column as C
@@ -94,10 +94,11 @@ def _results(e: Evaluation) -> Results:
         if place == 0 and single is not None:
             cost = corpus_facts.seconds_per_1000(e.embeddings.manifest.info) if e.embeddings else None
             headline = Headline(protocol=name, comparison=single, encoder_seconds_per_1000=cost)
+    labels, gaps = _labels(e)
     return Results(
         run=corpus_facts.run_facts(e.config, "", e.corpus, e.bundles, 0.0),
         portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),
-        headline=headline, protocols=tables, labels=_labels(e), training_curves=_curves(e),
+        headline=headline, protocols=tables, labels=labels, leak_gaps=gaps, training_curves=_curves(e),
     )  # fmt: skip
 
 
@@ -138,7 +139,7 @@ def _answers(e: Evaluation, split: Split, origin: int) -> list[Answer]:
     ours = []
     if split.test.information_set == "point_in_time":
         ours = our_answers(_arms(e, split.name, origin), split, config.list_length, logger.info)
-    return ours + baseline_answers(split, config, logger.info)
+    return ours + baseline_answers(split, config, logger.info, review_vectors(e))
 
 
 def _arms(e: Evaluation, protocol: str, origin: int) -> list[Arm]:
@@ -210,25 +211,53 @@ def _languages(e: Evaluation, fold: protocols.Fold) -> dict[int, str]:
     return {int(r): langid.classify(texts[r] or "")[0] for r in fold.queries.event if len(texts[r] or "") >= 20}
 
 
-def _item_vectors(e: Evaluation, train: Ints) -> npt.NDArray[np.float32] | None:
-    """(n_items, dim) mean vector of each item's training reviews, else of its own text; zero where there is neither."""
+def review_vectors(e: Evaluation) -> npt.NDArray[np.float32] | None:
+    """(n_events, dim) vectors of the reviews in the order of `Interactions`; zero rows where there is no text."""
     if e.embeddings is None:
         return None
     table = e.corpus.table("reviews", [C.REVIEW_ID, C.TIMESTAMP, C.EVENT_ORDER])
     order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
-    ids = table[C.REVIEW_ID].take(order[train]).to_pylist()
-    vectors, _ = load_vectors(e.storage, e.embeddings, "review", ids)
+    return load_vectors(e.storage, e.embeddings, "review", table[C.REVIEW_ID].take(order).to_pylist())[0]
+
+
+def _item_vectors(e: Evaluation, train: Ints) -> npt.NDArray[np.float32] | None:
+    """(n_items, dim) sum of each item's training review vectors, else of its own text; zero where there is neither."""
+    vectors = review_vectors(e)
+    if vectors is None or e.embeddings is None:
+        return None
     total = np.zeros((e.data.n_items, vectors.shape[1]), np.float32)
-    np.add.at(total, e.data.item[train], vectors)
+    np.add.at(total, e.data.item[train], vectors[train])
     own, _ = load_vectors(e.storage, e.embeddings, "item", list(e.data.item_ids))
     return np.where(total.any(axis=1, keepdims=True), total, own)
 
 
-def _labels(e: Evaluation) -> list[LabelTable]:
+def _labels(e: Evaluation) -> tuple[list[LabelTable], list[LeakGap]]:
+    """The click and star tables, and what putting the target's review back would do to them and to the ranking."""
+    tables, gaps = _clicks(e), list[LeakGap]()
+    cut = cutoffs(e.data.time, e.config.split)
+    split = protocols.temporal(e.data, cut.t1, cut.t2)
+    config, seed, vectors = e.config.evaluation, e.config.seed, review_vectors(e)
+    rows = stars.StarRows.of(split)
+    if len(rows.fit) and len(rows.test):
+        logger.info("stars: bias, factorisation, text")
+        models = stars.star_models(e.data, rows, vectors, seed)
+        tables.append(stars.star_table(e.data, rows, models, config, seed))
+        for m in models:
+            columns: dict[str, npt.NDArray[Any]] = {C.STARS: e.data.stars[rows.test], "predicted": m.predicted}
+            at = (e.data.user[rows.test], e.data.item[rows.test], e.data.time[rows.test])
+            e.writer.write_table(f"stars/{m.name}", files.labelled(e.data, *at, columns))
+        if vectors is not None:
+            gaps += leak.star_gaps(e.data, rows, vectors, models[-1].settings, config, seed)
+    if vectors is not None and config.size == "full" and "temporal" in config.protocols:
+        logger.info("leak gap: the boosted ranker with the review put back")
+        gaps += leak.ranking_gaps(split.test, vectors, config, "temporal", seed)
+    return tables, gaps
+
+
+def _clicks(e: Evaluation) -> list[LabelTable]:
     """The click table, where the bundles' examples are still there."""
-    examples = (
-        e.storage.find("examples", next(iter(e.bundles.values())).manifest.parents["examples"]) if e.bundles else None
-    )
+    bundle = next(iter(e.bundles.values()), None)
+    examples = e.storage.find("examples", bundle.manifest.parents["examples"]) if bundle else None
     if examples is None:
         return []
     rows = clicks.ClickRows.read(examples, e.data)

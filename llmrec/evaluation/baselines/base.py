@@ -19,12 +19,16 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Block:
-    """Some queries with what is known at each: `users`, `times` (B,), `histories` (B, n_items) 0/1."""
+    """Some queries with what is known at each: `users`, `times` (B,), `histories` (B, n_items) 0/1.
+
+    `events` (B,): the row that each query asks for. No model may read it, save those that measure the leak gap.
+    """
 
     users: Ints
     times: Ints
     histories: sp.csr_matrix
     as_of: AsOf
+    events: Ints
 
 
 class Baseline(ABC):
@@ -51,10 +55,11 @@ def recommend(model: Baseline, fold: Fold, k: int, fallback_days: float | None) 
     """Lists (Q, k) of the fold's queries. Without history: popularity with decay `fallback_days` (None: no fallback,
     such users get lists in the order of the tie hash, unless the model scores them itself)."""
     as_of, queries, data = fold.as_of(), fold.queries, fold.data
+    first = queries.event[queries.indptr[:-1]]
 
     def score(rows: slice) -> Scores:
         users, times = queries.user[rows], queries.time[rows]
-        block = Block(users, times, as_of.histories(users, times), as_of)
+        block = Block(users, times, as_of.histories(users, times), as_of, first[rows])
         scores = np.array(model.scores(block), np.float32)
         if model.uses_history and fallback_days is not None:
             silent = ~model.answers(block)
@@ -71,11 +76,12 @@ def recommend(model: Baseline, fold: Fold, k: int, fallback_days: float | None) 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A baseline and the settings to try; the first setting is the default."""
+    """A baseline and the settings to try; `needs_clock`: it reads the query's time, so it has no transductive form."""
 
     name: str
     make: Callable[..., Baseline]
     grid: Sequence[Settings] = ({},)
+    needs_clock: bool = False
 
     def trials(self, budget: int) -> Sequence[Settings]:
         """The settings that a budget allows: evenly spread over the grid."""

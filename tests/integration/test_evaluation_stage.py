@@ -1,0 +1,176 @@
+"""The stage `report` on a small built-in corpus, recomputed from its files alone by independent code."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+
+from llmrec.config import RunConfig
+from llmrec.evaluation import evaluate
+from llmrec.evaluation.results import Results
+from llmrec.pipeline import Run, run_pipeline
+from llmrec.storage import Artifact, Storage
+
+CONFIG = {
+    "name": "small",
+    "corpus": {"sample": {"n_users": 90, "n_items": 60, "n_reviews": 900, "text_share": 0.7}},
+    "encoding": {"encoder": {"backend": "hashing"}},
+    "features": {"text_dim": 16},
+    "training": {"workers": 0, "two_tower": {"epochs": 3, "hidden": []}, "ranker": {"epochs": 2}},
+    "evaluation": {"protocols": ["temporal", "frozen", "leave_last_out", "random"], "list_length": 30,
+                   "cutoffs": [5, 20], "primary_metric": "ndcg@5", "retrieve": 30, "bootstrap": 200,
+                   "tuning_trials": 2},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = str(tmp_path_factory.mktemp("evaluation"))
+    config = RunConfig.model_validate({**CONFIG, "storage": folder})
+    return run_pipeline(config, Storage(folder), lambda *_: None, until="evaluate")
+
+
+@pytest.fixture(scope="module")
+def report(run: Run) -> Artifact:
+    return run.artifacts["report"]
+
+
+@pytest.fixture(scope="module")
+def results(report: Artifact) -> Results:
+    return Results.model_validate(report.json("results.json"))
+
+
+def folder_of(results: Results, name: str) -> str:
+    return "" if name == results.protocols[0].name else f"{name}/"
+
+
+def from_the_files(lists: pd.DataFrame, truth: pd.DataFrame, k: int) -> dict[str, float]:
+    """Every ranking metric, query by query, from two Parquet files and nothing else."""
+    relevant = truth.groupby("query_id").item_id.agg(set)
+    shown = lists[lists["rank"] <= k].sort_values("rank").groupby("query_id").item_id.agg(list)
+    rows = []
+    for query, wanted in relevant.items():
+        hit = [i in wanted for i in shown.get(query, [])]
+        ideal = sum(1 / math.log2(r + 2) for r in range(min(k, len(wanted))))
+        precisions = [sum(hit[: r + 1]) / (r + 1) for r, h in enumerate(hit) if h]
+        rows.append({
+            "hit_rate": any(hit), "recall": sum(hit) / len(wanted), "recall_min": sum(hit) / min(k, len(wanted)),
+            "precision": sum(hit) / k, "mrr": 1 / (hit.index(True) + 1) if any(hit) else 0,
+            "ndcg": sum(1 / math.log2(r + 2) for r, h in enumerate(hit) if h) / ideal,
+            "map": sum(precisions) / min(k, len(wanted)),
+        })  # fmt: skip
+    return {f"{name}@{k}": float(value) for name, value in pd.DataFrame(rows).mean().items()}
+
+
+@pytest.mark.parametrize("protocol", ["temporal", "frozen", "leave_last_out", "random"])
+def test_every_ranking_figure_follows_from_the_files(report: Artifact, results: Results, protocol: str) -> None:
+    table = results.table(protocol)
+    assert table is not None and len(table.models) >= 4
+    folder = folder_of(results, protocol)
+    truth = pd.read_parquet(report.uri(f"{folder}truth.parquet"))
+    for model in table.models:
+        lists = pd.read_parquet(report.uri(f"{folder}recommendations/{model.name}.parquet"))
+        for k in (5, 20):
+            expected = from_the_files(lists, truth, k)
+            assert {m: model.metrics[m].value for m in expected} == pytest.approx(expected, abs=1e-9), model.name
+        shown = lists[lists["rank"] <= 5].item_id.astype(str)
+        assert model.metrics["coverage@5"].value == pytest.approx(shown.nunique() / table.n_items)  # type: ignore[attr-defined]
+
+
+def test_lists_are_whole_and_in_order(report: Artifact, results: Results) -> None:
+    for table in results.protocols:
+        folder = folder_of(results, table.name)
+        truth = pd.read_parquet(report.uri(f"{folder}truth.parquet"))
+        assert truth.query_id.nunique() == table.n_queries
+        for model in table.models:
+            lists = pd.read_parquet(report.uri(f"{folder}recommendations/{model.name}.parquet"))
+            assert not lists.duplicated(["query_id", "item_id"]).any()
+            assert not lists.duplicated(["query_id", "rank"]).any()
+            by_query = lists.sort_values(["query_id", "rank"]).groupby("query_id")
+            assert (by_query["rank"].last() == by_query.size()).all()
+            assert (by_query.score.diff().dropna() <= 1e-6).all()
+            users = truth.drop_duplicates("query_id").set_index("query_id").user_id.astype(str)
+            shown = lists.drop_duplicates("query_id").set_index("query_id").user_id.astype(str)
+            assert (users.loc[shown.index] == shown).all()
+
+
+def test_no_list_of_a_clock_holds_what_was_had_or_not_known(run: Run, report: Artifact) -> None:
+    reviews = run.artifacts["corpus"].table("reviews").to_pandas()
+    items = run.artifacts["corpus"].table("items").to_pandas()
+    first = reviews.groupby("item_id").timestamp.min()
+    dates = items.set_index("item_id").available_from
+    known = pd.concat([first, dates.dropna().astype("int64")]).groupby(level=0).min()
+    truth = pd.read_parquet(report.uri("truth.parquet"))
+    for model in ("text", "text_retrieval", "ease", "recent_popularity"):
+        lists = pd.read_parquet(report.uri(f"recommendations/{model}.parquet")).merge(
+            truth[["query_id", "timestamp"]], on="query_id"
+        )
+        assert (known.reindex(lists.item_id.astype(str)).to_numpy() < lists.timestamp.to_numpy()).all()
+        had = lists.astype({"user_id": str, "item_id": str}).merge(
+            reviews[["user_id", "item_id", "timestamp"]], on=["user_id", "item_id"], suffixes=("", "_had")
+        )
+        assert not (had.timestamp_had < had.timestamp).any()
+
+
+def test_click_figures_follow_from_the_files(report: Artifact, results: Results) -> None:
+    table = results.table("click")
+    assert table is not None and [m.name for m in table.models][:2] == ["text", "no_text"]
+    for model in table.models:
+        rows = pd.read_parquet(report.uri(f"clicks/{model.name}.parquet"))
+        expected = {
+            "auc": sk.roc_auc_score(rows.label, rows.probability),
+            "log_loss": sk.log_loss(rows.label, rows.probability.clip(1e-7, 1 - 1e-7)),
+            "accuracy": sk.accuracy_score(rows.label, rows.probability >= 0.5),
+        }
+        groups = [g for _, g in rows.groupby("user_id", observed=True) if 0 < g.label.sum() < len(g)]
+        weights = [len(g) for g in groups]
+        expected["gauc"] = np.average([sk.roc_auc_score(g.label, g.probability) for g in groups], weights=weights)
+        assert {m: model.metrics[m].value for m in expected} == pytest.approx(expected, abs=1e-9)
+
+
+def test_models_see_the_same_clicks(report: Artifact) -> None:
+    columns = ["user_id", "item_id", "timestamp", "label"]
+    text, no_text = (pd.read_parquet(report.uri(f"clicks/{m}.parquet"))[columns] for m in ("text", "no_text"))
+    pd.testing.assert_frame_equal(text, no_text)
+    assert 0.15 < text.label.mean() < 0.3
+
+
+def test_information_sets_never_mix_and_ours_is_in_no_transductive_table(results: Results) -> None:
+    sets = {t.name: t.information_set for t in results.protocols}
+    assert sets == {"temporal": "point_in_time", "frozen": "point_in_time", "leave_last_out": "transductive",
+                    "random": "transductive"}  # fmt: skip
+    for table in results.protocols:
+        ours = {m.name for m in table.models if m.kind == "ours"}
+        assert bool(ours) == (table.information_set == "point_in_time")
+
+
+def test_slices_add_up_to_the_whole(results: Results) -> None:
+    table = results.protocols[0]
+    by: dict[str, int] = {}
+    for s in table.slices:
+        by[s.by] = by.get(s.by, 0) + s.n
+    assert {"history length", "user", "item", "item text, characters"} <= set(by)
+    assert set(by.values()) == {table.n_queries}
+    whole = {m.name: m.metrics["ndcg@5"].value for m in table.models}
+    parts = [s for s in table.slices if s.by == "history length"]
+    for name, value in whole.items():
+        mean = sum(s.n * s.models[name]["ndcg@5"].value for s in parts) / table.n_queries
+        assert mean == pytest.approx(value, abs=1e-9)
+
+
+def test_the_headline_is_the_comparison_fixed_before(results: Results) -> None:
+    assert results.headline is not None
+    c = results.headline.comparison
+    assert (c.model, c.against, c.metric, c.n_comparisons) == ("text", "no_text", "ndcg@5", 1)
+    corrected = next(x for x in results.protocols[0].comparisons if x.against == "no_text")
+    assert corrected.n_comparisons > 10 and corrected.difference.value == pytest.approx(c.difference.value)
+
+
+def test_asked_again_it_is_found(run: Run) -> None:
+    bundles = {arm: run.artifacts[f"bundle.{arm}"] for arm in run.arms}
+    again = evaluate(run.config, run.storage, run.artifacts["corpus"], run.artifacts["embeddings"], bundles)
+    assert again.reused and again.id == run.artifacts["report"].id
+    assert Path(again.uri("report.html")).stat().st_size > 10_000
