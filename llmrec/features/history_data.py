@@ -74,45 +74,43 @@ class HistoryData:
 
     def appended(self, reviews: pa.Table, review_vectors: Floats32 | None) -> "HistoryData":
         """See `History.appended`."""
-        old = self
-        dim = len(old.projection.components) if old.projection else old.vectors.shape[1] - 1
+        dim = len(self.projection.components) if self.projection else self.vectors.shape[1] - 1
         vectors = np.zeros((reviews.num_rows, dim), np.float32) if review_vectors is None else review_vectors
         _check_rows("review_vectors", len(vectors), reviews.num_rows)
         users, items = reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist()
-        user_ids = [*old.user_ids, *sorted(set(users) - set(old.user_ids))]
-        item_ids = [*old.item_ids, *sorted(set(items) - set(old.item_ids))]
+        user_ids = [*self.user_ids, *sorted(set(users) - set(self.user_ids))]
+        item_ids = [*self.item_ids, *sorted(set(items) - set(self.item_ids))]
         more = {
             "times": reviews[C.TIMESTAMP].to_numpy(),
             "event_order": reviews[C.EVENT_ORDER].to_numpy(),
             "user_rows": pd.Index(user_ids).get_indexer(users).astype(np.int64),
             "item_rows": pd.Index(item_ids).get_indexer(items).astype(np.int64),
             "stars": reviews[C.STARS].to_pandas().to_numpy(np.float32),
-            "vectors": _with_presence(vectors, old.projection),
+            "vectors": _with_presence(vectors, self.projection),
         }
-        both = {name: np.concatenate([getattr(old, name), values]) for name, values in more.items()}
+        both = {name: np.concatenate([getattr(self, name), values]) for name, values in more.items()}
         order = np.lexsort((both["event_order"], both["times"]))
-        new_items = len(item_ids) - len(old.item_ids)
+        new_items = len(item_ids) - len(self.item_ids)
         filled = {
-            name: _extended(getattr(old, name), new_items, fill)
+            name: _extended(getattr(self, name), new_items, fill)
             for name, fill in (("available_from", NEVER), ("description", 0), ("price", np.nan), ("attributes", 0))
         }
         changed: dict[str, Any] = {name: values[order] for name, values in both.items()} | filled
-        return replace(old, user_ids=user_ids, item_ids=item_ids, **changed)
+        return replace(self, user_ids=user_ids, item_ids=item_ids, **changed)
 
     def save(self, folder_uri: str) -> None:
         """Write the events and item tables; sums are rebuilt when loading."""
-        data = self
-        arrays = {k: np.ascontiguousarray(v) for k, v in vars(data).items() if isinstance(v, np.ndarray)}
-        if data.projection is not None:
-            arrays |= {f"projection.{k}": np.ascontiguousarray(v) for k, v in vars(data.projection).items()}
+        arrays = {k: np.ascontiguousarray(v) for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+        if self.projection is not None:
+            arrays |= {f"projection.{k}": np.ascontiguousarray(v) for k, v in vars(self.projection).items()}
         storage.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(arrays))
         storage.write_json(
             f"{folder_uri}/{_REST}",
             {
-                "user_ids": data.user_ids,
-                "item_ids": data.item_ids,
-                "attribute_names": {str(k): v for k, v in data.attribute_names.items()},
-                "settings": data.settings.model_dump(),
+                "user_ids": self.user_ids,
+                "item_ids": self.item_ids,
+                "attribute_names": {str(k): v for k, v in self.attribute_names.items()},
+                "settings": self.settings.model_dump(),
             },
         )
 
