@@ -7,7 +7,7 @@ from llmrec.evaluation import plots
 from llmrec.evaluation.plots import Chart, Forest, Line, Mark
 from llmrec.evaluation.results import Estimate, FamilyStudy, LeakGap, Results, TrainingCurve, lower_is_better
 from llmrec.evaluation.views import Facts, table_title, titles
-from llmrec.evaluation.words import GLOSSARY, count, date, duration, metric_title, number, p_value, percent
+from llmrec.evaluation.words import GLOSSARY, count, date, duration, metric_title, number, p_value, percent, two_digits
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def headline_facts(results: Results) -> Facts:
     if compared.smallest_detectable is not None:
         facts.append(("Smallest detectable", number(compared.smallest_detectable)))
     if head.encoder_seconds_per_1000 is not None:
-        facts.append(("Encoder, per 1,000 reviews", f"{head.encoder_seconds_per_1000:.2g} s"))
+        facts.append(("Encoder, per 1,000 reviews", f"{two_digits(head.encoder_seconds_per_1000)} s"))
     return facts  # fmt: skip
 
 

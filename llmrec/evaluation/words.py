@@ -39,6 +39,11 @@ GLOSSARY = {
 }
 
 
+def two_digits(value: float) -> str:
+    """Two significant digits without an exponent: 0.042, 3.1, 110."""
+    return f"{float(f'{value:.2g}'):.10g}"
+
+
 def metric_title(metric: str) -> str:
     """`ndcg@10` -> `NDCG@10`, `log_loss` -> `Log loss`, `diversity_text@10` -> `Diversity (text)@10`."""
     name, at, k = metric.partition("@")
@@ -102,7 +107,7 @@ def p_value(p: float) -> str:
 def duration(seconds: float) -> str:
     """75.2 -> `1 min 15 s`."""
     if seconds < 10:
-        return f"{seconds:.2g} s"
+        return f"{two_digits(seconds)} s"
     hours, rest = divmod(round(seconds), 3600)
     minutes, left = divmod(rest, 60)
     parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0) + [f"{left} s"] * (left > 0 and not hours)
@@ -147,7 +152,7 @@ def verdict(results: Results) -> VerdictText:
 
 
 def _cost(seconds: float | None) -> str:
-    return "" if seconds is None else f", at {seconds:.2g} encoder-seconds per 1,000 reviews"
+    return "" if seconds is None else f", at {two_digits(seconds)} encoder-seconds per 1,000 reviews"
 
 
 def _power(comparison: Comparison) -> str:

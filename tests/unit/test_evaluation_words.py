@@ -100,3 +100,8 @@ def test_the_best_baseline_on_an_error_is_the_lowest():
     results.headline.protocol = "stars"
     results.headline.comparison = comparison("ours", "bias", metric="rmse", difference=-0.001)
     assert "of Matrix factorisation with text" in words.beside_baseline(results)
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.0421, "0.042"), (3.14, "3.1"), (112.7, "110"), (12_345.0, "12000")])
+def test_two_digits_are_written_without_an_exponent(value: float, said: str) -> None:
+    assert words.two_digits(value) == said
