@@ -1,0 +1,133 @@
+"""Controls that retrain: the same model, rows, split and seed with the text withheld, spoilt or encoded otherwise.
+
+A control is fitted through the same stages as the model itself, with one input swapped. Each stage is an artifact, so a
+study that is stopped goes on where it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from llmrec.config import EncoderConfig, RunConfig
+from llmrec.encoding import EmbeddingStore, encode, open_store
+from llmrec.evaluation import evaluate
+from llmrec.evaluation.refit import fit_arm
+from llmrec.schema import Column as C
+from llmrec.storage import Artifact, Storage, artifact_id
+
+Swap = Literal["random_vectors", "shuffled_text", "masked_reviews"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control: which arm is fitted, on whose vectors, and with which encoder."""
+
+    name: str
+    description: str
+    arm: str = "text"
+    swap: Swap | None = None
+    encoder: EncoderConfig | None = None
+
+
+CONTROLS: Mapping[str, Control] = {
+    c.name: c
+    for c in (
+        Control("ids_only", "no feature at all: user and item ids, and the ids of past items", arm="ids_only"),
+        Control("text_only", "text families alone; ids and the ids of past items remain", arm="text_only"),
+        Control("random_vectors", "each text's vector replaced by a random unit vector", swap="random_vectors"),
+        Control("shuffled_text", "each review given the text of another, drawn once", swap="shuffled_text"),
+        Control("masked_reviews", "reviews without their text; item texts remain", swap="masked_reviews"),
+        Control("tfidf_svd", "TF-IDF and SVD in place of the encoder", encoder=EncoderConfig(backend="tfidf_svd")),
+        Control(
+            "word_vectors", "static word vectors in place of the encoder", encoder=EncoderConfig(backend="word_vectors")
+        ),
+    )
+}  # fmt: skip
+
+
+def run_study(
+    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact, bundles: Mapping[str, Artifact]
+) -> Artifact:
+    """The report, with a row for each control that `evaluation.controls` asks for, and `text` set against it.
+
+    Controls are fitted one a Ray task where a cluster is connected. Raises ValueError for an unknown control.
+    """
+    names = control_names(config)
+    if not names:
+        return evaluate(config, storage, corpus, embeddings, bundles)
+    from llmrec.evaluation.distributed import spread  # Ray, only where it is used
+
+    # a cell trains in its own process: workers inside it would wait for CPUs that other cells hold
+    alone = config.model_copy(update={"training": config.training.model_copy(update={"workers": 0})})
+    cells = []
+    for control in (CONTROLS[n] for n in names):
+        vectors = spoilt(config, storage, corpus, embeddings, control)
+        cells.append((alone, storage, corpus, vectors, control.arm))
+    fitted = dict(zip(names, spread(fit_arm, cells), strict=True))
+    return evaluate(config, storage, corpus, embeddings, bundles, fitted)
+
+
+def control_names(config: RunConfig) -> tuple[str, ...]:
+    """Those of the config; where it names none, all for size `full`, none for `quick` or without text."""
+    asked = config.evaluation.controls
+    if asked is None:
+        asked = tuple(CONTROLS) if config.evaluation.size == "full" and config.features.text else ()
+    if unknown := [n for n in asked if n not in CONTROLS]:
+        raise ValueError(f"evaluation.controls: found {unknown}, expected names among {', '.join(CONTROLS)}")
+    return asked
+
+
+def spoilt(config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact, control: Control) -> Artifact:
+    """The `embeddings` that the control reads: encoded otherwise, with texts swapped, or as they are."""
+    if control.encoder is not None:
+        encoding = config.encoding.model_copy(update={"encoder": control.encoder})
+        embeddings = encode(config.model_copy(update={"encoding": encoding}), storage, corpus)
+    return embeddings if control.swap is None else swapped(storage, embeddings, control.swap, config.seed)
+
+
+def swapped(storage: Storage, embeddings: Artifact, swap: Swap, seed: int) -> Artifact:
+    """An `embeddings` artifact whose texts were spoilt; the original's vectors stay as they are."""
+    read = {"swap": swap, "seed": seed}
+    parents = {"embeddings": embeddings.id}
+    made = artifact_id("experiment.py", read, parents)
+    if (found := storage.find("embeddings", made)) is not None:
+        return found
+    info = dict(embeddings.manifest.info)
+    with storage.build("embeddings", made, room="experiment.py", config=read, parents=parents) as writer:
+        table = embeddings.table("text_keys")
+        if swap == "random_vectors":
+            info["fingerprint"] = _random_store(storage, embeddings, table, seed)
+        else:
+            table = _respelt(table, swap, seed)
+        writer.write_table("text_keys", table)
+        writer.info |= info | {"control": swap}
+    built = storage.find("embeddings", made)
+    assert built is not None
+    return Artifact(built.root, built.manifest)
+
+
+def _respelt(table: pa.Table, swap: Swap, seed: int) -> pa.Table:
+    """`text_keys` with the keys of the reviews taken away, or given to other reviews."""
+    is_review = np.array(table[C.KIND].to_pylist()) == "review"
+    keys = np.array(table[C.KEY].to_pylist(), dtype=object)
+    if swap == "masked_reviews":
+        keys[is_review] = None
+    else:
+        keys[is_review] = np.random.default_rng(seed).permutation(keys[is_review])
+    place = table.schema.get_field_index(C.KEY)
+    return table.set_column(place, table.schema.field(C.KEY), pa.array(keys.tolist(), pa.string()))
+
+
+def _random_store(storage: Storage, embeddings: Artifact, table: pa.Table, seed: int) -> str:
+    """Random unit vectors under the same keys in a store of their own; returns its fingerprint."""
+    store = open_store(storage, embeddings)
+    fingerprint = f"{store.fingerprint}-random-{seed}"
+    keys = sorted(set(table[C.KEY].drop_null().to_pylist()))
+    vectors = np.random.default_rng(seed).standard_normal((len(keys), embeddings.manifest.info["dim"]), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    zeros = np.zeros(len(keys), np.int32)
+    EmbeddingStore(storage.root, fingerprint, store.dtype).put(keys, vectors, zeros, zeros)
+    return fingerprint

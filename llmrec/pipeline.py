@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmrec import bundle, corpus, encoding, evaluation, features, training
+from llmrec import bundle, corpus, encoding, experiment, features, training
 from llmrec.config import RunConfig
 from llmrec.storage import Artifact, ArtifactWriter, Storage
 
@@ -82,7 +82,7 @@ class Run:
     def _evaluate(self) -> dict[str, Artifact]:
         bundles = {arm: self.artifacts[f"bundle.{arm}"] for arm in self.arms}
         parents = self.artifacts["corpus"], self.artifacts["embeddings"]
-        return {"report": evaluation.evaluate(self.config, self.storage, *parents, bundles)}
+        return {"report": experiment.run_study(self.config, self.storage, *parents, bundles)}
 
     def _publish(self) -> dict[str, Artifact]:
         artifact = self.artifacts[f"bundle.{self.arms[0]}"]

@@ -20,6 +20,9 @@ class EvaluationConfig(Section):
     list_length: int = Field(100, ge=1, description="items kept of each list, in the files and in recall over k")
     retrieve: int = Field(200, ge=1, description="candidates the retriever hands to the ranker")
     baselines: tuple[str, ...] | None = Field(None, description="names to run instead of those of `size`")
+    controls: tuple[str, ...] | None = Field(
+        None, description="ids_only, text_only, random_vectors, shuffled_text, masked_reviews, tfidf_svd, word_vectors"
+    )
     tuning_trials: int = Field(8, ge=1, description="settings tried on validation, for each baseline")
     seeds: int = Field(1, ge=1, description="fits of our models, averaged within a user")
     bootstrap: int = Field(1000, ge=0, description="resamples of the users; 0: no intervals")

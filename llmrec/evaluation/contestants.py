@@ -35,6 +35,17 @@ def our_answers(arms: Sequence[Arm], split: Split, k: int, progress: Progress) -
     return two_stage + alone
 
 
+def control_answers(arms: Sequence[Arm], split: Split, k: int, progress: Progress) -> list[Answer]:
+    """Each control's retrieval and ranker."""
+    found = []
+    for arm in arms:
+        progress(f"{split.name}: control {arm.name}")
+        label = f"Control: {arm.name.replace('_', ' ')}"
+        found.append(Answer(arm.name, "control", label, "the same model with an input swapped",
+                            [arm.lists(split.test, k)[1]], _settings(arm)))  # fmt: skip
+    return found
+
+
 def _settings(arm: Arm) -> dict[str, float]:
     models = arm.recommender.bundle.settings.models
     return {f"epochs.{m}": n for m, n in models.chosen_epochs.items()} | {

@@ -55,7 +55,7 @@ def _encoder(info: Mapping[str, Any]) -> str:
 
 def seconds_per_1000(info: Mapping[str, Any]) -> float | None:
     """Encoder seconds for 1,000 texts, of those that this run did encode; None where all came from the store."""
-    encoded, seconds = info.get("encoded", 0), info.get("seconds")
+    encoded, seconds = info.get("encoded", 0), info.get("encode_seconds", info.get("seconds"))
     return 1000 * float(seconds) / encoded if encoded and seconds else None
 
 

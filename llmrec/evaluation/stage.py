@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,23 @@ from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import load_vectors
 from llmrec.evaluation import clicks, console, corpus_facts, files, leak, protocols, stars
 from llmrec.evaluation.answers import Answer, Catalogue, joined_answers, joined_queries
-from llmrec.evaluation.contestants import baseline_answers, our_answers
+from llmrec.evaluation.contestants import baseline_answers, control_answers, our_answers
 from llmrec.evaluation.interactions import Interactions, Ints
 from llmrec.evaluation.ours import Arm
 from llmrec.evaluation.protocols import Split
 from llmrec.evaluation.refit import fit_arm, with_cut, with_seed
 from llmrec.evaluation.report import write_report
-from llmrec.evaluation.results import Comparison, Headline, LabelTable, LeakGap, Point, Protocol, Results, TrainingCurve
+from llmrec.evaluation.results import (
+    Comparison,
+    Control,
+    Headline,
+    LabelTable,
+    LeakGap,
+    Point,
+    Protocol,
+    Results,
+    TrainingCurve,
+)
 from llmrec.evaluation.slices import SliceMask, slices
 from llmrec.evaluation.tables import Asked, protocol_table
 from llmrec.schema import Column as C
@@ -39,6 +50,7 @@ class Evaluation:
     corpus: Artifact
     embeddings: Artifact | None
     bundles: Mapping[str, Artifact]
+    controls: Mapping[str, Artifact]
     data: Interactions
     writer: ArtifactWriter
 
@@ -49,8 +61,11 @@ def evaluate(
     corpus: Artifact,
     embeddings: Artifact | None,
     bundles: Mapping[str, Artifact],
+    controls: Mapping[str, Artifact] = MappingProxyType({}),
 ) -> Artifact:
     """The artifact `report` of the arms in `bundles` (`text`, `no_text`), beside the tuned baselines.
+
+    `controls`: bundles of `llmrec.experiment`, by name; they join the tables of the `temporal` and `frozen` protocols.
 
     Holds `results.json`, `report.html`, `model_card.md` and the lists of `files.py`; prints the tables. Raises
     ValueError where a bundle was made from another corpus.
@@ -61,12 +76,13 @@ def evaluate(
     }  # fmt: skip
     parents = {"corpus": corpus.id} | ({"embeddings": embeddings.id} if embeddings else {})
     parents |= {f"bundle.{arm}": bundle.id for arm, bundle in bundles.items()}
+    parents |= {f"control.{name}": bundle.id for name, bundle in controls.items()}
     made = artifact_id("evaluation", read, parents)
     if (found := storage.find(_STAGE, made)) is None:
         with storage.build(_STAGE, made, room="evaluation", config=read, parents=parents) as writer:
             data = load_interactions(corpus)
             started = time.perf_counter()
-            results = _results(Evaluation(config, storage, corpus, embeddings, bundles, data, writer))
+            results = _results(Evaluation(config, storage, corpus, embeddings, bundles, controls, data, writer))
             run = corpus_facts.run_facts(config, made, corpus, bundles, time.perf_counter() - started)
             results = results.model_copy(update={"run": run})
             write_report(writer.folder, results)
@@ -98,7 +114,8 @@ def _results(e: Evaluation) -> Results:
     return Results(
         run=corpus_facts.run_facts(e.config, "", e.corpus, e.bundles, 0.0),
         portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),
-        headline=headline, protocols=tables, labels=labels, leak_gaps=gaps, training_curves=_curves(e),
+        headline=headline, protocols=tables, labels=labels, leak_gaps=gaps,
+        controls=_controls(e, tables), training_curves=_curves(e),
     )  # fmt: skip
 
 
@@ -139,6 +156,7 @@ def _answers(e: Evaluation, split: Split, origin: int) -> list[Answer]:
     ours = []
     if split.test.information_set == "point_in_time":
         ours = our_answers(_arms(e, split.name, origin), split, config.list_length, logger.info)
+        ours += control_answers(_control_arms(e, split), split, config.list_length, logger.info)
     return ours + baseline_answers(split, config, logger.info, review_vectors(e))
 
 
@@ -154,6 +172,28 @@ def _arms(e: Evaluation, protocol: str, origin: int) -> list[Arm]:
                 seeded = with_seed(config, config.seed + n)
                 bundle = fit_arm(seeded, e.storage, e.corpus, e.embeddings, name)
             found.append(Arm.load(name, config.seed + n, bundle, e.data, config.evaluation.retrieve))
+    return found
+
+
+def _control_arms(e: Evaluation, split: Split) -> list[Arm]:
+    """Controls answer where the bundles themselves do: they were fitted before T2."""
+    if split.name.startswith("rolling_origins"):
+        return []
+    retrieve = e.config.evaluation.retrieve
+    return [Arm.load(name, e.config.seed, bundle, e.data, retrieve) for name, bundle in e.controls.items()]
+
+
+def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[Control]:
+    """`text` against each control, from the comparisons of the first table that has it."""
+    found = []
+    for name, bundle in e.controls.items():
+        for table in tables:
+            pair = next((c for c in table.comparisons if (c.model, c.against) == ("text", name)), None)
+            if pair is not None:
+                words = str(bundle.manifest.info.get("arm", ""))
+                found.append(Control(name=name, description=f"{name.replace('_', ' ')} (arm {words})", table=table.name,
+                                     comparison=pair))  # fmt: skip
+                break
     return found
 
 

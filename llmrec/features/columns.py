@@ -50,12 +50,21 @@ def chosen(families: Iterable[str], include: Sequence[str] = ("*",), exclude: Se
 
 
 def arm_families(arm: str, families: Iterable[str]) -> list[str]:
-    """The families of an arm: `text` (all) or `no_text`. Raises ValueError for another name."""
-    if arm == "text":
-        return chosen(families)
-    if arm == "no_text":
-        return chosen(families, exclude=(f"{TEXT_PREFIX}*",))
-    raise ValueError(f"arm {arm!r}: expected `text` or `no_text`; for other choices use select(include, exclude)")
+    """The families of an arm: `text` (all), `no_text`, and for controls `text_only` and `ids_only` (none).
+
+    Raises ValueError for another name.
+    """
+    words = f"{TEXT_PREFIX}*"
+    arms: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        "text": (("*",), ()), "no_text": (("*",), (words,)), "text_only": ((words,), ()), "ids_only": ((), ()),
+    }  # fmt: skip
+    if arm not in arms:
+        raise ValueError(
+            f"arm {arm!r}: expected `text` or `no_text` (for controls `text_only` or `ids_only`); for other choices use "
+            "select(include, exclude)"
+        )
+    include, exclude = arms[arm]
+    return chosen(families, include, exclude)
 
 
 def indices(columns: Sequence[FeatureColumn], families: Sequence[str]) -> Ints:

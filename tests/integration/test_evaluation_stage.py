@@ -9,8 +9,10 @@ import pytest
 from sklearn import metrics as sk
 
 from llmrec.config import RunConfig
+from llmrec.encoding import load_vectors
 from llmrec.evaluation import evaluate
 from llmrec.evaluation.results import Results
+from llmrec.experiment import CONTROLS, control_names, run_study, swapped
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.storage import Artifact, Storage
 
@@ -174,3 +176,52 @@ def test_asked_again_it_is_found(run: Run) -> None:
     again = evaluate(run.config, run.storage, run.artifacts["corpus"], run.artifacts["embeddings"], bundles)
     assert again.reused and again.id == run.artifacts["report"].id
     assert Path(again.uri("report.html")).stat().st_size > 10_000
+
+
+def test_controls_join_the_table_and_are_set_against_the_text(run: Run) -> None:
+    names = ("ids_only", "text_only", "shuffled_text")
+    asked = {"protocols": ("temporal",), "baselines": (), "controls": names}
+    config = run.config.model_copy(update={"evaluation": run.config.evaluation.model_copy(update=asked)})
+    bundles = {arm: run.artifacts[f"bundle.{arm}"] for arm in run.arms}
+    parents = run.artifacts["corpus"], run.artifacts["embeddings"]
+    found = Results.model_validate(run_study(config, run.storage, *parents, bundles).json("results.json"))
+    assert {m.name for m in found.protocols[0].models if m.kind == "control"} == set(names)
+    assert [c.name for c in found.controls] == list(names)
+    assert all((c.comparison.model, c.comparison.against) == ("text", c.name) for c in found.controls)
+    values = {m.name: m.metrics["ndcg@5"].value for m in found.protocols[0].models}
+    assert len({round(values[n], 6) for n in ("text", *names)}) > 2  # the swaps do change the models
+
+
+def test_controls_are_named_and_full_has_all() -> None:
+    full = RunConfig.model_validate({"evaluation": {"size": "full"}})
+    assert control_names(full) == tuple(CONTROLS) and control_names(RunConfig()) == ()
+    with pytest.raises(ValueError, match=r"evaluation.controls: found \['idsonly'\], expected names among ids_only"):
+        control_names(RunConfig.model_validate({"evaluation": {"controls": ["idsonly"]}}))
+
+
+def test_swapped_inputs_are_what_they_say(run: Run) -> None:
+    embeddings, storage = run.artifacts["embeddings"], run.storage
+    ids = run.artifacts["corpus"].table("reviews")["review_id"].to_pylist()
+    true, _ = load_vectors(storage, embeddings, "review", ids)
+    vectors = {
+        swap: load_vectors(storage, swapped(storage, embeddings, swap, 3), "review", ids)[0]
+        for swap in ("random_vectors", "shuffled_text", "masked_reviews")
+    }
+    assert not vectors["masked_reviews"].any()
+    assert (vectors["shuffled_text"] != true).any(axis=1).mean() > 0.9
+    np.testing.assert_allclose(np.sort(vectors["shuffled_text"].sum(axis=1)), np.sort(true.sum(axis=1)), atol=1e-5)
+    random = vectors["random_vectors"]
+    np.testing.assert_allclose(np.linalg.norm(random[true.any(axis=1)], axis=1), 1, atol=1e-5)
+    assert abs(np.corrcoef(random.ravel(), true.ravel())[0, 1]) < 0.02
+    again, _ = load_vectors(storage, embeddings, "review", ids)
+    np.testing.assert_array_equal(again, true)  # nothing of the original has changed
+
+
+def test_star_figures_follow_from_the_files(report: Artifact, results: Results) -> None:
+    table = results.table("stars")
+    assert table is not None and [m.name for m in table.models] == ["bias", "matrix_factorization", "bias_text"]
+    for model in table.models:
+        rows = pd.read_parquet(report.uri(f"stars/{model.name}.parquet"))
+        assert model.metrics["rmse"].value == pytest.approx(sk.root_mean_squared_error(rows.stars, rows.predicted))
+        assert model.metrics["mae"].value == pytest.approx(sk.mean_absolute_error(rows.stars, rows.predicted))
+    assert {g.put_back for g in results.leak_gaps} == {"user side", "item side", "both"}
