@@ -60,8 +60,8 @@ def arm_families(arm: str, families: Iterable[str]) -> list[str]:
     }  # fmt: skip
     if arm not in arms:
         raise ValueError(
-            f"arm {arm!r}: expected `text` or `no_text` (for controls `text_only` or `ids_only`); for other choices use "
-            "select(include, exclude)"
+            f"arm {arm!r}: expected `text` or `no_text` (for controls `text_only` or `ids_only`); for other choices "
+            "use select(include, exclude)"
         )
     include, exclude = arms[arm]
     return chosen(families, include, exclude)
