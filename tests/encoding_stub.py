@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from ray import cloudpickle
 
 from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
 from llmrec.encoding import Encoded, Encoder, encoder_fingerprint
 from llmrec.schema import ITEMS, REVIEWS
 from llmrec.storage import Artifact, Storage
 
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Ray's workers do not see the folder of the tests
 DIM = 8
 #: The stub's vectors do not come from this backend; it is the one whose fingerprint needs no model files.
 STUB = EncoderConfig(backend="hashing", dimension=DIM)

@@ -26,10 +26,10 @@ class Placement:
 def plan(config: EncodingConfig, nodes: list[Node], batches: int) -> Placement:
     """The placement for a cluster of `nodes` and so many batches of work.
 
-    On GPUs one actor a GPU. On CPUs one vLLM actor a node with all its threads: two engines that share a node came out
-    no faster than one (benchmarks/encode_scale.py), and hold the weights twice; of the static encoders, which use one
-    thread, as many as there are CPUs. An actor asks for less than its share of a node, so that one CPU stays free for
-    the tasks that feed it: a cluster whose actors hold every CPU stands still.
+    On GPUs one actor a GPU. On CPUs one vLLM actor a node with all its threads: two engines on two cores came out 0.8 to
+    1.0 times as fast as one, and hold the weights twice; of the static encoders, which use one thread, as many as there
+    are CPUs. An actor asks for one logical CPU at most, whatever its threads: it starts where others hold most of a
+    node, and leaves a CPU to the tasks that feed it. A cluster whose actors hold every CPU stands still.
     Raises ValueError where no node can take one actor.
     """
     able = [n for n in nodes if n.cpus > 0 and n.gpus >= config.gpus_per_actor] or _to_come(config, nodes)
@@ -39,7 +39,7 @@ def plan(config: EncodingConfig, nodes: list[Node], batches: int) -> Placement:
     share = -(-actors // len(able))  # actors on one node
     threads = max(1, int(smallest // share)) if config.threads_per_actor == "auto" else config.threads_per_actor
     free = smallest - 1 if smallest >= 2 else smallest / 2
-    return Placement(actors, threads, round(min(threads, free / share), 3), config.gpus_per_actor)
+    return Placement(actors, threads, round(min(1.0, free / share), 3), config.gpus_per_actor)
 
 
 def _slots(config: EncodingConfig, able: list[Node]) -> int:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 from encoding_stub import corpus_of, paid, run_config, stub_factory, stub_vector
 
-from llmrec.encoding import EncodingError, encode, encoder_config, load_vectors, open_store
+from llmrec.encoding import EncodingError, distributed, encode, encoder_config, load_vectors, open_store
 from llmrec.encoding.keys import text_key
 from llmrec.schema import QUARANTINE, TEXT_KEYS
 from llmrec.storage import Storage
@@ -132,10 +133,9 @@ def test_a_full_disk_says_so_and_a_second_run_finishes(tmp_path: Path, small_dis
     storage, ledger = Storage(str(small_disk)), tmp_path / "ledger"
     corpus = corpus_of(storage, TEXTS)
     ballast = small_disk / "ballast"
-    with ballast.open("wb") as out, pytest.raises(OSError, match="No space left"):
+    with ballast.open("wb", buffering=0) as out, pytest.raises(OSError, match="No space left"):
         while True:
             out.write(bytes(4096))
-            out.flush()
     ballast.write_bytes(ballast.read_bytes()[: -40 * 1024])  # room for a few parts
     with pytest.raises(OSError, match="No space left") as caught:
         encode(run_config(small_disk), storage, corpus, factory=stub_factory(ledger=ledger))
@@ -176,3 +176,29 @@ def test_the_order_and_the_number_of_actors_do_not_matter(tmp_path: Path) -> Non
         results.append((made.id, pa.table({"v": [load_vectors(storage, made, "review", ["r7", "r8"])[0].tolist()]})))
     assert results[0][0] == results[1][0]
     assert results[0][1].equals(results[1][1])
+
+
+def test_a_corpus_without_rows(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    made = encode(run_config(tmp_path), storage, corpus_of(storage, []), factory=stub_factory())
+    assert made.manifest.counts == {"rows_in": 0, "rows_out": 0, "quarantined": 0}
+    assert load_vectors(storage, made, "review", ["r0"])[1].tolist() == [False]
+
+
+def test_cpus_that_somebody_else_holds_are_an_error_and_not_a_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Holder:
+        def ready(self) -> bool:
+            return True
+
+    monkeypatch.setattr(distributed, "_PATIENCE_S", 3.0)
+    holder = ray.remote(Holder).options(num_cpus=ray.cluster_resources()["CPU"]).remote()
+    assert ray.get(holder.ready.remote(), timeout=60)  # once the actors of the tests before have let go
+    storage = Storage(str(tmp_path))
+    try:
+        with pytest.raises(EncodingError, match="0 of the cluster's 4 logical CPUs are free"):
+            encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory())
+    finally:
+        ray.kill(holder)
+    assert encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory()).manifest.counts

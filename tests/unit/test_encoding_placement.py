@@ -10,7 +10,7 @@ from llmrec.encoding.placement import Node, plan
 
 def test_one_actor_a_node_with_all_its_threads() -> None:
     made = plan(EncodingConfig(), [Node(16), Node(16)], batches=100)
-    assert (made.actors, made.threads, made.cpus, made.gpus) == (2, 16, 15, 0)
+    assert (made.actors, made.threads, made.cpus, made.gpus) == (2, 16, 1, 0)
 
 
 def test_one_actor_a_gpu() -> None:
