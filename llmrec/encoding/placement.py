@@ -26,7 +26,7 @@ class Placement:
 def plan(config: EncodingConfig, nodes: list[Node], batches: int) -> Placement:
     """The placement for a cluster of `nodes` and so many batches of work.
 
-    On GPUs one actor a GPU. On CPUs one vLLM actor a node with all its threads: two engines on two cores came out 0.8 to
+    On GPUs one actor a GPU. On CPUs one vLLM actor a node with all its threads: two engines on two cores ran 0.8 to
     1.0 times as fast as one, and hold the weights twice; of the static encoders, which use one thread, as many as there
     are CPUs. An actor asks for one logical CPU at most, whatever its threads: it starts where others hold most of a
     node, and leaves a CPU to the tasks that feed it. A cluster whose actors hold every CPU stands still.
