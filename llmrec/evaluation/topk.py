@@ -41,7 +41,8 @@ def top_k(scores: Scores, k: int, user_hash: Hashes, item_hash: Hashes) -> TopK:
     `user_hash` (B,) and `item_hash` (N,) come from `schema.id_hash`. Raises ValueError on NaN: a NaN has no rank.
     """
     floor = _lower_bound(scores, k)
-    cells = np.flatnonzero((scores >= floor[:, None]) & (scores > -np.inf))
+    floor = np.maximum(floor, np.finfo(np.float32).min)  # −inf is below every floor
+    cells = np.flatnonzero(scores >= floor[:, None])
     row, column = np.divmod(cells, scores.shape[1])
     width = np.bincount(row, minlength=len(scores))
     if width.max(initial=0) > 4 * k:  # many ties or a loose bound: keep only what can be listed
@@ -49,16 +50,25 @@ def top_k(scores: Scores, k: int, user_hash: Hashes, item_hash: Hashes) -> TopK:
         keep = scores.ravel()[cells] >= exact[row]
         row, column = row[keep], column[keep]
     value = scores[row, column]
-    order = np.lexsort((tie_hash(user_hash[row], item_hash[column]), -value, row))
+    order = _order(row, column, value, user_hash, item_hash)
     return _pack(row[order], column[order], value[order], len(scores), k)
 
 
+def _order(row: Ints, column: Ints, value: Scores, user_hash: Hashes, item_hash: Hashes) -> Ints:
+    """The candidates by row (they come so), then by falling value; hashes are made only where values tie."""
+    order: Ints = np.lexsort((-value, row))
+    r, v = row[order], value[order]
+    if ((r[1:] == r[:-1]) & (v[1:] == v[:-1])).any():
+        order = np.lexsort((tie_hash(user_hash[row], item_hash[column]), -value, row))
+    return order
+
+
 def _lower_bound(scores: Scores, k: int) -> Scores:
-    """(B,) a value that at least k scores of the row reach: the k-th best of the maxima of short chunks."""
+    """(B,) a value that at least k scores of the row reach: the k-th best of the maxima of small groups."""
     n_chunks = scores.shape[1] // _CHUNK
     if n_chunks < k:
         return _kth_best(scores, k)
-    maxima = scores[:, : n_chunks * _CHUNK].reshape(len(scores), n_chunks, _CHUNK).max(axis=2)
+    maxima = scores[:, : n_chunks * _CHUNK].reshape(len(scores), _CHUNK, n_chunks).max(axis=1)
     _refuse_nan(scores[:, n_chunks * _CHUNK :])
     return _kth_best(maxima, k)
 
