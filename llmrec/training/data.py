@@ -79,9 +79,13 @@ def read_examples(
 ) -> Examples:
     """The split's rows (`clicks_only`: without negatives) that `shard` holds, a record batch in memory at a time.
 
+    Clicks on items that nobody could have recommended yet (`candidate` false: an item's very first event) are left
+    out: no negative can be like them, so a model would learn to tell them by their missing past. The manifest of
+    `examples` counts them.
+
     Raises ValueError where the split has none at all.
     """
-    condition = pc.field(C.SPLIT) == split
+    condition = (pc.field(C.SPLIT) == split) & pc.field(C.CANDIDATE)
     if clicks_only:
         condition &= pc.field(C.CLICK) == 1
     columns = [C.ITEM_ID, C.USER_ID, C.TIMESTAMP, C.CLICK, C.USER_IDX, C.ITEM_IDX, C.HISTORY, C.USER_FEATURES,
