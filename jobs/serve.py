@@ -5,7 +5,9 @@ import importlib
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 import time
 from typing import Any
 
@@ -101,12 +103,13 @@ def await_ready(url: str) -> dict[str, str]:
 
 
 def stay() -> None:
-    """Until Ctrl-C."""
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        logger.info("stopping")
+    """Until Ctrl-C or SIGTERM, also where a shell started this process with SIGINT ignored."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(1):
+        pass
+    logger.info("stopping")
 
 
 def _reachable(host: str) -> str:

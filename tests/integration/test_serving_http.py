@@ -97,19 +97,19 @@ def server(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def make_versions(storage: Storage, first: Artifact) -> None:
     """Beside the bundle that was trained: two good ones with other weights, and four that must not serve."""
 
-    def scaled(factor: float) -> Callable[[bytes], bytes]:
-        return lambda data: save({name: array * array.dtype.type(factor) for name, array in load(data).items()})
+    def each(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[bytes], bytes]:
+        def changed(array: np.ndarray) -> np.ndarray:
+            return np.array(change(array), order="C")  # not ascontiguousarray, which gives scalars an axis
 
-    def filled(value: float) -> Callable[[bytes], bytes]:
-        return lambda data: save({name: np.full_like(array, value) for name, array in load(data).items()})
+        return lambda data: save({name: changed(array) for name, array in load(data).items()})
 
     for version, file, change in (
-        ("good-b", "ranker.safetensors", scaled(1.5)),
-        ("good-c", "ranker.safetensors", scaled(-1.0)),
+        ("good-b", "ranker.safetensors", each(lambda a: np.float32(1.5) * a)),
+        ("good-c", "ranker.safetensors", each(lambda a: np.float32(-1) * a)),
         ("cut-off", "ranker.safetensors", lambda data: data[: len(data) // 2]),
-        ("not-numbers", "ranker.safetensors", filled(np.nan)),
-        ("too-narrow", "two_tower.safetensors", lambda data: save({n: a[..., :3] for n, a in load(data).items()})),
-        ("unmatched", "two_tower.safetensors", scaled(2.0)),
+        ("not-numbers", "ranker.safetensors", each(lambda a: np.full_like(a, np.nan))),
+        ("too-narrow", "two_tower.safetensors", each(lambda a: a[:3] if a.ndim else a)),
+        ("unmatched", "two_tower.safetensors", each(lambda a: np.float32(2) * a)),
     ):
         with storage.build("bundle", version, room="bundle.py", config={}, parents={}) as writer:
             source = Path(first.uri("bundle.json")).parent
