@@ -139,7 +139,7 @@ class Problem(Answer):
 
 
 class ErrorAnswer(Answer):
-    """Every answer that is not 2xx."""
+    """Every answer of the application that is not 2xx (Serve's proxy, before it, says 429 and 503 in plain text)."""
 
     error: Problem
     details: list[Problem] = []

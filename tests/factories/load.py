@@ -1,6 +1,5 @@
 """Load on a server from threads of this process, each answer kept."""
 
-import json
 import threading
 import time
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ class Reply:
 class Load:
     """While the block runs, `clients` threads POST the `requests` in turn; `replies` holds every answer.
 
-    A connection that breaks, or an answer that is not JSON, is a reply of status 0.
+    A connection that breaks is a reply of status 0; a body that is not JSON lies under `text`.
     """
 
     url: str
@@ -63,8 +62,9 @@ class Load:
                 sent = time.monotonic()
                 try:
                     answer = client.post(self.url, json=request)
-                    status, body, headers = answer.status_code, json.loads(answer.content), answer.headers
-                except (httpx.TransportError, ValueError) as error:
+                    status, headers = answer.status_code, answer.headers
+                    body = answer.json() if "json" in headers.get("content-type", "") else {"text": answer.text}
+                except httpx.TransportError as error:
                     status, body, headers = 0, {"error": repr(error)}, httpx.Headers()
                 self.replies.append(Reply(request, status, body, headers, sent, time.monotonic() - sent))
                 time.sleep(self.pause_s)
