@@ -119,7 +119,18 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def prefer_throughput() -> None:
+    """Settings of Ray Serve for a cluster that this process starts; Ray reads them when it is imported.
+
+    One event loop a replica, gRPC between deployments, access logs in files only. Set them where `ray start` runs for
+    other clusters.
+    """
+    os.environ.setdefault("RAY_SERVE_THROUGHPUT_OPTIMIZED", "1")
+    os.environ.setdefault("RAY_SERVE_ENABLE_DIRECT_INGRESS", "0")  # the one port that was asked for, no more
+
+
 if __name__ == "__main__":
+    prefer_throughput()
     arguments = parser("Serve the bundle that the registry's CURRENT names.")
     arguments.add_argument("--port", type=int, help="instead of serving.port; 0: any free port")
     arguments.add_argument("--detach", action="store_true", help="return once it is ready, and leave it running")

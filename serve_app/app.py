@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 from ray.serve import Application
 from ray.serve.config import BackpressureConfig
+from ray.serve.schema import LoggingConfig
 
 from llmrec.bundle import current
 from llmrec.config import EncoderConfig, RunConfig, ServingConfig, load_config
@@ -65,7 +66,9 @@ def compose(config: RunConfig, encoder: EncoderConfig, order: Order, root: str, 
     ranker = _deployment(Ranker, serving, serving.ranker_replicas, user_config=asdict(order)).bind(library)
     # The ingress only waits: it takes more than the others do, so that their queues decide when clients are told 429.
     waiting = 2 * (serving.max_ongoing_requests + serving.max_queued_requests)
-    ingress = _deployment(Ingress, serving, serving.ingress_replicas).options(max_ongoing_requests=waiting)
+    ingress = _deployment(Ingress, serving, serving.ingress_replicas).options(
+        max_ongoing_requests=waiting, logging_config=LoggingConfig()
+    )
     return ingress.bind(coder, retriever, ranker, serving, key_digest(serving.api_key_env))
 
 
@@ -81,6 +84,7 @@ def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float =
         max_surge_percent=100,
         health_check_period_s=2,
         graceful_shutdown_timeout_s=serving.request_timeout_s,
+        logging_config=LoggingConfig(enable_access_log=False),  # the ingress logs each request, once
         **options,
     )
 
