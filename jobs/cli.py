@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from jobs import cluster
 from llmrec.config import RunConfig, load_config
 from llmrec.pipeline import Run, run_stage
@@ -36,6 +38,8 @@ def main(job: Job, arguments: argparse.ArgumentParser) -> int:
         level=args.level or logging.INFO, stream=sys.stderr, force=True,
         format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S",
     )  # fmt: skip
+    # The models' matrices are small; on a busy machine two threads wait for each other far longer than they work.
+    torch.set_num_threads(1)
     started = time.perf_counter()
     answer: dict[str, Any] = {"ok": False}
     code = 1

@@ -28,6 +28,7 @@ def connect(storage: Storage) -> None:
     """Join the cluster that RAY_ADDRESS names (a submitted job's own), else start a local one for this process."""
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's default, 15, lets anything else on the machine go first
     import ray
 
     if ray.is_initialized():

@@ -68,6 +68,7 @@ def local_cluster(num_cpus: int, *options: str, timeout_s: float = 90) -> Iterat
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # Ray's default, 15, lets anything else on the machine go first
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
     }

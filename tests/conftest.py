@@ -9,6 +9,10 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+os.environ.setdefault("RAY_worker_niceness", "0")
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # tiny matrices: a second thread only waits, for ever where cores are busy
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -19,7 +19,11 @@ class TwoTowerConfig(Section):
     epochs: int = Field(15, ge=1, description="at most; validation chooses how many")
     patience: int = Field(3, ge=1, description="epochs without a better validation metric before the search ends")
     batch_size: int = Field(256, ge=2, description="positives a worker and step; they are neighbours in time")
-    sampled_negatives: int = Field(1_024, ge=0, description="uniformly drawn items a batch, beside the in-batch ones")
+    sampled_negatives: int = Field(
+        512,
+        ge=0,
+        description="uniformly drawn items a batch beside the in-batch ones, at most as many as there are items",
+    )
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     temperature: float = Field(1.0, gt=0, description="divides the cosine; the start value where it is learned")

@@ -26,11 +26,15 @@ def sampled_softmax(scores: Tensor, target: Tensor, log_q: Tensor, excluded: Ten
 
 def accidental_hits(positives: Tensor, candidates: Tensor, histories: Tensor) -> Tensor:
     """(B, C) bool: candidate (C,) is the row's positive (B,) or in its history (B, L; 0 pads). Ids of any one kind."""
-    same = positives.unsqueeze(1) == candidates.unsqueeze(0)
-    for place in range(histories.shape[1]):  # L passes over (B, C): (B, L, C) at once would not fit in cache
-        had = histories[:, place].unsqueeze(1)
-        same |= (had == candidates.unsqueeze(0)) & (had > 0)
-    return same
+    different, place = torch.unique(candidates, return_inverse=True)  # (U,), (C,)
+    wanted = torch.cat([positives.unsqueeze(1), histories], dim=1)  # (B, 1 + L)
+    at = torch.searchsorted(different, wanted.contiguous()).clamp(max=len(different) - 1)
+    found = different[at] == wanted
+    found[:, 1:] &= histories > 0
+    # one more column takes what is no candidate
+    member = torch.zeros((len(positives), len(different) + 1), dtype=torch.bool, device=candidates.device)
+    member.scatter_(1, at.masked_fill(~found, len(different)), True)
+    return member[:, place]
 
 
 def mixture_log_q(in_batch: Tensor, uniform: Tensor, n_in_batch: int, n_sampled: int) -> Tensor:

@@ -99,7 +99,8 @@ def tower_loss(
 ) -> torch.Tensor:  # fmt: skip
     """The summed loss of a batch: each row's positive against the batch's other items and the sampled ones."""
     part, rows = data.positives.take(batch), data.item_rows[batch]
-    sampled = data.sample(batch, config.sampled_negatives, rng)
+    n_sampled = min(config.sampled_negatives, data.n_items)  # more would only repeat a small catalogue
+    sampled = data.sample(batch, n_sampled, rng)
     candidates = np.concatenate([rows, sampled.rows])
     features = np.concatenate([part.item, sampled.features])
     idx = data.spec.item_idx(candidates).astype(np.int64)
@@ -112,7 +113,7 @@ def tower_loss(
     log_q = mixture_log_q(
         tensor(data.in_batch_share(batch, config.batch_size)[candidates]),
         torch.full((len(candidates),), 1 / max(data.n_items, 1), device=device),
-        len(rows), config.sampled_negatives,
+        len(rows), n_sampled,
     )  # fmt: skip
     # positives by History row; histories are in the model's vocabulary, where 0 (unknown) never matches
     same_item = accidental_hits(tensor(rows), tensor(candidates), tensor(np.zeros((len(rows), 0), np.int64)))
