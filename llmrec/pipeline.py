@@ -33,7 +33,7 @@ class FinishedStorage(Storage):
                "bundle": "train", "report": "evaluate"}.get(stage, stage)  # fmt: skip
         raise MissingStageError(
             f"{self.wanted_by}: needs the artifact {stage}/{artifact_id}, found none under {self.root}; "
-            f"expected it from `python -m jobs.{job}` with the same --config and overrides (or run `python -m jobs.pipeline`)"
+            f"expected it from `python -m jobs.{job}` with the same --config and overrides (or run jobs.pipeline)"
         )
         yield  # type: ignore[unreachable]  # makes this a generator, as the parent's is
 
