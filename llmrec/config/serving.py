@@ -39,7 +39,9 @@ class ServingConfig(Section):
     ranker_replicas: int = Field(1, ge=1)
     replica_cpus: float = Field(0.5, gt=0, description="logical CPUs that each replica reserves")
     encoder_gpus: float = Field(0, ge=0, description="GPUs of each encoder replica")
-    encoder_threads: int | None = Field(None, ge=1, description="CPU threads of each encoder replica; none: as many as Ray gives it")
+    encoder_threads: int | None = Field(
+        None, ge=1, description="CPU threads of each encoder replica; none: as many as Ray gives it"
+    )
     batch_size: int = Field(32, ge=1, description="requests that one encoder batch may join")
     batch_wait_ms: float = Field(2, ge=0, description="how long a request waits for others to join its batch")
     # Overload.
