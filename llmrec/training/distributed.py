@@ -1,6 +1,7 @@
 """Ray Train around `fit.run_plan`: workers, checkpoints, resume. The only module of training that imports Ray."""
 
 import logging
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ def run_on_ray(plan: Plan, config: TrainingConfig, run: TrainRun) -> Progress:
     A worker that dies is replaced, `config.max_failures` times in all, and the fit goes on after the last whole epoch.
     So it does when the job itself was killed and is run again.
     """
+    # The controller takes a report in at its next look at the workers, by default 2 s later: longer than a short epoch.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
     fs, path = filesystem(run.folder)
     trainer = ray.train.torch.TorchTrainer(
         _worker,
