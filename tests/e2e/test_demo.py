@@ -11,10 +11,11 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_demo_goes_from_reviews_to_answers_over_http(tmp_path: Path, tiny: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "jobs.demo", "--config", "configs/quickstart.yaml", *tiny, f"storage={tmp_path}"]
-    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=580)
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=880)
     assert ran.returncode == 0, ran.stderr[-4000:]
     answer = json.loads(ran.stdout.splitlines()[-1])
     assert answer["run"] == "quickstart"

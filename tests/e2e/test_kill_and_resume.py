@@ -41,9 +41,8 @@ def _manifests(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "stage", [pytest.param(s, marks=[] if s == "train" else [pytest.mark.slow]) for s in STAGES[1:]]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES[1:])
 def test_a_killed_run_resumes(stage: str, tmp_path: Path, tiny: tuple[str, ...]) -> None:
     before = STAGES[STAGES.index(stage) - 1]
     log = _kill_after(_start(tmp_path, tiny), f"{before}: done", delay_s=2)

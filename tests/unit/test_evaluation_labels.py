@@ -41,7 +41,7 @@ rows = st.integers(2, 60).flatmap(
 @settings(max_examples=60, deadline=None)
 @given(rows)
 def test_agrees_with_scikit_learn(case: tuple[list[bool], list[int], list[int], list[int]]) -> None:
-    label, score, user, repeat = (np.array(c) for c in case)
+    label, score, user, _ = (np.array(c) for c in case)
     p = score / 20
     found = at(label, p, user)
     clipped = np.clip(p, 1e-7, 1 - 1e-7)
