@@ -61,7 +61,7 @@ def _run(cluster: LocalCluster, *arguments: str) -> "subprocess.CompletedProcess
 
 def test_one_encoder_actor_lands_on_each_gpu(two_gpu_nodes: LocalCluster, tmp_path: Path) -> None:
     count = "import ray; ray.init(); print('gpus', ray.cluster_resources().get('GPU'))"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while "gpus 2.0" not in _run(two_gpu_nodes, count).stdout and time.monotonic() < deadline:
         time.sleep(1)
     ran = _run(two_gpu_nodes, SCRIPT, str(tmp_path))
