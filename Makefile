@@ -28,7 +28,7 @@ setup: .venv/ready ## install everything into .venv (half a minute)
 	@touch $@
 
 demo: setup ## run the whole pipeline on the built-in corpus by `ray job submit`, serve it, ask it
-	@echo "llmrec: the demo: corpus → encode → featurize → train → evaluate → publish → serve (4 to 5 minutes)"
+	@echo "llmrec: the demo: corpus → encode → featurize → train → evaluate → publish → serve"
 	@$(BIN)/python -m jobs.demo --config configs/quickstart.yaml
 
 test: setup check ## run all the checks and tests (real Ray, real vLLM, real HTTP)
