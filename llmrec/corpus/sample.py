@@ -105,7 +105,7 @@ class _Events:
 
 
 def generate(config: SampleConfig) -> SampleCorpus:
-    """The corpus of `config`: the same for the same seed, on every machine. A million reviews take about a minute."""
+    """The corpus of `config`: the same for the same seed, on every machine."""
     rng = np.random.default_rng(config.seed)
     truth = _draw_truth(config, rng)
     events = _buy(truth, *_visits(config, rng), rng)
