@@ -7,6 +7,8 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export HF_HUB_OFFLINE ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV ?= 0
+# Container images often set it; then each of the dozens of processes compiles torch, Ray and vLLM anew.
+unexport PYTHONDONTWRITEBYTECODE
 # torch's CPU build where pip's own sources do not hold it.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu/torch/
 LOCK := $(BIN)/uv pip compile --quiet --no-annotate --python-version 3.11 --custom-compile-command 'make lock' \

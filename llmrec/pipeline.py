@@ -74,9 +74,9 @@ class Run:
     def _train(self) -> dict[str, Artifact]:
         validation, test = self.artifacts["examples.validation"], self.artifacts["examples.test"]
         made = {}
-        for arm in self.arms:
-            made[f"models.{arm}"] = training.train(self.config, self.storage, validation, test, arm)
-            made[f"bundle.{arm}"] = bundle.assemble(self.config, self.storage, test, made[f"models.{arm}"])
+        for arm, models in training.train(self.config, self.storage, validation, test, self.arms).items():
+            made[f"models.{arm}"] = models
+            made[f"bundle.{arm}"] = bundle.assemble(self.config, self.storage, test, models)
         return made
 
     def _evaluate(self) -> dict[str, Artifact]:

@@ -139,6 +139,13 @@ def read_json(uri: str) -> Any | None:
     return None if data is None else json.loads(data)
 
 
+def delete_folder(uri: str) -> None:
+    """Delete the folder and all in it, where there is one."""
+    fs, path = filesystem(uri)
+    if fs.get_file_info(path).type == pafs.FileType.Directory:
+        fs.delete_dir(path)
+
+
 def write_parquet(uri: str, table: pa.Table) -> None:
     """Write one Parquet file, whole or not at all (it is serialised in memory first: keep files to parts)."""
     sink = pa.BufferOutputStream()

@@ -34,6 +34,11 @@ class InputFile:
     def packing(self) -> str | None:
         return PACKED.get(PurePosixPath(self.path).suffix.lower())
 
+    @property
+    def here_only(self) -> bool:
+        """Whether no other process can read it."""
+        return self.origin.startswith("memory:")
+
     def filesystem(self) -> pafs.FileSystem:
         return filesystem(self.origin)[0]
 

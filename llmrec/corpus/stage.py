@@ -18,7 +18,7 @@ from llmrec.corpus.records import RecordReader
 from llmrec.corpus.shard import Unit, UnitReport, part_uri, quarantine_uri, shard
 from llmrec.corpus.sources import REQUIRED, format_of, names_of
 from llmrec.schema import ITEMS, QUARANTINE, C
-from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, filesystem
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, delete_folder, filesystem
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def ingest(config: RunConfig, storage: Storage) -> Artifact:
     if found := storage.find(STAGE, key := artifact_id(ROOM, described, {})):
         return found
     with storage.build(STAGE, key, room=ROOM, config=described, parents={}) as writer:
-        _build(corpus, units, writer, local=False)
+        _build(corpus, units, writer, local=any(u.file and u.file.here_only for u in units))
     made = storage.find(STAGE, key)
     assert made is not None
     return Artifact(made.root, made.manifest, reused=False)
@@ -134,9 +134,7 @@ def _build(config: CorpusConfig, units: list[Unit], writer: ArtifactWriter, loca
     try:
         sums = _passes(config, units, writer, scratch, local)
     finally:
-        fs, path = filesystem(scratch)
-        if fs.get_file_info(path).type.name == "Directory":
-            fs.delete_dir(path)
+        delete_folder(scratch)
     shared = _unshare_ids(config, sums, writer)
     writer.counts.update(sums.counts())
     writer.info.update(portrait(sums.buckets))

@@ -11,7 +11,7 @@ from llmrec.training import train
 def fit_arm(config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, arm: str) -> Artifact:
     """The bundle of an arm, from featurizing to assembling."""
     validation, test = (featurize(config, storage, corpus, embeddings, fold) for fold in ("validation", "test"))
-    return assemble(config, storage, test, train(config, storage, validation, test, arm))
+    return assemble(config, storage, test, train(config, storage, validation, test, [arm])[arm])
 
 
 def with_seed(config: RunConfig, seed: int) -> RunConfig:

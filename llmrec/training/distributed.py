@@ -1,8 +1,9 @@
-"""Ray Train around `fit.run_plan`: workers, checkpoints, resume. The only module of training that imports Ray."""
+"""Ray Train around `fit.run_plans`: workers, checkpoints, resume. The only module of training that imports Ray."""
 
 import logging
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import ray.train.torch
 
 from llmrec.config import TrainingConfig
 from llmrec.storage import filesystem
-from llmrec.training.fit import Plan, Progress, dump, parse, run_plan
+from llmrec.training.fit import Plan, Progress, dump, parse, run_plans
 from llmrec.training.peers import Peers
 
 logger = logging.getLogger(__name__)
@@ -27,18 +28,18 @@ class TrainRun:
     name: str
 
 
-def run_on_ray(plan: Plan, config: TrainingConfig, run: TrainRun) -> Progress:
-    """Run the plan on `config.workers` data-parallel workers; its checkpoints are deleted at the end.
+def run_on_ray(plans: Mapping[str, Plan], config: TrainingConfig, run: TrainRun) -> dict[str, Progress]:
+    """Run the plans, by arm, on `config.workers` data-parallel workers, which are started once for all of them.
 
     A worker that dies is replaced, `config.max_failures` times in all, and the fit goes on after the last whole epoch.
-    So it does when the job itself was killed and is run again.
+    So it does when the job itself was killed and is run again: the checkpoints stay until the caller deletes them.
     """
     # The controller takes a report in at its next look at the workers, by default 2 s later: longer than a short epoch.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
     fs, path = filesystem(run.folder)
     trainer = ray.train.torch.TorchTrainer(
         _worker,
-        train_loop_config={"plan": plan},
+        train_loop_config={"plans": dict(plans)},
         scaling_config=ray.train.ScalingConfig(num_workers=config.workers, use_gpu=config.gpu),
         run_config=ray.train.RunConfig(
             name=run.name, storage_path=path, storage_filesystem=fs,
@@ -49,9 +50,7 @@ def run_on_ray(plan: Plan, config: TrainingConfig, run: TrainRun) -> Progress:
     result = trainer.fit()
     if result.checkpoint is None:
         raise RuntimeError(f"training {run.name}: Ray Train returned no checkpoint, expected one after each epoch")
-    progress = _read(result.checkpoint)
-    fs.delete_dir(f"{path}/{run.name}")
-    return progress
+    return _read(result.checkpoint)
 
 
 def _worker(settings: dict[str, Any]) -> None:
@@ -59,18 +58,24 @@ def _worker(settings: dict[str, Any]) -> None:
     device = str(ray.train.torch.get_device())
     peers = Peers(context.get_world_rank(), context.get_world_size(), device)
     checkpoint = ray.train.get_checkpoint()
-    progress: Progress = {} if checkpoint is None else _read(checkpoint)
-    if checkpoint is not None:
-        logger.info("resuming after %s", {key: state.epoch for key, state in progress.items()})
-    run_plan(settings["plan"], peers, progress, lambda p: _report(p, peers))
-    if checkpoint is not None and all(s.done for s in progress.values()):
+    progress = {} if checkpoint is None else _read(checkpoint)
+    before = _epochs(progress)
+    if before:
+        logger.info("resuming after epochs %s", before)
+    run_plans(settings["plans"], peers, progress, lambda p: _report(p, peers))
+    if before and _epochs(progress) == before:
         _report(progress, peers)  # the job died between the last epoch and reading its result
 
 
-def _report(progress: Progress, peers: Peers) -> None:
+def _epochs(progress: dict[str, Progress]) -> dict[str, int]:
+    return {f"{arm}.{key}": state.epoch for arm, states in progress.items() for key, state in states.items()}
+
+
+def _report(progress: dict[str, Progress], peers: Peers) -> None:
     """A barrier: every worker takes part; rank 0 brings metrics and checkpoint."""
-    key, state = list(progress.items())[-1]
-    metrics = {"fit": key, **state.curve[-1]}
+    arm, states = list(progress.items())[-1]
+    key, state = list(states.items())[-1]
+    metrics = {"fit": f"{arm}.{key}", **state.curve[-1]}
     if peers.rank:
         ray.train.report(metrics)
         return
@@ -80,6 +85,6 @@ def _report(progress: Progress, peers: Peers) -> None:
         ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _read(checkpoint: ray.train.Checkpoint) -> Progress:
+def _read(checkpoint: ray.train.Checkpoint) -> dict[str, Progress]:
     with checkpoint.as_directory() as folder:
         return parse((Path(folder) / _FILE).read_bytes())

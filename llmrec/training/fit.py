@@ -1,6 +1,6 @@
 """One fit: epochs with early stopping, resumable after each; and the plan of fits that makes an artifact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Literal, Protocol
@@ -42,7 +42,7 @@ class FitState:
     best: Weights = field(default_factory=dict)
 
 
-#: States by "MODEL.FOLD", in the order in which the fits are run.
+#: An arm's states by "MODEL.FOLD", in the order in which the fits are run.
 Progress = dict[str, FitState]
 
 
@@ -164,6 +164,16 @@ def run_plan(plan: Plan, peers: Peers, progress: Progress, on_epoch: Callable[[P
     return progress
 
 
+def run_plans(
+    plans: Mapping[str, Plan], peers: Peers, progress: dict[str, Progress],
+    on_epoch: Callable[[dict[str, Progress]], None],
+) -> dict[str, Progress]:  # fmt: skip
+    """`run_plan` for one arm after the other; `progress` is by arm."""
+    for arm, plan in plans.items():
+        run_plan(plan, peers, progress.setdefault(arm, {}), lambda _: on_epoch(progress))
+    return progress
+
+
 def fit(
     task: Task, config: TwoTowerConfig | RankerConfig, state: FitState, peers: Peers, seed: int, epochs: int,
     validate: bool, on_epoch: Callable[[], None],
@@ -199,14 +209,14 @@ def _judge(task: Task, state: FitState, peers: Peers) -> None:
         state.best_epoch, state.best_metric, state.best = state.epoch, metric, state.model
 
 
-def dump(progress: Progress) -> bytes:
-    """`progress` as bytes: tensors and plain values only."""
+def dump(progress: dict[str, Progress]) -> bytes:
+    """`progress` by arm as bytes: tensors and plain values only."""
     buffer = BytesIO()
-    torch.save({key: vars(state) for key, state in progress.items()}, buffer)
+    torch.save({arm: {key: vars(s) for key, s in states.items()} for arm, states in progress.items()}, buffer)
     return buffer.getvalue()
 
 
-def parse(data: bytes) -> Progress:
+def parse(data: bytes) -> dict[str, Progress]:
     """What `dump` wrote; code in it would not be run."""
     found = torch.load(BytesIO(data), weights_only=True, map_location="cpu")
-    return {key: FitState(**state) for key, state in found.items()}
+    return {arm: {key: FitState(**state) for key, state in states.items()} for arm, states in found.items()}

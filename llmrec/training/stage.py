@@ -2,6 +2,8 @@
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,9 @@ from llmrec.models.retrieval import Retriever
 from llmrec.models.stage_two import ClickModel, StageTwo, fit_stage_two, log_popularity
 from llmrec.models.topk import top_k
 from llmrec.schema import id_hash
-from llmrec.storage import Artifact, Storage, artifact_id, write_bytes
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, delete_folder, write_bytes
 from llmrec.training.data import load_features, read_examples
-from llmrec.training.fit import Fold, Plan, Progress, run_plan
+from llmrec.training.fit import Fold, Plan, Progress, run_plans
 from llmrec.training.peers import Peers
 from llmrec.training.validation import Queries, ranking_metrics
 
@@ -25,44 +27,65 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    config: RunConfig, storage: Storage, validation_examples: Artifact, test_examples: Artifact, arm: str
-) -> Artifact:
-    """Stage `models` for an arm, `text` or `no_text`.
+    config: RunConfig, storage: Storage, validation_examples: Artifact, test_examples: Artifact, arms: Sequence[str]
+) -> dict[str, Artifact]:
+    """Stage `models` for each of the arms, `text` or `no_text`.
 
     Each model is fitted on fold `validation`'s split train, early stopping choosing the number of epochs, then anew on
     fold `test`'s split train. The second stage's weights are fitted on the validation clicks with the models that have
     not seen them. `curves.json` holds the loss and the validation metrics of every epoch.
     """
-    read = {
+    parents = {"validation": validation_examples.id, "test": test_examples.id}
+    read = {arm: _read_by(config, arm) for arm in arms}
+    ids = {arm: artifact_id("training", read[arm], parents) for arm in arms}
+    missing = [arm for arm in arms if storage.find("models", ids[arm]) is None]
+    if missing:
+        run = "-".join(ids[arm] for arm in missing)
+        with ExitStack() as stack:
+            writers = {
+                arm: stack.enter_context(
+                    storage.build("models", ids[arm], room="training", config=read[arm], parents=parents)
+                )
+                for arm in missing
+            }
+            _fit(config, storage, (validation_examples, test_examples), writers, run)
+        delete_folder(f"{storage.root}/train_runs/{run}")  # not before all is committed
+    found = {arm: storage.find("models", ids[arm]) for arm in arms}
+    return {arm: Artifact(a.root, a.manifest, reused=arm not in missing) for arm, a in found.items() if a is not None}
+
+
+def _read_by(config: RunConfig, arm: str) -> dict[str, Any]:
+    return {
         "training": config.training.model_dump(exclude={"max_failures"}), "seed": config.seed, "arm": arm,
         "retrieve": config.evaluation.retrieve,
     }  # fmt: skip
-    parents = {"validation": validation_examples.id, "test": test_examples.id}
-    made_id = artifact_id("training", read, parents)
-    found = storage.find("models", made_id)
-    if found:
-        return found
-    with storage.build("models", made_id, room="training", config=read, parents=parents) as writer:
-        plan = Plan(make_fold(config, validation_examples, arm), make_fold(config, test_examples, arm), config.seed)
-        progress = _run(config, storage, plan, made_id)
-        stage_two, validated = _second_stage(plan.validation, progress, config.evaluation.retrieve)
-        file = _finished(plan.test.file, progress, stage_two, validated)
-        for model in ("two_tower", "ranker"):
-            write_bytes(writer.uri(f"{model}.safetensors"), save(progress[f"{model}.test"].model))
-        writer.write_json("models.json", file.model_dump())
-        writer.write_json("curves.json", _curves(progress))
-        writer.info = {"arm": arm, "chosen_epochs": file.chosen_epochs, "validation": file.validation}
-    made = storage.find("models", made_id)
-    assert made is not None
-    return Artifact(made.root, made.manifest)
 
 
-def _run(config: RunConfig, storage: Storage, plan: Plan, name: str) -> Progress:
+def _fit(
+    config: RunConfig, storage: Storage, folds: tuple[Artifact, Artifact], writers: dict[str, ArtifactWriter], run: str
+) -> None:
+    """Fit the arms of `writers`, all in one run, and write what each gave."""
+    plans = {
+        arm: Plan(make_fold(config, folds[0], arm), make_fold(config, folds[1], arm), config.seed) for arm in writers
+    }
     if config.training.workers == 0:
-        return run_plan(plan, Peers(), {}, lambda progress: None)
-    from llmrec.training.distributed import TrainRun, run_on_ray  # Ray only where it is used
+        progress = run_plans(plans, Peers(), {}, lambda progress: None)
+    else:
+        from llmrec.training.distributed import TrainRun, run_on_ray  # Ray only where it is used
 
-    return run_on_ray(plan, config.training, TrainRun(f"{storage.root}/train_runs", name))
+        progress = run_on_ray(plans, config.training, TrainRun(f"{storage.root}/train_runs", run))
+    for arm, writer in writers.items():
+        _write(plans[arm], progress[arm], config.evaluation.retrieve, writer)
+
+
+def _write(plan: Plan, progress: Progress, n_retrieve: int, writer: ArtifactWriter) -> None:
+    stage_two, validated = _second_stage(plan.validation, progress, n_retrieve)
+    file = _finished(plan.test.file, progress, stage_two, validated)
+    for model in ("two_tower", "ranker"):
+        write_bytes(writer.uri(f"{model}.safetensors"), save(progress[f"{model}.test"].model))
+    writer.write_json("models.json", file.model_dump())
+    writer.write_json("curves.json", _curves(progress))
+    writer.info = {"arm": file.arm, "chosen_epochs": file.chosen_epochs, "validation": file.validation}
 
 
 def make_fold(config: RunConfig, examples: Artifact, arm: str) -> Fold:

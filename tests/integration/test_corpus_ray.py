@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from llmrec.config import RunConfig
@@ -48,3 +49,11 @@ def test_an_error_in_a_task_arrives_as_it_was(ray_cluster: None, tmp_path: Path)
     assert [len(files) for files in run_all(resolve, [there] * 5)] == [1] * 5
     with pytest.raises(FileNotFoundError, match=r"^corpus: '.*gone.json' names no file"):
         list(run_all(resolve, [there, gone, *[there] * 20]))
+
+
+def test_files_that_only_this_process_can_read_are_read_here(ray_cluster: None, tmp_path: Path) -> None:
+    fs = fsspec.filesystem("memory")
+    row = {"reviewerID": "U1", "asin": "P1", "unixReviewTime": SECONDS, "overall": 5}
+    fs.pipe("/corpus_ray/r.json", json.dumps(row).encode())
+    config = RunConfig.model_validate({"corpus": {"source": "amazon", "reviews": ["memory://corpus_ray/*.json"]}})
+    assert ingest(config, Storage(str(tmp_path))).manifest.counts["rows_out"] == 1

@@ -16,7 +16,7 @@ from factories.training import Folds, folds, tiny_config
 
 from llmrec.config import TrainingConfig
 from llmrec.training.distributed import TrainRun, run_on_ray
-from llmrec.training.fit import Plan, run_plan
+from llmrec.training.fit import Plan, Progress, run_plan
 from llmrec.training.peers import Peers
 from llmrec.training.stage import make_fold
 
@@ -63,17 +63,21 @@ def test_a_worker_killed_mid_epoch_costs_nothing_but_time(made: Folds, tmp_path:
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
-    progress = run_on_ray(plan, config, TrainRun(f"{tmp_path}/runs", "killed"))
-    assert killed
+    arms = run_on_ray({"text": plan, "again": plan}, config, TrainRun(f"{tmp_path}/runs", "killed"))
+    assert killed and list(arms) == ["text", "again"]
     torch.set_num_threads(1)  # as Ray Train's worker, so that sums are made in the same order
     whole = run_plan(plan, Peers(), {}, lambda p: None)
+    for progress in arms.values():
+        _same(progress, whole)
+
+
+def _same(progress: Progress, whole: Progress) -> None:
     assert {k: len(s.curve) for k, s in progress.items()} == {k: len(s.curve) for k, s in whole.items()}
     for key, state in whole.items():
         assert [e["epoch"] for e in progress[key].curve] == list(range(1, len(state.curve) + 1))
         assert np.allclose([e["loss"] for e in progress[key].curve], [e["loss"] for e in state.curve], atol=1e-5)
         for name, weight in state.model.items():
             assert torch.allclose(progress[key].model[name], weight, atol=1e-5), (key, name)
-    assert not (tmp_path / "runs" / "killed").exists()  # checkpoints are cleared away
 
 
 def test_two_workers_share_the_rows_and_agree(made: Folds, tmp_path: Path) -> None:
@@ -84,7 +88,7 @@ def test_two_workers_share_the_rows_and_agree(made: Folds, tmp_path: Path) -> No
         validation=replace(plan.validation, file=_epochs(plan.validation.file, 2)),
         test=replace(plan.test, file=_epochs(plan.test.file, 2)),
     )
-    progress = run_on_ray(short, config, TrainRun(f"{tmp_path}/runs", "two"))
+    progress = run_on_ray({"text": short}, config, TrainRun(f"{tmp_path}/runs", "two"))["text"]
     assert list(progress) == ["two_tower.validation", "two_tower.test", "ranker.validation", "ranker.test"]
     for state in progress.values():
         assert state.done

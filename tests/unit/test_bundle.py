@@ -32,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     world = folds(tmp_path_factory.mktemp("bundle"), World.random())
     config, bundles = tiny_config(), {}
     for arm in ("text", "no_text"):
-        models = train(config, world.storage, world.validation, world.test, arm)
+        models = train(config, world.storage, world.validation, world.test, [arm])[arm]
         bundles[arm] = bundle.assemble(config, world.storage, world.test, models)
     return Made(world, bundles)
 
@@ -71,7 +71,7 @@ def test_saved_again_it_answers_alike(made: Made, tmp_path: Path) -> None:
 
 def test_assembling_twice_reuses(made: Made) -> None:
     world, config = made.folds, tiny_config()
-    models = train(config, world.storage, world.validation, world.test, "text")
+    models = train(config, world.storage, world.validation, world.test, ["text"])["text"]
     assert bundle.assemble(config, world.storage, world.test, models).reused
 
 

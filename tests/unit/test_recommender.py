@@ -23,7 +23,7 @@ DAY = 80
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     world = folds(tmp_path_factory.mktemp("recommender"), World.random())
-    models = train(tiny_config(), world.storage, world.validation, world.test, "text")
+    models = train(tiny_config(), world.storage, world.validation, world.test, ["text"])["text"]
     return Bundle.load(bundle.assemble(tiny_config(), world.storage, world.test, models).root)
 
 

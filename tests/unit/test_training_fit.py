@@ -16,7 +16,7 @@ from llmrec.models.retrieval import Retriever
 from llmrec.schema import Column as C
 from llmrec.training import train
 from llmrec.training.data import Examples, Shard, load_features, read_examples
-from llmrec.training.fit import Plan, Progress, dump, parse, run_plan
+from llmrec.training.fit import Plan, Progress, dump, parse, run_plan, run_plans
 from llmrec.training.peers import Peers
 from llmrec.training.stage import make_fold
 from llmrec.training.two_tower import TowerData, tower_loss
@@ -138,20 +138,21 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9])
 def test_resumed_after_any_epoch_it_ends_where_it_would_have_ended(made: Folds, share: float) -> None:
-    plan, saved = plan_of(made), [b""]
-    whole = run_plan(plan, Peers(), {}, lambda p: None)
-    epochs_before = max(1, int(share * sum(s.epoch for s in whole.values())))
+    plans, saved = {"text": plan_of(made), "no_text": plan_of(made, "no_text")}, [b""]
+    whole = run_plans(plans, Peers(), {}, lambda p: None)
+    epochs_before = max(1, int(share * sum(s.epoch for states in whole.values() for s in states.values())))
 
-    def die(progress: Progress) -> None:
+    def die(progress: dict[str, Progress]) -> None:
         saved.append(dump(progress))
         if len(saved) == 1 + epochs_before:
             raise KilledError
 
     with pytest.raises(KilledError):
-        run_plan(plan, Peers(), {}, die)
-    resumed = run_plan(plan, Peers(), parse(saved[-1]), lambda p: None)
-    assert weights_equal(whole, resumed)
-    assert {k: s.curve for k, s in whole.items()} == {k: s.curve for k, s in resumed.items()}
+        run_plans(plans, Peers(), {}, die)
+    resumed = run_plans(plans, Peers(), parse(saved[-1]), lambda p: None)
+    for arm, states in whole.items():
+        assert weights_equal(states, resumed[arm])
+        assert {k: s.curve for k, s in states.items()} == {k: s.curve for k, s in resumed[arm].items()}
 
 
 def test_the_refit_takes_the_epochs_that_validation_chose(made: Folds) -> None:
@@ -184,13 +185,13 @@ def test_gradients_are_of_the_mean_over_all_rows_however_they_are_dealt() -> Non
 
 def test_the_stage_writes_whole_artifacts_and_reuses_them(made: Folds) -> None:
     config = tiny_config()
-    first = train(config, made.storage, made.validation, made.test, "text")
+    first = train(config, made.storage, made.validation, made.test, ["text"])["text"]
     assert {r.path.split("/", 1)[1] for r in first.manifest.files} == {
         "two_tower.safetensors", "ranker.safetensors", "models.json", "curves.json",
     }  # fmt: skip
     assert not first.reused
-    assert train(config, made.storage, made.validation, made.test, "text").reused
-    assert train(config, made.storage, made.validation, made.test, "no_text").id != first.id
+    assert train(config, made.storage, made.validation, made.test, ["text"])["text"].reused
+    assert train(config, made.storage, made.validation, made.test, ["no_text"])["no_text"].id != first.id
     curves = first.json("curves.json")
     chosen = first.json("models.json")["chosen_epochs"]
     for model in ("two_tower", "ranker"):
