@@ -229,7 +229,7 @@ def _encode_missing(
         )
         for row in results.iter_rows():
             _count(row, totals)
-            progress.add(row["encoded"], row[C.N_TOKENS])
+            progress.add(row["encoded"], row[C.N_TOKENS], totals.encode_seconds)
 
 
 def _plain(error: Exception) -> Exception:

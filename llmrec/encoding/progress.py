@@ -17,18 +17,20 @@ class EncodeProgress:
 
     def __init__(self, to_encode: int, cache_hits: int) -> None:
         self._total, self._hits = to_encode, cache_hits
-        self._started = self._said = time.monotonic()
+        self._said = time.monotonic()
         self._texts = self._tokens = 0
+        self._seconds = 0.0
         self._bar = Progress(
             TextColumn("encode"), BarColumn(), TextColumn("{task.completed}/{task.total} texts · {task.fields[rates]}"),
             TimeRemainingColumn(), disable=not sys.stderr.isatty(),
         )  # fmt: skip
         self._task = self._bar.add_task("encode", total=to_encode, rates="")
 
-    def add(self, n_texts: int, n_tokens: int) -> None:
-        """Count one finished batch."""
+    def add(self, n_texts: int, n_tokens: int, seconds: float) -> None:
+        """Count one finished batch; `seconds` since the first one began, so that the engine's start is not in rates."""
         self._texts += n_texts
         self._tokens += n_tokens
+        self._seconds = max(seconds, 1e-9)
         self._bar.update(self._task, completed=self._texts, rates=self._rates())
         if self._bar.disable and time.monotonic() - self._said >= _EVERY_S:
             self._say()
@@ -38,12 +40,11 @@ class EncodeProgress:
         log.info("encode: %d of %d texts, %s, %.0f s left", self._texts, self._total, self._rates(), self._left())
 
     def _rates(self) -> str:
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        return f"{self._texts / seconds:.0f} texts/s, {self._tokens / seconds:.0f} tokens/s, {self._hits} cache hits"
+        texts, tokens = (n / self._seconds if self._seconds else 0.0 for n in (self._texts, self._tokens))
+        return f"{texts:.0f} texts/s, {tokens:.0f} tokens/s, {self._hits} cache hits"
 
     def _left(self) -> float:
-        seconds = time.monotonic() - self._started
-        return (self._total - self._texts) * seconds / max(self._texts, 1)
+        return (self._total - self._texts) * self._seconds / max(self._texts, 1)
 
     def __enter__(self) -> "EncodeProgress":
         self._bar.start()

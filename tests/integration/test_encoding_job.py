@@ -129,7 +129,6 @@ def test_a_language_the_encoder_does_not_know_is_warned_of(tmp_path: Path, caplo
     assert "50.0% of the tokens are unknown" in caplog.text
 
 
-@pytest.mark.slow
 def test_a_full_disk_says_so_and_a_second_run_finishes(tmp_path: Path, small_disk: Path) -> None:
     storage, ledger = Storage(str(small_disk)), tmp_path / "ledger"
     corpus = corpus_of(storage, TEXTS)
@@ -186,7 +185,6 @@ def test_a_corpus_without_rows(tmp_path: Path) -> None:
     assert load_vectors(storage, made, "review", ["r0"])[1].tolist() == [False]
 
 
-@pytest.mark.slow
 def test_cpus_that_somebody_else_holds_are_an_error_and_not_a_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
