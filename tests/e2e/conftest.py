@@ -5,7 +5,7 @@ import pytest
 #: Overrides for configs/quickstart.yaml.
 TINY = (
     "corpus.sample.n_users=80",
-    "corpus.sample.n_items=60",
+    "corpus.sample.n_items=150",
     "corpus.sample.n_reviews=700",
     "features.text_dim=16",
     "training.two_tower.epochs=2",

@@ -11,7 +11,6 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_demo_goes_from_reviews_to_answers_over_http(tmp_path: Path, tiny: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "jobs.demo", "--config", "configs/quickstart.yaml", *tiny, f"storage={tmp_path}"]
