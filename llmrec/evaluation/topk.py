@@ -1,4 +1,4 @@
-"""Exact top-k of blocked scores with masks and hashed ties, in bounded memory."""
+"""Ranked lists, and exact top-k of scores that are made block by block, in bounded memory."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from llmrec.schema import tie_hash
+from llmrec.models.topk import top_k
 
 Ints = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -17,7 +17,6 @@ Hashes = npt.NDArray[np.uint64]
 
 #: Scores held at once by one thread; a block has as many rows as fit.
 BLOCK_CELLS = 4_000_000
-_CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -33,71 +32,6 @@ class TopK:
     def cut(self, k: int) -> "TopK":
         """The first k of each list."""
         return TopK(self.item_rows[:, :k], self.scores[:, :k])
-
-
-def top_k(scores: Scores, k: int, user_hash: Hashes, item_hash: Hashes) -> TopK:
-    """The k best of each row of `scores` (B, N); −inf is never listed; ties: the smaller `tie_hash` first.
-
-    `user_hash` (B,) and `item_hash` (N,) come from `schema.id_hash`. Raises ValueError on NaN: a NaN has no rank.
-    """
-    floor = _lower_bound(scores, k)
-    floor = np.maximum(floor, np.finfo(np.float32).min)  # −inf is below every floor
-    cells = np.flatnonzero(scores >= floor[:, None])
-    row, column = np.divmod(cells, scores.shape[1])
-    width = np.bincount(row, minlength=len(scores))
-    if width.max(initial=0) > 4 * k:  # many ties or a loose bound: keep only what can be listed
-        exact = _kth_best(scores, k)
-        keep = scores.ravel()[cells] >= exact[row]
-        row, column = row[keep], column[keep]
-    value = scores[row, column]
-    order = _order(row, column, value, user_hash, item_hash)
-    return _pack(row[order], column[order], value[order], len(scores), k)
-
-
-def _order(row: Ints, column: Ints, value: Scores, user_hash: Hashes, item_hash: Hashes) -> Ints:
-    """The candidates by row (they come so), then by falling value; hashes are made only where values tie."""
-    order: Ints = np.lexsort((-value, row))
-    r, v = row[order], value[order]
-    if ((r[1:] == r[:-1]) & (v[1:] == v[:-1])).any():
-        order = np.lexsort((tie_hash(user_hash[row], item_hash[column]), -value, row))
-    return order
-
-
-def _lower_bound(scores: Scores, k: int) -> Scores:
-    """(B,) a value that at least k scores of the row reach: the k-th best of the maxima of small groups."""
-    n_chunks = scores.shape[1] // _CHUNK
-    if n_chunks < k:
-        return _kth_best(scores, k)
-    maxima = scores[:, : n_chunks * _CHUNK].reshape(len(scores), _CHUNK, n_chunks).max(axis=1)
-    _refuse_nan(scores[:, n_chunks * _CHUNK :])
-    return _kth_best(maxima, k)
-
-
-def _kth_best(scores: Scores, k: int) -> Scores:
-    """(B,) the k-th largest value of each row, −inf where a row is shorter."""
-    n = scores.shape[1]
-    if n < k:
-        return np.full(len(scores), -np.inf, np.float32)
-    found = np.partition(scores, n - k, axis=1)
-    _refuse_nan(found[:, n - k :])  # numpy sorts NaN last
-    return np.asarray(found[:, n - k], np.float32)
-
-
-def _refuse_nan(scores: Scores) -> None:
-    if np.isnan(scores).any():
-        raise ValueError("scores hold NaN; expected finite numbers or -inf (not a candidate): check the model's fit")
-
-
-def _pack(row: Ints, column: Ints, value: Scores, n_rows: int, k: int) -> TopK:
-    """Sorted (row, column, value) triples as padded lists."""
-    start = np.searchsorted(row, np.arange(n_rows))
-    rank = np.arange(len(row)) - start[row]
-    kept = rank < k
-    items = np.full((n_rows, k), -1, np.int64)
-    listed = np.full((n_rows, k), -np.inf, np.float32)
-    items[row[kept], rank[kept]] = column[kept]
-    listed[row[kept], rank[kept]] = value[kept]
-    return TopK(items, listed)
 
 
 def blocks(n_rows: int, n_columns: int, cells: int = BLOCK_CELLS) -> Iterator[slice]:
@@ -122,7 +56,7 @@ def blocked_top_k(
     parts = list(blocks(n_rows, len(item_hash)))
 
     def one(rows: slice) -> TopK:
-        return top_k(score(rows), k, user_hash[rows], item_hash)
+        return TopK(*top_k(score(rows), k, user_hash[rows], item_hash))
 
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:  # BLAS threads inside ours only wait
         found = list(pool.map(one, parts))

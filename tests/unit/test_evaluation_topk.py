@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from llmrec.evaluation.topk import blocked_top_k, blocks, top_k
+from llmrec.evaluation.topk import TopK, blocked_top_k, blocks
+from llmrec.models.topk import top_k
 from llmrec.schema import id_hash, tie_hash
 
 
@@ -29,7 +30,7 @@ def full_sort(scores: np.ndarray, k: int, users: np.ndarray, items: np.ndarray) 
 def test_equals_a_full_sort_with_ties_and_masks(scores: np.ndarray, k: int) -> None:
     users = id_hash([f"u{i}" for i in range(scores.shape[0])])
     items = id_hash([f"i{i}" for i in range(scores.shape[1])])
-    found = top_k(scores, k, users, items)
+    found = TopK(*top_k(scores, k, users, items))
     np.testing.assert_array_equal(found.item_rows, full_sort(scores, k, users, items))
     listed = found.item_rows >= 0
     rows = np.nonzero(listed)[0]
@@ -38,8 +39,8 @@ def test_equals_a_full_sort_with_ties_and_masks(scores: np.ndarray, k: int) -> N
 
 def test_constant_scores_rank_at_random_and_the_same_every_time() -> None:
     users, items = id_hash([f"u{i}" for i in range(2000)]), id_hash([f"i{i}" for i in range(40)])
-    first = top_k(np.zeros((2000, 40), np.float32), 1, users, items).item_rows.ravel()
-    again = top_k(np.zeros((2000, 40), np.float32), 1, users, items).item_rows.ravel()
+    first = top_k(np.zeros((2000, 40), np.float32), 1, users, items)[0].ravel()
+    again = top_k(np.zeros((2000, 40), np.float32), 1, users, items)[0].ravel()
     np.testing.assert_array_equal(first, again)
     counts = np.bincount(first, minlength=40)
     assert ((counts - 50) ** 2 / 50).sum() < 75  # chi-square with 39 degrees of freedom: p = .0005
@@ -48,8 +49,8 @@ def test_constant_scores_rank_at_random_and_the_same_every_time() -> None:
 def test_ties_do_not_follow_the_order_of_rows() -> None:
     items = [f"i{i}" for i in range(64)]
     users = id_hash(["ann"])
-    plain = top_k(np.zeros((1, 64), np.float32), 5, users, id_hash(items)).item_rows[0]
-    turned = top_k(np.zeros((1, 64), np.float32), 5, users, id_hash(items[::-1])).item_rows[0]
+    plain = top_k(np.zeros((1, 64), np.float32), 5, users, id_hash(items))[0][0]
+    turned = top_k(np.zeros((1, 64), np.float32), 5, users, id_hash(items[::-1]))[0][0]
     assert [items[i] for i in plain] == [items[::-1][i] for i in turned]
 
 
@@ -68,5 +69,5 @@ def test_blocks_cover_all_rows_once_and_give_the_same_lists() -> None:
     scores = rng.standard_normal((500, 20_000)).astype(np.float32)
     users, items = id_hash([f"u{i}" for i in range(500)]), id_hash([f"i{i}" for i in range(20_000)])
     parts = blocked_top_k(lambda rows: scores[rows], 500, 20, users, items)
-    whole = top_k(scores, 20, users, items)
+    whole = TopK(*top_k(scores, 20, users, items))
     np.testing.assert_array_equal(parts.item_rows, whole.item_rows)
