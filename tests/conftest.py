@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("reproducible", derandomize=True)
+settings.register_profile("exploring", max_examples=1000)  # HYPOTHESIS_PROFILE=exploring looks further
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "reproducible"))
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -34,9 +34,9 @@ def test_no_texts(tokenizer: Tokenizer) -> None:
 
 def test_progress_is_logged_where_there_is_no_terminal(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), EncodeProgress(to_encode=10, cache_hits=90) as progress:
-        progress.add(4, 400)
+        progress.add(4, 400, seconds=2.0)
     (line,) = caplog.messages
-    for part in ("4 of 10 texts", "texts/s", "tokens/s", "90 cache hits", "s left"):
+    for part in ("4 of 10 texts", "2 texts/s", "200 tokens/s", "90 cache hits", "3 s left"):
         assert part in line
 
 
