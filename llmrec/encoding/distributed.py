@@ -7,6 +7,7 @@ done meanwhile, is not paid again.
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ _RESULTS = pa.schema(
     + [pa.field(name, pa.float64()) for name in ("started", "committed")]
     + [pa.field("failures", pa.list_(_FAILURE))]
 )
-_TEXTS_A_PART = 2048  # of the shuffle: small enough that every actor gets several
+_PART_OF_A_BATCH = 0.75  # parts are dealt by hash: most of this size stay below one batch
 _MAX_PARTS = 256
 _RAW_CHARS = 2000
 _PATIENCE_S = 300.0
@@ -125,7 +126,9 @@ def _misses(
     fragments: Sequence[Fragment], config: EncodingConfig, store: EmbeddingStore, keys_uri: str, width: int
 ) -> tuple[list[Any], list[dict[str, int]]]:
     """References to the missing texts, a table for each range of shards, and each range's sums."""
-    parts = min(16**width, _MAX_PARTS, -(-sum(f.n_rows for f in fragments) // _TEXTS_A_PART) or 1)
+    # Ray Data gives an actor whole parts: there must be several for each actor, and none much larger than a batch.
+    wanted = math.ceil(sum(f.n_rows for f in fragments) / (_PART_OF_A_BATCH * config.batch_texts))
+    parts = max(1, min(16**width, _MAX_PARTS, wanted))
     scans = [
         ray.remote(_scan)
         .options(num_returns=parts)
@@ -258,5 +261,14 @@ def _count(row: dict[str, Any], totals: Totals) -> None:
 
 
 def _nodes() -> list[Node]:
-    alive = (n["Resources"] for n in ray.nodes() if n["Alive"])
-    return [Node(r.get("CPU", 0.0), r.get("GPU", 0.0)) for r in alive]
+    """What the live nodes have. This machine's cores are counted: a local cluster may call two of them six."""
+    here = ray.get_runtime_context().get_node_id()
+    nodes = []
+    for node in ray.nodes():
+        found = node["Resources"]
+        cpus = found.get("CPU", 0.0)
+        if node["NodeID"] == here:
+            cpus = min(cpus, float(os.cpu_count() or 1))
+        if node["Alive"]:
+            nodes.append(Node(cpus, found.get("GPU", 0.0), found.get("memory", float("inf"))))
+    return nodes

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from llmrec.config import EncodingConfig
 
+#: Of one engine on CPUs: weights, activations, and the cache that vLLM sets aside.
+_ENGINE_BYTES = 3 * 2**30
+
 
 @dataclass(frozen=True)
 class Node:
@@ -11,6 +14,7 @@ class Node:
 
     cpus: float
     gpus: float = 0.0
+    memory: float = float("inf")  # bytes
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,11 @@ class Placement:
 def plan(config: EncodingConfig, nodes: list[Node], batches: int) -> Placement:
     """The placement for a cluster of `nodes` and so many batches of work.
 
-    On GPUs one actor a GPU. On CPUs one vLLM actor a node with all its threads: two engines on two cores ran 0.8 to
-    1.0 times as fast as one, and hold the weights twice; of the static encoders, which use one thread, as many as there
-    are CPUs. An actor asks for one logical CPU at most, whatever its threads: it starts where others hold most of a
-    node, and leaves a CPU to the tasks that feed it. A cluster whose actors hold every CPU stands still.
+    On GPUs one actor a GPU. On CPUs one actor of one thread a core, as far as memory goes: threads of one engine meet
+    after every product, and each waits whenever the other's core is needed elsewhere, if only by Ray. Two engines of
+    one thread encode 1.14 times what one engine of two threads does (benchmarks/RESULTS.md). An actor asks for one
+    logical CPU at most, whatever its threads, and all of them leave one to the tasks that feed them: a cluster whose
+    actors hold every CPU stands still.
     Raises ValueError where no node can take one actor.
     """
     able = [n for n in nodes if n.cpus > 0 and n.gpus >= config.gpus_per_actor] or _to_come(config, nodes)
@@ -46,7 +51,7 @@ def _slots(config: EncodingConfig, able: list[Node]) -> int:
     if config.gpus_per_actor:
         return sum(int(n.gpus // config.gpus_per_actor) for n in able)
     if config.encoder.backend == "vllm":
-        return len(able)
+        return sum(max(1, int(min(n.cpus, n.memory / _ENGINE_BYTES))) for n in able)
     return sum(max(1, int(n.cpus) - 1) for n in able)
 
 

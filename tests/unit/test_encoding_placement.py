@@ -8,9 +8,21 @@ from llmrec.config import EncoderConfig, EncodingConfig
 from llmrec.encoding.placement import Node, plan
 
 
-def test_one_actor_a_node_with_all_its_threads() -> None:
+def test_one_actor_of_one_thread_a_core() -> None:
     made = plan(EncodingConfig(), [Node(16), Node(16)], batches=100)
-    assert (made.actors, made.threads, made.cpus, made.gpus) == (2, 16, 1, 0)
+    assert (made.actors, made.threads, made.gpus) == (32, 1, 0)
+    assert 16 * made.cpus <= 15.01
+
+
+def test_as_many_engines_as_memory_holds_and_they_share_the_cores() -> None:
+    made = plan(EncodingConfig(), [Node(16, memory=13 * 2**30)], batches=100)
+    assert (made.actors, made.threads) == (4, 4)
+    assert plan(EncodingConfig(), [Node(16, memory=2**30)], batches=100).actors == 1
+
+
+def test_few_texts_are_one_engine_with_every_core() -> None:
+    made = plan(EncodingConfig(), [Node(2)], batches=1)
+    assert (made.actors, made.threads) == (1, 2)
 
 
 def test_one_actor_a_gpu() -> None:
