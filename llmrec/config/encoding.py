@@ -50,7 +50,7 @@ class EncodingConfig(Section):
     )
     tensor_parallel: int = Field(1, ge=1, description="GPUs that share one copy of the weights")
     batch_tokens: int = Field(8_192, ge=64, description="tokens of one step of the engine")
-    batch_texts: int = Field(1_024, ge=1, description="texts between two commits: what a crash may cost an actor")
+    batch_texts: int = Field(512, ge=1, description="texts between two commits: what a crash may cost an actor")
     storage_dtype: StorageDtype = "float32"
     max_unknown_share: float = Field(0.05, ge=0, le=1, description="unknown tokens above this share: a warning")
 
