@@ -64,7 +64,7 @@ def test_agrees_with_scikit_learn(case: tuple[list[bool], list[int], list[int], 
 @given(rows)
 def test_a_weight_is_a_repetition(case: tuple[list[bool], list[int], list[int], list[int]]) -> None:
     label, score, user, repeat = (np.array(c) for c in case)
-    repeat = repeat[user]  # a user's rows are drawn together
+    repeat = repeat[user % len(repeat)]  # a user's rows are drawn together
     again = np.repeat(np.arange(len(label)), repeat)
     if not 0 < label[again].sum() < len(again):
         return
