@@ -91,7 +91,7 @@ def _popularity(rows: ClickData) -> Answer:
     def log_share(part: ClickRows) -> Floats:
         """Of all events before t: counts grow with time, and a calibration would drift with them."""
         everybody = np.searchsorted(rows.data.time, part.time)
-        return (np.log1p(events.at(part.item, part.time)[1]) - np.log1p(everybody))[:, None]
+        return np.asarray(np.log1p(events.at(part.item, part.time)[1]) - np.log1p(everybody))[:, None]
 
     model = LogisticRegression(C=1e3).fit(log_share(rows.validation), rows.validation.label)
     return model.predict_proba(log_share(rows.test))[:, 1], {}, None
