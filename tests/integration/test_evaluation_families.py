@@ -18,7 +18,7 @@ from llmrec.storage import Artifact, Storage
 
 CONFIG = {
     "name": "families",
-    "corpus": {"sample": {"n_users": 400, "n_items": 150, "n_reviews": 5000, "text_share": 1.0}},
+    "corpus": {"sample": {"n_users": 300, "n_items": 150, "n_reviews": 3000, "text_share": 1.0}},
     "encoding": {"encoder": {"backend": "hashing"}},
     "features": {"text_dim": 16, "selection": {"budget": 12}},
     "evaluation": {"bootstrap": 200},
@@ -93,6 +93,7 @@ def test_many_clicks_are_thinned_evenly_with_their_negatives(
 
 
 def test_asked_again_the_study_is_found(run: Run, examples: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "CLICKS", 300)
     quick = run.config.evaluation.model_copy(update={"bootstrap": 20})
     config = run.config.model_copy(update={"evaluation": quick})
     config = config.model_copy(

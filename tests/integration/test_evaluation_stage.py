@@ -144,6 +144,20 @@ def test_the_report_shows_families_and_likes(report: Artifact, results: Results)
         assert text in page, text
 
 
+def test_each_bundles_card_has_its_test_figures(report: Artifact, results: Results) -> None:
+    for arm in ("text", "no_text"):
+        card = Path(report.uri(f"cards/{arm}.md")).read_text(encoding="utf-8")
+        model = results.protocols[0].model(arm)
+        assert model is not None and f"ndcg@5 {model.metrics['ndcg@5'].value:.4f}" in card
+        assert f"arm `{arm}`" in card and "Not evaluated yet" not in card
+
+
+def test_training_curves_name_model_and_arm(results: Results) -> None:
+    assert {(c.model, c.arm) for c in results.training_curves} == {
+        (model, arm) for model in ("two_tower", "ranker") for arm in ("text", "no_text")
+    }
+
+
 def check_probabilities(report: Artifact, table: Table, folder: str) -> None:
     for model in table.models:
         rows = pd.read_parquet(report.uri(f"{folder}/{model.name}.parquet"))
