@@ -1,7 +1,8 @@
-"""The `click` label: every model scores the same test rows of `examples`."""
+"""The `click` label: every model scores the same test rows of `examples`; and tables of probabilities as such."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from llmrec.schema import Column as C
 from llmrec.storage import Artifact
 
 PRIMARY = "auc"
+#: Of a table's rows: each click, then its negatives.
+ORDER = [(C.QUERY_ID, "ascending"), (C.CLICK, "descending"), (C.ITEM_ID, "ascending")]
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,21 @@ class ClickRows:
 
     @classmethod
     def read(cls, examples: Artifact, data: Interactions, split: str = "test") -> "ClickRows":
-        """From an `examples` artifact."""
+        """From an `examples` artifact, in ORDER; of the split `train` only what a model may learn from: candidates."""
         columns = [C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.CLICK, C.QUERY_ID]
-        table = examples.dataset("examples").to_table(columns=columns, filter=pc.field(C.SPLIT) == split)
-        table = table.sort_by([(C.QUERY_ID, "ascending"), (C.CLICK, "descending"), (C.ITEM_ID, "ascending")])
+        condition = pc.field(C.SPLIT) == split
+        condition = condition & pc.field(C.CANDIDATE) if split == "train" else condition
+        table = examples.dataset("examples").to_table(columns=columns, filter=condition).sort_by(ORDER)
         user, item = (
             _rows(ids, table[c].to_pylist()) for ids, c in ((data.user_ids, C.USER_ID), (data.item_ids, C.ITEM_ID))
         )
         return cls(user, item, table[C.TIMESTAMP].to_numpy(), table[C.CLICK].to_numpy() > 0)
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, index: npt.NDArray[Any]) -> "ClickRows":
+        return ClickRows(self.user[index], self.item[index], self.time[index], self.label[index])
 
 
 def _rows(ids: Sequence[str], wanted: Sequence[str]) -> Ints:
@@ -54,6 +64,8 @@ class Predicted:
     label: str
     description: str
     by_seed: list[Floats]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    trials: int | None = None
 
     @property
     def probability(self) -> Floats:
@@ -74,22 +86,29 @@ def our_predictions(arms: Sequence[Arm], rows: ClickRows) -> list[Predicted]:
 def click_table(
     rows: ClickRows, predicted: Sequence[Predicted], config: EvaluationConfig, seed: int, negatives: int
 ) -> LabelTable:
-    """AUC to ECE with intervals; the first model is compared with each other one on AUC and log loss."""
-    bootstrap = Bootstrap(rows.user, config.bootstrap, seed)
-    drawn = {p.name: _over_seeds(bootstrap, rows, p, config.threshold) for p in predicted}
-    first = predicted[0].name
-    pairs = [
-        Pair(first, p.name, metric, drawn[first][metric], drawn[p.name][metric])
-        for p in predicted[1:]
-        for metric in (PRIMARY, "log_loss")
-    ]
-    return LabelTable(
-        name="click", information_set="point_in_time", label="click", n_rows=len(rows.label),
-        n_users=len(np.unique(rows.user)), positive_share=float(rows.label.mean()), threshold=config.threshold,
-        description="Each event at t ≥ T2 is a positive; beside it stand up to "
+    """The table `click`; the first model is compared with each other one."""
+    return probability_table(
+        "click", rows, predicted, [(predicted[0].name, p.name) for p in predicted[1:]],
+        "Each event at t ≥ T2 is a positive; beside it stand up to "
         f"{negatives} negatives, drawn once by popularity as of t among items known before t that the user had not "
         "reviewed by t. Probabilities therefore speak of this mixture, not of a shop's traffic. Parameters are fitted "
-        "before T2.",
+        "before T2.", config, seed,
+    )  # fmt: skip
+
+
+def probability_table(
+    label: Literal["click", "like"], rows: ClickRows, predicted: Sequence[Predicted],
+    compared: Sequence[tuple[str, str]], description: str, config: EvaluationConfig, seed: int,
+) -> LabelTable:  # fmt: skip
+    """AUC to ECE with intervals; the pairs (model, against) in `compared` on AUC and log loss, as one family."""
+    bootstrap = Bootstrap(rows.user, config.bootstrap, seed)
+    drawn = {p.name: _over_seeds(bootstrap, rows, p, config.threshold) for p in predicted}
+    pairs = [
+        Pair(a, b, metric, drawn[a][metric], drawn[b][metric]) for a, b in compared for metric in (PRIMARY, "log_loss")
+    ]
+    return LabelTable(
+        name=label, information_set="point_in_time", label=label, n_rows=len(rows.label), description=description,
+        n_users=len(np.unique(rows.user)), positive_share=float(rows.label.mean()), threshold=config.threshold,
         models=[_result(p, rows, drawn[p.name], config.confidence) for p in predicted],
         comparisons=compare(pairs, config.confidence),
     )  # fmt: skip
@@ -108,4 +127,4 @@ def _result(p: Predicted, rows: ClickRows, drawn: Mapping[str, Sampled], confide
     bins = [CalibrationBin(predicted=a, observed=b, n=n) for a, b, n in calibration(rows.label, p.probability)]
     metrics = {m: s.estimate(confidence) for m, s in drawn.items() if np.isfinite(s.value)}
     return ModelResult(name=p.name, kind=p.kind, label=p.label, description=p.description, seeds=len(p.by_seed),
-                       metrics=metrics, calibration=bins)  # fmt: skip
+                       settings=dict(p.settings), trials=p.trials, metrics=metrics, calibration=bins)  # fmt: skip

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from llmrec.evaluation.results import Estimate, LabelTable, Protocol, Results, Table
+from llmrec.evaluation.results import Estimate, FamilyStudy, LabelTable, Protocol, Results, Table, lower_is_better
 
 _LABELS = ("auc", "gauc", "log_loss", "rmse", "mae")
 
@@ -15,6 +15,8 @@ def show(results: Results, console: Console | None = None) -> None:
         console = Console(file=console.file, width=140)
     for table in results.tables():
         console.print(_rich(table, results))
+    for study in results.families[:1]:
+        console.print(_families(study))
     if results.headline:
         c = results.headline.comparison
         ratio = f" ({c.ratio.value:+.1%})" if c.ratio else ""
@@ -33,6 +35,21 @@ def _rich(table: Table, results: Results) -> RichTable:
     for model in table.models:
         figures = (_figure(model.metrics.get(m), interval=m == metrics[0]) for m in metrics)
         found.add_row(model.title, *figures)
+    return found
+
+
+def _families(study: FamilyStudy) -> RichTable:
+    """Each family's worth, the largest first."""
+    full = _figure(study.full)
+    found = RichTable(title=f"feature families ({study.model}, {study.table})", title_justify="left",
+                      caption=f"{study.metric} of all families together: {full}", caption_justify="left")  # fmt: skip
+    for title in ("family", "columns", f"{study.metric} alone", "lost without it"):
+        found.add_column(title, justify="left" if title == "family" else "right", no_wrap=True)
+    sign = 1 if lower_is_better(study.metric) else -1
+    for f in sorted(study.families, key=lambda f: sign * f.contribution.value if f.contribution else 0.0):
+        found.add_row(
+            f.family, str(f.n_columns), _figure(f.alone, interval=False), _figure(f.contribution, signed=True)
+        )
     return found
 
 

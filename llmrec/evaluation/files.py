@@ -3,6 +3,7 @@
     recommendations/MODEL.parquet   query_id, user_id, item_id, rank (1 is best), score
     truth.parquet                   query_id, user_id, item_id, timestamp: one row a relevant item
     clicks/MODEL.parquet            user_id, item_id, timestamp, label, probability
+    likes/MODEL.parquet             the same; the rows are reviews
     stars/MODEL.parquet             user_id, item_id, timestamp, stars, predicted
 
 The first protocol's files lie at the top, those of any other under a folder of its name.

@@ -20,6 +20,8 @@ from llmrec.evaluation.results import Comparison, Estimate, Verdict, lower_is_be
 #: Weights (resamples × users or rows) held at once.
 _CELLS = 4_000_000
 _POWER = 0.8
+#: Standard errors below this share of the figures (of 1, where they are smaller) are rounding, not spread.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def compare(pairs: Sequence[Pair], confidence: float) -> list[Comparison]:
     shift = np.stack([_deviation(p) for p in pairs], axis=1)  # (R, n_pairs)
     enough = len(shift) > 1
     se = shift.std(axis=0, ddof=1) if enough else np.zeros(len(pairs))
+    se[se <= _ROUNDING * np.array([max(1, abs(p.a.value), abs(p.b.value)) for p in pairs])] = 0
     t = np.abs(shift) / np.where(se > 0, se, np.inf)
     largest = t.max(axis=1)
     critical = float(np.quantile(largest, confidence)) if enough else float("nan")

@@ -60,11 +60,16 @@ def auc_by_group(label: Bools, score: Floats, group: Ints) -> tuple[Ints, Floats
         return groups, (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
 
 
+def click_loss(label: Bools, probability: Floats) -> Floats:
+    """(n,) −log p of each row's class."""
+    clipped = np.clip(probability, _CLIP, 1 - _CLIP)
+    return np.asarray(-np.where(label, np.log(clipped), np.log1p(-clipped)))
+
+
 def click_metrics(label: Bools, probability: Floats, user: Ints, threshold: float) -> Weighted:
     """The metrics in CLICK of (n,) rows as a function of (R, n) weights."""
     p = np.asarray(probability, np.float64)
-    clipped = np.clip(p, _CLIP, 1 - _CLIP)
-    loss = -np.where(label, np.log(clipped), np.log1p(-clipped))
+    loss = click_loss(label, p)
     predicted = p >= threshold
     groups, by_user = auc_by_group(label, p, user)
     own = by_user[np.searchsorted(groups, user)]  # each row carries its user's AUC: rows are the weights

@@ -235,7 +235,8 @@ class Headline(Record):
 class FamilyEffect(Record):
     """One feature family: the metric with it alone, and what leaving it out costs (full - without)."""
 
-    family: str
+    family: str = Field(description="its name, or the pattern of a group of families, such as `text*`")
+    members: list[str] = Field([], description="the families of a group; empty: a single family")
     n_columns: int | None = Field(None, ge=0)
     alone: Estimate | None = None
     contribution: Estimate | None = None
@@ -243,11 +244,21 @@ class FamilyEffect(Record):
 
 
 class Interaction(Record):
-    """What two families give together beyond the sum of both: positive, they need each other."""
+    """What two families add together beyond what each adds alone, to all others: v(R+A+B) − v(R+A) − v(R+B) + v(R).
+
+    Where higher is better, positive: they need each other; negative: either makes up for the other.
+    """
 
     first: str
     second: str
     effect: Estimate
+
+
+class SelectionCurve(Record):
+    """Quality (y) against dimensions kept (x), the best first by `method`."""
+
+    method: str
+    points: list[Point]
 
 
 class FamilyStudy(Record):
@@ -256,9 +267,14 @@ class FamilyStudy(Record):
     table: str
     model: str
     metric: str
+    description: str = Field("", description="in words: which model, fitted, chosen and measured on what")
     full: Estimate | None = None
     families: list[FamilyEffect]
     interactions: list[Interaction] = []
+    curves: list[SelectionCurve] = []
+    budget: int | None = Field(None, ge=1, description="dimensions kept at most, as configured")
+    kept_by: str = Field("", description="the method that chose `kept`")
+    kept: dict[str, list[str]] = Field({}, description="family -> its columns within the budget")
 
 
 class Control(Record):

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from llmrec.evaluation import plots
 from llmrec.evaluation.plots import Chart, Forest, Line, Mark
-from llmrec.evaluation.results import Estimate, FamilyStudy, LeakGap, Results, TrainingCurve, lower_is_better
+from llmrec.evaluation.results import (
+    Estimate,
+    FamilyEffect,
+    FamilyStudy,
+    LeakGap,
+    Results,
+    TrainingCurve,
+    lower_is_better,
+)
 from llmrec.evaluation.views import Facts, table_title, titles
 from llmrec.evaluation.words import GLOSSARY, count, date, duration, metric_title, number, p_value, percent, two_digits
 
@@ -15,17 +23,23 @@ class FamilyView:
     model: str
     metric: str
     table: str
+    description: str
     plots: list[Forest]
+    curve: Chart | None
+    kept: Facts
+    kept_caption: str
 
 
 def family_view(study: FamilyStudy, results: Results) -> FamilyView:
-    """A study's forests: left out, alone, together."""
+    """A study's forests: left out, alone, together; what a budget of dimensions keeps, and at which quality."""
     table = results.table(study.table)
     shown = titles(table) if table else {}
     metric = metric_title(study.metric)
     lower = lower_is_better(study.metric)
-    left_out = [Mark(f.family, _tone(f.contribution, lower), f.contribution) for f in study.families if f.contribution]
-    alone = [Mark(f.family, "ablation", f.alone) for f in study.families if f.alone]
+    left_out = [
+        Mark(_family_label(f), _tone(f.contribution, lower), f.contribution) for f in study.families if f.contribution
+    ]
+    alone = [Mark(_family_label(f), "ablation", f.alone) for f in study.families if f.alone]
     for marks in (left_out, alone):
         marks.sort(key=lambda m: m.estimate.value, reverse=not lower)
     if alone and study.full:
@@ -34,9 +48,26 @@ def family_view(study: FamilyStudy, results: Results) -> FamilyView:
     drawn = [
         plots.forest(f"{metric} with everything, less {metric} without this family", left_out, around_zero=True),
         plots.forest(f"{metric} with this family alone", alone),
-        plots.forest("What two families give together beyond the sum of both", together, around_zero=True),
-    ]
-    return FamilyView(shown.get(study.model, study.model), metric, table_title(table), [f for f in drawn if f])
+        plots.forest(f"{metric} that two families add together beyond what each adds alone", together,
+                     around_zero=True),
+    ]  # fmt: skip
+    curve = plots.chart(
+        f"{metric} against dimensions kept", "Dimensions kept, log scale", metric,
+        [Line(f"ranked by {_words(c.method)}", c.points) for c in study.curves], log_x=True,
+    )  # fmt: skip
+    n_kept = sum(map(len, study.kept.values()))
+    caption = f"{n_kept} columns kept within a budget of {study.budget}, ranked by {_words(study.kept_by)}"
+    kept = [(family, f"{len(columns)}: {', '.join(columns)}") for family, columns in study.kept.items()]
+    return FamilyView(shown.get(study.model, study.model), metric, table_title(table), study.description,
+                      [f for f in drawn if f], curve, kept, caption)  # fmt: skip
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
+
+
+def _family_label(effect: FamilyEffect) -> str:
+    return f"{effect.family} (all {len(effect.members)})" if effect.members else effect.family
 
 
 def _tone(effect: Estimate, lower: bool) -> str:

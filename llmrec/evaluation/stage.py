@@ -10,20 +10,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.bundle import BundleFile, model_card
 from llmrec.config import RunConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import load_vectors
-from llmrec.evaluation import clicks, console, corpus_facts, files, leak, protocols, stars
+from llmrec.evaluation import clicks, console, corpus_facts, files, leak, likes, protocols, stars
 from llmrec.evaluation.answers import Answer, Catalogue, joined_answers, joined_queries
+from llmrec.evaluation.baselines import candidates
+from llmrec.evaluation.click_rivals import ClickData, click_rivals
 from llmrec.evaluation.contestants import baseline_answers, control_answers, our_answers
+from llmrec.evaluation.families import family_studies
 from llmrec.evaluation.interactions import Interactions, Ints
 from llmrec.evaluation.ours import Arm
+from llmrec.evaluation.profiles import Vectors
 from llmrec.evaluation.protocols import Split
 from llmrec.evaluation.refit import fit_arm, with_cut, with_seed
 from llmrec.evaluation.report import write_report
 from llmrec.evaluation.results import (
     Comparison,
     Control,
+    FamilyStudy,
     Headline,
     LabelTable,
     LeakGap,
@@ -35,7 +41,7 @@ from llmrec.evaluation.results import (
 from llmrec.evaluation.slices import SliceMask, slices
 from llmrec.evaluation.tables import Asked, protocol_table
 from llmrec.schema import Column as C
-from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, write_bytes
 
 logger = logging.getLogger(__name__)
 _STAGE = "report"
@@ -67,8 +73,8 @@ def evaluate(
 
     `controls`: bundles of `llmrec.experiment`, by name; they join the tables of the `temporal` and `frozen` protocols.
 
-    Holds `results.json`, `report.html`, `model_card.md` and the lists of `files.py`; prints the tables. Raises
-    ValueError where a bundle was made from another corpus.
+    Holds `results.json`, `report.html`, `model_card.md`, each bundle's card with its test figures (`cards/ARM.md`) and
+    the lists of `files.py`; prints the tables. Raises ValueError where a bundle was made from another corpus.
     """
     read = {
         "evaluation": config.evaluation.model_dump(), "split": config.split.model_dump(), "seed": config.seed,
@@ -86,12 +92,21 @@ def evaluate(
             run = corpus_facts.run_facts(config, made, corpus, bundles, time.perf_counter() - started)
             results = results.model_copy(update={"run": run})
             write_report(writer.folder, results)
+            for arm, bundle in bundles.items():
+                write_bytes(writer.uri(f"cards/{arm}.md"), _card(arm, bundle, results).encode())
             writer.info |= summary(results)
         built = storage.find(_STAGE, made)
         assert built is not None
         found = Artifact(built.root, built.manifest)
     console.show(Results.model_validate(found.json("results.json")))
     return found
+
+
+def _card(arm: str, bundle: Artifact, results: Results) -> str:
+    """The bundle's own model card, with what this evaluation measured of it."""
+    measured = {t.name: m for t in results.tables() for m in t.models if m.name == arm}
+    metrics = {table: {k: v.value for k, v in m.metrics.items()} for table, m in measured.items()}
+    return model_card(BundleFile.model_validate(bundle.json("bundle.json")), metrics)
 
 
 def load_interactions(corpus: Artifact) -> Interactions:
@@ -114,7 +129,7 @@ def _results(e: Evaluation) -> Results:
     return Results(
         run=corpus_facts.run_facts(e.config, "", e.corpus, e.bundles, 0.0),
         portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),
-        headline=headline, protocols=tables, labels=labels, leak_gaps=gaps,
+        headline=headline, protocols=tables, labels=labels, leak_gaps=gaps, families=_families(e),
         controls=_controls(e, tables), training_curves=_curves(e),
     )  # fmt: skip
 
@@ -251,7 +266,7 @@ def _languages(e: Evaluation, fold: protocols.Fold) -> dict[int, str]:
     return {int(r): langid.classify(texts[r] or "")[0] for r in fold.queries.event if len(texts[r] or "") >= 20}
 
 
-def review_vectors(e: Evaluation) -> npt.NDArray[np.float32] | None:
+def review_vectors(e: Evaluation) -> Vectors | None:
     """(n_events, dim) vectors of the reviews in the order of `Interactions`; zero rows where there is no text."""
     if e.embeddings is None:
         return None
@@ -272,12 +287,13 @@ def _item_vectors(e: Evaluation, train: Ints) -> npt.NDArray[np.float32] | None:
 
 
 def _labels(e: Evaluation) -> tuple[list[LabelTable], list[LeakGap]]:
-    """The click and star tables, and what putting the target's review back would do to them and to the ranking."""
+    """The tables of labels, and what putting the target's review back would do to them and to the ranking."""
     tables, gaps = _clicks(e), list[LeakGap]()
     cut = cutoffs(e.data.time, e.config.split)
     split = protocols.temporal(e.data, cut.t1, cut.t2)
     config, seed, vectors = e.config.evaluation, e.config.seed, review_vectors(e)
     rows = stars.StarRows.of(split)
+    tables += _likes(e, rows, vectors)
     if len(rows.fit) and len(rows.test):
         logger.info("stars: bias, factorisation, text")
         models = stars.star_models(e.data, rows, vectors, seed)
@@ -294,18 +310,47 @@ def _labels(e: Evaluation) -> tuple[list[LabelTable], list[LeakGap]]:
     return tables, gaps
 
 
+def _examples(e: Evaluation) -> Artifact | None:
+    """The examples that the bundles were made from, where they are still there."""
+    bundle = next(iter(e.bundles.values()), None)
+    return e.storage.find("examples", bundle.manifest.parents["examples"]) if bundle else None
+
+
+def _families(e: Evaluation) -> list[FamilyStudy]:
+    examples = _examples(e) if e.config.evaluation.studies_families else None
+    return family_studies(e.config, e.storage, examples) if examples else []
+
+
 def _clicks(e: Evaluation) -> list[LabelTable]:
     """The click table, where the bundles' examples are still there."""
-    bundle = next(iter(e.bundles.values()), None)
-    examples = e.storage.find("examples", bundle.manifest.parents["examples"]) if bundle else None
+    examples = _examples(e)
     if examples is None:
         return []
-    rows = clicks.ClickRows.read(examples, e.data)
-    predicted = clicks.our_predictions(_arms(e, "temporal", 0), rows)
+    config, seed, vectors = e.config.evaluation, e.config.seed, review_vectors(e)
+    labelled = ClickData.read(examples, e.data, vectors, seed)
+    names = {c.name for c in candidates(config.size, config.baselines, vectors)}
+    predicted = clicks.our_predictions(_arms(e, "temporal", 0), labelled.test) + click_rivals(labelled, names)
+    _write_probabilities(e, "clicks", labelled.test, predicted)
+    return [clicks.click_table(labelled.test, predicted, config, seed, e.config.features.negatives)]
+
+
+def _likes(e: Evaluation, rows: stars.StarRows, vectors: Vectors | None) -> list[LabelTable]:
+    """The like table, where the test holds reviews of both kinds."""
+    data, config, seed = likes.liked(e.data), e.config.evaluation, e.config.seed
+    if not likes.measurable(data, rows):
+        return []
+    logger.info("likes: rates, text")
+    predicted, asked = likes.like_models(data, rows, vectors, seed), likes.like_rows(data, rows)
+    _write_probabilities(e, "likes", asked, predicted)
+    return [likes.like_table(asked, predicted, config, seed)]
+
+
+def _write_probabilities(
+    e: Evaluation, folder: str, rows: clicks.ClickRows, predicted: Sequence[clicks.Predicted]
+) -> None:
     for p in predicted:
         columns: dict[str, npt.NDArray[Any]] = {C.LABEL: rows.label.astype(np.int8), C.PROBABILITY: p.probability}
-        e.writer.write_table(f"clicks/{p.name}", files.labelled(e.data, rows.user, rows.item, rows.time, columns))
-    return [clicks.click_table(rows, predicted, e.config.evaluation, e.config.seed, e.config.features.negatives)]
+        e.writer.write_table(f"{folder}/{p.name}", files.labelled(e.data, rows.user, rows.item, rows.time, columns))
 
 
 def _curves(e: Evaluation) -> list[TrainingCurve]:
@@ -319,7 +364,7 @@ def _curves(e: Evaluation) -> list[TrainingCurve]:
             for metric in sorted({k for row in epochs for k in row} - {"epoch"}):
                 points = [Point(x=row["epoch"], y=row[metric]) for row in epochs if metric in row]
                 split = "train" if metric == "loss" else "validation"
-                found.append(TrainingCurve(model=f"{model}, {arm}", metric=metric, split=split, points=points))
+                found.append(TrainingCurve(model=model, arm=arm, metric=metric, split=split, points=points))
     return found
 
 

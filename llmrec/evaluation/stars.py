@@ -130,11 +130,15 @@ class TextStars(StarModel):
     seed: int = 7
 
     def fit(self, train: Ints) -> None:
+        self._read(train)
+        self._model: Any = make_pipeline(StandardScaler(), Ridge(self.ridge))
+        self._model.fit(self._features(train), self.data.stars[train] - self.floor(train))
+
+    def _read(self, train: Ints) -> None:
+        """Text profiles, their dimensions reduced as the event rows `train` say."""
         small = reduced(self.vectors, train, _TEXT_DIM, self.seed)
         self._users = Profiles(self.data, self.data.user, self.data.n_users, small)
         self._items = Profiles(self.data, self.data.item, self.data.n_items, small)
-        self._model: Any = make_pipeline(StandardScaler(), Ridge(self.ridge))
-        self._model.fit(self._features(train), self.data.stars[train] - self.floor(train))
 
     def _features(self, rows: Ints) -> Floats:
         """(n, 3 · dim): user profile, item profile, their product."""

@@ -31,6 +31,17 @@ class Tower(nn.Module):
         return F.normalize(self.deep(self.hidden(x)) + self.wide(x), dim=1)
 
 
+class ItemBias(nn.Module):
+    """(I, Di) → (I, 1): linear, 0 at first; of no features it is 0."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.linear(features, self.weight)
+
+
 class TwoTower(nn.Module):
     """score(u, i) = cosine(user tower, item tower) / temperature + bias(item features).
 
@@ -62,8 +73,7 @@ class TwoTower(nn.Module):
         self.pool = AttentionPool(history_length, config.dim) if config.history == "attention" else MeanPool()
         self.user_tower = Tower(config, 2 * config.dim, _families(user_families, user_dim))
         self.item_tower = Tower(config, config.dim, _families(item_families, item_dim))
-        self.bias = nn.Linear(item_dim, 1, bias=False)
-        nn.init.zeros_(self.bias.weight)
+        self.bias = ItemBias(item_dim)
         self.log_scale = nn.Parameter(
             torch.tensor(-math.log(config.temperature)), requires_grad=config.learn_temperature
         )

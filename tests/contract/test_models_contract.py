@@ -1,5 +1,6 @@
 """What every model promises: fit, save, load, identical predictions; the unknown user; the empty history."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,14 @@ def test_towers_make_unit_vectors_with_temperature_and_bias_folded_in(config: Tw
     assert torch.allclose(users[:, :-1].norm(dim=1), torch.full((64,), 1 / config.temperature), atol=1e-3)
     assert torch.equal(users[:, -1], torch.ones(64))
     assert torch.allclose(items[:, -1:], model.bias(x["dense"][:, 3:]))
+
+
+@pytest.mark.parametrize("fusion", ["concat", "mean", "weighted_sum", "gated", "attention"])
+def test_without_any_feature_no_layer_is_empty(fusion: Any) -> None:
+    """torch warns of zero-element tensors that it cannot initialise; the control `ids_only` has no feature."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        towers = TwoTower(TwoTowerConfig(fusion=fusion), 5, 6, 0, 0)
+        Ranker(RankerConfig(), 5, 6, 4, 0)
+    items = towers.item_vectors(torch.arange(6), torch.zeros(6, 0))
+    assert items.shape == (6, towers.vector_dim) and not items[:, -1].any()

@@ -18,6 +18,7 @@ from llmrec.evaluation.results import (
     Protocol,
     Results,
     Run,
+    SelectionCurve,
     Slice,
     TrainingCurve,
     Verdict,
@@ -157,6 +158,12 @@ def families() -> FamilyStudy:
             for f, d in rows
         ],
         interactions=[Interaction(first="text match", second="recency", effect=estimate(0.0021, 0.0027))],
+        description="A stand-in, fitted before T1.", budget=8, kept_by="f_score",
+        curves=[
+            SelectionCurve(method=m, points=[Point(x=k, y=0.05 + k / 8000, low=0.04, high=0.08) for k in (4, 8, 48)])
+            for m in ("f_score", "gradient_boosting")
+        ],
+        kept={"text match": ["match_0", "match_1"], "recency": ["recency_days"]},
     )  # fmt: skip
 
 

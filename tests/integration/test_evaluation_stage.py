@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 from llmrec.config import RunConfig
 from llmrec.encoding import load_vectors
 from llmrec.evaluation import evaluate
-from llmrec.evaluation.results import Results
+from llmrec.evaluation.results import Results, Table
 from llmrec.experiment import CONTROLS, control_names, run_study, swapped
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.storage import Artifact, Storage
@@ -24,7 +24,8 @@ CONFIG = {
     "training": {"workers": 0, "two_tower": {"epochs": 3, "hidden": []}, "ranker": {"epochs": 2}},
     "evaluation": {"protocols": ["temporal", "frozen", "leave_last_out", "random"], "list_length": 30,
                    "cutoffs": [5, 20], "primary_metric": "ndcg@5", "retrieve": 30, "bootstrap": 200,
-                   "tuning_trials": 2},
+                   "tuning_trials": 2, "families": True,
+                   "baselines": ["popularity", "ease", "ials", "ncf", "boosted", "boosted_text", "text_logistic"]},
 }  # fmt: skip
 
 
@@ -120,8 +121,46 @@ def test_no_list_of_a_clock_holds_what_was_had_or_not_known(run: Run, report: Ar
 def test_click_figures_follow_from_the_files(report: Artifact, results: Results) -> None:
     table = results.table("click")
     assert table is not None and [m.name for m in table.models][:2] == ["text", "no_text"]
+    rivals = ["popularity", "text_logistic", "ncf", "boosted", "boosted_text"]
+    assert [m.name for m in table.models][2:] == rivals
+    check_probabilities(report, table, "clicks")
+
+
+def test_like_figures_follow_from_the_files(run: Run, report: Artifact, results: Results) -> None:
+    table = results.table("like")
+    assert table is not None and [m.name for m in table.models] == ["rates", "text_logistic", "rates_text"]
+    check_probabilities(report, table, "likes")
+    rows = pd.read_parquet(report.uri("likes/rates.parquet")).astype({"user_id": str, "item_id": str})
+    reviews = run.artifacts["corpus"].table("reviews").to_pandas()
+    both = rows.merge(reviews, on=["user_id", "item_id", "timestamp"])
+    assert len(both) == len(rows) == table.n_rows and (both.label == (both.stars >= 4)).all()
+    assert both.timestamp.min() >= (results.protocols[0].t2 or 0)
+
+
+def test_the_report_shows_families_and_likes(report: Artifact, results: Results) -> None:
+    assert [s.metric for s in results.families] == ["auc", "log_loss"]
+    page = Path(report.uri("report.html")).read_text(encoding="utf-8")
+    for text in ("Which features carry it", "text* (all", "dimensions kept", "Likes", "Rates + text"):
+        assert text in page, text
+
+
+def test_each_bundles_card_has_its_test_figures(report: Artifact, results: Results) -> None:
+    for arm in ("text", "no_text"):
+        card = Path(report.uri(f"cards/{arm}.md")).read_text(encoding="utf-8")
+        model = results.protocols[0].model(arm)
+        assert model is not None and f"ndcg@5 {model.metrics['ndcg@5'].value:.4f}" in card
+        assert f"arm `{arm}`" in card and "Not evaluated yet" not in card
+
+
+def test_training_curves_name_model_and_arm(results: Results) -> None:
+    assert {(c.model, c.arm) for c in results.training_curves} == {
+        (model, arm) for model in ("two_tower", "ranker") for arm in ("text", "no_text")
+    }
+
+
+def check_probabilities(report: Artifact, table: Table, folder: str) -> None:
     for model in table.models:
-        rows = pd.read_parquet(report.uri(f"clicks/{model.name}.parquet"))
+        rows = pd.read_parquet(report.uri(f"{folder}/{model.name}.parquet"))
         expected = {
             "auc": sk.roc_auc_score(rows.label, rows.probability),
             "log_loss": sk.log_loss(rows.label, rows.probability.clip(1e-7, 1 - 1e-7)),

@@ -31,7 +31,7 @@ def split() -> Split:
     return random_split(Interactions.from_arrays(users, items, time), seed=7)
 
 
-@pytest.mark.parametrize(("name", "least"), [("ease", 0.470), ("ials", 0.465), ("popularity", 0.235)])
+@pytest.mark.parametrize(("name", "least"), [("ease", 0.470), ("ials", 0.465), ("bpr", 0.442), ("popularity", 0.235)])
 def test_reaches_the_published_figure(split: Split, name: str, least: float) -> None:
     candidate = next(c for c in candidates("full", (name,)) if c.name == name)
     tuned = tune(candidate, split, "ndcg@10", budget=12, fallback_days=None)

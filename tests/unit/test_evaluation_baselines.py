@@ -9,7 +9,7 @@ import pytest
 
 from llmrec.evaluation import protocols
 from llmrec.evaluation.baselines import candidates, recommend, tune
-from llmrec.evaluation.baselines.base import Baseline, Candidate, quality
+from llmrec.evaluation.baselines.base import Baseline, Block, Candidate, quality
 from llmrec.evaluation.baselines.factors import BPR, IALS
 from llmrec.evaluation.baselines.item_item import EASE, SLIM, ItemKNN
 from llmrec.evaluation.baselines.neural import NCF, TextFactorization
@@ -52,6 +52,23 @@ def test_finds_the_withheld_diagonal(name: str) -> None:
     model = MAKERS[name]()
     model.fit(FOLD)
     assert quality(recommend(model, FOLD, 1, None), FOLD, "recall@1") >= 0.9
+
+
+def test_bpr_knows_what_is_popular() -> None:
+    """Nobody has a taste; `implicit` draws negatives by popularity, so popular items look no better."""
+    rng = np.random.default_rng(0)
+    chance = np.linspace(0.02, 0.5, 40)
+    users, items = np.nonzero(rng.random((200, 40)) < chance)
+    data = Interactions.from_arrays([f"u{u}" for u in users], [f"i{i:02}" for i in items], np.arange(len(users)))
+    every = np.arange(len(data))
+    fold = Fold(data, "transductive", every, every, FOLD.queries, False)
+    found = {}
+    for prior in (0.0, 1.0):
+        model = BPR(8, 0.05, 0.02, 100, prior)
+        model.fit(fold)
+        block = Block(np.arange(200), np.full(200, END), data.matrix(every), fold.as_of(), np.zeros(200, np.int64))
+        found[prior] = float(np.polyfit(np.log(chance), model.scores(block).mean(axis=0), 1)[0])
+    assert found[0.0] < 0.35 < 0.75 < found[1.0] < 1.25  # log p(item) has slope 1
 
 
 @pytest.mark.parametrize("name", [n for n in MAKERS if n != "ncf"])

@@ -72,6 +72,14 @@ def test_no_spread_no_verdict() -> None:
     assert without.verdict == "cannot tell" and without.difference.low is None
 
 
+def test_rounding_is_no_spread() -> None:
+    """Constant differences leave standard errors of 1e-17, which must not decide a verdict."""
+    b = np.random.default_rng(0).random(300)
+    found = compare(pairs_of(Bootstrap(np.arange(300), 200, 0), b + 0.1, b), 0.95)[0]
+    assert found.verdict == "cannot tell" and found.difference.value == pytest.approx(0.1)
+    assert found.difference.se is None and found.p_value is None
+
+
 def test_the_family_keeps_its_error_rate() -> None:
     """Twenty comparisons without any true difference: a false verdict in at most 5 % of families."""
     false_families, false_single = 0, 0

@@ -157,6 +157,16 @@ def test_families_stand_in_order_of_what_they_give_whichever_way_is_better():
     assert (up[0].label, up[0].tone, down[-1].tone) == ("popularity", "better", "worse")
 
 
+def test_a_study_shows_its_curve_and_what_a_budget_keeps():
+    results = make_results()
+    view = sections.family_view(results.families[0], results)
+    assert view.curve is not None and [s.label for s in view.curve.series] == [
+        "ranked by f score", "ranked by gradient boosting",
+    ]  # fmt: skip
+    assert view.kept_caption == "3 columns kept within a budget of 8, ranked by f score"
+    assert view.kept == [("text match", "2: match_0, match_1"), ("recency", "1: recency_days")]
+
+
 def test_headline_band_is_in_the_unit_of_its_axis():
     results = make_results()
     drawn = sections.headline_forest(results)

@@ -40,7 +40,11 @@ def _catalogue() -> list[Candidate]:
         Candidate("item_knn", ItemKNN, grid(neighbours=(20, 50, 100, 200, 0))),
         Candidate("ease", EASE, grid(regularization=(20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0))),
         Candidate("ials", IALS, grid(regularization=(1.0, 10.0, 30.0), alpha=(1.0, 4.0), factors=(32, 64))),
-        Candidate("bpr", BPR, grid(learning_rate=(0.002, 0.01, 0.05), regularization=(0.005, 0.02), iterations=(200,))),
+        Candidate(
+            "bpr",
+            BPR,
+            grid(learning_rate=(0.02, 0.05), regularization=(0.02, 0.05), prior=(0.5, 1.0), iterations=(200,)),
+        ),
         Candidate("slim", SLIM, grid(alpha=(0.01, 0.1, 0.3, 1.0))),
         Candidate("ncf", NCF, grid(weight_decay=(1e-2, 0.3), epochs=(10, 30))),
         Candidate("boosted", Boosted, needs_clock=True),

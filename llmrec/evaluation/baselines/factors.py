@@ -43,12 +43,17 @@ class IALS(Baseline):
 
 @dataclass
 class BPR(Baseline):
-    """Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback" (UAI 2009)."""
+    """Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback" (UAI 2009).
+
+    `implicit` draws the item to lose a comparison from the events, so as often as it is popular, where the paper draws
+    all items alike. The scores then are log p(item | user) less log popularity; `prior` times that is given back.
+    """
 
     factors: int = 64
     learning_rate: float = 0.05
     regularization: float = 0.01
     iterations: int = 100
+    prior: float = 1.0
     seed: int = 7
     label: ClassVar[str] = "BPR"
     description: ClassVar[str] = "pairwise matrix factorisation; users that training never saw get the fallback"
@@ -62,9 +67,11 @@ class BPR(Baseline):
         )  # fmt: skip
         self._model.fit(X, show_progress=False)
         self._trained = np.diff(X.indptr) > 0
+        self._given_back = self.prior * np.log1p(np.bincount(X.indices, minlength=X.shape[1]))
 
     def scores(self, block: Block) -> Scores:
-        return np.asarray(self._model.user_factors[block.users] @ self._model.item_factors.T, np.float32)
+        scores = self._model.user_factors[block.users] @ self._model.item_factors.T + self._given_back
+        return np.asarray(scores, np.float32)
 
     def answers(self, block: Block) -> npt.NDArray[np.bool_]:
         return np.asarray(self._trained[block.users])

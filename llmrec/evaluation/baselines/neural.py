@@ -18,7 +18,7 @@ _NEGATIVES = 4
 _BATCH = 512
 
 
-class _Mlp(nn.Module):
+class Mlp(nn.Module):
     """He et al., "Neural Collaborative Filtering" (WWW 2017): the MLP of section 3.3 reads the product of 3.2 too."""
 
     def __init__(self, n_users: int, n_items: int, dim: int) -> None:
@@ -58,6 +58,19 @@ class _TextFactors(nn.Module):
         return logits
 
 
+def epoch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, users: Ints, items: Ints, label: Scores,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """One pass over (n,) pairs in random order: binary cross-entropy on their labels."""
+    for rows in np.array_split(rng.permutation(len(users)), max(1, len(users) // _BATCH)):
+        logits = model(torch.from_numpy(users[rows]), torch.from_numpy(items[rows]))
+        loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(label[rows]))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
 @dataclass
 class Neural(Baseline):
     """What both share: binary cross-entropy against uniformly drawn negatives, Adam, a fixed number of epochs."""
@@ -90,12 +103,7 @@ class Neural(Baseline):
             users = np.repeat(user, 1 + _NEGATIVES)
             items = np.concatenate([item[:, None], drawn], axis=1).ravel()
             label = np.tile(np.eye(1, 1 + _NEGATIVES, dtype=np.float32)[0], len(user))
-            for rows in np.array_split(rng.permutation(len(users)), max(1, len(users) // _BATCH)):
-                logits = self._model(torch.from_numpy(users[rows]), torch.from_numpy(items[rows]))
-                loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(label[rows]))
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+            epoch(self._model, optimizer, users, items, label, rng)
 
     @torch.inference_mode()
     def scores(self, block: Block) -> Scores:
@@ -117,7 +125,7 @@ class NCF(Neural):
     description: ClassVar[str] = "MLP over user and item embeddings; users that training never saw get the fallback"
 
     def module(self, fold: Fold) -> nn.Module:
-        return _Mlp(fold.data.n_users, fold.data.n_items, self.dim)
+        return Mlp(fold.data.n_users, fold.data.n_items, self.dim)
 
 
 @dataclass
