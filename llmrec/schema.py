@@ -5,7 +5,7 @@ Ids from outside are strings (`user_id`, `item_id`); dense indices are integers 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +83,15 @@ ITEMS = pa.schema(
         pa.field(C.AVAILABLE_FROM, pa.int64()),  # ms; null: known from its first event
     ]
 )
+
+#: Columns of `items` that hold the vectors of `corpus.item_vectors`, before the vector's name.
+VECTOR_PREFIX = "vector_"
+
+
+def items_schema(vectors: Iterable[str]) -> pa.Schema:
+    """ITEMS with a column `vector_NAME` for each name: finite numbers, one length a column, null where none."""
+    return pa.schema([*ITEMS, *(pa.field(f"{VECTOR_PREFIX}{name}", pa.list_(pa.float32())) for name in vectors)])
+
 
 QUARANTINE = pa.schema(
     [
