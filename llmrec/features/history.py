@@ -15,8 +15,9 @@ import pyarrow as pa
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import BlockedSums, Bools, EntityEvents, Floats, Floats32, Ints, Span
 from llmrec.features.history_data import NEVER, HistoryData
-from llmrec.features.projection import TextProjection
+from llmrec.features.reduction import Reductions
 from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
+from llmrec.features.vectors import Layout
 from llmrec.schema import DAY_MS
 
 LIKED_STARS, DISLIKED_STARS = 4, 2
@@ -37,6 +38,12 @@ class History:
         self._behaviour = _behaviour_values(data.stars)  # (E, 4)
         self._world = np.concatenate([np.zeros((1, 4)), np.cumsum(self._behaviour, axis=0, dtype=np.float64)])
         self._sums = {id(e): self._build_sums(e) for e in (self.users, self.items)}
+        self._layout = Layout(data.vector_dims)
+        self._vectors = self._layout.with_presence(data.vectors_of_items)  # (n_items + 1, M + columns)
+        ones = np.ones((len(data.times), 1), np.float32)
+        self._vector_sums = (
+            BlockedSums(self.users, self._vectors, ones, (np.inf,), index=data.item_rows) if data.vector_dims else None
+        )
 
     def _build_sums(self, events: EntityEvents) -> tuple[BlockedSums, BlockedSums]:
         days = (np.inf, *self.settings.popularity_days)
@@ -56,7 +63,7 @@ class History:
         review_vectors: Floats32 | None = None,
         item_vectors: Floats32 | None = None,
         *,
-        projection: TextProjection | None = None,
+        reductions: Reductions | None = None,
         settings: FeaturesConfig | None = None,
     ) -> "History":
         """From tables `reviews` and `items` (schema.py) and the encoder's vectors, aligned to their rows.
@@ -64,15 +71,16 @@ class History:
         Args:
             review_vectors: (n_reviews, dim); an all-zero row says that the review has no text.
             item_vectors: (n_items, dim), likewise.
-            projection: applied to both; it must have been fitted on training rows. None keeps the vectors.
+            reductions: `text` is applied to both, `vector_NAME` to that column of `items`; they must have been fitted
+                on training rows. Vectors without one are kept as they are.
         """
         chosen = settings or FeaturesConfig()
-        return cls(HistoryData.of_tables(reviews, items, review_vectors, item_vectors, projection, chosen))
+        return cls(HistoryData.of_tables(reviews, items, review_vectors, item_vectors, reductions or {}, chosen))
 
     def appended(self, reviews: pa.Table, review_vectors: Floats32 | None = None) -> "History":
         """With more events, of known or of new users and items; existing rows keep their numbers.
 
-        Equal to building from all events at once (a test holds it). `review_vectors` are the encoder's, unprojected.
+        Equal to building from all events at once (a test holds it). `review_vectors` are the encoder's, not reduced.
         """
         return History(self.data.appended(reviews, review_vectors))
 
@@ -118,6 +126,7 @@ class History:
         past = {
             "history_times": np.where(exists, self._of_events(self.data.times, events), 0),
             "history_stars": np.where(exists, self._of_events(self.data.stars, events), np.float32(np.nan)),
+            "vectors": self._mean_vectors(span),
         }
         return UserState(**self._common(self.users, span), **self._history(history, times), **past)
 
@@ -127,6 +136,7 @@ class History:
         common = self._common(self.items, self.items.span(rows, times))
         return ItemState(
             **common,
+            vectors=self.data.vectors_of_items[rows],
             known_since=np.minimum(self.known_since[rows], times),
             description=self.data.description[rows],
             has_description=np.any(self.data.description[rows], axis=1, keepdims=True)[:, 0],
@@ -152,9 +162,10 @@ class History:
             "window": np.broadcast_to(count[:, None], nobody.window.shape),
             "decayed": np.broadcast_to(count[:, None], nobody.decayed.shape),
             "history_times": np.where(seen, time, 0),
+            "vectors": self._layout.means(self._vectors[liked].sum(axis=0, dtype=np.float64)[None]),
         }
         if text_vector is not None and np.any(text_vector):
-            own = self._projected(np.asarray(text_vector, np.float32)[None])
+            own = self._reduced(np.asarray(text_vector, np.float32)[None])
             spoken = np.array([[v != "disliked" for v in TEXT_VARIANTS]], np.float32)
             changes |= {"text": spoken[:, :, None] * own[:, None], "text_weight": spoken}
         return replace(nobody, **changes)
@@ -172,8 +183,15 @@ class History:
         """`column[events]`, also where the corpus has no events at all."""
         return column[events] if len(column) else np.zeros(events.shape, column.dtype)
 
-    def _projected(self, vectors: Floats32) -> Floats32:
-        return vectors if self.data.projection is None else self.data.projection(vectors, "review")
+    def _reduced(self, vectors: Floats32) -> Floats32:
+        reduction = self.data.text_reduction
+        return vectors if reduction is None else reduction(vectors, "review")
+
+    def _mean_vectors(self, span: Span) -> Floats32:
+        """(Q, M) mean of the vectors of the items in the span, of those that have one."""
+        if self._vector_sums is None:
+            return np.zeros((len(span.rows), 0), np.float32)
+        return self._layout.means(self._vector_sums.at(span)[:, 0])
 
     def _common(self, events: EntityEvents, span: Span) -> dict[str, Any]:
         behaviour, text = self._sums[id(events)]
@@ -210,6 +228,7 @@ class History:
             "history_text": text,
             "history_description": self.data.description[history],
             "history_attributes": self.data.attributes[history],
+            "last_vectors": self.data.vectors_of_items[history[:, -1]],
         }
 
     @property

@@ -15,14 +15,14 @@ from llmrec.config import FeaturesConfig
 from llmrec.features.asof import Floats32, Ints
 from llmrec.features.collaborative import Collaborative, from_arrays, to_arrays
 from llmrec.features.columns import FeatureColumn, FeatureSelection, arm_families, chosen, indices
-from llmrec.features.families import FAMILIES, Learned, Side, Values, active
+from llmrec.features.families import Family, Learned, Side, Values, active
 from llmrec.features.history import History
 from llmrec.features.scaling import Scaler
 from llmrec.features.selection import rank, select
 from llmrec.features.state import ItemState, UserState
 
 _ARRAYS, _REST = "spec.safetensors", "spec.json"
-VERSION = 1
+VERSION = 2
 _SCALER = [f.name for f in fields(Scaler)]
 _SIDES: tuple[Side, ...] = ("user", "item", "pair")
 #: Training rows that scalers are fitted on, spread evenly over time.
@@ -56,8 +56,10 @@ class FeatureSpec:
         self.scalers = scalers
         self.kept: FeatureSelection | None = None  # None: every column
         self.ranking: dict[str, float] = {}  # column -> score, where columns were selected
-        families = active(self.settings, learned.text_dim)
-        self._families = {side: [n for n in families if FAMILIES[n].side == side] for side in _SIDES}
+        families = active(learned)
+        self._families: dict[Side, dict[str, Family]] = {
+            side: {name: family for name, family in families.items() if family.side == side} for side in _SIDES
+        }
         self._columns = {side: self._named(side) for side in _SIDES}
 
     @classmethod
@@ -74,7 +76,7 @@ class FeatureSpec:
         data = history.data
         attributes, names = _attribute_vocabulary(history, cutoff, settings.attribute_columns)
         scores = Collaborative.fit(settings, data, cutoff)
-        learned = Learned(settings, history.text_dim, attributes, names, scores)
+        learned = Learned(settings, history.text_dim, attributes, names, scores, data.vector_dims)
         users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
         spec = cls(learned, users, items, {}, cutoff)
         spec._fit_scalers(history, training)
@@ -179,15 +181,17 @@ class FeatureSpec:
 
     def _raw(self, side: Side, *states: UserState | ItemState) -> Values:
         """Unscaled columns of one side, families in order."""
-        parts = [FAMILIES[name].values(self.learned, *states) for name in self._families[side]]
+        parts = [family.values(self.learned, *states) for family in self._families[side].values()]
         return np.concatenate([np.zeros((len(states[-1]), 0)), *parts], axis=1)
 
     def _named(self, side: Side) -> list[FeatureColumn]:
-        return [FeatureColumn(c, name) for name in self._families[side] for c in FAMILIES[name].names(self.learned)]
+        return [
+            FeatureColumn(c, name) for name, family in self._families[side].items() for c in family.names(self.learned)
+        ]
 
     def _blocks(self, side: Side) -> Ints:
         """Which vector each column belongs to, -1 for scalars."""
-        order = {name: k if FAMILIES[name].vector else -1 for k, name in enumerate(self._families[side])}
+        order = {name: k if family.vector else -1 for k, (name, family) in enumerate(self._families[side].items())}
         return np.array([order[c.family] for c in self._columns[side]], np.int64)
 
     def save(self, folder_uri: str) -> None:
@@ -208,6 +212,7 @@ class FeatureSpec:
             "cutoff": self.cutoff,
             "text_dim": self.learned.text_dim,
             "attribute_names": self.learned.attribute_names,
+            "vector_dims": self.learned.vector_dims,
             "settings": self.settings.model_dump(),
             "ranking": self.ranking,
             "columns": {side: [[c.name, c.family] for c in self._columns[side]] for side in _SIDES},
@@ -228,7 +233,8 @@ class FeatureSpec:
         scores = from_arrays(
             settings.collaborative, {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         )
-        learned = Learned(settings, rest["text_dim"], arrays["attributes"], tuple(rest["attribute_names"]), scores)
+        names, dims = tuple(rest["attribute_names"]), rest["vector_dims"]
+        learned = Learned(settings, rest["text_dim"], arrays["attributes"], names, scores, dims)
         scalers: dict[Side, Scaler] = {side: Scaler(*(arrays[f"{side}.{name}"] for name in _SCALER)) for side in _SIDES}
         spec = cls(learned, arrays["user_vocabulary"], arrays["item_vocabulary"], scalers, rest["cutoff"])
         spec.ranking = rest["ranking"]

@@ -10,7 +10,7 @@ from llmrec.features.history import History
 from llmrec.features.spec import FeatureSpec, Pairs
 from llmrec.models.modelfile import ModelFile, StageTwoFile
 from llmrec.models.stage_two import StageTwo
-from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order, review_id
+from llmrec.schema import DAY_MS, REVIEWS, event_order, items_schema, review_id
 from llmrec.storage import Artifact, Storage
 
 START = 1_600_000_000_000
@@ -67,7 +67,8 @@ def _history(seed: int, n_users: int, n_items: int, dim: int) -> History:
         schema=REVIEWS,
     )  # fmt: skip
     none = [None] * n_items
-    table = pa.table([items, items, none, none, none, none, none], schema=ITEMS)
+    images = [None if n % 4 == 0 else np.random.default_rng([seed, n]).normal(size=4).tolist() for n in range(n_items)]
+    table = pa.table([items, items, none, none, none, none, none, images], schema=items_schema(["image"]))
     return History.build(
         reviews,
         table,

@@ -10,10 +10,12 @@ import pyarrow as pa
 from llmrec.config import FeaturesConfig
 from llmrec.features.history_data import event_sort
 from llmrec.features.prepare import Fold, Prepared, prepare
-from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order
+from llmrec.schema import DAY_MS, REVIEWS, event_order, items_schema
 from llmrec.schema import Column as C
 
 DIM = 12
+#: The vector column of the small world's items; every fifth item has none.
+IMAGE = "vector_image"
 #: The epoch of the small world; its days are counted from here.
 START = 1_400_000_000_000 // DAY_MS * DAY_MS
 
@@ -66,6 +68,7 @@ class World:
                 C.PRICE: float(rng.integers(5, 100)) if k % 4 else None,
                 C.CATEGORIES: [f"cat{k % 2}", f"cat{k % 5}"],
                 C.AVAILABLE_FROM: START + 20 * DAY_MS if k % 6 == 0 else None,
+                IMAGE: np.random.default_rng([seed, k]).normal(size=8).tolist() if k % 5 else None,
             }
             for k in range(n_items)
         ]
@@ -88,7 +91,7 @@ class World:
         rows = [r | {C.EVENT_ORDER: int(o)} for r, o in zip(self.reviews, order, strict=True)]
         reviews = pa.Table.from_pylist(rows, schema=REVIEWS)
         reviews = reviews.take(event_sort(reviews)).combine_chunks()
-        items = pa.Table.from_pylist(self.items, schema=ITEMS)
+        items = pa.Table.from_pylist(self.items, schema=items_schema(["image"]))
         return reviews, items, encode(reviews[C.TEXT].to_pylist()), encode(items[C.TITLE].to_pylist())
 
     def prepare(self, fold: Fold = "test") -> Prepared:

@@ -17,6 +17,7 @@ from llmrec.features.asof import EntityEvents
 from llmrec.features.examples import example_table
 from llmrec.features.history import History
 from llmrec.features.prepare import Fold, Prepared
+from llmrec.features.reduction import to_arrays
 from llmrec.features.spec import FeatureSpec
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
@@ -25,7 +26,7 @@ T1, T2 = START + 50 * DAY_MS, START + 70 * DAY_MS
 SIDES = ("user", "item", "pair")
 Key = tuple[str, int, str, str]  # user, time, item of the click, item of the row
 #: Made from the item table and the clock: nothing that people write or do changes them.
-STATIC = {"context", "item_price", "item_attributes", "text_item_description"}
+STATIC = {"context", "item_price", "item_attributes", "text_item_description", "vector_image_item"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def with_fitted(world: World, fitted: Prepared) -> Prepared:
     """The world's rows under a spec and a projection that were fitted elsewhere."""
     reviews, items, *vectors = world.tables()
     history = History.build(
-        reviews, items, *vectors, projection=fitted.history.data.projection, settings=world.settings
+        reviews, items, *vectors, reductions=fitted.history.data.reductions, settings=world.settings
     )
     clicks = prepare_module.lay_out(history, reviews[C.REVIEW_ID], "test", T1, T2)
     return Prepared(history, fitted.spec, clicks)
@@ -158,12 +159,12 @@ def fitted_of(prepared: Prepared) -> dict[str, Any]:
     }
     for side, scaler in spec.scalers.items():
         state |= {f"{side}.{k}": v.tobytes() for k, v in vars(scaler).items()}
-    projection = history.data.projection
-    assert projection is not None
+    reductions = {k: v.tobytes() for k, v in to_arrays(history.data.reductions).items()}
+    assert {name.partition(".")[0] for name in reductions} == {"text", "vector_image"}
     scores = {
         k: v.tobytes() for k, v in collaborative.to_arrays(spec.learned.collaborative).items() if "items" not in k
     }
-    return state | scores | {k: v.tobytes() for k, v in vars(projection).items()}
+    return state | scores | reductions
 
 
 def fit_leaks(world: World) -> Iterator[str]:
@@ -285,6 +286,22 @@ def leak_target_in_sequence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(History, "users_at", leaky)
 
 
+def leak_target_in_vectors(patch: pytest.MonkeyPatch) -> None:
+    """The mean image of the user's items, that of the query's own time among them."""
+    honest = History.users_at
+
+    def leaky(self: History, rows: Any, times: Any) -> Any:
+        return replace(honest(self, rows, times), vectors=honest(self, rows, times + 1).vectors)
+
+    patch.setattr(History, "users_at", leaky)
+
+
+def leak_reduction_of_unknown_items(patch: pytest.MonkeyPatch) -> None:
+    """Reductions fitted on every review and item, those that nobody knew before the cut-off among them."""
+    honest = prepare_module._reductions
+    patch.setattr(prepare_module, "_reductions", lambda *arguments: honest(*arguments[:-1], 2**60))
+
+
 def leak_scaler_on_all_rows(patch: pytest.MonkeyPatch) -> None:
     honest = FeatureSpec._fit_scalers
 
@@ -316,10 +333,12 @@ OWN_ANSWER = {
     "equal time counted as seen": leak_equal_times,
     "snapshot mean stars": leak_snapshot_stars,
     "sequence including the target": leak_target_in_sequence,
+    "target item in the user's mean vector": leak_target_in_vectors,
 }
 FITTED = {
     "scaler fitted on all rows": leak_scaler_on_all_rows,
     "vocabulary from test rows": leak_vocabulary_of_test_rows,
+    "reduction fitted on all rows": leak_reduction_of_unknown_items,
 }
 
 
