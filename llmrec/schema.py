@@ -104,7 +104,7 @@ QUARANTINE = pa.schema(
     ]
 )
 
-#: Which text each review or item was encoded as; `kind` is "review" or "item", `review_id` holds either id.
+#: Which text each review or item was encoded as; `kind` is "review", "item" or "sequence" (`id`: of its last review).
 TEXT_KEYS = pa.schema(
     [
         pa.field(C.KIND, pa.string(), nullable=False),

@@ -27,6 +27,7 @@ class Learned:
     attributes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
     attribute_names: tuple[str, ...] = ()
     collaborative: Collaborative = field(default_factory=lambda: Collaborative((), ()))
+    sequence_dim: int = 0
     vector_dims: Mapping[str, int] = field(default_factory=dict)  # column of the items -> its reduced width
 
 
@@ -88,6 +89,12 @@ FAMILIES: dict[str, Family] = {
     "text_user_recent": _profile("user", "recent"),
     "text_user_liked": _profile("user", "liked"),
     "text_user_disliked": _profile("user", "disliked"),
+    "text_user_sequence": Family(
+        "user",
+        lambda learned: [f"sequence_{k}" for k in range(learned.sequence_dim)],
+        lambda _, u: text.unit(u.sequence),
+        vector=True,
+    ),
     "item_popularity": Family("item", _days(behaviour.popularity_names), lambda _, i: behaviour.popularity(i)),
     "item_stars": Family("item", lambda _: behaviour.STARS_NAMES, lambda _, i: behaviour.stars(i)),
     "item_age": Family("item", lambda _: behaviour.ITEM_AGE_NAMES, lambda _, i: behaviour.item_age(i)),
@@ -147,6 +154,8 @@ def active(learned: Learned) -> dict[str, Family]:
     off = {name for name, kind in _CROSSES.items() if kind not in settings.crosses}
     if not settings.text or not learned.text_dim:
         off |= {name for name in families if name.startswith(TEXT_PREFIX)}
+    if not learned.sequence_dim:
+        off.add("text_user_sequence")
     if not settings.collaborative:
         off.add("collaborative")
     made = {name: family for name, family in families.items() if name in named and name not in off}

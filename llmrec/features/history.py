@@ -62,6 +62,7 @@ class History:
         items: pa.Table,
         review_vectors: Floats32 | None = None,
         item_vectors: Floats32 | None = None,
+        sequence_vectors: Floats32 | None = None,
         *,
         reductions: Reductions | None = None,
         settings: FeaturesConfig | None = None,
@@ -71,18 +72,21 @@ class History:
         Args:
             review_vectors: (n_reviews, dim); an all-zero row says that the review has no text.
             item_vectors: (n_items, dim), likewise.
-            reductions: `text` is applied to both, `vector_NAME` to that column of `items`; they must have been fitted
-                on training rows. Vectors without one are kept as they are.
+            sequence_vectors: (n_reviews, dim) what the user had up to and including the review, as text.
+            reductions: `text` is applied to reviews and items, `sequence` to sequences, `vector_NAME` to that column
+                of `items`; they must have been fitted on training rows. Vectors without one are kept as they are.
         """
         chosen = settings or FeaturesConfig()
-        return cls(HistoryData.of_tables(reviews, items, review_vectors, item_vectors, reductions or {}, chosen))
+        vectors = (review_vectors, item_vectors, sequence_vectors)
+        return cls(HistoryData.of_tables(reviews, items, *vectors, reductions or {}, chosen))
 
-    def appended(self, reviews: pa.Table, review_vectors: Floats32 | None = None) -> "History":
+    def appended(self, reviews: pa.Table, review_vectors: Floats32 | None = None,
+                 sequence_vectors: Floats32 | None = None) -> "History":  # fmt: skip
         """With more events, of known or of new users and items; existing rows keep their numbers.
 
-        Equal to building from all events at once (a test holds it). `review_vectors` are the encoder's, not reduced.
+        Equal to building from all events at once (a test holds it). Vectors are the encoder's, not reduced.
         """
-        return History(self.data.appended(reviews, review_vectors))
+        return History(self.data.appended(reviews, review_vectors, sequence_vectors))
 
     @property
     def user_ids(self) -> list[str]:
@@ -97,6 +101,10 @@ class History:
     @property
     def text_dim(self) -> int:
         return int(self.data.vectors.shape[1]) - 1
+
+    @property
+    def sequence_dim(self) -> int:
+        return int(self.data.sequences.shape[1])
 
     def user_rows(self, ids: Sequence[str]) -> Ints:
         """(n,) rows of the ids, 0 where unknown."""
@@ -127,6 +135,7 @@ class History:
             "history_times": np.where(exists, self._of_events(self.data.times, events), 0),
             "history_stars": np.where(exists, self._of_events(self.data.stars, events), np.float32(np.nan)),
             "vectors": self._mean_vectors(span),
+            "sequence": self._of_events(self.data.sequences, events[:, -1]) * exists[:, -1:],
         }
         return UserState(**self._common(self.users, span), **self._history(history, times), **past)
 
@@ -148,7 +157,7 @@ class History:
         """State (Q = 1) of somebody new, who liked items (oldest first) and described themself in words.
 
         `text_vector` (dim,) is the encoder's. The likes count as events of this moment without stars; the words
-        stand for a liked review.
+        stand for a liked review. What they had is in no text that was encoded: `sequence` is zero.
         """
         nobody = self.users_at(np.zeros(1, np.int64), np.array([time]))
         length = self.settings.history_length
@@ -181,7 +190,7 @@ class History:
 
     def _of_events(self, column: npt.NDArray[Any], events: Ints) -> npt.NDArray[Any]:
         """`column[events]`, also where the corpus has no events at all."""
-        return column[events] if len(column) else np.zeros(events.shape, column.dtype)
+        return column[events] if len(column) else np.zeros((*events.shape, *column.shape[1:]), column.dtype)
 
     def _reduced(self, vectors: Floats32) -> Floats32:
         reduction = self.data.text_reduction

@@ -20,8 +20,8 @@ from llmrec.schema import Column as C
 
 #: Categories kept per item, in the corpus's order; with the brand they are the item's attributes.
 MAX_CATEGORIES = 8
-#: The reduction of reviews and items.
-TEXT = "text"
+#: The reductions of reviews and items, and of sequences.
+TEXT, SEQUENCE = "text", "sequence"
 #: `available_from` of an item that is known from its first event only.
 NEVER = np.iinfo(np.int64).max
 #: What stands in the item columns for an item without metadata.
@@ -43,6 +43,7 @@ class HistoryData:
     item_rows: Ints  # (E,)
     stars: Floats32  # (E,) NaN where there are none
     vectors: Floats32  # (E, D + 1): the projected review vector, then 1 where there is a text
+    sequences: Floats32  # (E, S) the reduced vector of what the user had up to and including the event, as text
     available_from: Ints  # (n_items + 1,) ms; the largest int64 where known from the first event only
     description: Floats32  # (n_items + 1, D)
     price: Floats32  # (n_items + 1,) NaN where unknown
@@ -60,12 +61,14 @@ class HistoryData:
 
     @classmethod
     def of_tables(cls, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
-                  item_vectors: Floats32 | None, reductions: Reductions,
+                  item_vectors: Floats32 | None, sequence_vectors: Floats32 | None, reductions: Reductions,
                   settings: FeaturesConfig) -> "HistoryData":  # fmt: skip
         """See `History.build`."""
         empty = np.zeros((reviews.num_rows, 0 if item_vectors is None else item_vectors.shape[1]), np.float32)
         vectors = empty if review_vectors is None else review_vectors
+        sequences = np.zeros((reviews.num_rows, 0), np.float32) if sequence_vectors is None else sequence_vectors
         _check_rows("review_vectors", len(vectors), reviews.num_rows)
+        _check_rows("sequence_vectors", len(sequences), reviews.num_rows)
         order = event_sort(reviews)
         reviews, vectors, reduction = reviews.take(order), vectors[order], reductions.get(TEXT)
         users, mentioned = reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist()
@@ -80,17 +83,21 @@ class HistoryData:
             item_rows=pd.Index(item_ids).get_indexer(mentioned).astype(np.int64),
             stars=reviews[C.STARS].to_pandas().to_numpy(np.float32),
             vectors=_with_presence(vectors, reduction),
+            sequences=_reduced(sequences[order], reductions.get(SEQUENCE)),
             settings=settings,
             reductions=reductions,
             **_item_arrays(items, pd.Index(item_ids), item_vectors, vectors.shape[1], reduction),
             **_vector_arrays(items, pd.Index(item_ids), reductions),
         )
 
-    def appended(self, reviews: pa.Table, review_vectors: Floats32 | None) -> "HistoryData":
+    def appended(self, reviews: pa.Table, review_vectors: Floats32 | None,
+                 sequence_vectors: Floats32 | None) -> "HistoryData":  # fmt: skip
         """See `History.appended`."""
-        dim = self.text_reduction.input_dim if self.text_reduction else self.vectors.shape[1] - 1
-        vectors = np.zeros((reviews.num_rows, dim), np.float32) if review_vectors is None else review_vectors
-        _check_rows("review_vectors", len(vectors), reviews.num_rows)
+        reduction, n = self.reductions.get(SEQUENCE), reviews.num_rows
+        vectors = _given(review_vectors, n, self.text_reduction, self.vectors.shape[1] - 1)
+        sequences = _given(sequence_vectors, n, reduction, self.sequences.shape[1])
+        _check_rows("review_vectors", len(vectors), n)
+        _check_rows("sequence_vectors", len(sequences), n)
         users, items = reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist()
         user_ids = [*self.user_ids, *sorted(set(users) - set(self.user_ids))]
         item_ids = [*self.item_ids, *sorted(set(items) - set(self.item_ids))]
@@ -101,6 +108,7 @@ class HistoryData:
             "item_rows": pd.Index(item_ids).get_indexer(items).astype(np.int64),
             "stars": reviews[C.STARS].to_pandas().to_numpy(np.float32),
             "vectors": _with_presence(vectors, self.text_reduction),
+            "sequences": _reduced(sequences, reduction),
         }
         both = {name: np.concatenate([getattr(self, name), values]) for name, values in more.items()}
         order = np.lexsort((both["event_order"], both["times"]))
@@ -149,10 +157,19 @@ def _check_rows(name: str, found: int, expected: int) -> None:
         raise ValueError(f"{name}: found {found} rows, expected {expected}, one a row of the table it belongs to")
 
 
+def _given(vectors: Floats32 | None, n: int, reduction: Reduction | None, dim: int) -> Floats32:
+    """The encoder's vectors, or n absent ones; `dim` is theirs where nothing reduces them."""
+    absent = np.zeros((n, reduction.input_dim if reduction else dim), np.float32)
+    return absent if vectors is None else vectors
+
+
+def _reduced(vectors: Floats32, reduction: Reduction | None) -> Floats32:
+    return vectors if reduction is None else reduction(vectors, "review")
+
+
 def _with_presence(vectors: Floats32, reduction: Reduction | None) -> Floats32:
     present = vectors.any(axis=1, keepdims=True).astype(np.float32)
-    reduced = vectors if reduction is None else reduction(vectors, "review")
-    return np.concatenate([reduced, present], axis=1).astype(np.float32)
+    return np.concatenate([_reduced(vectors, reduction), present], axis=1).astype(np.float32)
 
 
 def _extended(values: npt.NDArray[Any], n: int, fill: float) -> npt.NDArray[Any]:

@@ -11,7 +11,7 @@ from llmrec.features.asof import Floats32
 from llmrec.features.examples import Clicks, example_table
 from llmrec.features.families import Side
 from llmrec.features.history import History
-from llmrec.features.history_data import TEXT
+from llmrec.features.history_data import SEQUENCE, TEXT
 from llmrec.features.negatives import NegativeSampler
 from llmrec.features.profiles import vectors_of
 from llmrec.features.reduction import Reduction, fit_reduction
@@ -31,12 +31,14 @@ class Prepared:
     clicks: list[Clicks]  # train, then the fold's other split
 
 
-def prepare(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
-            item_vectors: Floats32 | None, *, t1: int, t2: int, fold: Fold) -> Prepared:  # fmt: skip
+def prepare(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None = None,
+            item_vectors: Floats32 | None = None, sequence_vectors: Floats32 | None = None, *, t1: int, t2: int,
+            fold: Fold) -> Prepared:  # fmt: skip
     """Fit and lay out one fold in memory. `reviews` are in order of events, vectors aligned (`History.build`)."""
     until = t1 if fold == "validation" else t2
-    reductions = _reductions(settings, reviews, items, review_vectors, item_vectors, until)
-    history = History.build(reviews, items, review_vectors, item_vectors, reductions=reductions, settings=settings)
+    vectors = (review_vectors, item_vectors, sequence_vectors)
+    reductions = _reductions(settings, reviews, items, *vectors, until)
+    history = History.build(reviews, items, *vectors, reductions=reductions, settings=settings)
     clicks = lay_out(history, reviews[C.REVIEW_ID], fold, t1, t2)
     if not len(clicks[0].events):
         raise ValueError(f"featurize: no event lies before the cut-off {until} ms of fold {fold!r}; expected some: "
@@ -59,8 +61,9 @@ def _choose(spec: FeatureSpec, history: History, train: Clicks) -> None:
 
 
 def _reductions(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
-                item_vectors: Floats32 | None, until: int) -> dict[str, Reduction]:  # fmt: skip
-    """Fitted on reviews before the cut-off, and on the texts and vectors of items known before it."""
+                item_vectors: Floats32 | None, sequence_vectors: Floats32 | None,
+                until: int) -> dict[str, Reduction]:  # fmt: skip
+    """Fitted on reviews and sequences before the cut-off, and on the texts and vectors of items known before it."""
     past = reviews[C.TIMESTAMP].to_numpy() < until
     reviewed = set(reviews[C.ITEM_ID].filter(pa.array(past)).to_pylist())
     dated = items[C.AVAILABLE_FROM].fill_null(np.iinfo(np.int64).max).to_numpy() < until
@@ -69,6 +72,8 @@ def _reductions(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, re
     fitted = {name: fit_reduction(settings, vectors[:0], vectors[known]) for name, vectors in columns}
     if review_vectors is not None and item_vectors is not None:
         fitted[TEXT] = fit_reduction(settings, review_vectors[past], item_vectors[known])
+    if sequence_vectors is not None:
+        fitted[SEQUENCE] = fit_reduction(settings, sequence_vectors[past], sequence_vectors[:0])
     return fitted
 
 

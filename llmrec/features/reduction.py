@@ -25,7 +25,7 @@ class Reduction(Protocol):
         ...
 
 
-#: By what they reduce: `text` (reviews and items) and the columns `vector_NAME` of the items.
+#: By what they reduce: `text` (reviews and items), `sequence`, and the columns `vector_NAME` of the items.
 Reductions = Mapping[str, Reduction]
 
 

@@ -76,7 +76,8 @@ class FeatureSpec:
         data = history.data
         attributes, names = _attribute_vocabulary(history, cutoff, settings.attribute_columns)
         scores = Collaborative.fit(settings, data, cutoff)
-        learned = Learned(settings, history.text_dim, attributes, names, scores, data.vector_dims)
+        dims = (history.sequence_dim, data.vector_dims)
+        learned = Learned(settings, history.text_dim, attributes, names, scores, *dims)
         users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
         spec = cls(learned, users, items, {}, cutoff)
         spec._fit_scalers(history, training)
@@ -212,6 +213,7 @@ class FeatureSpec:
             "cutoff": self.cutoff,
             "text_dim": self.learned.text_dim,
             "attribute_names": self.learned.attribute_names,
+            "sequence_dim": self.learned.sequence_dim,
             "vector_dims": self.learned.vector_dims,
             "settings": self.settings.model_dump(),
             "ranking": self.ranking,
@@ -233,8 +235,8 @@ class FeatureSpec:
         scores = from_arrays(
             settings.collaborative, {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         )
-        names, dims = tuple(rest["attribute_names"]), rest["vector_dims"]
-        learned = Learned(settings, rest["text_dim"], arrays["attributes"], names, scores, dims)
+        names, dims = tuple(rest["attribute_names"]), (rest["sequence_dim"], rest["vector_dims"])
+        learned = Learned(settings, rest["text_dim"], arrays["attributes"], names, scores, *dims)
         scalers: dict[Side, Scaler] = {side: Scaler(*(arrays[f"{side}.{name}"] for name in _SCALER)) for side in _SIDES}
         spec = cls(learned, arrays["user_vocabulary"], arrays["item_vocabulary"], scalers, rest["cutoff"])
         spec.ranking = rest["ranking"]

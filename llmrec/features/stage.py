@@ -47,11 +47,12 @@ def _build(config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Ar
     reviews = reviews.take(event_sort(reviews)).combine_chunks()
     cut = cutoffs(reviews[C.TIMESTAMP].to_numpy(), config.split)
     t1, t2 = math.ceil(cut.t1), math.ceil(cut.t2)  # the same rows lie before them: times are whole
-    vectors: tuple[Floats32 | None, Floats32 | None] = (None, None)
+    vectors: list[Floats32] = []
     if embeddings is not None:
-        review_vectors, _ = load_vectors(storage, embeddings, "review", reviews[C.REVIEW_ID].to_pylist())
-        item_vectors, _ = load_vectors(storage, embeddings, "item", items[C.ITEM_ID].to_pylist())
-        vectors = (review_vectors, item_vectors)
+        review_ids, item_ids = reviews[C.REVIEW_ID].to_pylist(), items[C.ITEM_ID].to_pylist()
+        asked = [("review", review_ids), ("item", item_ids)]
+        asked += [("sequence", review_ids)] if embeddings.manifest.info["sequence_items"] else []
+        vectors = [load_vectors(storage, embeddings, kind, ids)[0] for kind, ids in asked]
     prepared = prepare(config.features, reviews, items, *vectors, t1=t1, t2=t2, fold=fold)
     prepared.history.save(writer.uri("history"))
     prepared.spec.save(writer.uri("spec"))

@@ -8,12 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
+from llmrec.encoding.sequences import sequence_texts
 from llmrec.features.history_data import event_sort
 from llmrec.features.prepare import Fold, Prepared, prepare
 from llmrec.schema import DAY_MS, REVIEWS, event_order, items_schema
 from llmrec.schema import Column as C
 
 DIM = 12
+SEQUENCE_ITEMS = 3
 #: The vector column of the small world's items; every fifth item has none.
 IMAGE = "vector_image"
 #: The epoch of the small world; its days are counted from here.
@@ -85,14 +87,21 @@ class World:
     def of(self, review_id: str) -> dict[str, Any]:
         return next(r for r in self.reviews if r[C.REVIEW_ID] == review_id)
 
-    def tables(self) -> tuple[pa.Table, pa.Table, np.ndarray, np.ndarray]:
-        """reviews and items by schema.py in order of events, and their vectors."""
+    def tables(self) -> tuple[pa.Table, pa.Table, np.ndarray, np.ndarray, np.ndarray]:
+        """reviews and items by schema.py in order of events, their vectors, and those of the sequences."""
         order = event_order([r[C.USER_ID] for r in self.reviews], [r[C.ITEM_ID] for r in self.reviews])
         rows = [r | {C.EVENT_ORDER: int(o)} for r, o in zip(self.reviews, order, strict=True)]
         reviews = pa.Table.from_pylist(rows, schema=REVIEWS)
         reviews = reviews.take(event_sort(reviews)).combine_chunks()
         items = pa.Table.from_pylist(self.items, schema=items_schema(["image"]))
-        return reviews, items, encode(reviews[C.TEXT].to_pylist()), encode(items[C.TITLE].to_pylist())
+        vectors = encode(reviews[C.TEXT].to_pylist()), encode(items[C.TITLE].to_pylist())
+        return reviews, items, *vectors, encode(self.sequences(reviews))
+
+    def sequences(self, reviews: pa.Table) -> list[str]:
+        """The text of what each review's user had by then."""
+        titles = {i[C.ITEM_ID]: i[C.TITLE] for i in self.items}
+        shown = [titles.get(i) for i in reviews[C.ITEM_ID].to_pylist()]
+        return sequence_texts(reviews[C.USER_ID].to_pylist(), shown, SEQUENCE_ITEMS)
 
     def prepare(self, fold: Fold = "test") -> Prepared:
         """The fold with T1 = day 50 and T2 = day 70."""

@@ -69,6 +69,7 @@ def test_the_sequence_is_the_last_items_oldest_first(history: History) -> None:
         padding = [0] * (length - len(past))
         assert state.history[e].tolist() == [*padding, *data.item_rows[past]]
         assert state.history_times[e].tolist() == [*padding, *data.times[past]]
+        np.testing.assert_array_equal(state.sequence[e], data.sequences[past[-1]] if len(past) else 0)
         assert history.seen(int(user), int(time))[-length:].tolist() == data.item_rows[past].tolist()
         items = history.items_at(data.item_rows[past], np.full(len(past), time))
         np.testing.assert_array_equal(state.history_text[e, length - len(past) :], items.text[:, 0])
@@ -121,21 +122,26 @@ def test_saved_and_loaded_history_answers_alike(history: History, tmp_path: Path
 @settings(max_examples=15, deadline=None)
 def test_appending_equals_recomputation(cut: int, batches: int) -> None:
     world = World.random(n_users=12, n_items=40, n_reviews=300)
-    reviews, items, vectors, item_vectors = world.tables()
-    projection = Projection.fit(Moments.of(vectors), Moments.of(item_vectors), 6)
+    reviews, items, vectors, item_vectors, sequences = world.tables()
+    nothing = Moments.of(sequences[:0])
+    reductions = {
+        "text": Projection.fit(Moments.of(vectors), Moments.of(item_vectors), 6),
+        "sequence": Projection.fit(Moments.of(sequences), nothing, 4),
+    }
     whole = History.build(
-        reviews, items, vectors, item_vectors, reductions={"text": projection}, settings=world.settings
+        reviews, items, vectors, item_vectors, sequences, reductions=reductions, settings=world.settings
     )
     grown = History.build(
         reviews.slice(0, cut),
         items,
         vectors[:cut],
         item_vectors,
-        reductions={"text": projection},
+        sequences[:cut],
+        reductions=reductions,
         settings=world.settings,
     )
     for part in np.array_split(np.arange(cut, 300), batches):
-        grown = grown.appended(reviews.take(pa.array(part)), vectors[part])
+        grown = grown.appended(reviews.take(pa.array(part)), vectors[part], sequences[part])
     times = np.full(len(whole.user_ids), START + 91 * DAY_MS)
     users = grown.users_at(grown.user_rows(whole.user_ids), times)
     assert_equal(users, whole.users_at(np.arange(len(times)), times), but=("rows", "history"))
@@ -183,6 +189,7 @@ def test_a_guest_is_what_they_like_and_say(history: History) -> None:
     np.testing.assert_array_equal(guest.last_vectors[0], own_images[1])
     for v, variant in enumerate(TEXT_VARIANTS):
         np.testing.assert_array_equal(guest.text[0, v], own * (variant != "disliked"))
+    assert not guest.sequence.any()
     silent = history.guest(np.zeros(0, np.int64), None, START)
     assert_equal(silent, history.users_at(np.zeros(1, np.int64), np.array([START])))
 
@@ -227,6 +234,6 @@ def test_projection_keeps_most_variance_and_is_linear() -> None:
 
 
 def test_wrong_number_of_vectors_is_named(world: World) -> None:
-    reviews, items, vectors, _ = world.tables()
+    reviews, items, vectors, *_ = world.tables()
     with pytest.raises(ValueError, match="review_vectors: found 10 rows, expected 300"):
         History.build(reviews, items, vectors[:10], settings=FeaturesConfig())
