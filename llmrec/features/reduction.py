@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import Floats32
+from llmrec.features.autoencoder import Autoencoder
 from llmrec.features.projection import Kind, Moments, Projection
 
 
@@ -31,6 +32,8 @@ Reductions = Mapping[str, Reduction]
 
 def fit_reduction(settings: FeaturesConfig, reviews: Floats32, items: Floats32) -> Reduction:
     """From the vectors (n, dim) of training reviews and (m, dim) of items known before the cut-off; zero: absent."""
+    if settings.text_reduction == "autoencoder":
+        return Autoencoder.fit(reviews, items, settings.text_dim, settings.seed)
     moments = Moments.of(reviews), Moments.of(items)
     if settings.text_reduction == "random":
         return Projection.random(*moments, settings.text_dim, settings.seed)
@@ -48,4 +51,4 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Reduction]:
     for key, values in arrays.items():
         name, _, field = key.partition(".")
         parts.setdefault(name, {})[field] = values
-    return {name: Projection(**fields) for name, fields in parts.items()}
+    return {name: (Autoencoder if "code" in fields else Projection)(**fields) for name, fields in parts.items()}

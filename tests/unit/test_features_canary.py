@@ -211,6 +211,7 @@ def test_collaborative_scores_are_out_of_fold(world: World) -> None:
             "collaborative": ("ials",),
             "collaborative_blocks": 2,
         },
+        {"text_reduction": "autoencoder", "include": ("text_*", "vector_*")},
         {"normalisation": "quantile", "selection": SelectionConfig(method="f_score", budget=20)},
     ],
 )

@@ -190,7 +190,13 @@ def test_a_vector_is_no_scalar_to_any_method(method: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"normalisation": "power"}, {"normalisation": "quantile"}, {"text_reduction": "random"}]
+    "changes",
+    [
+        {"normalisation": "power"},
+        {"normalisation": "quantile"},
+        {"text_reduction": "random"},
+        {"text_reduction": "autoencoder"},
+    ],
 )
 def test_every_choice_of_the_configuration_runs_and_loads(changes: dict[str, Any], tmp_path: Path) -> None:
     world = World.random()
