@@ -93,6 +93,15 @@ def items_schema(vectors: Iterable[str]) -> pa.Schema:
     return pa.schema([*ITEMS, *(pa.field(f"{VECTOR_PREFIX}{name}", pa.list_(pa.float32())) for name in vectors)])
 
 
+#: Columns of `reviews` that hold what `corpus.context_columns` names, before that name.
+CONTEXT_PREFIX = "context_"
+
+
+def reviews_schema(contexts: Iterable[str]) -> pa.Schema:
+    """REVIEWS with a column `context_NAME` for each name: a label, null where none is given."""
+    return pa.schema([*REVIEWS, *(pa.field(f"{CONTEXT_PREFIX}{name}", pa.string()) for name in contexts)])
+
+
 QUARANTINE = pa.schema(
     [
         pa.field(C.SOURCE, pa.string(), nullable=False),  # file, or the stage that refused the row

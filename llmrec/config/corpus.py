@@ -11,8 +11,8 @@ REVIEW_COLUMNS = ("review_id", "user_id", "item_id", "timestamp", "stars", "titl
 ITEM_COLUMNS = ("item_id", "title", "description", "brand", "price", "categories", "available_from")
 
 
-#: What a vector column is called here: part of the names of tables' columns and of feature families.
-VectorName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+#: What a further column is called here: part of the names of tables' columns and of features.
+ColumnName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class SampleConfig(Section):
@@ -53,10 +53,15 @@ class CorpusConfig(Section):
     items: tuple[str, ...] = Field((), description="paths, globs or URIs of item metadata files")
     columns: dict[str, str] = Field({}, description="source=table: our column -> the file's column")
     item_columns: dict[str, str] = Field({}, description="source=table: the same for item files")
-    item_vectors: dict[VectorName, str] = Field(
+    item_vectors: dict[ColumnName, str] = Field(
         {},
         description="name -> column of the item files that holds a list of numbers (an embedding of the image, say), "
         "one length a column; each becomes the feature families vector_NAME_*",
+    )
+    context_columns: dict[ColumnName, str] = Field(
+        {},
+        description="name -> column of the review files that is known when recommendations are asked for (device, "
+        "place, campaign): a label; family context_columns",
     )
     stars_min: float | None = Field(None, description="left out: 1, or 0.5 where source is movielens")
     stars_max: float = 5.0
@@ -72,6 +77,8 @@ class CorpusConfig(Section):
             raise ValueError(
                 f"item_vectors {sorted(self.item_vectors)} need `items`: found no item files to take them from"
             )
+        if self.context_columns and self.source == "sample":
+            raise ValueError(f"context_columns {sorted(self.context_columns)}: source 'sample' has no such columns")
         if self.lowest_stars >= self.stars_max:
             raise ValueError(f"stars_min {self.lowest_stars} must be below stars_max {self.stars_max}")
         return self

@@ -31,6 +31,9 @@ class FeaturesConfig(Section):
     )
     profile_days: float = Field(180.0, gt=0, description="decay constant of the `recent` text profile, days")
     attribute_columns: int = Field(32, ge=0, description="brands and categories with a column each, most frequent")
+    context_values: int = Field(
+        32, ge=0, description="values of corpus.context_columns with a column each, most frequent in training"
+    )
     collaborative: tuple[Literal["covisitation", "ease", "ials"], ...] = Field(
         ("covisitation", "ease"), description="item-to-item scores, fitted out of fold by time"
     )

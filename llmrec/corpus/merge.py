@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from llmrec.corpus.shard import UNIT, staged
-from llmrec.schema import DAY_MS, QUARANTINE, REVIEWS, VECTOR_PREFIX, C, review_id
+from llmrec.schema import DAY_MS, QUARANTINE, VECTOR_PREFIX, C, review_id
 from llmrec.storage import filesystem, write_parquet
 
 _TEXTS_A_BUCKET = 300
@@ -92,20 +92,20 @@ def _lengths(vectors: pa.ChunkedArray) -> Counter[int]:
     return Counter({row["values"]: row["counts"] for row in found})
 
 
-def unshare_ids(parts: list[str]) -> int:
+def unshare_ids(parts: list[str], schema: pa.Schema) -> int:
     """Give reviews whose corpus gave them one id between them ids of their own; returns how many they are."""
-    hashes = np.concatenate([_hashed(_read(uri, REVIEWS).column(C.REVIEW_ID)) for uri in parts])
+    hashes = np.concatenate([_hashed(_read(uri, schema).column(C.REVIEW_ID)) for uri in parts])
     found, counts = np.unique(hashes, return_counts=True)
     shared = found[counts > 1]
     for uri in parts if len(shared) else []:
-        table = _read(uri, REVIEWS)
+        table = _read(uri, schema)
         rows = table.select([C.REVIEW_ID, C.USER_ID, C.ITEM_ID, C.TIMESTAMP]).to_pylist()
         replaced = np.isin(_hashed(table.column(C.REVIEW_ID)), shared)
         ids = [
             review_id(*list(row.values())[1:]) if new else row[C.REVIEW_ID]
             for row, new in zip(rows, replaced, strict=True)
         ]
-        write_parquet(uri, table.set_column(0, REVIEWS.field(C.REVIEW_ID), pa.array(ids, pa.string())))
+        write_parquet(uri, table.set_column(0, schema.field(C.REVIEW_ID), pa.array(ids, pa.string())))
     return int(counts[counts > 1].sum())
 
 

@@ -19,7 +19,7 @@ from llmrec.corpus.rows import RowParser
 from llmrec.corpus.sample import generate
 from llmrec.corpus.sources import JSON_LINES, Format
 from llmrec.corpus.values import RowError
-from llmrec.schema import QUARANTINE, REVIEWS, C, items_schema
+from llmrec.schema import QUARANTINE, C, items_schema, reviews_schema
 from llmrec.storage import filesystem
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _FLUSH_BYTES = 64 << 20
 
 def tables_of(config: CorpusConfig) -> dict[str, pa.Schema]:
     """The schemas of the tables `reviews` and `items` of this configuration."""
-    return {"reviews": REVIEWS, "items": items_schema(config.item_vectors)}
+    return {"reviews": reviews_schema(config.context_columns), "items": items_schema(config.item_vectors)}
 
 
 def staged(table: pa.Schema) -> pa.Schema:

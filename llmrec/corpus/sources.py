@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from llmrec.config.corpus import ITEM_COLUMNS, REVIEW_COLUMNS, CorpusConfig
 from llmrec.corpus.files import InputFile
-from llmrec.schema import VECTOR_PREFIX
+from llmrec.schema import CONTEXT_PREFIX, VECTOR_PREFIX
 
 #: Our column -> what files call it, the first that a row has counts. `a.b` is field b of the object a.
 Names = Mapping[str, tuple[str, ...]]
@@ -50,13 +50,18 @@ _GENRES_100K = (
 
 def names_of(config: CorpusConfig, kind: str) -> Names:
     """The names of the columns of `kind` ("reviews" or "items") in this configuration's files."""
-    if kind == "items":
-        return _item_names(config) | {
-            f"{VECTOR_PREFIX}{name}": (theirs,) for name, theirs in config.item_vectors.items()
-        }
+    names, prefix, more = (
+        (_item_names(config), VECTOR_PREFIX, config.item_vectors)
+        if kind == "items"
+        else (_review_names(config), CONTEXT_PREFIX, config.context_columns)
+    )
+    return names | {f"{prefix}{name}": (theirs,) for name, theirs in more.items()}
+
+
+def _review_names(config: CorpusConfig) -> dict[str, tuple[str, ...]]:
     if config.source == "table":
         return {name: (config.columns.get(name, name),) for name in REVIEW_COLUMNS}
-    return AMAZON_REVIEWS if config.source == "amazon" else MOVIELENS_REVIEWS
+    return dict(AMAZON_REVIEWS if config.source == "amazon" else MOVIELENS_REVIEWS)
 
 
 def _item_names(config: CorpusConfig) -> dict[str, tuple[str, ...]]:
@@ -67,8 +72,9 @@ def _item_names(config: CorpusConfig) -> dict[str, tuple[str, ...]]:
 
 def mapped(config: CorpusConfig, kind: str) -> set[str]:
     """Our columns that the configuration names a column for: files must have it."""
-    vectors = {f"{VECTOR_PREFIX}{name}" for name in config.item_vectors}
-    return set(config.columns) if kind == "reviews" else set(config.item_columns) | vectors
+    if kind == "reviews":
+        return {*config.columns, *(f"{CONTEXT_PREFIX}{name}" for name in config.context_columns)}
+    return {*config.item_columns, *(f"{VECTOR_PREFIX}{name}" for name in config.item_vectors)}
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def _passes(config: CorpusConfig, units: list[Unit], writer: ArtifactWriter, scr
 def _unshare_ids(config: CorpusConfig, sums: _Sums, writer: ArtifactWriter) -> Counter[str]:
     parts = _parts(sums, writer, "reviews")
     own_ids = config.source == "table" and parts
-    return Counter({"review_id_shared": unshare_ids(parts)} if own_ids else {})
+    return Counter({"review_id_shared": unshare_ids(parts, tables_of(config)["reviews"])} if own_ids else {})
 
 
 def _even_lengths(config: CorpusConfig, sums: _Sums, writer: ArtifactWriter) -> Counter[str]:

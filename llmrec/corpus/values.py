@@ -109,6 +109,16 @@ def parse_price(value: Any) -> float | None:
     return float(found[1].replace(",", "")) if found and len(found[1]) < 16 else None
 
 
+def parse_label(value: Any) -> str | None:
+    """A short text, a whole number or a truth value, as text; None where it is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if missing(value) or not isinstance(value, (str, int)):
+        return None
+    text = str(value).strip()
+    return None if len(text) > MAX_ID_CHARS or _BAD_ID.search(text) else text
+
+
 def parse_vector(value: Any) -> list[float] | None:
     """A list of finite numbers that float32 can hold; None where it is none."""
     if not isinstance(value, (list, tuple)) or not value or any(type(v) not in (int, float) for v in value):

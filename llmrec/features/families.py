@@ -27,6 +27,8 @@ class Learned:
     attributes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
     attribute_names: tuple[str, ...] = ()
     collaborative: Collaborative = field(default_factory=lambda: Collaborative((), ()))
+    contexts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
+    context_names: tuple[str, ...] = ()
     sequence_dim: int = 0
     vector_dims: Mapping[str, int] = field(default_factory=dict)  # column of the items -> its reduced width
 
@@ -85,6 +87,12 @@ FAMILIES: dict[str, Family] = {
     "user_activity": Family("user", _days(behaviour.activity_names), lambda _, u: behaviour.activity(u)),
     "user_stars": Family("user", lambda _: behaviour.STARS_NAMES, lambda _, u: behaviour.stars(u)),
     "context": Family("user", lambda _: behaviour.CONTEXT_NAMES, lambda _, u: behaviour.context(u)),
+    "context_columns": Family(  # as a block, so that nothing given is zero after scaling too
+        "user",
+        lambda learned: list(learned.context_names),
+        lambda learned, u: behaviour.has_code(u.contexts, learned.contexts),
+        vector=True,
+    ),
     "text_user_profile": _profile("user", "mean"),
     "text_user_recent": _profile("user", "recent"),
     "text_user_liked": _profile("user", "liked"),
@@ -102,7 +110,7 @@ FAMILIES: dict[str, Family] = {
     "item_attributes": Family(
         "item",
         lambda learned: list(learned.attribute_names),
-        lambda learned, i: behaviour.has_attribute(i, learned.attributes),
+        lambda learned, i: behaviour.has_code(i.attributes, learned.attributes),
     ),
     "text_item_profile": _profile("item", "mean"),
     "text_item_liked": _profile("item", "liked"),
@@ -156,6 +164,8 @@ def active(learned: Learned) -> dict[str, Family]:
         off |= {name for name in families if name.startswith(TEXT_PREFIX)}
     if not learned.sequence_dim:
         off.add("text_user_sequence")
+    if not learned.context_names:
+        off.add("context_columns")
     if not settings.collaborative:
         off.add("collaborative")
     made = {name: family for name, family in families.items() if name in named and name not in off}

@@ -3,7 +3,7 @@
 It holds everybody's events, training or not: a query at t sees only what happened strictly before t.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import BlockedSums, Bools, EntityEvents, Floats, Floats32, Ints, Span
-from llmrec.features.history_data import NEVER, HistoryData
+from llmrec.features.history_data import NEVER, HistoryData, attribute_hash
 from llmrec.features.reduction import Reductions
 from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
 from llmrec.features.vectors import Layout
-from llmrec.schema import DAY_MS
+from llmrec.schema import CONTEXT_PREFIX, DAY_MS
 
 LIKED_STARS, DISLIKED_STARS = 4, 2
 
@@ -125,8 +125,28 @@ class History:
         span = self.users.span(np.array([user_row]), np.array([time]))
         return self.data.item_rows[self.users.order[span.begin[0] : span.end[0]]]
 
-    def users_at(self, rows: Ints, times: Ints) -> UserState:
-        """State of (Q,) users, each at its own time."""
+    def contexts_at(self, rows: Ints, times: Ints) -> Ints:
+        """(Q, K) what the users' first events at exactly these times say of their requests; 0 where there are none.
+
+        For the questions that an evaluation makes of events: an event's context is known before its answer.
+        """
+        place = self.users.span(rows, times).end
+        asked = np.zeros(len(place), np.bool_)
+        inside = place < self.users.offsets[np.asarray(rows) + 1]
+        asked[inside] = self.users.times[place[inside]] == np.asarray(times)[inside]
+        found = np.zeros((len(place), len(self.data.context_columns)), np.int64)
+        found[asked] = self.data.contexts[self.users.order[place[asked]]]
+        return found
+
+    def request_contexts(self, values: Mapping[str, str]) -> Ints:
+        """(1, K) of what a request says, {"device": "mobile"}; names that the corpus has no column for say nothing."""
+        columns = self.data.context_columns
+        named = [values.get(column.removeprefix(CONTEXT_PREFIX)) for column in columns]
+        codes = [attribute_hash(c, v) if v else 0 for c, v in zip(columns, named, strict=True)]
+        return np.array([codes], np.int64).reshape(1, len(columns))
+
+    def users_at(self, rows: Ints, times: Ints, contexts: Ints | None = None) -> UserState:
+        """State of (Q,) users, each at its own time; `contexts` (Q, K) of their requests, none if left out."""
         rows, times = np.asarray(rows, np.int64), np.asarray(times, np.int64)
         span = self.users.span(rows, times)
         events, exists = self.users.last(span, self.settings.history_length)
@@ -135,6 +155,9 @@ class History:
             "history_times": np.where(exists, self._of_events(self.data.times, events), 0),
             "history_stars": np.where(exists, self._of_events(self.data.stars, events), np.float32(np.nan)),
             "vectors": self._mean_vectors(span),
+            "contexts": np.zeros((len(rows), len(self.data.context_columns)), np.int64)
+            if contexts is None
+            else contexts,
             "sequence": self._of_events(self.data.sequences, events[:, -1]) * exists[:, -1:],
         }
         return UserState(**self._common(self.users, span), **self._history(history, times), **past)
@@ -153,13 +176,15 @@ class History:
             attributes=self.data.attributes[rows],
         )
 
-    def guest(self, liked_rows: Ints, text_vector: Floats32 | None, time: int) -> UserState:
+    def guest(
+        self, liked_rows: Ints, text_vector: Floats32 | None, time: int, contexts: Ints | None = None
+    ) -> UserState:
         """State (Q = 1) of somebody new, who liked items (oldest first) and described themself in words.
 
         `text_vector` (dim,) is the encoder's. The likes count as events of this moment without stars; the words
         stand for a liked review. What they had is in no text that was encoded: `sequence` is zero.
         """
-        nobody = self.users_at(np.zeros(1, np.int64), np.array([time]))
+        nobody = self.users_at(np.zeros(1, np.int64), np.array([time]), contexts)
         length = self.settings.history_length
         liked = np.asarray(liked_rows, np.int64)
         history = np.zeros((1, length), np.int64)

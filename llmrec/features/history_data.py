@@ -16,6 +16,7 @@ from llmrec.config import FeaturesConfig
 from llmrec.features.asof import Floats32, Ints
 from llmrec.features.reduction import Reduction, Reductions, from_arrays, to_arrays
 from llmrec.features.vectors import vector_columns
+from llmrec.schema import CONTEXT_PREFIX
 from llmrec.schema import Column as C
 
 #: Categories kept per item, in the corpus's order; with the brand they are the item's attributes.
@@ -43,6 +44,9 @@ class HistoryData:
     item_rows: Ints  # (E,)
     stars: Floats32  # (E,) NaN where there are none
     vectors: Floats32  # (E, D + 1): the projected review vector, then 1 where there is a text
+    contexts: Ints  # (E, K) hashes of the columns `context_NAME`, 0 where none is given
+    context_columns: tuple[str, ...]
+    context_names: dict[int, str]
     sequences: Floats32  # (E, S) the reduced vector of what the user had up to and including the event, as text
     available_from: Ints  # (n_items + 1,) ms; the largest int64 where known from the first event only
     description: Floats32  # (n_items + 1, D)
@@ -86,6 +90,7 @@ class HistoryData:
             sequences=_reduced(sequences[order], reductions.get(SEQUENCE)),
             settings=settings,
             reductions=reductions,
+            **_context_arrays(reviews, tuple(n for n in reviews.column_names if n.startswith(CONTEXT_PREFIX))),
             **_item_arrays(items, pd.Index(item_ids), item_vectors, vectors.shape[1], reduction),
             **_vector_arrays(items, pd.Index(item_ids), reductions),
         )
@@ -101,7 +106,9 @@ class HistoryData:
         users, items = reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist()
         user_ids = [*self.user_ids, *sorted(set(users) - set(self.user_ids))]
         item_ids = [*self.item_ids, *sorted(set(items) - set(self.item_ids))]
+        said = _context_arrays(reviews, self.context_columns)
         more = {
+            "contexts": said["contexts"],
             "times": reviews[C.TIMESTAMP].to_numpy(),
             "event_order": reviews[C.EVENT_ORDER].to_numpy(),
             "user_rows": pd.Index(user_ids).get_indexer(users).astype(np.int64),
@@ -115,7 +122,8 @@ class HistoryData:
         new_items = len(item_ids) - len(self.item_ids)
         filled = {name: _extended(getattr(self, name), new_items, fill) for name, fill in _UNKNOWN_ITEM.items()}
         changed: dict[str, Any] = {name: values[order] for name, values in both.items()} | filled
-        return replace(self, user_ids=user_ids, item_ids=item_ids, **changed)
+        names = self.context_names | said["context_names"]
+        return replace(self, user_ids=user_ids, item_ids=item_ids, context_names=names, **changed)
 
     def save(self, folder_uri: str) -> None:
         """Write the events and item tables; sums are rebuilt when loading."""
@@ -128,6 +136,8 @@ class HistoryData:
                 "user_ids": self.user_ids,
                 "item_ids": self.item_ids,
                 "attribute_names": {str(k): v for k, v in self.attribute_names.items()},
+                "context_names": {str(k): v for k, v in self.context_names.items()},
+                "context_columns": self.context_columns,
                 "vector_dims": self.vector_dims,
                 "settings": self.settings.model_dump(),
             },
@@ -142,8 +152,9 @@ class HistoryData:
         arrays: dict[str, Any] = load_tensors(raw)
         fitted = {k.removeprefix(_REDUCTION): arrays.pop(k) for k in list(arrays) if k.startswith(_REDUCTION)}
         settings = FeaturesConfig.model_validate(rest.pop("settings"))
-        names = {int(k): v for k, v in rest.pop("attribute_names").items()}
-        return cls(**arrays, **rest, attribute_names=names, settings=settings, reductions=from_arrays(fitted))
+        rest |= {k: {int(n): v for n, v in rest[k].items()} for k in ("attribute_names", "context_names")}
+        rest["context_columns"] = tuple(rest["context_columns"])
+        return cls(**arrays, **rest, settings=settings, reductions=from_arrays(fitted))
 
 
 def event_sort(reviews: pa.Table) -> Ints:
@@ -177,9 +188,23 @@ def _extended(values: npt.NDArray[Any], n: int, fill: float) -> npt.NDArray[Any]
 
 
 def attribute_hash(kind: str, value: str) -> int:
-    """A positive int64 that stands for `brand=...` or `category=...` on every machine."""
+    """A positive int64 that stands for `brand=...`, `category=...` or `context_NAME=...` on every machine."""
     digest = hashlib.sha256(f"{kind}\t{value}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1 or 1
+
+
+def _context_arrays(reviews: pa.Table, columns: tuple[str, ...]) -> dict[str, Any]:
+    """The reviews' context columns as hashes; a column that these reviews do not have is not given."""
+    codes, names = np.zeros((reviews.num_rows, len(columns)), np.int64), dict[int, str]()
+    for slot, column in enumerate(columns):
+        if column in reviews.column_names:
+            encoded = reviews[column].combine_chunks().dictionary_encode()
+            values = encoded.dictionary.to_pylist()
+            known = np.array([*(attribute_hash(column, value) for value in values), 0], np.int64)
+            codes[:, slot] = known[encoded.indices.fill_null(len(values)).to_numpy()]
+            shown = (f"{column.removeprefix(CONTEXT_PREFIX)}={value}" for value in values)
+            names |= dict(zip(known[:-1].tolist(), shown, strict=True))
+    return {"contexts": codes, "context_columns": columns, "context_names": names}
 
 
 def _item_arrays(items: pa.Table, index: pd.Index, vectors: Floats32 | None, dim: int,

@@ -13,6 +13,7 @@ from llmrec.features.examples import example_table
 from llmrec.features.history_data import event_sort
 from llmrec.features.prepare import Fold, Prepared, prepare
 from llmrec.features.spec import FeatureSpec
+from llmrec.schema import CONTEXT_PREFIX
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, write_parquet
 
@@ -43,6 +44,7 @@ def featurize(
 def _build(config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, fold: Fold,
            writer: ArtifactWriter) -> None:  # fmt: skip
     columns = [C.REVIEW_ID, C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.EVENT_ORDER, C.STARS]
+    columns += [name for name in corpus.dataset("reviews").schema.names if name.startswith(CONTEXT_PREFIX)]
     reviews, items = corpus.table("reviews", columns), corpus.table("items")
     reviews = reviews.take(event_sort(reviews)).combine_chunks()
     cut = cutoffs(reviews[C.TIMESTAMP].to_numpy(), config.split)

@@ -64,6 +64,7 @@ class UserState(_Behaviour):
     history_text: Floats32  # (Q, L, D) the items' review profiles as of t
     history_description: Floats32  # (Q, L, D) the items' own texts
     history_attributes: Ints  # (Q, L, A) hashes of brand and categories, 0 where none
+    contexts: Ints  # (Q, K) hashes of what is known of the request (device, place), 0 where nothing is
     sequence: Floats32  # (Q, S) text of the last past items' titles as encoded, zero where there are none
     last_vectors: Floats32  # (Q, M) the last past item's own
 

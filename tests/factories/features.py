@@ -11,11 +11,12 @@ from llmrec.config import FeaturesConfig
 from llmrec.encoding.sequences import sequence_texts
 from llmrec.features.history_data import event_sort
 from llmrec.features.prepare import Fold, Prepared, prepare
-from llmrec.schema import DAY_MS, REVIEWS, event_order, items_schema
+from llmrec.schema import DAY_MS, event_order, items_schema, reviews_schema
 from llmrec.schema import Column as C
 
 DIM = 12
 SEQUENCE_ITEMS = 3
+DEVICE = "context_device"
 #: The vector column of the small world's items; every fifth item has none.
 IMAGE = "vector_image"
 #: The epoch of the small world; its days are counted from here.
@@ -57,6 +58,7 @@ class World:
                 C.TIMESTAMP: START + int(rng.integers(0, 90)) * DAY_MS,
                 C.STARS: float(rng.integers(1, 6)),
                 C.TITLE: None,
+                DEVICE: (None, "mobile", "web", "web")[pair % 4],
                 C.TEXT: " ".join(rng.choice(words, 4)) if rng.random() > 0.05 else "",
             }
             for pair in pairs.tolist()
@@ -91,7 +93,7 @@ class World:
         """reviews and items by schema.py in order of events, their vectors, and those of the sequences."""
         order = event_order([r[C.USER_ID] for r in self.reviews], [r[C.ITEM_ID] for r in self.reviews])
         rows = [r | {C.EVENT_ORDER: int(o)} for r, o in zip(self.reviews, order, strict=True)]
-        reviews = pa.Table.from_pylist(rows, schema=REVIEWS)
+        reviews = pa.Table.from_pylist(rows, schema=reviews_schema(["device"]))
         reviews = reviews.take(event_sort(reviews)).combine_chunks()
         items = pa.Table.from_pylist(self.items, schema=items_schema(["image"]))
         vectors = encode(reviews[C.TEXT].to_pylist()), encode(items[C.TITLE].to_pylist())

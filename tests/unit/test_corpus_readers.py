@@ -307,3 +307,19 @@ def test_vectors_that_no_file_holds_are_refused(tmp_path: Path) -> None:
         run(tmp_path, item_vectors={"image": "clip"})
     with pytest.raises(ValueError, match="should match pattern"):
         run(tmp_path, source="amazon", **files, item_vectors={"Image-1": "clip"})
+
+
+def test_contexts_are_read_as_labels_and_survive_new_review_ids(tmp_path: Path) -> None:
+    values = ["mobile", " web ", 7, 7.0, True, None, "", {"a": 1}, "x" * 600]
+    rows = [{"wer": n, "was": "a", "wann": SECONDS, "nr": "same", "where": v} for n, v in enumerate(values)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = run(tmp_path, source="table", reviews=[str(tmp_path / "t.jsonl")], columns=COLUMNS,
+                 context_columns={"device": "where"})  # fmt: skip
+    found = {row["user_id"]: row["context_device"] for row in corpus.table("reviews").to_pylist()}
+    assert list(map(found.get, map(str, range(9)))) == ["mobile", "web", "7", "7", "True", None, None, None, None]
+    assert corpus.manifest.info["repairs"] == {"context_device_unreadable": 2, "review_id_shared": 9}
+    with pytest.raises(ValueError, match="no column for context_place: expected place"):
+        run(tmp_path, source="table", reviews=[str(tmp_path / "t.jsonl")], columns=COLUMNS,
+            context_columns={"place": "place"})  # fmt: skip
+    with pytest.raises(ValueError, match=r"context_columns \['device'\]: source 'sample' has no such columns"):
+        run(tmp_path, context_columns={"device": "where"})

@@ -75,13 +75,14 @@ def test_what_was_saved_gives_the_same_features(parents: tuple[Storage, Artifact
     made = stage.featurize(RunConfig(features=world.settings, split=SPLIT), storage, corpus, embeddings, "test")
     spec = FeatureSpec.load(made.uri("spec/spec.json").rsplit("/", 1)[0])
     history = History.load(made.uri("history/history.json").rsplit("/", 1)[0])
-    assert {"text_user_sequence", "vector_image_item"} <= set(spec.families)
+    assert {"text_user_sequence", "vector_image_item", "context_columns"} <= set(spec.families)
     table = made.table("examples")
     dims = (len(spec.user_columns), len(spec.item_columns), len(spec.pair_columns))
     assert table.schema.equals(examples_schema(*dims))
     rows = history.user_rows(table[C.USER_ID].to_pylist()), history.item_rows(table[C.ITEM_ID].to_pylist())
     times = table[C.TIMESTAMP].to_numpy()
-    users, items = history.users_at(rows[0], times), history.items_at(rows[1], times)
+    contexts = history.data.contexts[table[C.QUERY_ID].to_numpy()]
+    users, items = history.users_at(rows[0], times, contexts), history.items_at(rows[1], times)
     again = {
         C.USER_FEATURES: spec.user_features(users),
         C.ITEM_FEATURES: spec.item_features(items),
