@@ -5,7 +5,7 @@ Ids from outside are strings (`user_id`, `item_id`); dense indices are integers 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,24 @@ ITEMS = pa.schema(
     ]
 )
 
+#: Columns of `items` that hold the vectors of `corpus.item_vectors`, before the vector's name.
+VECTOR_PREFIX = "vector_"
+
+
+def items_schema(vectors: Iterable[str]) -> pa.Schema:
+    """ITEMS with a column `vector_NAME` for each name: finite numbers, one length a column, null where none."""
+    return pa.schema([*ITEMS, *(pa.field(f"{VECTOR_PREFIX}{name}", pa.list_(pa.float32())) for name in vectors)])
+
+
+#: Columns of `reviews` that hold what `corpus.context_columns` names, before that name.
+CONTEXT_PREFIX = "context_"
+
+
+def reviews_schema(contexts: Iterable[str]) -> pa.Schema:
+    """REVIEWS with a column `context_NAME` for each name: a label, null where none is given."""
+    return pa.schema([*REVIEWS, *(pa.field(f"{CONTEXT_PREFIX}{name}", pa.string()) for name in contexts)])
+
+
 QUARANTINE = pa.schema(
     [
         pa.field(C.SOURCE, pa.string(), nullable=False),  # file, or the stage that refused the row
@@ -95,7 +113,7 @@ QUARANTINE = pa.schema(
     ]
 )
 
-#: Which text each review or item was encoded as; `kind` is "review" or "item", `review_id` holds either id.
+#: Which text each review or item was encoded as; `kind` is "review", "item" or "sequence" (`id`: of its last review).
 TEXT_KEYS = pa.schema(
     [
         pa.field(C.KIND, pa.string(), nullable=False),

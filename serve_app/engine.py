@@ -90,7 +90,7 @@ class Engine:
         return int(time.time() * 1000) if self.config.clock == "wall" else None
 
     async def _asker(self, shopper: Shopper) -> Asker:
-        asker = Asker(shopper.user_id, tuple(shopper.liked_items))
+        asker = Asker(shopper.user_id, tuple(shopper.liked_items), context=shopper.context)
         if shopper.text is None or not shopper.text.strip():
             return asker
         # as a document: what shoppers wrote is what profiles were made of in training

@@ -1,7 +1,7 @@
 """What the deployments say to each other. A request names its bundle version; who does not hold it answers NotHeld."""
 
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -25,12 +25,13 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks, the text already encoded: `vector` (dim,) made by the encoder called `encoder`."""
+    """Who asks and in which context, the text already encoded: `vector` (dim,) made by the encoder called `encoder`."""
 
     user_id: str | None = None
     liked: tuple[str, ...] = ()
     vector: Floats | None = None
     encoder: str | None = None
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,8 @@ class Model:
         """What is known of the asker at a time, and what that rests on. `also`: more ids that may be unknown."""
         at = self.as_of if time is None else time
         unknown = self._unknown([*asker.liked, *(also or ())])
-        known = self.history.users_at(self.history.user_rows([asker.user_id or ""]), np.array([at]))
+        asked = self.history.request_contexts(asker.context)
+        known = self.history.users_at(self.history.user_rows([asker.user_id or ""]), np.array([at]), asked)
         if known.count[0] > 0:
             return known, Grounds(self.version, at, "history", unknown=unknown)
         liked = self.history.item_rows(list(asker.liked))
@@ -116,7 +117,7 @@ class Model:
         if not spoken and not len(liked):
             return known, Grounds(self.version, at, "popularity", _why_nothing(asker), unknown)
         basis: Basis = "text_and_liked_items" if spoken and len(liked) else "text" if spoken else "liked_items"
-        guest = self.history.guest(liked, asker.vector if spoken else None, at)
+        guest = self.history.guest(liked, asker.vector if spoken else None, at, asked)
         return guest, Grounds(self.version, at, basis, unknown=unknown)
 
     def _unknown(self, ids: list[str]) -> tuple[str, ...]:

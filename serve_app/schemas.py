@@ -36,6 +36,12 @@ class Shopper(Request):
     user_id: Id | None = Field(None, description="as in the corpus; unknown ones fall back to the fields below")
     text: Text | None = Field(None, description="the wish or taste in words, in any language the encoder knows")
     liked_items: list[Id] = Field([], description="ids of items they liked, the latest last")
+    context: dict[Id, Id] = Field(
+        {},
+        max_length=32,
+        description='where they ask from, by the names of `corpus.context_columns`: {"device": "mobile"}; names and '
+        "values that the bundle does not know say nothing",
+    )
 
 
 class RecommendRequest(Shopper):

@@ -1,14 +1,18 @@
 """Section `corpus`: where reviews and items come from, and how they are split in time."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from llmrec.config.base import Section
 
 #: Our names that `columns` and `item_columns` may map.
 REVIEW_COLUMNS = ("review_id", "user_id", "item_id", "timestamp", "stars", "title", "text")
 ITEM_COLUMNS = ("item_id", "title", "description", "brand", "price", "categories", "available_from")
+
+
+#: What a further column is called here: part of the names of tables' columns and of features.
+ColumnName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class SampleConfig(Section):
@@ -49,6 +53,16 @@ class CorpusConfig(Section):
     items: tuple[str, ...] = Field((), description="paths, globs or URIs of item metadata files")
     columns: dict[str, str] = Field({}, description="source=table: our column -> the file's column")
     item_columns: dict[str, str] = Field({}, description="source=table: the same for item files")
+    item_vectors: dict[ColumnName, str] = Field(
+        {},
+        description="name -> column of the item files that holds a list of numbers (an embedding of the image, say), "
+        "one length a column; each becomes the feature families vector_NAME_*",
+    )
+    context_columns: dict[ColumnName, str] = Field(
+        {},
+        description="name -> column of the review files that is known when recommendations are asked for (device, "
+        "place, campaign): a label; family context_columns",
+    )
     stars_min: float | None = Field(None, description="left out: 1, or 0.5 where source is movielens")
     stars_max: float = 5.0
     max_text_chars: int = Field(100_000, ge=1, description="longer text is cut here, and counted")
@@ -59,6 +73,12 @@ class CorpusConfig(Section):
     def _files_are_named(self) -> "CorpusConfig":
         if self.source != "sample" and not self.reviews:
             raise ValueError(f"source {self.source!r} needs `reviews`: found none, expected at least one path or glob")
+        if self.item_vectors and not (self.items and self.source != "sample"):
+            raise ValueError(
+                f"item_vectors {sorted(self.item_vectors)} need `items`: found no item files to take them from"
+            )
+        if self.context_columns and self.source == "sample":
+            raise ValueError(f"context_columns {sorted(self.context_columns)}: source 'sample' has no such columns")
         if self.lowest_stars >= self.stars_max:
             raise ValueError(f"stars_min {self.lowest_stars} must be below stars_max {self.stars_max}")
         return self

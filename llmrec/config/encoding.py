@@ -51,6 +51,12 @@ class EncodingConfig(Section):
     tensor_parallel: int = Field(1, ge=1, description="GPUs that share one copy of the weights")
     batch_tokens: int = Field(8_192, ge=64, description="tokens of one step of the engine")
     batch_texts: int = Field(512, ge=1, description="texts between two commits: what a crash may cost an actor")
+    sequence_items: int = Field(
+        0,
+        ge=0,
+        description="above 0: each user's behaviour is encoded too, as the titles of their last n items at each event "
+        "(one more text a review; choose n so that n titles fit encoder.max_tokens); family text_user_sequence",
+    )
     storage_dtype: StorageDtype = "float32"
     max_unknown_share: float = Field(0.05, ge=0, le=1, description="unknown tokens above this share: a warning")
 

@@ -31,6 +31,9 @@ class FeaturesConfig(Section):
     )
     profile_days: float = Field(180.0, gt=0, description="decay constant of the `recent` text profile, days")
     attribute_columns: int = Field(32, ge=0, description="brands and categories with a column each, most frequent")
+    context_values: int = Field(
+        32, ge=0, description="values of corpus.context_columns with a column each, most frequent in training"
+    )
     collaborative: tuple[Literal["covisitation", "ease", "ials"], ...] = Field(
         ("covisitation", "ease"), description="item-to-item scores, fitted out of fold by time"
     )
@@ -43,11 +46,13 @@ class FeaturesConfig(Section):
     normalisation: Literal["standard", "power", "quantile", "none"] = Field(
         "standard", description="of scalars; profiles are directions (L2) that share one scale unless `none`"
     )
-    text_reduction: Literal["pca", "random"] = Field("pca", description="how vectors come down to text_dim")
+    text_reduction: Literal["pca", "random", "autoencoder"] = Field(
+        "pca", description="how vectors come down to text_dim: principal or random axes, or a learned non-linear code"
+    )
     crosses: tuple[Literal["polynomial", "hashed", "low_rank"], ...] = Field(
         (), description="user x item products: of scalars, of past and new attributes, of text profiles"
     )
     cross_columns: int = Field(32, ge=1, description="buckets of `hashed`, dimensions of `low_rank`")
     selection: SelectionConfig = SelectionConfig()
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
-    seed: int = Field(7, ge=0, description="of the negatives")
+    seed: int = Field(7, ge=0, description="of the negatives, of random axes and of the autoencoder")

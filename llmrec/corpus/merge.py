@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from llmrec.corpus.shard import STAGED, UNIT
-from llmrec.schema import DAY_MS, ITEMS, QUARANTINE, REVIEWS, C, review_id
+from llmrec.corpus.shard import UNIT, staged
+from llmrec.schema import DAY_MS, QUARANTINE, VECTOR_PREFIX, C, review_id
 from llmrec.storage import filesystem, write_parquet
 
 _TEXTS_A_BUCKET = 300
@@ -47,41 +47,65 @@ class BucketReport:
     last: int | None = None
     stars: Counter[float] = field(default_factory=Counter)
     items: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))  # hashes, each once
+    lengths: dict[str, Counter[int]] = field(default_factory=dict)  # of the vectors, by column
     texts: list[str] = field(default_factory=list)  # a few, for the portrait's languages
 
 
-def merge(kind: str, parts: list[str], origins: Mapping[int, Origin], target: str, rejected: str) -> BucketReport:
+def merge(
+    kind: str, schema: pa.Schema, parts: list[str], origins: Mapping[int, Origin], target: str, rejected: str
+) -> BucketReport:
     """Order and deduplicate the staged `parts`; rows go to `target`, repetitions to `rejected` (Parquet URIs).
 
-    Of rows with one key the earliest stays: by time for reviews, by file and line for items.
+    Of rows with one key the earliest stays: by time for reviews, by file and line for items. `schema` is the table's.
     """
-    staged = pa.concat_tables([_read(uri, STAGED[kind]) for uri in parts])
-    staged = staged.sort_by([(column, "ascending") for column in _ORDER[kind]])
-    first = _first_of_each(staged, _PAIR[kind])
-    table = staged.filter(pa.array(first)).select((REVIEWS if kind == "reviews" else ITEMS).names)
+    rows = pa.concat_tables([_read(uri, staged(schema)) for uri in parts])
+    rows = rows.sort_by([(column, "ascending") for column in _ORDER[kind]])
+    first = _first_of_each(rows, _PAIR[kind])
+    table = rows.filter(pa.array(first)).select(schema.names)
     report = BucketReport(kind, rows=table.num_rows, duplicates=int((~first).sum()))
-    write_parquet(target, table.cast(REVIEWS if kind == "reviews" else ITEMS).combine_chunks())
+    write_parquet(target, table.cast(schema).combine_chunks())
     if report.duplicates:
-        write_parquet(rejected, _repetitions(kind, staged.filter(pa.array(~first)), origins))
+        write_parquet(rejected, _repetitions(kind, rows.filter(pa.array(~first)), origins))
     if kind == "reviews":
         _portray(table, report)
+    report.lengths = {name: _lengths(table.column(name)) for name in schema.names if name.startswith(VECTOR_PREFIX)}
     return report
 
 
-def unshare_ids(parts: list[str]) -> int:
+def even_lengths(parts: list[str], schema: pa.Schema, lengths: Mapping[str, int]) -> Counter[str]:
+    """Empty the vectors of the item `parts` that have not the length their column has; how many, by column."""
+    emptied = Counter[str]()
+    for uri in parts:
+        table = _read(uri, schema)
+        for name, length in lengths.items():
+            column = table.column(name)
+            wrong = pc.fill_null(pc.not_equal(pc.list_value_length(column), length), False)
+            emptied[f"{name}_wrong_length"] += pc.sum(wrong).as_py() or 0
+            kept = pc.if_else(wrong, pa.scalar(None, column.type), column)
+            table = table.set_column(table.schema.get_field_index(name), schema.field(name), kept)
+        write_parquet(uri, table.combine_chunks())
+    return +emptied
+
+
+def _lengths(vectors: pa.ChunkedArray) -> Counter[int]:
+    found = pc.value_counts(pc.drop_null(pc.list_value_length(vectors))).to_pylist()
+    return Counter({row["values"]: row["counts"] for row in found})
+
+
+def unshare_ids(parts: list[str], schema: pa.Schema) -> int:
     """Give reviews whose corpus gave them one id between them ids of their own; returns how many they are."""
-    hashes = np.concatenate([_hashed(_read(uri, REVIEWS).column(C.REVIEW_ID)) for uri in parts])
+    hashes = np.concatenate([_hashed(_read(uri, schema).column(C.REVIEW_ID)) for uri in parts])
     found, counts = np.unique(hashes, return_counts=True)
     shared = found[counts > 1]
     for uri in parts if len(shared) else []:
-        table = _read(uri, REVIEWS)
+        table = _read(uri, schema)
         rows = table.select([C.REVIEW_ID, C.USER_ID, C.ITEM_ID, C.TIMESTAMP]).to_pylist()
         replaced = np.isin(_hashed(table.column(C.REVIEW_ID)), shared)
         ids = [
             review_id(*list(row.values())[1:]) if new else row[C.REVIEW_ID]
             for row, new in zip(rows, replaced, strict=True)
         ]
-        write_parquet(uri, table.set_column(0, REVIEWS.field(C.REVIEW_ID), pa.array(ids, pa.string())))
+        write_parquet(uri, table.set_column(0, schema.field(C.REVIEW_ID), pa.array(ids, pa.string())))
     return int(counts[counts > 1].sum())
 
 

@@ -8,8 +8,17 @@ from typing import Any
 from llmrec.config.corpus import CorpusConfig
 from llmrec.corpus.clean import clean_text
 from llmrec.corpus.sources import Names, names_of
-from llmrec.corpus.values import missing, parse_date, parse_id, parse_price, parse_stars, parse_timestamp
-from llmrec.schema import C, pair_hash, review_id
+from llmrec.corpus.values import (
+    missing,
+    parse_date,
+    parse_id,
+    parse_label,
+    parse_price,
+    parse_stars,
+    parse_timestamp,
+    parse_vector,
+)
+from llmrec.schema import CONTEXT_PREFIX, VECTOR_PREFIX, C, pair_hash, review_id
 
 Row = dict[str, Any]
 
@@ -25,6 +34,8 @@ class RowParser:
 
     def __post_init__(self) -> None:
         self.names = names_of(self.config, self.kind)
+        self._contexts = [f"{CONTEXT_PREFIX}{name}" for name in self.config.context_columns]
+        self._vectors = [f"{VECTOR_PREFIX}{name}" for name in self.config.item_vectors]
 
     def parse(self, fields: dict[str, Any]) -> Row:
         """The row of a record's `fields`; raises RowError where it cannot be used."""
@@ -46,6 +57,7 @@ class RowParser:
             C.STARS: stars,
             C.TITLE: self._text(fields, C.TITLE),
             C.TEXT: self._text(fields, C.TEXT),
+            **{name: self._optional(fields, name, parse_label) for name in self._contexts},
         }
 
     def _item(self, fields: dict[str, Any]) -> Row:
@@ -58,6 +70,7 @@ class RowParser:
             C.PRICE: self._optional(fields, C.PRICE, parse_price),
             C.CATEGORIES: self._categories(fields),
             C.AVAILABLE_FROM: self._optional(fields, C.AVAILABLE_FROM, parse_date),
+            **{name: self._optional(fields, name, parse_vector) for name in self._vectors},
         }
 
     def _value(self, fields: dict[str, Any], name: str) -> Any:

@@ -19,18 +19,26 @@ from llmrec.corpus.rows import RowParser
 from llmrec.corpus.sample import generate
 from llmrec.corpus.sources import JSON_LINES, Format
 from llmrec.corpus.values import RowError
-from llmrec.schema import ITEMS, QUARANTINE, REVIEWS, C
+from llmrec.schema import QUARANTINE, C, items_schema, reviews_schema
 from llmrec.storage import filesystem
 
 log = logging.getLogger(__name__)
 
 UNIT = "unit"
 _PLACE = [pa.field(UNIT, pa.int32()), pa.field(C.LINE, pa.int64())]
-#: What lies in the buckets: the table's columns and the place each row came from.
-STAGED = {"reviews": pa.schema([*REVIEWS, *_PLACE]), "items": pa.schema([*ITEMS, *_PLACE])}
 KEY = {"reviews": C.USER_ID, "items": C.ITEM_ID}
 _FLUSH_ROWS = 10_000
 _FLUSH_BYTES = 64 << 20
+
+
+def tables_of(config: CorpusConfig) -> dict[str, pa.Schema]:
+    """The schemas of the tables `reviews` and `items` of this configuration."""
+    return {"reviews": reviews_schema(config.context_columns), "items": items_schema(config.item_vectors)}
+
+
+def staged(table: pa.Schema) -> pa.Schema:
+    """What lies in the buckets: the table's columns and the place each row came from."""
+    return pa.schema([*table, *_PLACE])
 
 
 @dataclass(frozen=True)
@@ -88,8 +96,8 @@ def _shard_sample(config: CorpusConfig, report: UnitReport, parts: "_Parts", fol
     table = corpus.reviews if report.unit.kind == "reviews" else corpus.items
     report.rows_in = report.kept = table.num_rows
     place = [pa.array(np.full(table.num_rows, report.unit.index)), pa.array(np.arange(table.num_rows) + 1)]
-    staged = pa.table([*table.columns, *place], names=STAGED[report.unit.kind].names)
-    _deal(staged.cast(STAGED[report.unit.kind]), report.unit, parts, folder, n_buckets)
+    schema = staged(table.schema)
+    _deal(pa.table([*table.columns, *place], names=schema.names).cast(schema), report.unit, parts, folder, n_buckets)
 
 
 def _shard_file(config: CorpusConfig, report: UnitReport, parts: "_Parts", folder: str, n_buckets: int) -> None:
@@ -97,7 +105,7 @@ def _shard_file(config: CorpusConfig, report: UnitReport, parts: "_Parts", folde
     assert unit.file is not None
     reader = RecordReader(unit.file, unit.form, unit.start, unit.end, config.max_row_bytes)
     parser = RowParser(config, unit.kind)
-    schema = STAGED[unit.kind]
+    schema = staged(tables_of(config)[unit.kind])
     for good, bad in _batches(reader, parser, unit):
         report.rows_in += len(good) + len(bad)
         report.kept += len(good)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from llmrec.config.corpus import ITEM_COLUMNS, REVIEW_COLUMNS, CorpusConfig
 from llmrec.corpus.files import InputFile
+from llmrec.schema import CONTEXT_PREFIX, VECTOR_PREFIX
 
 #: Our column -> what files call it, the first that a row has counts. `a.b` is field b of the object a.
 Names = Mapping[str, tuple[str, ...]]
@@ -49,12 +50,31 @@ _GENRES_100K = (
 
 def names_of(config: CorpusConfig, kind: str) -> Names:
     """The names of the columns of `kind` ("reviews" or "items") in this configuration's files."""
-    if config.source == "amazon":
-        return AMAZON_REVIEWS if kind == "reviews" else AMAZON_ITEMS
-    if config.source == "movielens":
-        return MOVIELENS_REVIEWS if kind == "reviews" else MOVIELENS_ITEMS
-    ours, mapping = (REVIEW_COLUMNS, config.columns) if kind == "reviews" else (ITEM_COLUMNS, config.item_columns)
-    return {name: (mapping.get(name, name),) for name in ours}
+    names, prefix, more = (
+        (_item_names(config), VECTOR_PREFIX, config.item_vectors)
+        if kind == "items"
+        else (_review_names(config), CONTEXT_PREFIX, config.context_columns)
+    )
+    return names | {f"{prefix}{name}": (theirs,) for name, theirs in more.items()}
+
+
+def _review_names(config: CorpusConfig) -> dict[str, tuple[str, ...]]:
+    if config.source == "table":
+        return {name: (config.columns.get(name, name),) for name in REVIEW_COLUMNS}
+    return dict(AMAZON_REVIEWS if config.source == "amazon" else MOVIELENS_REVIEWS)
+
+
+def _item_names(config: CorpusConfig) -> dict[str, tuple[str, ...]]:
+    if config.source == "table":
+        return {name: (config.item_columns.get(name, name),) for name in ITEM_COLUMNS}
+    return dict(AMAZON_ITEMS if config.source == "amazon" else MOVIELENS_ITEMS)
+
+
+def mapped(config: CorpusConfig, kind: str) -> set[str]:
+    """Our columns that the configuration names a column for: files must have it."""
+    if kind == "reviews":
+        return {*config.columns, *(f"{CONTEXT_PREFIX}{name}" for name in config.context_columns)}
+    return {*config.item_columns, *(f"{VECTOR_PREFIX}{name}" for name in config.item_vectors)}
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from llmrec.config import RunConfig
 from llmrec.config.corpus import CorpusConfig
 from llmrec.corpus.distributed import run_all
 from llmrec.corpus.files import InputFile, resolve
-from llmrec.corpus.merge import BucketReport, Origin, merge, relocate, unshare_ids
+from llmrec.corpus.merge import BucketReport, Origin, even_lengths, merge, relocate, unshare_ids
 from llmrec.corpus.portrait import portrait
 from llmrec.corpus.records import RecordReader
-from llmrec.corpus.shard import Unit, UnitReport, part_uri, quarantine_uri, shard
-from llmrec.corpus.sources import REQUIRED, format_of, names_of
-from llmrec.schema import ITEMS, QUARANTINE, C
+from llmrec.corpus.shard import Unit, UnitReport, part_uri, quarantine_uri, shard, tables_of
+from llmrec.corpus.sources import REQUIRED, format_of, mapped, names_of
+from llmrec.schema import QUARANTINE, C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, delete_folder, filesystem
 
 log = logging.getLogger(__name__)
@@ -117,9 +117,8 @@ def _require_columns(config: CorpusConfig, kind: str, file: InputFile) -> None:
     reader = RecordReader(file, format_of(file, kind), 0, None, config.max_row_bytes)
     rows = [record.fields for record in islice(reader, _PEEK_ROWS) if record.fields is not None]
     present = {name for row in rows for name in row}
-    mapped = config.columns if kind == "reviews" else config.item_columns
     for ours, theirs in names_of(config, kind).items():
-        needed = ours in REQUIRED[kind] or ours in mapped
+        needed = ours in REQUIRED[kind] or ours in mapped(config, kind)
         if rows and needed and not present & {name.partition(".")[0] for name in theirs} | (present & set(theirs)):
             why = "without a time nothing can be proven leak-free; " if ours == C.TIMESTAMP else ""
             raise ValueError(
@@ -135,11 +134,11 @@ def _build(config: CorpusConfig, units: list[Unit], writer: ArtifactWriter, loca
         sums = _passes(config, units, writer, scratch, local)
     finally:
         delete_folder(scratch)
-    shared = _unshare_ids(config, sums, writer)
+    mended = _unshare_ids(config, sums, writer) + _even_lengths(config, sums, writer)
     writer.counts.update(sums.counts())
     writer.info.update(portrait(sums.buckets))
     writer.info["reasons"] = dict(sums.reasons())
-    writer.info["repairs"] = dict(sum((u.repairs for u in sums.units), Counter[str]()) + shared)
+    writer.info["repairs"] = dict(sum((u.repairs for u in sums.units), Counter[str]()) + mended)
     writer.info["inputs"] = _inputs(units)
     _refuse_empty(sums)
     return sums
@@ -150,20 +149,34 @@ def _passes(config: CorpusConfig, units: list[Unit], writer: ArtifactWriter, scr
     calls = [(config, unit, scratch, n_buckets[unit.kind]) for unit in units]
     sums = _Sums(sorted(run_all(shard, calls, local), key=lambda r: r.unit.index))
     origins = _origins(sums.units)
-    merges: list[tuple[str, list[str], dict[int, Origin], ArtifactWriter, int]] = []
+    merges: list[tuple[CorpusConfig, str, list[str], dict[int, Origin], ArtifactWriter, int]] = []
     for kind, n in n_buckets.items():
         staged = [u.unit.index for u in sums.units if u.unit.kind == kind and u.kept]
-        merges += [(kind, _existing(scratch, kind, b, staged), origins, writer, b) for b in range(n)]
-    merged = run_all(_merge_bucket, [m for m in merges if m[1]], local)
+        merges += [(config, kind, _existing(scratch, kind, b, staged), origins, writer, b) for b in range(n)]
+    merged = run_all(_merge_bucket, [m for m in merges if m[2]], local)
     sums.buckets = sorted(merged, key=lambda b: (b.kind, b.number))
-    sums.examples = _keep_bad_rows(sums, origins, writer, scratch)
+    sums.examples = _keep_bad_rows(config, sums, origins, writer, scratch)
     return sums
 
 
 def _unshare_ids(config: CorpusConfig, sums: _Sums, writer: ArtifactWriter) -> Counter[str]:
-    parts = [writer.uri(f"reviews/part-{b.number:05d}.parquet") for b in sums.buckets if b.kind == "reviews"]
+    parts = _parts(sums, writer, "reviews")
     own_ids = config.source == "table" and parts
-    return Counter({"review_id_shared": unshare_ids(parts)} if own_ids else {})
+    return Counter({"review_id_shared": unshare_ids(parts, tables_of(config)["reviews"])} if own_ids else {})
+
+
+def _even_lengths(config: CorpusConfig, sums: _Sums, writer: ArtifactWriter) -> Counter[str]:
+    """Each vector column keeps its most frequent length (of equally frequent ones the larger)."""
+    counted: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for bucket in sums.buckets:
+        for name, lengths in bucket.lengths.items():
+            counted[name] += lengths
+    uneven = {name: max(c, key=lambda length: (c[length], length)) for name, c in counted.items() if len(c) > 1}
+    return even_lengths(_parts(sums, writer, "items"), tables_of(config)["items"], uneven) if uneven else Counter()
+
+
+def _parts(sums: _Sums, writer: ArtifactWriter, kind: str) -> list[str]:
+    return [writer.uri(f"{kind}/part-{b.number:05d}.parquet") for b in sums.buckets if b.kind == kind]
 
 
 def _n_buckets(units: list[Unit], kind: str) -> int:
@@ -192,15 +205,15 @@ def _existing(scratch: str, kind: str, bucket: int, units: list[int]) -> list[st
 
 
 def _merge_bucket(
-    kind: str, parts: list[str], origins: dict[int, Origin], writer: ArtifactWriter, bucket: int
+    config: CorpusConfig, kind: str, parts: list[str], origins: dict[int, Origin], writer: ArtifactWriter, bucket: int
 ) -> BucketReport:
-    name = f"part-{bucket:05d}.parquet"
-    report = merge(kind, parts, origins, writer.uri(f"{kind}/{name}"), writer.uri(f"quarantine/{kind}-{name}"))
+    name, schema = f"part-{bucket:05d}.parquet", tables_of(config)[kind]
+    report = merge(kind, schema, parts, origins, writer.uri(f"{kind}/{name}"), writer.uri(f"quarantine/{kind}-{name}"))
     return replace(report, number=bucket)
 
 
 def _keep_bad_rows(
-    sums: _Sums, origins: dict[int, Origin], writer: ArtifactWriter, scratch: str
+    config: CorpusConfig, sums: _Sums, origins: dict[int, Origin], writer: ArtifactWriter, scratch: str
 ) -> list[dict[str, Any]]:
     """Write what was refused while reading, and empty tables where there is nothing; returns a few examples."""
     examples: list[dict[str, Any]] = []
@@ -213,7 +226,7 @@ def _keep_bad_rows(
     if not sums.reasons():
         writer.write_table("quarantine", QUARANTINE.empty_table())
     if not any(b.kind == "items" for b in sums.buckets):
-        writer.write_table("items", ITEMS.empty_table())
+        writer.write_table("items", tables_of(config)["items"].empty_table())
     return examples
 
 

@@ -15,6 +15,7 @@ _LONG_DATE = re.compile(r"([A-Za-z]{3})[a-z]*\.? (\d{1,2}), (\d{4})")  # January
 _SHORT_DATE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})")  # 01-Jan-1995
 _PRICE = re.compile(r"(?:from\s*)?[$€£¥]?\s*(\d[\d,]*(?:\.\d+)?)", re.IGNORECASE)
 _BAD_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_FLOAT32_MAX = 3.4028234e38
 _UTC = dt.UTC
 
 
@@ -106,6 +107,23 @@ def parse_price(value: Any) -> float | None:
         return float(value) if 0 <= value < math.inf else None
     found = _PRICE.match(str(value).strip())
     return float(found[1].replace(",", "")) if found and len(found[1]) < 16 else None
+
+
+def parse_label(value: Any) -> str | None:
+    """A short text, a whole number or a truth value, as text; None where it is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if missing(value) or not isinstance(value, (str, int)):
+        return None
+    text = str(value).strip()
+    return None if len(text) > MAX_ID_CHARS or _BAD_ID.search(text) else text
+
+
+def parse_vector(value: Any) -> list[float] | None:
+    """A list of finite numbers that float32 can hold; None where it is none."""
+    if not isinstance(value, (list, tuple)) or not value or any(type(v) not in (int, float) for v in value):
+        return None
+    return [float(v) for v in value] if all(abs(v) <= _FLOAT32_MAX for v in value) else None
 
 
 def _number(value: Any) -> float | int | None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from llmrec.config import EncoderConfig
 from llmrec.encoding.encoder import prompted
 from llmrec.encoding.keys import text_keys
+from llmrec.encoding.sequences import sequences_of
 from llmrec.encoding.text import item_text, review_text
 from llmrec.schema import TEXT_KEYS
 from llmrec.schema import Column as C
@@ -18,6 +19,7 @@ from llmrec.storage import Artifact, filesystem, write_parquet
 
 #: A text under its key, and the shard that the key belongs to. Text without its prompt: the encoder adds that.
 TEXTS = pa.schema([pa.field(C.KEY, pa.string()), pa.field("shard", pa.int32()), pa.field(C.TEXT, pa.string())])
+_TABLES = {"review": "reviews", "item": "items"}
 _COLUMNS = {
     "review": [C.REVIEW_ID, C.TITLE, C.TEXT],
     "item": [C.ITEM_ID, C.TITLE, C.BRAND, C.CATEGORIES, C.DESCRIPTION],
@@ -30,27 +32,40 @@ _FRAGMENT_ROWS = 32 * _ROWS  # what one task holds in memory
 class Fragment:
     """At most _FRAGMENT_ROWS rows of a row group of one of the corpus's files."""
 
-    kind: str  # "review" or "item"
+    kind: str  # "review", "item" or "sequence"
     uri: str
     row_group: int
-    start: int
+    start: int  # within the row group; for a sequence, whose text needs earlier rows, within the file
     n_rows: int
+    item_uris: tuple[str, ...] = ()  # sequences alone: where the titles lie
+    length: int = 0  # sequences alone: items in one
 
 
-def fragments(corpus: Artifact) -> list[Fragment]:
-    """All rows of `reviews` and `items`, in order."""
-    found = []
-    for kind, table in (("review", "reviews"), ("item", "items")):
-        for uri in corpus.uris(table) or [corpus.uri(f"{table}.parquet")]:
-            fs, path = filesystem(uri)
-            with pq.ParquetFile(fs.open_input_file(path)) as file:
-                groups = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-            found += [
-                Fragment(kind, uri, group, start, min(_FRAGMENT_ROWS, rows - start))
-                for group, rows in enumerate(groups)
-                for start in range(0, rows, _FRAGMENT_ROWS)
-            ]
+def fragments(corpus: Artifact, sequence_items: int = 0) -> list[Fragment]:
+    """All rows of `reviews` and `items`, in order; then each review's sequence, where they have any items."""
+    parts = {kind: tuple(corpus.uris(t) or [corpus.uri(f"{t}.parquet")]) for kind, t in _TABLES.items()}
+    found = [
+        Fragment(kind, uri, group, start, min(_FRAGMENT_ROWS, rows - start))
+        for kind, uris in parts.items()
+        for uri in uris
+        for group, rows in enumerate(_row_groups(uri))
+        for start in range(0, rows, _FRAGMENT_ROWS)
+    ]
+    if sequence_items:
+        found += [
+            Fragment("sequence", uri, 0, start, min(_FRAGMENT_ROWS, rows - start), parts["item"], sequence_items)
+            for uri in parts["review"]
+            for rows in [sum(_row_groups(uri))]
+            for start in range(0, rows, _FRAGMENT_ROWS)
+        ]
     return found
+
+
+def _row_groups(uri: str) -> list[int]:
+    """The rows of each row group of a file."""
+    fs, path = filesystem(uri)
+    with pq.ParquetFile(fs.open_input_file(path)) as file:
+        return [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
 
 
 def scan(fragment: Fragment, config: EncoderConfig, fingerprint: str, width: int, target: str) -> Iterator[pa.Table]:
@@ -58,16 +73,26 @@ def scan(fragment: Fragment, config: EncoderConfig, fingerprint: str, width: int
 
     The names depend on the fragment alone: a task that Ray runs twice writes the same files twice.
     """
+    for at, (ids, texts) in enumerate(_read(fragment)):
+        keys = text_keys(fingerprint, prompted_texts(config, texts))
+        columns = [pa.array([fragment.kind] * len(ids)), pa.array(ids), pa.array(keys, pa.string())]
+        write_parquet(f"{target}-{at:05d}.parquet", pa.table(columns, schema=TEXT_KEYS))
+        yield _texts(keys, texts, width)
+
+
+def _read(fragment: Fragment) -> Iterator[tuple[list[str], list[str]]]:
+    """Ids and texts of the fragment's rows, _ROWS at a time."""
+    if fragment.kind == "sequence":
+        end = fragment.start + fragment.n_rows
+        ids, texts = sequences_of(fragment.uri, fragment.start, end, fragment.item_uris, fragment.length)
+        yield from ((ids[at : at + _ROWS], texts[at : at + _ROWS]) for at in range(0, len(ids), _ROWS))
+        return
     fs, path = filesystem(fragment.uri)
     with pq.ParquetFile(fs.open_input_file(path)) as file:
         batches = file.iter_batches(_ROWS, row_groups=[fragment.row_group], columns=_COLUMNS[fragment.kind])
         first = fragment.start // _ROWS
-        for at, batch in enumerate(islice(batches, first, first + -(-fragment.n_rows // _ROWS))):
-            ids, texts = ids_and_texts(fragment.kind, batch.to_pylist())
-            keys = text_keys(fingerprint, prompted_texts(config, texts))
-            columns = [pa.array([fragment.kind] * len(ids)), pa.array(ids), pa.array(keys, pa.string())]
-            write_parquet(f"{target}-{at:05d}.parquet", pa.table(columns, schema=TEXT_KEYS))
-            yield _texts(keys, texts, width)
+        for batch in islice(batches, first, first + -(-fragment.n_rows // _ROWS)):
+            yield ids_and_texts(fragment.kind, batch.to_pylist())
 
 
 def ids_and_texts(kind: str, rows: list[dict[str, Any]]) -> tuple[list[str], list[str]]:

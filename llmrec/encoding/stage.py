@@ -48,7 +48,7 @@ def encode(config: RunConfig, storage: Storage, corpus: Artifact, *, factory: An
 
 def decisive(config: RunConfig) -> dict[str, Any]:
     """The settings that decide the content: how many actors ran does not, and T1 does where something is fitted."""
-    kept = {"encoder", "storage_dtype", "max_unknown_share"}
+    kept = {"encoder", "storage_dtype", "max_unknown_share", "sequence_items"}
     sections: dict[str, Any] = {"encoding": config.encoding.model_dump(mode="json", include=kept)}
     return sections | ({"split": config.split.model_dump()} if needs_fit(config.encoding.encoder) else {})
 
@@ -58,7 +58,7 @@ def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: Ar
 
     started = time.monotonic()
     store = EmbeddingStore(storage.root, encoder_fingerprint(config.encoder), config.storage_dtype)
-    pieces = fragments(corpus)
+    pieces = fragments(corpus, config.sequence_items)
     totals = encode_corpus(pieces, config, store, writer.uri("text_keys"), factory)
     if not pieces:
         writer.write_table("text_keys", TEXT_KEYS.empty_table())
@@ -74,12 +74,13 @@ def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: Ar
         fingerprint=store.fingerprint, dim=store.dim(), encoder=config.encoder.model_dump(mode="json"),
         storage_dtype=store.dtype, texts=totals.unique, encoded=totals.encoded, cache_hits=totals.hits,
         n_tokens=totals.n_tokens, unknown_share=share, seconds=time.monotonic() - started,
-        encode_seconds=totals.encode_seconds, warnings=[warning] if warning else [],
+        encode_seconds=totals.encode_seconds, sequence_items=config.sequence_items,
+        warnings=[warning] if warning else [],
     )  # fmt: skip
 
 
 def _quarantined(keys_uri: str, failures: Mapping[str, tuple[str, str]]) -> pa.Table:
-    """A QUARANTINE row for every review and item whose text the encoder refused."""
+    """A QUARANTINE row for every review, item and sequence whose text the encoder refused."""
     if not failures:
         return QUARANTINE.empty_table()
     fs, path = filesystem(keys_uri)
@@ -124,10 +125,11 @@ def load_vectors(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """(vectors (n, dim), present (n,)) of reviews or items by id; zero rows where there is no text or no vector.
 
-    `kind` is "review" or "item". Memory: the vectors asked for, and the ids and keys of that kind.
+    `kind` is "review", "item", or, where `encoding.sequence_items` is set, "sequence" (by the id of its last review).
+    Memory: the vectors asked for, and the ids and keys of that kind.
     """
-    if kind not in ("review", "item"):
-        raise ValueError(f"kind {kind!r}: expected 'review' or 'item'")
+    if kind not in ("review", "item", "sequence"):
+        raise ValueError(f"kind {kind!r}: expected 'review', 'item' or 'sequence'")
     keys = _keys_of(embeddings, kind, ids)
     known = np.flatnonzero([key is not None for key in keys])
     found = open_store(storage, embeddings).find([keys[at] or "" for at in known])

@@ -1,6 +1,6 @@
 """The one template that turns a review or an item into the text that is encoded, offline and online."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def review_text(title: str | None, text: str | None) -> str:
@@ -17,5 +17,10 @@ def item_text(title: str | None, brand: str | None, categories: Sequence[str] | 
     return _lines((title, brand, path, description))
 
 
-def _lines(parts: Sequence[str | None]) -> str:
+def sequence_text(titles: Iterable[str | None]) -> str:
+    """Titles of items that somebody had, one a line, oldest first; "" where none has a title."""
+    return _lines(titles)
+
+
+def _lines(parts: Iterable[str | None]) -> str:
     return "\n".join(stripped for part in parts if part and (stripped := part.strip()))

@@ -8,6 +8,7 @@ from llmrec.bundle import Bundle
 from llmrec.evaluation.interactions import Interactions, Ints
 from llmrec.evaluation.protocols import Fold
 from llmrec.evaluation.topk import TopK, blocks
+from llmrec.features.state import UserState
 from llmrec.recommender import Recommender
 from llmrec.storage import Artifact
 
@@ -45,16 +46,20 @@ class Arm:
         return _joined([p[0] for p in parts], k), _joined([p[1] for p in parts], k)
 
     def _answer(self, users: Ints, times: Ints, k: int) -> tuple[TopK, TopK]:
-        states = self.recommender.history.users_at(users + 1, times)  # History keeps row 0 for "unknown"
+        states = self._states(users, times)
         rows, scores = self.recommender.retrieve(states, times, max(k, self.recommender.n_retrieve))
         ranked, ranked_scores = self.recommender.order(states, times, rows, scores, k)
         return _from_history(rows[:, :k], scores[:, :k]), _from_history(ranked, ranked_scores)
+
+    def _states(self, users: Ints, times: Ints) -> UserState:
+        history, rows = self.recommender.history, users + 1  # History keeps row 0 for "unknown"
+        return history.users_at(rows, times, history.contexts_at(rows, times))
 
     def click_probability(self, users: Ints, items: Ints, times: Ints) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """(n,) the ranker's probability for row-aligned users, items and times."""
         history, model = self.recommender.history, self.recommender.clicks
         found = [
-            model.logits(history.users_at(users[b] + 1, times[b]), history.items_at(items[b] + 1, times[b]))
+            model.logits(self._states(users[b], times[b]), history.items_at(items[b] + 1, times[b]))
             for b in blocks(len(users), 1, _QUERIES)
         ]
         return np.asarray(1 / (1 + np.exp(-np.concatenate([*found, np.empty(0)]))), np.float64)

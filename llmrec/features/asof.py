@@ -92,11 +92,12 @@ class BlockedSums:
         values: (E, D) in global event order; give a constant column to get the total weight.
         weights: (E, V) non-negative.
         days: V decay constants in days; infinity does not decay.
+        index: (E,) which row of `values` is each event's, where events share rows; None: `values` has a row each.
     """
 
     def __init__(self, events: EntityEvents, values: npt.NDArray[np.floating], weights: Floats32,
-                 days: Sequence[float]) -> None:  # fmt: skip
-        self._events, self._values, self._weights = events, values, weights
+                 days: Sequence[float], index: Ints | None = None) -> None:  # fmt: skip
+        self._events, self._values, self._weights, self._index = events, values, weights, index
         self._rates: Floats = 1.0 / (np.asarray(days, np.float64) * DAY_MS)
         blocks = np.diff(events.offsets) // BLOCK
         self._first: Ints = np.concatenate([[0], np.cumsum(blocks)]).astype(np.int64)
@@ -132,7 +133,7 @@ class BlockedSums:
         """(Q, V, D) over the positions [begin, end), decayed to `times`; rows are added in order of time."""
         positions, starts = flatten(begin, end)
         numbers = self._events.order[positions]
-        values = self._values[numbers].astype(np.float64)
+        values = self._values[numbers if self._index is None else self._index[numbers]].astype(np.float64)
         age = np.repeat(times, end - begin) - self._events.times[positions]
         weights = self._weights[numbers].T[variants] * np.exp(-age * self._rates[variants, None])  # (V, T)
         runs = np.concatenate([starts[:1], *(starts[1:] + v * len(numbers) for v in range(len(variants)))])

@@ -93,11 +93,11 @@ def price(state: ItemState) -> Floats:
 PRICE_NAMES = ["log_price", "has_price"]
 
 
-def has_attribute(state: ItemState, vocabulary: Ints) -> Floats:
-    """(I, n) 1 where the item carries the attribute; an attribute outside the vocabulary shows nowhere."""
-    found = np.zeros((len(state), len(vocabulary)))
-    for slot in range(state.attributes.shape[1]):
-        found += state.attributes[:, slot, None] == vocabulary
+def has_code(codes: Ints, vocabulary: Ints) -> Floats:
+    """(Q, n) 1 where one of a row's `codes` (Q, A) is that of the vocabulary; a code outside it shows nowhere."""
+    found = np.zeros((len(codes), len(vocabulary)))
+    for slot in range(codes.shape[1]):
+        found += codes[:, slot, None] == vocabulary
     return np.minimum(found, 1)
 
 

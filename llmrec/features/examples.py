@@ -39,7 +39,8 @@ class Clicks:
         items = np.concatenate([data.item_rows[self.events][:, None], self.negatives], axis=1)
         click, place = np.nonzero(items > 0)
         events = self.events[click]
-        return Pairs(data.user_rows[events], items[click, place], data.times[events]), click, place == 0
+        pairs = Pairs(data.user_rows[events], items[click, place], data.times[events], data.contexts[events])
+        return pairs, click, place == 0
 
 
 def example_table(history: History, spec: FeatureSpec, clicks: Clicks) -> pa.Table:
@@ -52,7 +53,8 @@ def example_table(history: History, spec: FeatureSpec, clicks: Clicks) -> pa.Tab
 def _table(history: History, spec: FeatureSpec, clicks: Clicks, schema: pa.Schema) -> pa.Table:
     data = history.data
     pairs, click, positive = clicks.pairs(history)
-    per_click = history.users_at(data.user_rows[clicks.events], data.times[clicks.events])
+    events = clicks.events
+    per_click = history.users_at(data.user_rows[events], data.times[events], data.contexts[events])
     items = history.items_at(pairs.item_rows, pairs.times)
     stars = np.where(positive, data.stars[clicks.events][click], np.float32(np.nan))
     unstarred = np.isnan(stars)

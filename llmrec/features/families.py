@@ -1,6 +1,6 @@
 """The registry of feature families: what each is called, whose feature it is, and how it is computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.config import FeaturesConfig
-from llmrec.features import behaviour, crosses, text
+from llmrec.features import behaviour, crosses, text, vectors
 from llmrec.features.asof import Ints
 from llmrec.features.collaborative import Collaborative
 from llmrec.features.columns import TEXT_PREFIX, chosen
+from llmrec.features.state import ItemState, UserState
 
 Side = Literal["user", "item", "pair"]
 Values = npt.NDArray[np.floating]
@@ -26,6 +27,10 @@ class Learned:
     attributes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
     attribute_names: tuple[str, ...] = ()
     collaborative: Collaborative = field(default_factory=lambda: Collaborative((), ()))
+    contexts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
+    context_names: tuple[str, ...] = ()
+    sequence_dim: int = 0
+    vector_dims: Mapping[str, int] = field(default_factory=dict)  # column of the items -> its reduced width
 
 
 @dataclass(frozen=True)
@@ -50,19 +55,54 @@ def _profile(side: Side, variant: str) -> Family:
     )
 
 
+def _vector_families(column: str) -> dict[str, Family]:
+    """The families of one of the items' vector columns, `vector_NAME`."""
+
+    def span(learned: Learned) -> slice:
+        return vectors.Layout(learned.vector_dims).spans()[column]
+
+    def names(side: Side) -> Callable[[Learned], list[str]]:
+        return lambda learned: [f"{column}_{side}_{k}" for k in range(learned.vector_dims[column])]
+
+    def own(learned: Learned, state: UserState | ItemState) -> Values:
+        return text.unit(state.vectors[:, span(learned)])
+
+    return {
+        f"{column}_user": Family("user", names("user"), own, vector=True),
+        f"{column}_item": Family("item", names("item"), own, vector=True),
+        f"{column}_similarity": Family(
+            "pair",
+            lambda _: [f"{column}_mean_cosine", f"{column}_last_cosine"],
+            lambda learned, u, i: vectors.similarities(u, i, span(learned)),
+        ),
+    }
+
+
 def _days(names: Callable[[Any], list[str]]) -> Callable[[Learned], list[str]]:
     return lambda learned: names(learned.settings.popularity_days)
 
 
-#: Columns appear in this order.
+#: Those of every corpus. Columns appear in this order.
 FAMILIES: dict[str, Family] = {
     "user_activity": Family("user", _days(behaviour.activity_names), lambda _, u: behaviour.activity(u)),
     "user_stars": Family("user", lambda _: behaviour.STARS_NAMES, lambda _, u: behaviour.stars(u)),
     "context": Family("user", lambda _: behaviour.CONTEXT_NAMES, lambda _, u: behaviour.context(u)),
+    "context_columns": Family(  # as a block, so that nothing given is zero after scaling too
+        "user",
+        lambda learned: list(learned.context_names),
+        lambda learned, u: behaviour.has_code(u.contexts, learned.contexts),
+        vector=True,
+    ),
     "text_user_profile": _profile("user", "mean"),
     "text_user_recent": _profile("user", "recent"),
     "text_user_liked": _profile("user", "liked"),
     "text_user_disliked": _profile("user", "disliked"),
+    "text_user_sequence": Family(
+        "user",
+        lambda learned: [f"sequence_{k}" for k in range(learned.sequence_dim)],
+        lambda _, u: text.unit(u.sequence),
+        vector=True,
+    ),
     "item_popularity": Family("item", _days(behaviour.popularity_names), lambda _, i: behaviour.popularity(i)),
     "item_stars": Family("item", lambda _: behaviour.STARS_NAMES, lambda _, i: behaviour.stars(i)),
     "item_age": Family("item", lambda _: behaviour.ITEM_AGE_NAMES, lambda _, i: behaviour.item_age(i)),
@@ -70,7 +110,7 @@ FAMILIES: dict[str, Family] = {
     "item_attributes": Family(
         "item",
         lambda learned: list(learned.attribute_names),
-        lambda learned, i: behaviour.has_attribute(i, learned.attributes),
+        lambda learned, i: behaviour.has_code(i.attributes, learned.attributes),
     ),
     "text_item_profile": _profile("item", "mean"),
     "text_item_liked": _profile("item", "liked"),
@@ -107,21 +147,31 @@ FAMILIES: dict[str, Family] = {
 _CROSSES = {"cross_polynomial": "polynomial", "cross_hashed": "hashed", "text_cross_low_rank": "low_rank"}
 
 
-def active(settings: FeaturesConfig, text_dim: int) -> list[str]:
-    """Families that this run makes, in the order of FAMILIES: without vectors there are none made from words.
+def families_of(columns: Iterable[str]) -> dict[str, Family]:
+    """FAMILIES and, behind them, those of the items' vector `columns`."""
+    return FAMILIES | {name: family for column in columns for name, family in _vector_families(column).items()}
+
+
+def active(learned: Learned) -> dict[str, Family]:
+    """Families that this run makes, in the order of `families_of`: without vectors there are none made from words.
 
     Raises ValueError where `include` or `exclude` names no family, or where nothing is left.
     """
-    named = chosen(FAMILIES, settings.include, settings.exclude)
+    settings, families = learned.settings, families_of(learned.vector_dims)
+    named = chosen(families, settings.include, settings.exclude)
     off = {name for name, kind in _CROSSES.items() if kind not in settings.crosses}
-    if not settings.text or not text_dim:
-        off |= {name for name in FAMILIES if name.startswith(TEXT_PREFIX)}
+    if not settings.text or not learned.text_dim:
+        off |= {name for name in families if name.startswith(TEXT_PREFIX)}
+    if not learned.sequence_dim:
+        off.add("text_user_sequence")
+    if not learned.context_names:
+        off.add("context_columns")
     if not settings.collaborative:
         off.add("collaborative")
-    made = [name for name in FAMILIES if name in named and name not in off]
+    made = {name: family for name, family in families.items() if name in named and name not in off}
     if not made:
         raise ValueError(
             f"features: include {settings.include} and exclude {settings.exclude} leave no family, expected at least "
-            f"one of {', '.join(name for name in FAMILIES if name not in off)}"
+            f"one of {', '.join(name for name in families if name not in off)}"
         )
     return made

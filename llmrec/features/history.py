@@ -3,7 +3,7 @@
 It holds everybody's events, training or not: a query at t sees only what happened strictly before t.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import BlockedSums, Bools, EntityEvents, Floats, Floats32, Ints, Span
-from llmrec.features.history_data import NEVER, HistoryData
-from llmrec.features.projection import TextProjection
+from llmrec.features.history_data import NEVER, HistoryData, attribute_hash
+from llmrec.features.reduction import Reductions
 from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
-from llmrec.schema import DAY_MS
+from llmrec.features.vectors import Layout
+from llmrec.schema import CONTEXT_PREFIX, DAY_MS
 
 LIKED_STARS, DISLIKED_STARS = 4, 2
 
@@ -37,6 +38,12 @@ class History:
         self._behaviour = _behaviour_values(data.stars)  # (E, 4)
         self._world = np.concatenate([np.zeros((1, 4)), np.cumsum(self._behaviour, axis=0, dtype=np.float64)])
         self._sums = {id(e): self._build_sums(e) for e in (self.users, self.items)}
+        self._layout = Layout(data.vector_dims)
+        self._vectors = self._layout.with_presence(data.vectors_of_items)  # (n_items + 1, M + columns)
+        ones = np.ones((len(data.times), 1), np.float32)
+        self._vector_sums = (
+            BlockedSums(self.users, self._vectors, ones, (np.inf,), index=data.item_rows) if data.vector_dims else None
+        )
 
     def _build_sums(self, events: EntityEvents) -> tuple[BlockedSums, BlockedSums]:
         days = (np.inf, *self.settings.popularity_days)
@@ -55,8 +62,9 @@ class History:
         items: pa.Table,
         review_vectors: Floats32 | None = None,
         item_vectors: Floats32 | None = None,
+        sequence_vectors: Floats32 | None = None,
         *,
-        projection: TextProjection | None = None,
+        reductions: Reductions | None = None,
         settings: FeaturesConfig | None = None,
     ) -> "History":
         """From tables `reviews` and `items` (schema.py) and the encoder's vectors, aligned to their rows.
@@ -64,17 +72,21 @@ class History:
         Args:
             review_vectors: (n_reviews, dim); an all-zero row says that the review has no text.
             item_vectors: (n_items, dim), likewise.
-            projection: applied to both; it must have been fitted on training rows. None keeps the vectors.
+            sequence_vectors: (n_reviews, dim) what the user had up to and including the review, as text.
+            reductions: `text` is applied to reviews and items, `sequence` to sequences, `vector_NAME` to that column
+                of `items`; they must have been fitted on training rows. Vectors without one are kept as they are.
         """
         chosen = settings or FeaturesConfig()
-        return cls(HistoryData.of_tables(reviews, items, review_vectors, item_vectors, projection, chosen))
+        vectors = (review_vectors, item_vectors, sequence_vectors)
+        return cls(HistoryData.of_tables(reviews, items, *vectors, reductions or {}, chosen))
 
-    def appended(self, reviews: pa.Table, review_vectors: Floats32 | None = None) -> "History":
+    def appended(self, reviews: pa.Table, review_vectors: Floats32 | None = None,
+                 sequence_vectors: Floats32 | None = None) -> "History":  # fmt: skip
         """With more events, of known or of new users and items; existing rows keep their numbers.
 
-        Equal to building from all events at once (a test holds it). `review_vectors` are the encoder's, unprojected.
+        Equal to building from all events at once (a test holds it). Vectors are the encoder's, not reduced.
         """
-        return History(self.data.appended(reviews, review_vectors))
+        return History(self.data.appended(reviews, review_vectors, sequence_vectors))
 
     @property
     def user_ids(self) -> list[str]:
@@ -89,6 +101,10 @@ class History:
     @property
     def text_dim(self) -> int:
         return int(self.data.vectors.shape[1]) - 1
+
+    @property
+    def sequence_dim(self) -> int:
+        return int(self.data.sequences.shape[1])
 
     def user_rows(self, ids: Sequence[str]) -> Ints:
         """(n,) rows of the ids, 0 where unknown."""
@@ -109,8 +125,28 @@ class History:
         span = self.users.span(np.array([user_row]), np.array([time]))
         return self.data.item_rows[self.users.order[span.begin[0] : span.end[0]]]
 
-    def users_at(self, rows: Ints, times: Ints) -> UserState:
-        """State of (Q,) users, each at its own time."""
+    def contexts_at(self, rows: Ints, times: Ints) -> Ints:
+        """(Q, K) what the users' first events at exactly these times say of their requests; 0 where there are none.
+
+        For the questions that an evaluation makes of events: an event's context is known before its answer.
+        """
+        place = self.users.span(rows, times).end
+        asked = np.zeros(len(place), np.bool_)
+        inside = place < self.users.offsets[np.asarray(rows) + 1]
+        asked[inside] = self.users.times[place[inside]] == np.asarray(times)[inside]
+        found = np.zeros((len(place), len(self.data.context_columns)), np.int64)
+        found[asked] = self.data.contexts[self.users.order[place[asked]]]
+        return found
+
+    def request_contexts(self, values: Mapping[str, str]) -> Ints:
+        """(1, K) of what a request says, {"device": "mobile"}; names that the corpus has no column for say nothing."""
+        columns = self.data.context_columns
+        named = [values.get(column.removeprefix(CONTEXT_PREFIX)) for column in columns]
+        codes = [attribute_hash(c, v) if v else 0 for c, v in zip(columns, named, strict=True)]
+        return np.array([codes], np.int64).reshape(1, len(columns))
+
+    def users_at(self, rows: Ints, times: Ints, contexts: Ints | None = None) -> UserState:
+        """State of (Q,) users, each at its own time; `contexts` (Q, K) of their requests, none if left out."""
         rows, times = np.asarray(rows, np.int64), np.asarray(times, np.int64)
         span = self.users.span(rows, times)
         events, exists = self.users.last(span, self.settings.history_length)
@@ -118,6 +154,11 @@ class History:
         past = {
             "history_times": np.where(exists, self._of_events(self.data.times, events), 0),
             "history_stars": np.where(exists, self._of_events(self.data.stars, events), np.float32(np.nan)),
+            "vectors": self._mean_vectors(span),
+            "contexts": np.zeros((len(rows), len(self.data.context_columns)), np.int64)
+            if contexts is None
+            else contexts,
+            "sequence": self._of_events(self.data.sequences, events[:, -1]) * exists[:, -1:],
         }
         return UserState(**self._common(self.users, span), **self._history(history, times), **past)
 
@@ -127,6 +168,7 @@ class History:
         common = self._common(self.items, self.items.span(rows, times))
         return ItemState(
             **common,
+            vectors=self.data.vectors_of_items[rows],
             known_since=np.minimum(self.known_since[rows], times),
             description=self.data.description[rows],
             has_description=np.any(self.data.description[rows], axis=1, keepdims=True)[:, 0],
@@ -134,13 +176,15 @@ class History:
             attributes=self.data.attributes[rows],
         )
 
-    def guest(self, liked_rows: Ints, text_vector: Floats32 | None, time: int) -> UserState:
+    def guest(
+        self, liked_rows: Ints, text_vector: Floats32 | None, time: int, contexts: Ints | None = None
+    ) -> UserState:
         """State (Q = 1) of somebody new, who liked items (oldest first) and described themself in words.
 
         `text_vector` (dim,) is the encoder's. The likes count as events of this moment without stars; the words
-        stand for a liked review.
+        stand for a liked review. What they had is in no text that was encoded: `sequence` is zero.
         """
-        nobody = self.users_at(np.zeros(1, np.int64), np.array([time]))
+        nobody = self.users_at(np.zeros(1, np.int64), np.array([time]), contexts)
         length = self.settings.history_length
         liked = np.asarray(liked_rows, np.int64)
         history = np.zeros((1, length), np.int64)
@@ -152,9 +196,10 @@ class History:
             "window": np.broadcast_to(count[:, None], nobody.window.shape),
             "decayed": np.broadcast_to(count[:, None], nobody.decayed.shape),
             "history_times": np.where(seen, time, 0),
+            "vectors": self._layout.means(self._vectors[liked].sum(axis=0, dtype=np.float64)[None]),
         }
         if text_vector is not None and np.any(text_vector):
-            own = self._projected(np.asarray(text_vector, np.float32)[None])
+            own = self._reduced(np.asarray(text_vector, np.float32)[None])
             spoken = np.array([[v != "disliked" for v in TEXT_VARIANTS]], np.float32)
             changes |= {"text": spoken[:, :, None] * own[:, None], "text_weight": spoken}
         return replace(nobody, **changes)
@@ -170,10 +215,17 @@ class History:
 
     def _of_events(self, column: npt.NDArray[Any], events: Ints) -> npt.NDArray[Any]:
         """`column[events]`, also where the corpus has no events at all."""
-        return column[events] if len(column) else np.zeros(events.shape, column.dtype)
+        return column[events] if len(column) else np.zeros((*events.shape, *column.shape[1:]), column.dtype)
 
-    def _projected(self, vectors: Floats32) -> Floats32:
-        return vectors if self.data.projection is None else self.data.projection(vectors, "review")
+    def _reduced(self, vectors: Floats32) -> Floats32:
+        reduction = self.data.text_reduction
+        return vectors if reduction is None else reduction(vectors, "review")
+
+    def _mean_vectors(self, span: Span) -> Floats32:
+        """(Q, M) mean of the vectors of the items in the span, of those that have one."""
+        if self._vector_sums is None:
+            return np.zeros((len(span.rows), 0), np.float32)
+        return self._layout.means(self._vector_sums.at(span)[:, 0])
 
     def _common(self, events: EntityEvents, span: Span) -> dict[str, Any]:
         behaviour, text = self._sums[id(events)]
@@ -210,6 +262,7 @@ class History:
             "history_text": text,
             "history_description": self.data.description[history],
             "history_attributes": self.data.attributes[history],
+            "last_vectors": self.data.vectors_of_items[history[:, -1]],
         }
 
     @property

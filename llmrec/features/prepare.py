@@ -11,10 +11,12 @@ from llmrec.features.asof import Floats32
 from llmrec.features.examples import Clicks, example_table
 from llmrec.features.families import Side
 from llmrec.features.history import History
+from llmrec.features.history_data import SEQUENCE, TEXT
 from llmrec.features.negatives import NegativeSampler
 from llmrec.features.profiles import vectors_of
-from llmrec.features.projection import Moments, TextProjection
+from llmrec.features.reduction import Reduction, fit_reduction
 from llmrec.features.spec import FeatureSpec
+from llmrec.features.vectors import vector_columns
 from llmrec.schema import Column as C
 
 Fold = Literal["validation", "test"]
@@ -29,14 +31,14 @@ class Prepared:
     clicks: list[Clicks]  # train, then the fold's other split
 
 
-def prepare(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
-            item_vectors: Floats32 | None, *, t1: int, t2: int, fold: Fold) -> Prepared:  # fmt: skip
+def prepare(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None = None,
+            item_vectors: Floats32 | None = None, sequence_vectors: Floats32 | None = None, *, t1: int, t2: int,
+            fold: Fold) -> Prepared:  # fmt: skip
     """Fit and lay out one fold in memory. `reviews` are in order of events, vectors aligned (`History.build`)."""
     until = t1 if fold == "validation" else t2
-    projection = None
-    if review_vectors is not None and item_vectors is not None:
-        projection = _projection(settings, reviews, items, review_vectors, item_vectors, until)
-    history = History.build(reviews, items, review_vectors, item_vectors, projection=projection, settings=settings)
+    vectors = (review_vectors, item_vectors, sequence_vectors)
+    reductions = _reductions(settings, reviews, items, *vectors, until)
+    history = History.build(reviews, items, *vectors, reductions=reductions, settings=settings)
     clicks = lay_out(history, reviews[C.REVIEW_ID], fold, t1, t2)
     if not len(clicks[0].events):
         raise ValueError(f"featurize: no event lies before the cut-off {until} ms of fold {fold!r}; expected some: "
@@ -58,17 +60,21 @@ def _choose(spec: FeatureSpec, history: History, train: Clicks) -> None:
     spec.choose({side: vectors_of(table[name]) for side, name in names.items()}, table[C.CLICK].to_numpy())
 
 
-def _projection(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32,
-                item_vectors: Floats32, until: int) -> TextProjection:  # fmt: skip
-    """Fitted on reviews before the cut-off, and on the texts of items known before it."""
+def _reductions(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
+                item_vectors: Floats32 | None, sequence_vectors: Floats32 | None,
+                until: int) -> dict[str, Reduction]:  # fmt: skip
+    """Fitted on reviews and sequences before the cut-off, and on the texts and vectors of items known before it."""
     past = reviews[C.TIMESTAMP].to_numpy() < until
     reviewed = set(reviews[C.ITEM_ID].filter(pa.array(past)).to_pylist())
     dated = items[C.AVAILABLE_FROM].fill_null(np.iinfo(np.int64).max).to_numpy() < until
     known = dated | np.array([i in reviewed for i in items[C.ITEM_ID].to_pylist()], np.bool_)
-    moments = Moments.of(review_vectors[past]), Moments.of(item_vectors[known])
-    if settings.text_reduction == "random":
-        return TextProjection.random(*moments, settings.text_dim, settings.seed)
-    return TextProjection.fit(*moments, settings.text_dim)
+    columns = vector_columns(items).items()
+    fitted = {name: fit_reduction(settings, vectors[:0], vectors[known]) for name, vectors in columns}
+    if review_vectors is not None and item_vectors is not None:
+        fitted[TEXT] = fit_reduction(settings, review_vectors[past], item_vectors[known])
+    if sequence_vectors is not None:
+        fitted[SEQUENCE] = fit_reduction(settings, sequence_vectors[past], sequence_vectors[:0])
+    return fitted
 
 
 def lay_out(history: History, review_ids: pa.ChunkedArray, fold: Fold, t1: int, t2: int) -> list[Clicks]:

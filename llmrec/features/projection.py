@@ -1,4 +1,4 @@
-"""Linear reduction of the encoder's vectors to `text_dim` numbers, fitted on training rows only."""
+"""Linear reduction of vectors to `text_dim` numbers, fitted on training rows only."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -46,7 +46,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class TextProjection:
+class Projection:
     """Centre (reviews and items apart, since they are written differently), then project onto shared axes.
 
     Linear, so the projection of a mean is the mean of the projections. Scaled to a mean squared length of one.
@@ -58,7 +58,7 @@ class TextProjection:
     explained: Floats32  # (text_dim,) share of the variance
 
     @classmethod
-    def fit(cls, reviews: Moments, items: Moments, text_dim: int) -> "TextProjection":
+    def fit(cls, reviews: Moments, items: Moments, text_dim: int) -> "Projection":
         """Principal axes of the centred reviews and items together (Pearson 1901), by eigenvalue, signs fixed."""
         scatter = reviews.scatter + items.scatter
         values, vectors = np.linalg.eigh(scatter)
@@ -72,7 +72,7 @@ class TextProjection:
         return cls(*(a.astype(np.float32) for a in arrays))
 
     @classmethod
-    def random(cls, reviews: Moments, items: Moments, text_dim: int, seed: int) -> "TextProjection":
+    def random(cls, reviews: Moments, items: Moments, text_dim: int, seed: int) -> "Projection":
         """Random orthogonal axes (Johnson & Lindenstrauss 1984): keeps distances about, learns the centres alone."""
         dim = len(reviews.mean)
         axes, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, min(text_dim, dim))))
@@ -82,21 +82,30 @@ class TextProjection:
         return cls(*(a.astype(np.float32) for a in (reviews.mean, items.mean, axes / length, share)))
 
     @property
-    def text_dim(self) -> int:
+    def input_dim(self) -> int:
+        return len(self.components)
+
+    @property
+    def dim(self) -> int:
         return int(self.components.shape[1])
 
     def __call__(self, vectors: npt.NDArray[np.floating], kind: Kind) -> Floats32:
-        """(n, dim) -> (n, text_dim); zero rows stay zero. Raises ValueError on another `dim`."""
-        if vectors.shape[1] != len(self.components):
-            raise ValueError(
-                f"text vectors: found {vectors.shape[1]} dimensions, expected {len(self.components)} as at fitting; "
-                "was another encoder used? Encode and featurize again with one encoder"
-            )
+        """(n, input_dim) -> (n, dim); zero rows stay zero. Raises ValueError on another `input_dim`."""
+        check_dim(vectors, self.input_dim)
         mean = self.review_mean if kind == "review" else self.item_mean
-        projected = np.empty((len(vectors), self.text_dim), np.float32)
+        projected = np.empty((len(vectors), self.dim), np.float32)
         for start in range(0, len(vectors), _CHUNK):
             part = np.asarray(vectors[start : start + _CHUNK], np.float32)
             # einsum instead of BLAS: a row's result must not depend on how many rows are projected with it
             centred = (part - mean) * part.any(axis=1, keepdims=True)
             projected[start : start + _CHUNK] = np.einsum("nd,dk->nk", centred, self.components)
         return projected
+
+
+def check_dim(vectors: npt.NDArray[np.floating], expected: int) -> None:
+    """Raises ValueError for vectors (n, dim) of another `dim`."""
+    if vectors.shape[1] != expected:
+        raise ValueError(
+            f"text vectors: found {vectors.shape[1]} dimensions, expected {expected} as at fitting; "
+            "was another encoder used? Encode and featurize again with one encoder"
+        )

@@ -1,7 +1,7 @@
 """`FeatureSpec`: everything that is learned about features, fitted on training rows, used by job and server alike."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
@@ -15,14 +15,14 @@ from llmrec.config import FeaturesConfig
 from llmrec.features.asof import Floats32, Ints
 from llmrec.features.collaborative import Collaborative, from_arrays, to_arrays
 from llmrec.features.columns import FeatureColumn, FeatureSelection, arm_families, chosen, indices
-from llmrec.features.families import FAMILIES, Learned, Side, Values, active
+from llmrec.features.families import Family, Learned, Side, Values, active
 from llmrec.features.history import History
 from llmrec.features.scaling import Scaler
 from llmrec.features.selection import rank, select
 from llmrec.features.state import ItemState, UserState
 
 _ARRAYS, _REST = "spec.safetensors", "spec.json"
-VERSION = 1
+VERSION = 2
 _SCALER = [f.name for f in fields(Scaler)]
 _SIDES: tuple[Side, ...] = ("user", "item", "pair")
 #: Training rows that scalers are fitted on, spread evenly over time.
@@ -37,12 +37,14 @@ class Pairs:
     user_rows: Ints
     item_rows: Ints
     times: Ints
+    contexts: Ints | None = None  # (N, K) of their requests
 
     def __len__(self) -> int:
         return len(self.times)
 
     def take(self, index: Ints) -> "Pairs":
-        return Pairs(self.user_rows[index], self.item_rows[index], self.times[index])
+        contexts = None if self.contexts is None else self.contexts[index]
+        return Pairs(self.user_rows[index], self.item_rows[index], self.times[index], contexts)
 
 
 class FeatureSpec:
@@ -56,8 +58,10 @@ class FeatureSpec:
         self.scalers = scalers
         self.kept: FeatureSelection | None = None  # None: every column
         self.ranking: dict[str, float] = {}  # column -> score, where columns were selected
-        families = active(self.settings, learned.text_dim)
-        self._families = {side: [n for n in families if FAMILIES[n].side == side] for side in _SIDES}
+        families = active(learned)
+        self._families: dict[Side, dict[str, Family]] = {
+            side: {name: family for name, family in families.items() if family.side == side} for side in _SIDES
+        }
         self._columns = {side: self._named(side) for side in _SIDES}
 
     @classmethod
@@ -72,9 +76,12 @@ class FeatureSpec:
         if late.any():
             raise ValueError(f"training rows: {late.sum()} lie at or after the cutoff {cutoff}, expected none")
         data = history.data
-        attributes, names = _attribute_vocabulary(history, cutoff, settings.attribute_columns)
+        carried = data.attributes[history.known_items(cutoff)]
+        attributes = _most_frequent(carried, data.attribute_names, settings.attribute_columns)
+        contexts = _most_frequent(data.contexts[data.times < cutoff], data.context_names, settings.context_values)
         scores = Collaborative.fit(settings, data, cutoff)
-        learned = Learned(settings, history.text_dim, attributes, names, scores)
+        dims = (history.sequence_dim, data.vector_dims)
+        learned = Learned(settings, history.text_dim, *attributes, scores, *contexts, *dims)
         users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
         spec = cls(learned, users, items, {}, cutoff)
         spec._fit_scalers(history, training)
@@ -86,7 +93,7 @@ class FeatureSpec:
         raw: dict[Side, list[Values]] = {side: [] for side in _SIDES}
         for start in range(0, len(chosen), _CHUNK):
             rows = training.take(chosen[start : start + _CHUNK])
-            users = history.users_at(rows.user_rows, rows.times)
+            users = history.users_at(rows.user_rows, rows.times, rows.contexts)
             items = history.items_at(rows.item_rows, rows.times)
             raw["user"].append(self._raw("user", users))
             raw["item"].append(self._raw("item", items))
@@ -179,21 +186,23 @@ class FeatureSpec:
 
     def _raw(self, side: Side, *states: UserState | ItemState) -> Values:
         """Unscaled columns of one side, families in order."""
-        parts = [FAMILIES[name].values(self.learned, *states) for name in self._families[side]]
+        parts = [family.values(self.learned, *states) for family in self._families[side].values()]
         return np.concatenate([np.zeros((len(states[-1]), 0)), *parts], axis=1)
 
     def _named(self, side: Side) -> list[FeatureColumn]:
-        return [FeatureColumn(c, name) for name in self._families[side] for c in FAMILIES[name].names(self.learned)]
+        return [
+            FeatureColumn(c, name) for name, family in self._families[side].items() for c in family.names(self.learned)
+        ]
 
     def _blocks(self, side: Side) -> Ints:
         """Which vector each column belongs to, -1 for scalars."""
-        order = {name: k if FAMILIES[name].vector else -1 for k, name in enumerate(self._families[side])}
+        order = {name: k if family.vector else -1 for k, (name, family) in enumerate(self._families[side].items())}
         return np.array([order[c.family] for c in self._columns[side]], np.int64)
 
     def save(self, folder_uri: str) -> None:
         """Write two files, arrays and the rest."""
         arrays: dict[str, Any] = {"user_vocabulary": self._user_vocabulary, "item_vocabulary": self._item_vocabulary,
-                  "attributes": self.learned.attributes}  # fmt: skip
+                  "attributes": self.learned.attributes, "contexts": self.learned.contexts}  # fmt: skip
         arrays |= {
             f"collaborative.{k}": np.ascontiguousarray(v) for k, v in to_arrays(self.learned.collaborative).items()
         }
@@ -208,6 +217,9 @@ class FeatureSpec:
             "cutoff": self.cutoff,
             "text_dim": self.learned.text_dim,
             "attribute_names": self.learned.attribute_names,
+            "context_names": self.learned.context_names,
+            "sequence_dim": self.learned.sequence_dim,
+            "vector_dims": self.learned.vector_dims,
             "settings": self.settings.model_dump(),
             "ranking": self.ranking,
             "columns": {side: [[c.name, c.family] for c in self._columns[side]] for side in _SIDES},
@@ -228,7 +240,9 @@ class FeatureSpec:
         scores = from_arrays(
             settings.collaborative, {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         )
-        learned = Learned(settings, rest["text_dim"], arrays["attributes"], tuple(rest["attribute_names"]), scores)
+        attributes, contexts = ((arrays[f"{k}s"], tuple(rest[f"{k}_names"])) for k in ("attribute", "context"))
+        dims = (rest["sequence_dim"], rest["vector_dims"])
+        learned = Learned(settings, rest["text_dim"], *attributes, scores, *contexts, *dims)
         scalers: dict[Side, Scaler] = {side: Scaler(*(arrays[f"{side}.{name}"] for name in _SCALER)) for side in _SIDES}
         spec = cls(learned, arrays["user_vocabulary"], arrays["item_vocabulary"], scalers, rest["cutoff"])
         spec.ranking = rest["ranking"]
@@ -249,11 +263,9 @@ def _lookup(vocabulary: Ints, rows: Ints) -> Any:
     return np.where(vocabulary[place] == rows, place + 1, 0).astype(np.int32)
 
 
-def _attribute_vocabulary(history: History, cutoff: int, size: int) -> tuple[Ints, tuple[str, ...]]:
-    """The most frequent brands and categories of items known before the cutoff; ties by name."""
-    carried = history.data.attributes[history.known_items(cutoff)]
-    names = history.data.attribute_names
-    counted = Counter({int(code): int(n) for code, n in zip(*np.unique(carried, return_counts=True), strict=True)})
+def _most_frequent(codes: Ints, names: Mapping[int, str], size: int) -> tuple[Ints, tuple[str, ...]]:
+    """The `size` most frequent of the hashes (n, A), 0 left out, with their names; ties by name."""
+    counted = Counter({int(code): int(n) for code, n in zip(*np.unique(codes, return_counts=True), strict=True)})
     counted.pop(0, None)
     kept = sorted(counted, key=lambda code: (-counted[code], names[code]))[:size]
     return np.array(kept, np.int64), tuple(names[code] for code in kept)

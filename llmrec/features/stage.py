@@ -13,6 +13,7 @@ from llmrec.features.examples import example_table
 from llmrec.features.history_data import event_sort
 from llmrec.features.prepare import Fold, Prepared, prepare
 from llmrec.features.spec import FeatureSpec
+from llmrec.schema import CONTEXT_PREFIX
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, write_parquet
 
@@ -43,15 +44,17 @@ def featurize(
 def _build(config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, fold: Fold,
            writer: ArtifactWriter) -> None:  # fmt: skip
     columns = [C.REVIEW_ID, C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.EVENT_ORDER, C.STARS]
+    columns += [name for name in corpus.dataset("reviews").schema.names if name.startswith(CONTEXT_PREFIX)]
     reviews, items = corpus.table("reviews", columns), corpus.table("items")
     reviews = reviews.take(event_sort(reviews)).combine_chunks()
     cut = cutoffs(reviews[C.TIMESTAMP].to_numpy(), config.split)
     t1, t2 = math.ceil(cut.t1), math.ceil(cut.t2)  # the same rows lie before them: times are whole
-    vectors: tuple[Floats32 | None, Floats32 | None] = (None, None)
+    vectors: list[Floats32] = []
     if embeddings is not None:
-        review_vectors, _ = load_vectors(storage, embeddings, "review", reviews[C.REVIEW_ID].to_pylist())
-        item_vectors, _ = load_vectors(storage, embeddings, "item", items[C.ITEM_ID].to_pylist())
-        vectors = (review_vectors, item_vectors)
+        review_ids, item_ids = reviews[C.REVIEW_ID].to_pylist(), items[C.ITEM_ID].to_pylist()
+        asked = [("review", review_ids), ("item", item_ids)]
+        asked += [("sequence", review_ids)] if embeddings.manifest.info["sequence_items"] else []
+        vectors = [load_vectors(storage, embeddings, kind, ids)[0] for kind, ids in asked]
     prepared = prepare(config.features, reviews, items, *vectors, t1=t1, t2=t2, fold=fold)
     prepared.history.save(writer.uri("history"))
     prepared.spec.save(writer.uri("spec"))

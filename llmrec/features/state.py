@@ -40,7 +40,7 @@ class _Aligned:
 
 @dataclass(frozen=True)
 class _Behaviour(_Aligned):
-    """W windows of days (config `popularity_days`), V text variants, D text dimensions."""
+    """W windows of days (config `popularity_days`), V text variants, D text dimensions, M of all vector columns."""
 
     count: Floats  # (Q,) events
     window: Floats  # (Q, W) events of the last days
@@ -51,6 +51,7 @@ class _Behaviour(_Aligned):
     last: Ints  # (Q,) ms of the last event; the query's own time where there is none
     text: Floats32  # (Q, V, D) weighted mean of the reviews' vectors, zero where there are none
     text_weight: Floats32  # (Q, V) how much weight stands behind it
+    vectors: Floats32  # (Q, M) vector columns side by side: an item's own, a user's mean over past items; zero if none
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ class UserState(_Behaviour):
     history_text: Floats32  # (Q, L, D) the items' review profiles as of t
     history_description: Floats32  # (Q, L, D) the items' own texts
     history_attributes: Ints  # (Q, L, A) hashes of brand and categories, 0 where none
+    contexts: Ints  # (Q, K) hashes of what is known of the request (device, place), 0 where nothing is
+    sequence: Floats32  # (Q, S) text of the last past items' titles as encoded, zero where there are none
+    last_vectors: Floats32  # (Q, M) the last past item's own
 
     @property
     def history_mask(self) -> Bools:

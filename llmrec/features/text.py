@@ -34,10 +34,10 @@ def similarities(user: UserState, item: ItemState) -> Floats:
     candidates = {"profile": profile(item, "mean"), "description": description(item)}
     past = {"profile": unit(user.history_text), "description": unit(user.history_description)}
     own = [profile(user, variant) for variant in TEXT_VARIANTS]
-    columns = [_dot(mine, theirs) for theirs in candidates.values() for mine in own]
+    columns = [dot(mine, theirs) for theirs in candidates.values() for mine in own]
     for kind, theirs in candidates.items():
         columns += _to_history(past[kind], user.history_mask, theirs)
-    columns.append(_dot(past["description"][:, -1], candidates["profile"]))
+    columns.append(dot(past["description"][:, -1], candidates["profile"]))
     return np.column_stack(columns).astype(np.float64)
 
 
@@ -48,7 +48,8 @@ def similarity_names() -> list[str]:
     return [*own, *history, "last_description_profile"]
 
 
-def _dot(a: Floats32, b: Floats32) -> Floats32:
+def dot(a: Floats32, b: Floats32) -> Floats32:
+    """(N,) products of the rows of `a`, N or one, and `b`: cosines, where both are directions."""
     cosine: Floats32 = np.einsum("nd,nd->n", np.broadcast_to(a, b.shape), b)
     return cosine
 

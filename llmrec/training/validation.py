@@ -29,7 +29,8 @@ class Queries:
         """From rows with click = 1."""
         keep = np.unique(np.linspace(0, len(clicks) - 1, min(limit, len(clicks))).round().astype(np.int64))
         rows = clicks.take(keep)
-        users = history.users_at(history.user_rows(list(rows.user_ids)), rows.times)
+        asking = history.user_rows(list(rows.user_ids))
+        users = history.users_at(asking, rows.times, history.contexts_at(asking, rows.times))
         return cls(users, rows.times, history.item_rows(list(rows.item_ids)))
 
     def __len__(self) -> int:

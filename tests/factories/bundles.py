@@ -10,7 +10,7 @@ from llmrec.features.history import History
 from llmrec.features.spec import FeatureSpec, Pairs
 from llmrec.models.modelfile import ModelFile, StageTwoFile
 from llmrec.models.stage_two import StageTwo
-from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order, review_id
+from llmrec.schema import DAY_MS, event_order, items_schema, review_id, reviews_schema
 from llmrec.storage import Artifact, Storage
 
 START = 1_600_000_000_000
@@ -32,7 +32,10 @@ def make_bundle(
     history = _history(seed, n_users, n_items, dim)
     data = history.data
     spec = FeatureSpec.fit(
-        history.settings, history, Pairs(data.user_rows, data.item_rows, data.times), int(data.times[-1]) + 1
+        history.settings,
+        history,
+        Pairs(data.user_rows, data.item_rows, data.times, data.contexts),
+        int(data.times[-1]) + 1,
     )
     models = _models(spec)
     torch.manual_seed(seed)
@@ -63,11 +66,12 @@ def _history(seed: int, n_users: int, n_items: int, dim: int) -> History:
     ids = [review_id(u, i, int(t)) for (u, i), t in zip(pairs, times, strict=True)]
     reviews = pa.table(
         [ids, users, bought, times, event_order(users, bought), draw.integers(1, 6, len(pairs)).astype(np.float32),
-         ["t"] * len(pairs), ["x"] * len(pairs)],
-        schema=REVIEWS,
+         ["t"] * len(pairs), ["x"] * len(pairs), [(None, "mobile", "web")[n % 3] for n in range(len(pairs))]],
+        schema=reviews_schema(["device"]),
     )  # fmt: skip
     none = [None] * n_items
-    table = pa.table([items, items, none, none, none, none, none], schema=ITEMS)
+    images = [None if n % 4 == 0 else np.random.default_rng([seed, n]).normal(size=4).tolist() for n in range(n_items)]
+    table = pa.table([items, items, none, none, none, none, none, images], schema=items_schema(["image"]))
     return History.build(
         reviews,
         table,

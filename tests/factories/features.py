@@ -8,12 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
+from llmrec.encoding.sequences import sequence_texts
 from llmrec.features.history_data import event_sort
 from llmrec.features.prepare import Fold, Prepared, prepare
-from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order
+from llmrec.schema import DAY_MS, event_order, items_schema, reviews_schema
 from llmrec.schema import Column as C
 
 DIM = 12
+SEQUENCE_ITEMS = 3
+DEVICE = "context_device"
+#: The vector column of the small world's items; every fifth item has none.
+IMAGE = "vector_image"
 #: The epoch of the small world; its days are counted from here.
 START = 1_400_000_000_000 // DAY_MS * DAY_MS
 
@@ -53,6 +58,7 @@ class World:
                 C.TIMESTAMP: START + int(rng.integers(0, 90)) * DAY_MS,
                 C.STARS: float(rng.integers(1, 6)),
                 C.TITLE: None,
+                DEVICE: (None, "mobile", "web", "web")[pair % 4],
                 C.TEXT: " ".join(rng.choice(words, 4)) if rng.random() > 0.05 else "",
             }
             for pair in pairs.tolist()
@@ -66,6 +72,7 @@ class World:
                 C.PRICE: float(rng.integers(5, 100)) if k % 4 else None,
                 C.CATEGORIES: [f"cat{k % 2}", f"cat{k % 5}"],
                 C.AVAILABLE_FROM: START + 20 * DAY_MS if k % 6 == 0 else None,
+                IMAGE: np.random.default_rng([seed, k]).normal(size=8).tolist() if k % 5 else None,
             }
             for k in range(n_items)
         ]
@@ -82,14 +89,21 @@ class World:
     def of(self, review_id: str) -> dict[str, Any]:
         return next(r for r in self.reviews if r[C.REVIEW_ID] == review_id)
 
-    def tables(self) -> tuple[pa.Table, pa.Table, np.ndarray, np.ndarray]:
-        """reviews and items by schema.py in order of events, and their vectors."""
+    def tables(self) -> tuple[pa.Table, pa.Table, np.ndarray, np.ndarray, np.ndarray]:
+        """reviews and items by schema.py in order of events, their vectors, and those of the sequences."""
         order = event_order([r[C.USER_ID] for r in self.reviews], [r[C.ITEM_ID] for r in self.reviews])
         rows = [r | {C.EVENT_ORDER: int(o)} for r, o in zip(self.reviews, order, strict=True)]
-        reviews = pa.Table.from_pylist(rows, schema=REVIEWS)
+        reviews = pa.Table.from_pylist(rows, schema=reviews_schema(["device"]))
         reviews = reviews.take(event_sort(reviews)).combine_chunks()
-        items = pa.Table.from_pylist(self.items, schema=ITEMS)
-        return reviews, items, encode(reviews[C.TEXT].to_pylist()), encode(items[C.TITLE].to_pylist())
+        items = pa.Table.from_pylist(self.items, schema=items_schema(["image"]))
+        vectors = encode(reviews[C.TEXT].to_pylist()), encode(items[C.TITLE].to_pylist())
+        return reviews, items, *vectors, encode(self.sequences(reviews))
+
+    def sequences(self, reviews: pa.Table) -> list[str]:
+        """The text of what each review's user had by then."""
+        titles = {i[C.ITEM_ID]: i[C.TITLE] for i in self.items}
+        shown = [titles.get(i) for i in reviews[C.ITEM_ID].to_pylist()]
+        return sequence_texts(reviews[C.USER_ID].to_pylist(), shown, SEQUENCE_ITEMS)
 
     def prepare(self, fold: Fold = "test") -> Prepared:
         """The fold with T1 = day 50 and T2 = day 70."""

@@ -51,6 +51,19 @@ def test_every_text_once_and_every_row_has_its_vector(tmp_path: Path) -> None:
     np.testing.assert_array_equal(items, [stub_vector("Guitar"), stub_vector("Capo")])
 
 
+def test_sequences_are_encoded_where_they_are_asked_for(tmp_path: Path) -> None:
+    storage, ledger = Storage(str(tmp_path)), tmp_path / "ledger"
+    corpus = corpus_of(storage, ["first", "second"] * 7, items=["Guitar"])  # seven users, each has i0 twice
+    made = encode(run_config(tmp_path, sequence_items=2), storage, corpus, factory=stub_factory(ledger=ledger))
+    assert sorted(paid(ledger)) == sorted(map(repr, ["first", "second", "Guitar", "Guitar\nGuitar"]))
+    assert made.manifest.counts == {"rows_in": 29, "rows_out": 29, "quarantined": 0}
+    vectors, present = load_vectors(storage, made, "sequence", ["r0", "r13", "i0"])
+    np.testing.assert_array_equal(vectors[:2], [stub_vector("Guitar"), stub_vector("Guitar\nGuitar")])
+    assert present.tolist() == [True, True, False]
+    without = encode(run_config(tmp_path), storage, corpus, factory=stub_factory(ledger=ledger))
+    assert without.id != made.id and not load_vectors(storage, without, "sequence", ["r0"])[1].any()
+
+
 def test_tables_have_their_schema(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
     made = encode(run_config(tmp_path), storage, corpus_of(storage, ["a", ""]), factory=stub_factory())

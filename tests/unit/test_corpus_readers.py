@@ -260,3 +260,66 @@ def test_a_file_read_in_ranges_and_buckets_gives_the_same_tables(
     assert parted.table("quarantine").sort_by(places).equals(whole.table("quarantine").sort_by(places))
     assert parted.manifest.counts == whole.manifest.counts
     assert {**parted.manifest.info, "languages": None} == {**whole.manifest.info, "languages": None}
+
+
+def embedded(vector: Any, name: str = "P1") -> dict[str, Any]:
+    return {"asin": name, "title": name, "image": {"clip": vector}}
+
+
+def test_vectors_of_items_are_read_and_bad_ones_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = ["words", [], [1, None, 2], [1.0, float("nan"), 0.0], [1.0, float("inf"), 0.0], [1e39, 0, 0], [True, 0, 0],
+           {"a": 1}, [[1.0], [2.0], [3.0]]]  # fmt: skip
+    rows = [embedded([1, 2.5, -3.0]), embedded([0.5] * 3, "P2"), embedded([0.5] * 4, "P3"), {"asin": "P4"}]
+    rows += [embedded(vector, f"B{n}") for n, vector in enumerate(bad)]
+    (tmp_path / "m.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr("llmrec.corpus.stage._BUCKET_BYTES", 200)
+    corpus = run(tmp_path, source="amazon", reviews=[write(tmp_path / "r.json", [REVIEWS[2018]])],
+                 items=[str(tmp_path / "m.json")], item_vectors={"clip": "image.clip"})  # fmt: skip
+    assert len(corpus.uris("items")) > 1
+    table = corpus.table("items")
+    found = dict(zip(table["item_id"].to_pylist(), table["vector_clip"].to_pylist(), strict=True))
+    assert found.pop("P1") == [1.0, 2.5, -3.0] and found.pop("P2") == [0.5] * 3
+    assert len(found) == 2 + len(bad) and set(found.values()) == {None}
+    unreadable = len(bad) - 1  # [] is nothing rather than something unreadable
+    assert corpus.manifest.info["repairs"] == {"vector_clip_unreadable": unreadable, "vector_clip_wrong_length": 1}
+    assert corpus.manifest.counts["items_quarantined"] == 0
+
+
+def test_vectors_come_from_parquet_of_any_table_in_order(tmp_path: Path) -> None:
+    items = pa.table({"nr": ["b", "a"], "bild": pa.array([[1.0, 2.0], None], pa.list_(pa.float16(), 2))})
+    pq.write_table(items, tmp_path / "m.parquet")
+    corpus = run(tmp_path, source="table", reviews=[write(tmp_path / "t.parquet", TABLE)], columns=COLUMNS,
+                 items=[str(tmp_path / "m.parquet")], item_columns={"item_id": "nr"},
+                 item_vectors={"image": "bild"})  # fmt: skip
+    rows = {row["item_id"]: row["vector_image"] for row in corpus.table("items").to_pylist()}
+    assert rows == {"a": None, "b": [1.0, 2.0]}
+    assert corpus.manifest.info["repairs"] == {}
+
+
+def test_vectors_that_no_file_holds_are_refused(tmp_path: Path) -> None:
+    files = {
+        "reviews": [write(tmp_path / "r.json", [REVIEWS[2018]])],
+        "items": [write(tmp_path / "m.json", [{"asin": "P"}])],
+    }
+    with pytest.raises(ValueError, match=r"no column for vector_image: expected clip, found asin"):
+        run(tmp_path, source="amazon", **files, item_vectors={"image": "clip"})
+    with pytest.raises(ValueError, match=r"item_vectors \['image'\] need `items`: found no item files"):
+        run(tmp_path, item_vectors={"image": "clip"})
+    with pytest.raises(ValueError, match="should match pattern"):
+        run(tmp_path, source="amazon", **files, item_vectors={"Image-1": "clip"})
+
+
+def test_contexts_are_read_as_labels_and_survive_new_review_ids(tmp_path: Path) -> None:
+    values = ["mobile", " web ", 7, 7.0, True, None, "", {"a": 1}, "x" * 600]
+    rows = [{"wer": n, "was": "a", "wann": SECONDS, "nr": "same", "where": v} for n, v in enumerate(values)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = run(tmp_path, source="table", reviews=[str(tmp_path / "t.jsonl")], columns=COLUMNS,
+                 context_columns={"device": "where"})  # fmt: skip
+    found = {row["user_id"]: row["context_device"] for row in corpus.table("reviews").to_pylist()}
+    assert list(map(found.get, map(str, range(9)))) == ["mobile", "web", "7", "7", "True", None, None, None, None]
+    assert corpus.manifest.info["repairs"] == {"context_device_unreadable": 2, "review_id_shared": 9}
+    with pytest.raises(ValueError, match="no column for context_place: expected place"):
+        run(tmp_path, source="table", reviews=[str(tmp_path / "t.jsonl")], columns=COLUMNS,
+            context_columns={"place": "place"})  # fmt: skip
+    with pytest.raises(ValueError, match=r"context_columns \['device'\]: source 'sample' has no such columns"):
+        run(tmp_path, context_columns={"device": "where"})

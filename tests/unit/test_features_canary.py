@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from factories.features import START, World
+from factories.features import DEVICE, START, World
 
 from llmrec.config.features import SelectionConfig
 from llmrec.features import collaborative
@@ -17,6 +17,7 @@ from llmrec.features.asof import EntityEvents
 from llmrec.features.examples import example_table
 from llmrec.features.history import History
 from llmrec.features.prepare import Fold, Prepared
+from llmrec.features.reduction import to_arrays
 from llmrec.features.spec import FeatureSpec
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
@@ -24,8 +25,9 @@ from llmrec.schema import Column as C
 T1, T2 = START + 50 * DAY_MS, START + 70 * DAY_MS
 SIDES = ("user", "item", "pair")
 Key = tuple[str, int, str, str]  # user, time, item of the click, item of the row
-#: Made from the item table and the clock: nothing that people write or do changes them.
-STATIC = {"context", "item_price", "item_attributes", "text_item_description"}
+#: Made from the item table, the clock and the request: nothing that people write or do changes them.
+STATIC = {"context", "item_price", "item_attributes", "text_item_description", "vector_image_item",
+          "context_columns"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def with_fitted(world: World, fitted: Prepared) -> Prepared:
     """The world's rows under a spec and a projection that were fitted elsewhere."""
     reviews, items, *vectors = world.tables()
     history = History.build(
-        reviews, items, *vectors, projection=fitted.history.data.projection, settings=world.settings
+        reviews, items, *vectors, reductions=fitted.history.data.reductions, settings=world.settings
     )
     clicks = prepare_module.lay_out(history, reviews[C.REVIEW_ID], "test", T1, T2)
     return Prepared(history, fitted.spec, clicks)
@@ -153,17 +155,18 @@ def fitted_of(prepared: Prepared) -> dict[str, Any]:
         "users": [i for row, i in enumerate(history.user_ids) if spec.user_idx(np.array([row]))[0]],
         "items": [i for row, i in enumerate(history.item_ids) if spec.item_idx(np.array([row]))[0]],
         "attributes": spec.learned.attribute_names,
+        "contexts": spec.learned.context_names,
         "ranking": spec.ranking,
         "kept": None if spec.kept is None else [getattr(spec.kept, side).tolist() for side in SIDES],
     }
     for side, scaler in spec.scalers.items():
         state |= {f"{side}.{k}": v.tobytes() for k, v in vars(scaler).items()}
-    projection = history.data.projection
-    assert projection is not None
+    reductions = {k: v.tobytes() for k, v in to_arrays(history.data.reductions).items()}
+    assert {name.partition(".")[0] for name in reductions} == {"text", "sequence", "vector_image"}
     scores = {
         k: v.tobytes() for k, v in collaborative.to_arrays(spec.learned.collaborative).items() if "items" not in k
     }
-    return state | scores | {k: v.tobytes() for k, v in vars(projection).items()}
+    return state | scores | reductions
 
 
 def fit_leaks(world: World) -> Iterator[str]:
@@ -178,6 +181,7 @@ def fit_leaks(world: World) -> Iterator[str]:
                 {C.TEXT: "canaryzq " + review[C.TEXT]},
                 {C.STARS: 6 - review[C.STARS] or 1.0},
                 {C.TIMESTAMP: review[C.TIMESTAMP] + 3 * DAY_MS},
+                {DEVICE: "watch"},
                 {C.USER_ID: "a-newcomer"},
                 {C.ITEM_ID: "a-new-item"},
             ):
@@ -210,6 +214,7 @@ def test_collaborative_scores_are_out_of_fold(world: World) -> None:
             "collaborative": ("ials",),
             "collaborative_blocks": 2,
         },
+        {"text_reduction": "autoencoder", "include": ("text_*", "vector_*")},
         {"normalisation": "quantile", "selection": SelectionConfig(method="f_score", budget=20)},
     ],
 )
@@ -227,8 +232,23 @@ def test_the_canary_sings_later(world: World) -> None:
         words |= differing(after(before, time), rows_of(with_fitted(spoken, base)))
         doings |= differing(after(before, time), rows_of(with_fitted(world.without(name), base)))
     families = set(base.spec.families) - STATIC
-    assert words == {f for f in families if f.startswith("text")}
+    assert words == {f for f in families if f.startswith("text")} - {"text_user_sequence"}  # told by titles alone
     assert families <= doings
+
+
+def test_a_context_is_that_of_its_own_request_alone(world: World) -> None:
+    base = world.prepare()
+    before = rows_of(base)
+    for review in targets(world):
+        device = "mobile" if review[DEVICE] != "mobile" else "web"
+        changed = rows_of(with_fitted(world.changed(review[C.REVIEW_ID], **{DEVICE: device}), base))
+        places = before.place.items()
+        mine = {k for k, _ in places if k[:3] == own_key(review)[:3]}
+        own, others = (
+            Rows({k: n for k, n in places if (k in mine) == wanted}, before.families) for wanted in (True, False)
+        )
+        assert differing(own, changed) == {"context_columns"}
+        assert differing(others, changed) == set()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -254,8 +274,8 @@ def leak_target_in(side: str) -> Callable[[pytest.MonkeyPatch], None]:
     def plant(patch: pytest.MonkeyPatch) -> None:
         honest = getattr(History, f"{side}s_at")
 
-        def leaky(self: History, rows: Any, times: Any) -> Any:
-            return replace(honest(self, rows, times), text=honest(self, rows, times + 1).text)
+        def leaky(self: History, rows: Any, times: Any, *contexts: Any) -> Any:
+            return replace(honest(self, rows, times, *contexts), text=honest(self, rows, times + 1).text)
 
         patch.setattr(History, f"{side}s_at", leaky)
 
@@ -279,10 +299,45 @@ def leak_snapshot_stars(patch: pytest.MonkeyPatch) -> None:
 def leak_target_in_sequence(patch: pytest.MonkeyPatch) -> None:
     honest = History.users_at
 
-    def leaky(self: History, rows: Any, times: Any) -> Any:
-        return replace(honest(self, rows, times), history=honest(self, rows, times + 1).history)
+    def leaky(self: History, rows: Any, times: Any, *contexts: Any) -> Any:
+        return replace(honest(self, rows, times, *contexts), history=honest(self, rows, times + 1).history)
 
     patch.setattr(History, "users_at", leaky)
+
+
+def leak_target_in_sequence_text(patch: pytest.MonkeyPatch) -> None:
+    """The text of the user's last event at the query's own time, which names the target."""
+    honest = History.users_at
+
+    def leaky(self: History, rows: Any, times: Any, *contexts: Any) -> Any:
+        return replace(honest(self, rows, times, *contexts), sequence=honest(self, rows, times + 1).sequence)
+
+    patch.setattr(History, "users_at", leaky)
+
+
+def leak_target_in_vectors(patch: pytest.MonkeyPatch) -> None:
+    """The mean image of the user's items, that of the query's own time among them."""
+    honest = History.users_at
+
+    def leaky(self: History, rows: Any, times: Any, *contexts: Any) -> Any:
+        return replace(honest(self, rows, times, *contexts), vectors=honest(self, rows, times + 1).vectors)
+
+    patch.setattr(History, "users_at", leaky)
+
+
+def leak_contexts_of_test_rows(patch: pytest.MonkeyPatch) -> None:
+    honest = spec_module._most_frequent
+
+    def leaky(codes: Any, names: Any, size: int) -> Any:
+        return honest(codes, names, size) if codes.shape[1] != 1 else (np.array(sorted(names)), tuple(names.values()))
+
+    patch.setattr(spec_module, "_most_frequent", leaky)
+
+
+def leak_reduction_of_unknown_items(patch: pytest.MonkeyPatch) -> None:
+    """Reductions fitted on every review and item, those that nobody knew before the cut-off among them."""
+    honest = prepare_module._reductions
+    patch.setattr(prepare_module, "_reductions", lambda *arguments: honest(*arguments[:-1], 2**60))
 
 
 def leak_scaler_on_all_rows(patch: pytest.MonkeyPatch) -> None:
@@ -316,10 +371,14 @@ OWN_ANSWER = {
     "equal time counted as seen": leak_equal_times,
     "snapshot mean stars": leak_snapshot_stars,
     "sequence including the target": leak_target_in_sequence,
+    "sequence text including the target": leak_target_in_sequence_text,
+    "target item in the user's mean vector": leak_target_in_vectors,
 }
 FITTED = {
     "scaler fitted on all rows": leak_scaler_on_all_rows,
     "vocabulary from test rows": leak_vocabulary_of_test_rows,
+    "reduction fitted on all rows": leak_reduction_of_unknown_items,
+    "values of contexts from test rows": leak_contexts_of_test_rows,
 }
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import BLOCK, BlockedSums, EntityEvents
 from llmrec.features.history import History
-from llmrec.features.projection import Moments, TextProjection
+from llmrec.features.projection import Moments, Projection
 from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
@@ -69,9 +69,24 @@ def test_the_sequence_is_the_last_items_oldest_first(history: History) -> None:
         padding = [0] * (length - len(past))
         assert state.history[e].tolist() == [*padding, *data.item_rows[past]]
         assert state.history_times[e].tolist() == [*padding, *data.times[past]]
+        np.testing.assert_array_equal(state.sequence[e], data.sequences[past[-1]] if len(past) else 0)
         assert history.seen(int(user), int(time))[-length:].tolist() == data.item_rows[past].tolist()
         items = history.items_at(data.item_rows[past], np.full(len(past), time))
         np.testing.assert_array_equal(state.history_text[e, length - len(past) :], items.text[:, 0])
+
+
+def test_vectors_of_users_are_means_of_their_past_items_that_have_one(history: History) -> None:
+    data = history.data
+    own = data.vectors_of_items
+    state, items = history.users_at(data.user_rows, data.times), history.items_at(data.item_rows, data.times)
+    np.testing.assert_array_equal(items.vectors, own[data.item_rows])
+    assert 0 < own.any(axis=1).sum() < len(own) - 1
+    for e, (user, time) in enumerate(zip(data.user_rows, data.times, strict=True)):
+        past = data.item_rows[(data.user_rows == user) & (data.times < time)]
+        seen = own[past][own[past].any(axis=1)]
+        expected = seen.mean(axis=0) if len(seen) else np.zeros(own.shape[1])
+        np.testing.assert_allclose(state.vectors[e], expected, atol=1e-6)
+        np.testing.assert_array_equal(state.last_vectors[e], own[past[-1]] if len(past) else 0 * own[0])
 
 
 def test_candidates_are_dated_or_seen_strictly_before(world: World, history: History) -> None:
@@ -107,14 +122,26 @@ def test_saved_and_loaded_history_answers_alike(history: History, tmp_path: Path
 @settings(max_examples=15, deadline=None)
 def test_appending_equals_recomputation(cut: int, batches: int) -> None:
     world = World.random(n_users=12, n_items=40, n_reviews=300)
-    reviews, items, vectors, item_vectors = world.tables()
-    projection = TextProjection.fit(Moments.of(vectors), Moments.of(item_vectors), 6)
-    whole = History.build(reviews, items, vectors, item_vectors, projection=projection, settings=world.settings)
+    reviews, items, vectors, item_vectors, sequences = world.tables()
+    nothing = Moments.of(sequences[:0])
+    reductions = {
+        "text": Projection.fit(Moments.of(vectors), Moments.of(item_vectors), 6),
+        "sequence": Projection.fit(Moments.of(sequences), nothing, 4),
+    }
+    whole = History.build(
+        reviews, items, vectors, item_vectors, sequences, reductions=reductions, settings=world.settings
+    )
     grown = History.build(
-        reviews.slice(0, cut), items, vectors[:cut], item_vectors, projection=projection, settings=world.settings
+        reviews.slice(0, cut),
+        items,
+        vectors[:cut],
+        item_vectors,
+        sequences[:cut],
+        reductions=reductions,
+        settings=world.settings,
     )
     for part in np.array_split(np.arange(cut, 300), batches):
-        grown = grown.appended(reviews.take(pa.array(part)), vectors[part])
+        grown = grown.appended(reviews.take(pa.array(part)), vectors[part], sequences[part])
     times = np.full(len(whole.user_ids), START + 91 * DAY_MS)
     users = grown.users_at(grown.user_rows(whole.user_ids), times)
     assert_equal(users, whole.users_at(np.arange(len(times)), times), but=("rows", "history"))
@@ -154,11 +181,15 @@ def test_a_guest_is_what_they_like_and_say(history: History) -> None:
     liked = np.array([3, 7])
     vector = encode(["word1 word2"])[0]
     guest = history.guest(liked, vector, START + 80 * DAY_MS)
-    own = history.data.projection(vector[None], "review")[0]
+    own = history.data.reductions["text"](vector[None], "review")[0]
     assert guest.history[0].tolist() == [0, 0, 0, 3, 7]
     assert guest.count.tolist() == [2]
+    own_images = history.data.vectors_of_items[liked]
+    np.testing.assert_allclose(guest.vectors[0], own_images.mean(axis=0), atol=1e-6)
+    np.testing.assert_array_equal(guest.last_vectors[0], own_images[1])
     for v, variant in enumerate(TEXT_VARIANTS):
         np.testing.assert_array_equal(guest.text[0, v], own * (variant != "disliked"))
+    assert not guest.sequence.any()
     silent = history.guest(np.zeros(0, np.int64), None, START)
     assert_equal(silent, history.users_at(np.zeros(1, np.int64), np.array([START])))
 
@@ -193,7 +224,7 @@ def test_moments_of_parts_add_up_to_those_of_the_whole() -> None:
 def test_projection_keeps_most_variance_and_is_linear() -> None:
     rng = np.random.default_rng(0)
     vectors = (rng.normal(size=(500, 3)) @ rng.normal(size=(3, DIM)) + 5).astype(np.float32)
-    projection = TextProjection.fit(Moments.of(vectors), Moments.of(vectors[:0]), 3)
+    projection = Projection.fit(Moments.of(vectors), Moments.of(vectors[:0]), 3)
     projected = projection(vectors, "review")
     assert projection.explained.sum() > 0.999
     np.testing.assert_allclose(projected.mean(0), 0, atol=1e-4)
@@ -203,6 +234,6 @@ def test_projection_keeps_most_variance_and_is_linear() -> None:
 
 
 def test_wrong_number_of_vectors_is_named(world: World) -> None:
-    reviews, items, vectors, _ = world.tables()
+    reviews, items, vectors, *_ = world.tables()
     with pytest.raises(ValueError, match="review_vectors: found 10 rows, expected 300"):
         History.build(reviews, items, vectors[:10], settings=FeaturesConfig())

@@ -108,7 +108,9 @@ def test_the_same_row_offline_and_online(prepared: Prepared) -> None:
     for query in set(table[C.QUERY_ID].to_pylist()):
         rows = table.filter(np.array(table[C.QUERY_ID]) == query)
         time = np.array(rows[C.TIMESTAMP])
-        user = history.users_at(history.user_rows(rows[C.USER_ID].to_pylist())[:1], time[:1])
+        said = [history.data.context_names[c] for c in history.data.contexts[query] if c]  # "device=mobile"
+        asked = history.request_contexts(dict(s.split("=") for s in said))
+        user = history.users_at(history.user_rows(rows[C.USER_ID].to_pylist())[:1], time[:1], asked)
         items = history.items_at(history.item_rows(rows[C.ITEM_ID].to_pylist()), time)
         online = {
             "user": np.repeat(spec.user_features(user), rows.num_rows, axis=0),
@@ -190,7 +192,13 @@ def test_a_vector_is_no_scalar_to_any_method(method: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"normalisation": "power"}, {"normalisation": "quantile"}, {"text_reduction": "random"}]
+    "changes",
+    [
+        {"normalisation": "power"},
+        {"normalisation": "quantile"},
+        {"text_reduction": "random"},
+        {"text_reduction": "autoencoder"},
+    ],
 )
 def test_every_choice_of_the_configuration_runs_and_loads(changes: dict[str, Any], tmp_path: Path) -> None:
     world = World.random()

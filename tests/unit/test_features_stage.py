@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from factories.features import START, World, encode
+from factories.features import SEQUENCE_ITEMS, START, World, encode
 
 from llmrec.config import RunConfig, SplitConfig
 from llmrec.features import stage
@@ -29,10 +29,12 @@ def parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Storage, A
         writer.write_table("items", items)
     with storage.build("embeddings", "e", room="encoding", config={}, parents={}) as writer:
         writer.write_json("vectors.json", {})
+        writer.info["sequence_items"] = SEQUENCE_ITEMS
+    sequences = dict(zip(reviews[C.REVIEW_ID].to_pylist(), world.sequences(reviews), strict=True))
     texts = {r[C.REVIEW_ID]: r[C.TEXT] for r in world.reviews} | {i[C.ITEM_ID]: i[C.TITLE] for i in world.items}
 
     def load_vectors(storage: object, embeddings: object, kind: str, ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        vectors = encode([texts[i] for i in ids])
+        vectors = encode([(sequences if kind == "sequence" else texts)[i] for i in ids])
         return vectors, vectors.any(axis=1)
 
     monkeypatch.setattr(stage, "load_vectors", load_vectors)
@@ -73,12 +75,14 @@ def test_what_was_saved_gives_the_same_features(parents: tuple[Storage, Artifact
     made = stage.featurize(RunConfig(features=world.settings, split=SPLIT), storage, corpus, embeddings, "test")
     spec = FeatureSpec.load(made.uri("spec/spec.json").rsplit("/", 1)[0])
     history = History.load(made.uri("history/history.json").rsplit("/", 1)[0])
+    assert {"text_user_sequence", "vector_image_item", "context_columns"} <= set(spec.families)
     table = made.table("examples")
     dims = (len(spec.user_columns), len(spec.item_columns), len(spec.pair_columns))
     assert table.schema.equals(examples_schema(*dims))
     rows = history.user_rows(table[C.USER_ID].to_pylist()), history.item_rows(table[C.ITEM_ID].to_pylist())
     times = table[C.TIMESTAMP].to_numpy()
-    users, items = history.users_at(rows[0], times), history.items_at(rows[1], times)
+    contexts = history.data.contexts[table[C.QUERY_ID].to_numpy()]
+    users, items = history.users_at(rows[0], times, contexts), history.items_at(rows[1], times)
     again = {
         C.USER_FEATURES: spec.user_features(users),
         C.ITEM_FEATURES: spec.item_features(items),

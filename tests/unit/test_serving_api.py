@@ -121,6 +121,23 @@ def test_rank_orders_candidates_by_click_probability_and_names_the_unknown(clien
     assert answer["unknown_items"] == ["nowhere"]
 
 
+def test_the_context_of_a_request_is_that_of_the_recommender(client: TestClient, parts: Parts) -> None:
+    recommender = offline(parts)
+    history, time = recommender.history, recommender.bundle.last_time
+    answers = []
+    for context in ({"device": "web"}, {"device": "mobile"}, {"device": "fridge", "unheard": "of"}, {}):
+        request = {"user_id": "u4", "candidates": ["i9", "i2", "i5"], "context": context}
+        answer = client.post("/v1/rank", json=request).json()
+        state = history.users_at(history.user_rows(["u4"]), np.array([time]), history.request_contexts(context))
+        expected = recommender.rank(state, history.item_rows(ids(answer)), time)
+        np.testing.assert_allclose([item["score"] for item in answer["items"]], expected, rtol=1e-5)
+        answers.append([item["score"] for item in answer["items"]])
+    assert answers[2] == answers[3] != answers[0] != answers[1]
+    liked = {"liked_items": ["i3"], "candidates": ["i9"]}
+    scores = {d: client.post("/v1/rank", json=liked | {"context": {"device": d}}).json() for d in ("web", "mobile")}
+    assert scores["web"]["items"] != scores["mobile"]["items"]
+
+
 def test_rank_for_a_stranger_rests_on_the_items_alone(client: TestClient) -> None:
     answer = client.post("/v1/rank", json={"user_id": "stranger", "candidates": ["i1", "i2"]}).json()
     assert (answer["basis"], answer["reason"], len(answer["items"])) == ("item", "unknown_user", 2)
@@ -178,6 +195,9 @@ BAD: list[tuple[str, bytes]] = [
     ("/v1/recommend", json.dumps({"liked_items": ["a"] * 11}).encode()),
     ("/v1/recommend", json.dumps({"exclude": ["a"] * 31}).encode()),
     ("/v1/recommend", json.dumps({"user_id": "u" * 513}).encode()),
+    ("/v1/recommend", b'{"context": {"device": 1}}'),
+    ("/v1/recommend", b'{"context": {"": "web"}}'),
+    ("/v1/recommend", json.dumps({"context": {f"c{n}": "x" for n in range(33)}}).encode()),
     ("/v1/rank", b'{"user_id": "u1"}'),
     ("/v1/rank", b'{"user_id": "u1", "candidates": []}'),
     ("/v1/rank", json.dumps({"candidates": ["a"] * 51}).encode()),

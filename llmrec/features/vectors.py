@@ -1,0 +1,61 @@
+"""Feature families of the items' own vector columns (embeddings of images, audio, video). Zero stands for "none"."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from llmrec.features.asof import Floats, Floats32
+from llmrec.features.state import ItemState, UserState
+from llmrec.features.text import dot, unit
+from llmrec.schema import VECTOR_PREFIX
+
+
+def vector_columns(items: pa.Table) -> dict[str, Floats32]:
+    """Column -> (n_items, dim) of each column `vector_NAME` that holds anything; zero rows where it is null.
+
+    Raises ValueError where a column's vectors differ in length.
+    """
+    found = {}
+    for column in items.column_names:
+        if not column.startswith(VECTOR_PREFIX) or items[column].null_count == items.num_rows:
+            continue
+        lengths = pc.unique(pc.drop_null(pc.list_value_length(items[column]))).to_pylist()
+        if len(lengths) > 1:
+            raise ValueError(f"items: {column}: found vectors of lengths {sorted(lengths)}, expected one length")
+        vectors = np.zeros((items.num_rows, lengths[0]), np.float32)
+        given = pc.is_valid(items[column]).to_numpy()
+        vectors[given] = pc.list_flatten(items[column]).to_numpy().reshape(-1, lengths[0])
+        found[column] = vectors
+    return found
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which of the M numbers of `vectors` belong to which column: `dims` are the columns' widths, in order."""
+
+    dims: Mapping[str, int]
+
+    def spans(self) -> dict[str, slice]:
+        """Column -> its place."""
+        ends = np.cumsum([0, *self.dims.values()]).tolist()
+        return {name: slice(a, b) for name, a, b in zip(self.dims, ends[:-1], ends[1:], strict=True)}
+
+    def with_presence(self, vectors: Floats32) -> Floats32:
+        """(n, M) -> (n, M + columns): 1 behind them where a row has a column's vector."""
+        flags = [vectors[:, span].any(axis=1, keepdims=True) for span in self.spans().values()]
+        return np.concatenate([vectors, *flags], axis=1).astype(np.float32)
+
+    def means(self, sums: Floats) -> Floats32:
+        """(Q, M + columns) sums of such rows -> (Q, M) means of the rows that have the vector, zero without."""
+        number = np.repeat(sums[:, sum(self.dims.values()) :], list(self.dims.values()), axis=1)
+        return np.asarray(sums[:, : number.shape[1]] / np.maximum(number, 1), np.float32)
+
+
+def similarities(user: UserState, item: ItemState, span: slice) -> Floats:
+    """(N, 2) cosines of the user's mean and of the last past item to the candidate; `user` has N rows or one."""
+    theirs = unit(item.vectors[:, span])
+    mine = unit(user.vectors[:, span]), unit(user.last_vectors[:, span])
+    return np.column_stack([dot(one, theirs) for one in mine]).astype(np.float64)
