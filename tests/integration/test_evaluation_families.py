@@ -18,11 +18,15 @@ from llmrec.storage import Artifact, Storage
 
 CONFIG = {
     "name": "families",
-    "corpus": {"sample": {"n_users": 300, "n_items": 150, "n_reviews": 3000, "text_share": 1.0}},
+    "corpus": {"sample": {"n_users": 500, "n_items": 150, "n_reviews": 6000, "text_share": 1.0}},
     "encoding": {"encoder": {"backend": "hashing"}},
-    "features": {"text_dim": 16, "selection": {"budget": 12}},
+    "features": {
+        "text_dim": 16, "selection": {"by": "family", "budget": 24},
+        "include": ["text_user_profile", "text_item_profile", "text_similarity", "context", "user_stars",
+                    "user_activity", "item_popularity"],
+    },
     "evaluation": {"bootstrap": 200},
-}
+}  # fmt: skip
 NOISE = 8
 
 
@@ -69,8 +73,8 @@ def test_the_planted_taste_is_found_in_the_text(found: FamilyStudy) -> None:
 
 def test_a_budget_drops_the_noise_and_keeps_the_text(found: FamilyStudy) -> None:
     assert not [family for family in found.kept if family.startswith("noise")]
-    assert "text_similarity" in found.kept and found.budget == 12
-    assert sum(map(len, found.kept.values())) <= 12
+    assert "text_similarity" in found.kept and found.budget == 24
+    assert sum(map(len, found.kept.values())) <= 24
 
 
 def test_rows_are_apart_by_split_and_time(examples: Artifact) -> None:
@@ -86,7 +90,7 @@ def test_many_clicks_are_thinned_evenly_with_their_negatives(
     examples: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = read(examples)
-    monkeypatch.setattr(rows, "CLICKS", 500)
+    monkeypatch.setattr(rows, "CLICKS", 1000)
     thin = read(examples)
     assert 0.1 < len(thin.fit) / len(whole.fit) < 0.3
     assert thin.fit.click.mean() == pytest.approx(whole.fit.click.mean(), abs=0.01)
