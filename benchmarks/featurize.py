@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     options = parser.parse_args()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's default of 15 would yield to whatever else runs here
     import ray
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, object_store_memory=200 * 2**20)

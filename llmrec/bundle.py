@@ -26,6 +26,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from llmrec.config import EncoderConfig, RunConfig
+from llmrec.encoding import encoder_config
 from llmrec.features.history import History
 from llmrec.features.spec import FeatureSpec
 from llmrec.models.modelfile import ModelFile
@@ -176,10 +177,9 @@ def _put_together(config: RunConfig, storage: Storage, examples: Artifact, model
     spec, history = load_features(examples)
     embeddings = storage.find("embeddings", examples.manifest.parents.get("embeddings", "none"))
     fingerprint = str(embeddings.manifest.info["fingerprint"]) if embeddings else ""  # features without text
+    encoder = encoder_config(embeddings) if embeddings else config.encoding.encoder
     facts = _facts(storage, examples, history)
-    settings = BundleFile(
-        id=bundle_id, models=file, encoder=config.encoding.encoder, encoder_fingerprint=fingerprint, facts=facts
-    )
+    settings = BundleFile(id=bundle_id, models=file, encoder=encoder, encoder_fingerprint=fingerprint, facts=facts)
     return Bundle(settings, towers, ranker, spec, history, make_item_vectors(towers, spec, history, file.arm),
                   model_card(settings))  # fmt: skip
 
