@@ -6,6 +6,8 @@ from llmrec.config import EncodingConfig
 
 #: Of one engine on CPUs: weights, activations, and the cache that vLLM sets aside.
 _ENGINE_BYTES = 3 * 2**30
+#: One more engine on a node must have so much to do: a core starts one in the time it encodes a thousand texts.
+_BATCHES_AN_ENGINE = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def plan(config: EncodingConfig, nodes: list[Node], batches: int) -> Placement:
     Raises ValueError where no node can take one actor.
     """
     able = [n for n in nodes if n.cpus > 0 and n.gpus >= config.gpus_per_actor] or _to_come(config, nodes)
-    wanted = _slots(config, able) if config.actors == "auto" else config.actors
+    wanted = _slots(config, able, batches) if config.actors == "auto" else config.actors
     actors = max(1, min(wanted, batches))
     smallest = min(n.cpus for n in able)
     share = -(-actors // len(able))  # actors on one node
@@ -47,11 +49,12 @@ def plan(config: EncodingConfig, nodes: list[Node], batches: int) -> Placement:
     return Placement(actors, threads, round(min(1.0, free / share), 3), config.gpus_per_actor)
 
 
-def _slots(config: EncodingConfig, able: list[Node]) -> int:
+def _slots(config: EncodingConfig, able: list[Node], batches: int) -> int:
     if config.gpus_per_actor:
         return sum(int(n.gpus // config.gpus_per_actor) for n in able)
     if config.encoder.backend == "vllm":
-        return sum(max(1, int(min(n.cpus, n.memory / _ENGINE_BYTES))) for n in able)
+        room = sum(max(1, int(min(n.cpus, n.memory / _ENGINE_BYTES))) for n in able)
+        return min(room, max(len(able), batches // _BATCHES_AN_ENGINE))
     return sum(max(1, int(n.cpus) - 1) for n in able)
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -202,16 +203,21 @@ def test_cpus_that_somebody_else_holds_are_an_error_and_not_a_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Holder:
-        def ready(self) -> bool:
-            return True
+        """Holds its CPU."""
 
     monkeypatch.setattr(distributed, "_PATIENCE_S", 3.0)
-    holder = ray.remote(Holder).options(num_cpus=ray.cluster_resources()["CPU"]).remote()
-    assert ray.get(holder.ready.remote(), timeout=60)  # once the actors of the tests before have let go
+    # One holder a CPU: what actors of tests before still hold is nobody's to give either.
+    n_cpus = int(ray.cluster_resources()["CPU"])
+    holders = [ray.remote(Holder).options(num_cpus=1).remote() for _ in range(n_cpus)]
+    deadline = time.monotonic() + 120
+    while ray.available_resources().get("CPU", 0.0) >= 1:
+        assert time.monotonic() < deadline, "the holders do not start"
+        time.sleep(0.2)
     storage = Storage(str(tmp_path))
     try:
-        with pytest.raises(EncodingError, match="0 of the cluster's 4 logical CPUs are free"):
+        with pytest.raises(EncodingError, match=r"for 3 s: 0\S* of the cluster's 4 logical CPUs are free"):
             encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory())
     finally:
-        ray.kill(holder)
+        for holder in holders:
+            ray.kill(holder)
     assert encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory()).manifest.counts

@@ -9,7 +9,7 @@ from llmrec.encoding.placement import Node, plan
 
 
 def test_one_actor_of_one_thread_a_core() -> None:
-    made = plan(EncodingConfig(), [Node(16), Node(16)], batches=100)
+    made = plan(EncodingConfig(), [Node(16), Node(16)], batches=200)
     assert (made.actors, made.threads, made.gpus) == (32, 1, 0)
     assert 16 * made.cpus <= 15.01
 
@@ -21,8 +21,9 @@ def test_as_many_engines_as_memory_holds_and_they_share_the_cores() -> None:
 
 
 def test_few_texts_are_one_engine_with_every_core() -> None:
-    made = plan(EncodingConfig(), [Node(2)], batches=1)
+    made = plan(EncodingConfig(), [Node(2)], batches=7)
     assert (made.actors, made.threads) == (1, 2)
+    assert plan(EncodingConfig(), [Node(2)], batches=8).actors == 2
 
 
 def test_one_actor_a_gpu() -> None:
