@@ -296,33 +296,28 @@ def leak_snapshot_stars(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(History, "items_at", leaky)
 
 
-def leak_target_in_sequence(patch: pytest.MonkeyPatch) -> None:
+def _users_see_their_own_time(patch: pytest.MonkeyPatch, field: str) -> None:
     honest = History.users_at
 
     def leaky(self: History, rows: Any, times: Any, *contexts: Any) -> Any:
-        return replace(honest(self, rows, times, *contexts), history=honest(self, rows, times + 1).history)
+        seen = getattr(honest(self, rows, times + 1), field)
+        return replace(honest(self, rows, times, *contexts), **{field: seen})
 
     patch.setattr(History, "users_at", leaky)
+
+
+def leak_target_in_sequence(patch: pytest.MonkeyPatch) -> None:
+    _users_see_their_own_time(patch, "history")
 
 
 def leak_target_in_sequence_text(patch: pytest.MonkeyPatch) -> None:
     """The text of the user's last event at the query's own time, which names the target."""
-    honest = History.users_at
-
-    def leaky(self: History, rows: Any, times: Any, *contexts: Any) -> Any:
-        return replace(honest(self, rows, times, *contexts), sequence=honest(self, rows, times + 1).sequence)
-
-    patch.setattr(History, "users_at", leaky)
+    _users_see_their_own_time(patch, "sequence")
 
 
 def leak_target_in_vectors(patch: pytest.MonkeyPatch) -> None:
     """The mean image of the user's items, that of the query's own time among them."""
-    honest = History.users_at
-
-    def leaky(self: History, rows: Any, times: Any, *contexts: Any) -> Any:
-        return replace(honest(self, rows, times, *contexts), vectors=honest(self, rows, times + 1).vectors)
-
-    patch.setattr(History, "users_at", leaky)
+    _users_see_their_own_time(patch, "vectors")
 
 
 def leak_contexts_of_test_rows(patch: pytest.MonkeyPatch) -> None:
