@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.special import erf
 
 from llmrec.features.asof import Floats32
-from llmrec.features.projection import Kind, Moments, check_dim
+from llmrec.features.projection import Kind, Moments, check_dim, reduced
 
 #: Passes over at most ROWS vectors, but not fewer steps than MIN_STEPS, of BATCH vectors each.
 EPOCHS, ROWS, MIN_STEPS, BATCH = 20, 100_000, 300, 256
@@ -61,11 +61,7 @@ class Autoencoder:
         """(n, input_dim) -> (n, dim); zero rows stay zero. Raises ValueError on another `input_dim`."""
         check_dim(vectors, self.input_dim)
         mean = self.review_mean if kind == "review" else self.item_mean
-        codes = np.empty((len(vectors), self.dim), np.float32)
-        for start in range(0, len(vectors), _CHUNK):
-            part = np.asarray(vectors[start : start + _CHUNK], np.float32)
-            codes[start : start + _CHUNK] = self._codes(part - mean) * part.any(axis=1, keepdims=True)
-        return codes
+        return reduced(vectors, mean, self.dim, self._codes)
 
     def _codes(self, centred: Floats32) -> Floats32:
         # einsum instead of BLAS: a row's code must not depend on how many rows are coded with it

@@ -1,5 +1,6 @@
 """Linear reduction of vectors to `text_dim` numbers, fitted on training rows only."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,13 +94,19 @@ class Projection:
         """(n, input_dim) -> (n, dim); zero rows stay zero. Raises ValueError on another `input_dim`."""
         check_dim(vectors, self.input_dim)
         mean = self.review_mean if kind == "review" else self.item_mean
-        projected = np.empty((len(vectors), self.dim), np.float32)
-        for start in range(0, len(vectors), _CHUNK):
-            part = np.asarray(vectors[start : start + _CHUNK], np.float32)
-            # einsum instead of BLAS: a row's result must not depend on how many rows are projected with it
-            centred = (part - mean) * part.any(axis=1, keepdims=True)
-            projected[start : start + _CHUNK] = np.einsum("nd,dk->nk", centred, self.components)
-        return projected
+        # einsum instead of BLAS: a row's result must not depend on how many rows are projected with it
+        return reduced(vectors, mean, self.dim, lambda centred: np.einsum("nd,dk->nk", centred, self.components))
+
+
+def reduced(
+    vectors: npt.NDArray[np.floating], mean: Floats32, dim: int, reduce: Callable[[Floats32], Floats32]
+) -> Floats32:
+    """(n, dim) of `reduce` on the vectors less their mean, a part at a time; zero rows stay zero."""
+    made = np.empty((len(vectors), dim), np.float32)
+    for start in range(0, len(vectors), _CHUNK):
+        part = np.asarray(vectors[start : start + _CHUNK], np.float32)
+        made[start : start + _CHUNK] = reduce(part - mean) * part.any(axis=1, keepdims=True)
+    return made
 
 
 def check_dim(vectors: npt.NDArray[np.floating], expected: int) -> None:
