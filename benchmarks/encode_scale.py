@@ -9,6 +9,7 @@ part runs the real engine: one actor of one thread, then two, in turn.
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import tempfile
@@ -101,7 +102,17 @@ def measured() -> Iterator[Usage]:
 
 
 def corpus_of(storage: Storage, n_texts: int) -> Artifact:
-    """A corpus of `n_texts` different reviews of some 60 words, in files of 100,000."""
+    """A corpus of `n_texts` different reviews; another process makes it, and takes its memory along."""
+    maker = multiprocessing.get_context("spawn").Process(target=_make_corpus, args=(storage, n_texts))
+    maker.start()
+    maker.join()
+    corpus = storage.find("corpus", f"n{n_texts}")
+    assert corpus is not None, f"making the corpus ended with exit code {maker.exitcode}"
+    return corpus
+
+
+def _make_corpus(storage: Storage, n_texts: int) -> None:
+    """Some 60 words each, in files of ROWS_A_FILE."""
     words = [f"word{n}" for n in range(2000)]
     rng = np.random.default_rng(0)
     with storage.build("corpus", f"n{n_texts}", room="corpus", config={}, parents={}) as writer:
@@ -111,9 +122,6 @@ def corpus_of(storage: Storage, n_texts: int) -> Artifact:
             texts = [f"{n} " + " ".join(words[w] for w in row) for n, row in zip(ids, drawn, strict=True)]
             write_parquet(writer.uri(f"reviews/{start:09d}.parquet"), _reviews(list(ids), texts))
         writer.write_table("items", ITEMS.empty_table())
-    corpus = storage.find("corpus", f"n{n_texts}")
-    assert corpus is not None
-    return corpus
 
 
 def _reviews(ids: list[int], texts: Sequence[str]) -> pa.Table:
