@@ -178,16 +178,16 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's default of 15 would yield to whatever else runs here
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
-    stub_run(1000)  # starts the workers, which is paid once
+    stub_run(options.small)  # starts the workers, which is paid once
     result: dict[str, Any] = {}
-    middle = options.large // 10
-    for name, n_texts in (("small", options.small), ("middle", middle), ("large", options.large)):
+    sizes = {"small": options.small, "quarter": options.large // 4, "half": options.large // 2, "large": options.large}
+    for name, n_texts in sizes.items():
         result[name] = {key: round(value, 1) for key, value in stub_run(n_texts).items()} | {"texts": n_texts}
     result["driver_memory_growth"] = round(result["large"]["driver_mb"] / result["small"]["driver_mb"] - 1, 3)
     result["actor_memory_growth"] = round(result["large"]["actor_mb"] / result["small"]["actor_mb"] - 1, 3)
     # What the workers' start costs is paid once: a text's cost is the slope between two sizes.
-    early = (result["middle"]["cpu_s"] - result["small"]["cpu_s"]) / (middle - options.small)
-    late = (result["large"]["cpu_s"] - result["middle"]["cpu_s"]) / (options.large - middle)
+    early = (result["half"]["cpu_s"] - result["quarter"]["cpu_s"]) / (sizes["half"] - sizes["quarter"])
+    late = (result["large"]["cpu_s"] - result["half"]["cpu_s"]) / (sizes["large"] - sizes["half"])
     result |= {"cpu_ms_per_text": round(late * 1000, 3), "cpu_per_text_growth": round(late / early - 1, 3)}
     if options.actor_texts:
         texts = sorted({text for text in corpus_texts(None) if text})[: options.actor_texts]
