@@ -60,10 +60,10 @@ def random_encoder(config: EncoderConfig, threads: int | None = None, **_: int) 
 
 @dataclass
 class Usage:
-    """Peaks and sums over one run."""
+    """What was seen over one run."""
 
     driver_bytes: int = 0
-    actor_bytes: int = 0
+    actor_bytes: list[int] = field(default_factory=list)  # each sample
     cpu_seconds: dict[int, float] = field(default_factory=dict)  # by process
 
     def sample(self, me: psutil.Process) -> None:
@@ -79,7 +79,7 @@ class Usage:
             if process.pid == me.pid:
                 self.driver_bytes = max(self.driver_bytes, private)
             elif "EncodeActor" in name:
-                self.actor_bytes = max(self.actor_bytes, private)
+                self.actor_bytes.append(private)
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def _reviews(ids: list[int], texts: Sequence[str]) -> pa.Table:
 
 
 def stub_run(n_texts: int) -> dict[str, float]:
-    """Peak megabytes of driver and actor, CPU-seconds, and a re-run's share of the first run's seconds."""
+    """Peak megabytes of driver and actor, the median of the actor's while it runs, and CPU-seconds."""
     encoding = EncodingConfig(encoder=EncoderConfig(backend="hashing", dimension=DIM), actors=1, storage_dtype="int8")
     with tempfile.TemporaryDirectory() as root:
         storage = Storage(root)
@@ -142,7 +142,8 @@ def stub_run(n_texts: int) -> dict[str, float]:
             made = encode(config, storage, corpus, factory=random_encoder)
         assert made.manifest.info["encoded"] == n_texts
     cpu = sum(usage.cpu_seconds.values())
-    return {"driver_mb": usage.driver_bytes / 2**20, "actor_mb": usage.actor_bytes / 2**20, "cpu_s": cpu}
+    peak, middle = max(usage.actor_bytes) / 2**20, statistics.median(usage.actor_bytes) / 2**20
+    return {"driver_mb": usage.driver_bytes / 2**20, "actor_mb": peak, "actor_median_mb": middle, "cpu_s": cpu}
 
 
 def engine_run(texts: Sequence[str], actors: int) -> tuple[float, float]:
@@ -178,7 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's default of 15 would yield to whatever else runs here
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
-    stub_run(options.small)  # starts the workers, which is paid once
+    stub_run(options.large // 4)  # starts the workers, which is paid once
     result: dict[str, Any] = {}
     sizes = {"small": options.small, "quarter": options.large // 4, "half": options.large // 2, "large": options.large}
     for name, n_texts in sizes.items():
