@@ -26,6 +26,7 @@ from llmrec.encoding.placement import Node, plan
 from llmrec.encoding.progress import EncodeProgress
 from llmrec.encoding.store import EmbeddingStore, keys_array
 from llmrec.schema import Column as C
+from llmrec.tasks import StarvedError, gather
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,6 @@ _RESULTS = pa.schema(
 _PART_OF_A_BATCH = 0.75  # parts are dealt by hash: most of this size stay below one batch
 _MAX_PARTS = 256
 _RAW_CHARS = 2000
-_PATIENCE_S = 300.0
 _PARTS_A_SHARD = 16  # above that a shard is compacted
 
 
@@ -72,6 +72,8 @@ def encode_corpus(
     """
     try:
         return _encode_corpus(fragments, config, store, keys_uri, factory) if fragments else Totals()
+    except StarvedError as error:
+        raise EncodingError(str(error)) from None
     except ray.exceptions.RayError as error:
         raise _plain(error) from error
 
@@ -138,23 +140,7 @@ def _misses(
     columns = [scans] if parts == 1 else list(zip(*scans, strict=True))
     missing = ray.remote(_missing).options(num_returns=2)
     pairs = [missing.remote(store, *column) for column in columns]
-    return [table for table, _ in pairs], _gather([sums for _, sums in pairs])
-
-
-def _gather(refs: list[Any]) -> list[Any]:
-    """The values of `refs`. Raises EncodingError where nothing moves for want of a CPU, instead of waiting for ever."""
-    pending = refs
-    while pending:
-        done, pending = ray.wait(pending, timeout=_PATIENCE_S, fetch_local=False)
-        free = ray.available_resources().get("CPU", 0.0)
-        if not done and free < 1:
-            raise EncodingError(
-                f"no task of the encode stage has run for {_PATIENCE_S:.0f} s: {free:g} of the cluster's "
-                f"{ray.cluster_resources().get('CPU', 0.0):g} logical CPUs are free, expected at least 1; end what "
-                "holds them (`ray status`, `ray list actors`) or add a node, and run again"
-            )
-    values: list[Any] = ray.get(refs)
-    return values
+    return [table for table, _ in pairs], gather([sums for _, sums in pairs], "encode")
 
 
 def drop_known(texts: pa.Table, store: EmbeddingStore) -> tuple[pa.Table, dict[str, int]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from factories.features import SEQUENCE_ITEMS, START, World, encode
+from factories.features import START, World
 
 from llmrec.config import RunConfig, SplitConfig
 from llmrec.features import stage
@@ -20,27 +20,10 @@ SPLIT = SplitConfig(validation_quantile=0.6, test_quantile=0.8)
 
 
 @pytest.fixture
-def parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Storage, Artifact, Artifact, World]:
-    """A corpus in storage, and vectors in place of an encoder's."""
+def parents(tmp_path: Path) -> tuple[Storage, Artifact, Artifact, World]:
+    """A corpus in storage, and its vectors in the embedding store."""
     world, storage = World.random(), Storage(str(tmp_path))
-    reviews, items, *_ = world.tables()
-    with storage.build("corpus", "c", room="corpus", config={}, parents={}) as writer:
-        writer.write_table("reviews", reviews)
-        writer.write_table("items", items)
-    with storage.build("embeddings", "e", room="encoding", config={}, parents={}) as writer:
-        writer.write_json("vectors.json", {})
-        writer.info["sequence_items"] = SEQUENCE_ITEMS
-    sequences = dict(zip(reviews[C.REVIEW_ID].to_pylist(), world.sequences(reviews), strict=True))
-    texts = {r[C.REVIEW_ID]: r[C.TEXT] for r in world.reviews} | {i[C.ITEM_ID]: i[C.TITLE] for i in world.items}
-
-    def load_vectors(storage: object, embeddings: object, kind: str, ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        vectors = encode([(sequences if kind == "sequence" else texts)[i] for i in ids])
-        return vectors, vectors.any(axis=1)
-
-    monkeypatch.setattr(stage, "load_vectors", load_vectors)
-    corpus, embeddings = storage.find("corpus", "c"), storage.find("embeddings", "e")
-    assert corpus and embeddings
-    return storage, corpus, embeddings, world
+    return storage, *world.stored(storage), world
 
 
 def test_both_folds_hold_their_splits_and_their_row_sum(
