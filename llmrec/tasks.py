@@ -13,7 +13,9 @@ T = TypeVar("T")
 
 #: Seconds in which nothing begins or ends and no CPU is free, before it is an error.
 PATIENCE_S = 300.0
-_RETRIES = 3  # of a task whose worker is lost
+
+#: Times that a task whose worker is lost is run again.
+RETRIES = 3
 _EVERY_S = 10.0  # between two lines of progress
 _FAREWELL_S = 10.0
 
@@ -103,12 +105,12 @@ _PARTS, _VALUE = 3, 1
 
 @cache
 def _remote() -> Any:
-    return ray.remote(num_cpus=1, max_retries=_RETRIES, num_returns="streaming")(_begun)
+    return ray.remote(num_cpus=1, num_returns="streaming")(_begun)
 
 
 def _start(cell: Callable[..., Any], *arguments: Any) -> Any:
     """The generator of references to what `_begun` yields."""
-    return _remote().options(name=cell.__name__).remote(cell, *arguments)
+    return _remote().options(name=cell.__name__, max_retries=RETRIES).remote(cell, *arguments)
 
 
 def _finished(tasks: list[Any], done: Callable[[int], None], stage: str) -> list[Any]:
@@ -141,7 +143,7 @@ def _advanced(task: Any, refs: list[Any], stage: str) -> bool:
         raise error.cause from None
     except ray.exceptions.RayError as error:
         raise RuntimeError(
-            f"{stage}: a task was lost with its worker {_RETRIES + 1} times, expected to finish; was there too little "
+            f"{stage}: a task was lost with its worker {RETRIES + 1} times, expected to finish; was there too little "
             f"memory (`ray logs`, `ray memory`)? {_first_line(error)}"
         ) from None
     raise AssertionError("a task ended early, but without an error")

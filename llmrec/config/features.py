@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from llmrec.config.base import Section
 
@@ -63,3 +63,9 @@ class FeaturesConfig(Section):
         "user and its item had before, their mean stars and mean reduced review vector, for models of your own",
     )
     seed: int = Field(7, ge=0, description="of the negatives, of random axes and of the autoencoder")
+
+    @model_validator(mode="after")
+    def _profiles_are_of_text(self) -> "FeaturesConfig":
+        if self.write_profiles and not self.text:
+            raise ValueError("write_profiles needs text: profiles are means of review vectors, found text false")
+        return self

@@ -12,7 +12,7 @@ from llmrec.encoding import EmbeddingStore, load_keys, open_store
 from llmrec.features.asof import Ints
 from llmrec.features.history import History
 from llmrec.features.history_data import SEQUENCE, TEXT, HistoryData, ReducedVectors, event_sort
-from llmrec.features.pieces import Piece, Texts, collect, one_thread, pieces_of_column
+from llmrec.features.pieces import PIECE_ROWS, Piece, Texts, collect, one_thread, pieces_of_column
 from llmrec.features.prepare import Fold, Places, Prepared, fit, learned_until
 from llmrec.features.projection import Kind
 from llmrec.features.reduction import Reductions
@@ -34,6 +34,7 @@ class Inputs:
     settings: FeaturesConfig
     split: SplitConfig
     fold: Fold
+    piece_rows: int = PIECE_ROWS
 
     @property
     def n_reviews(self) -> int:
@@ -103,7 +104,7 @@ def _pieces_of_texts(inputs: Inputs, ids: dict[str, pa.ChunkedArray], order: Int
         if kind == "review":
             keys, known = keys[order], known[order]
         stand, total = places.among(name, kind)
-        pieces += Texts.of(keys, known, stand).laid_out(name, kind, total, store, folder)
+        pieces += Texts.of(keys, known, stand).laid_out(name, kind, total, store, folder, inputs.piece_rows)
     return pieces
 
 

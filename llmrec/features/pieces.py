@@ -78,10 +78,11 @@ class Texts:
         numbers = np.flatnonzero(known)
         return cls(numbers, places[numbers], keys[numbers])
 
-    def laid_out(self, name: str, kind: Kind, total: int, store: EmbeddingStore, folder: str) -> list[Piece]:
+    def laid_out(self, name: str, kind: Kind, total: int, store: EmbeddingStore, folder: str,
+                 piece_rows: int) -> list[Piece]:  # fmt: skip
         """Pieces by ranges of keys, their rows in order; `total` rows of all kinds are fitted on."""
         raw = self.keys.view(np.uint8).reshape(len(self.keys), KEY_BYTES)
-        n = max(1, -(-int((self.places >= 0).sum()) // PIECE_ROWS))
+        n = max(1, -(-int((self.places >= 0).sum()) // piece_rows))
         head = np.ascontiguousarray(raw[:, :4]).view(">u4").ravel().astype(np.int64)
         ranges = (head * n) >> 32
         order = np.argsort(ranges, kind="stable")

@@ -16,6 +16,7 @@ import pyarrow as pa
 from llmrec import tasks
 from llmrec.features.distributed import as_of_profiles
 from llmrec.features.examples import CHUNK, example_table
+from llmrec.features.history_data import TEXT
 from llmrec.features.layout import Inputs, Plan, assemble, lay_out, plan_of
 from llmrec.features.pieces import bring_down, fit_pieces, one_thread, sum_up
 from llmrec.features.prepare import Prepared
@@ -45,7 +46,7 @@ def build(inputs: Inputs, writer: ArtifactWriter) -> None:
         prepared = waves.held(assemble, inputs, laid, reductions, folders)
         del laid
         _write_examples(waves, writer, prepared, plan, inputs)
-        if inputs.settings.write_profiles:
+        if inputs.settings.write_profiles and plan.of(TEXT):
             _write_profiles(waves, writer, prepared, scratch)
     finally:
         delete_folder(scratch)
