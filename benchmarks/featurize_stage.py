@@ -5,7 +5,7 @@
 Corpora of the built-in generator with random vectors of 384 numbers in the embedding store, in a local Ray cluster
 with warm workers. Each size has a process of its own. Memory is the peak, while the stage runs, of a process's private
 resident bytes (without Ray's shared object store): of the driver above where it stood before, and of the largest
-worker.
+worker. CPU seconds are those of both; on a busy machine they say more than seconds do.
 Last line: `{"benchmark": "featurize_stage", "sizes": [{"reviews": …, "seconds": …, "driver_growth_mib": …, …}]}`.
 """
 
@@ -47,15 +47,18 @@ class Usage:
 
     before: int = 0
     driver: int = 0
-    workers: dict[int, int] = field(default_factory=dict)
+    worker: int = 0
+    cpu: dict[int, float] = field(default_factory=dict)  # seconds by process
 
     def sample(self, me: psutil.Process) -> None:
         """Look at this process and Ray's workers below it."""
         self.driver = max(self.driver, private_bytes(me))
+        self.cpu[me.pid] = sum(me.cpu_times()[:2])
         for process in me.children(recursive=True):
             try:
                 if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::"):
-                    self.workers[process.pid] = max(self.workers.get(process.pid, 0), private_bytes(process))
+                    self.worker = max(self.worker, private_bytes(process))
+                    self.cpu[process.pid] = sum(process.cpu_times()[:2])
             except psutil.Error:  # it ended meanwhile
                 continue
 
@@ -68,9 +71,11 @@ def private_bytes(process: psutil.Process) -> int:
 
 @contextmanager
 def measured() -> Iterator[Usage]:
-    """Sample memory ten times a second."""
+    """Sample ten times a second."""
     me, ended = psutil.Process(), threading.Event()
     usage = Usage(before=private_bytes(me))
+    usage.sample(me)
+    spent = dict(usage.cpu)
 
     def watch() -> None:
         while not ended.wait(0.1):
@@ -81,6 +86,7 @@ def measured() -> Iterator[Usage]:
     yield usage
     ended.set()
     watcher.join()
+    usage.cpu = {pid: seconds - spent.get(pid, 0.0) for pid, seconds in usage.cpu.items()}
 
 
 def make_inputs(storage: Storage, n: int) -> tuple[Artifact, Artifact]:
@@ -136,8 +142,9 @@ def run(folder: str, n: int) -> dict[str, Any]:
     ray.shutdown()
     if made.reused or made.manifest.counts["rows_out"] != n:
         raise RuntimeError(f"featurize: found {made.manifest.counts} for {n} reviews, expected them made in this run")
-    peaks = {"driver_growth": usage.driver - usage.before, "largest_worker": max(usage.workers.values(), default=0)}
-    return {"reviews": n, "seconds": round(seconds, 1)} | {f"{k}_mib": round(v / 2**20) for k, v in peaks.items()}
+    peaks = {"driver_growth": usage.driver - usage.before, "largest_worker": usage.worker}
+    times = {"reviews": n, "seconds": round(seconds, 1), "cpu_seconds": round(sum(usage.cpu.values()), 1)}
+    return times | {f"{k}_mib": round(v / 2**20) for k, v in peaks.items()}
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ PATIENCE_S = 300.0
 
 #: Times that a task whose worker is lost is run again.
 RETRIES = 3
+_AT_ONCE = 32  # tasks that are started at least, where there are as many
 _EVERY_S = 10.0  # between two lines of progress
 _FAREWELL_S = 10.0
 
@@ -47,7 +48,7 @@ def spread(
     if local or _alone():
         return [_told(cell(*common, *a), n, done) for n, a in enumerate(arguments, 1)]
     sent = [c if isinstance(c, ray.ObjectRef) else ray.put(c) for c in common]
-    found: list[T] = ray.get(_finished([_start(cell, *sent, *a) for a in arguments], done, stage))
+    found: list[T] = ray.get(_finished([(cell, *sent, *a) for a in arguments], done, stage))
     return found
 
 
@@ -58,7 +59,7 @@ def held(cell: Callable[..., Any], *arguments: Any, stage: str, local: bool = Fa
     """
     if local or _alone():
         return cell(*arguments)
-    return _finished([_start(cell, *arguments)], lambda n: None, stage)[0]
+    return _finished([(cell, *arguments)], lambda n: None, stage)[0]
 
 
 def gather(refs: Sequence[Any], stage: str) -> list[Any]:
@@ -113,21 +114,33 @@ def _start(cell: Callable[..., Any], *arguments: Any) -> Any:
     return _remote().options(name=cell.__name__, max_retries=RETRIES).remote(cell, *arguments)
 
 
-def _finished(tasks: list[Any], done: Callable[[int], None], stage: str) -> list[Any]:
-    """References to the tasks' values, in order; raises the first error and ends the other tasks."""
-    refs: dict[int, list[Any]] = {id(task): [] for task in tasks}
-    left = list(tasks)
+def _finished(calls: Sequence[tuple[Any, ...]], done: Callable[[int], None], stage: str) -> list[Any]:
+    """References to the values of `calls`, (cell, *arguments) each, in order; the first error ends the other tasks."""
+    values: list[Any] = [None] * len(calls)
+    running: dict[int, tuple[int, Any, list[Any]]] = {}  # id of the task -> number, task, what came of it
+    started = n_done = 0
     try:
-        while left:
-            working = any(refs[id(task)] for task in left)
-            for task in _moved(left, stage, working)[0]:
-                if _advanced(task, refs[id(task)], stage):
-                    left.remove(task)
-                    done(len(tasks) - len(left))
+        while n_done < len(calls):
+            for number in range(started, min(len(calls), started + _room(len(running)))):
+                task = _start(*calls[number])
+                running[id(task)] = (number, task, [])
+                started += 1
+            working = any(refs for *_, refs in running.values())
+            for task in _moved([task for _, task, _ in running.values()], stage, working)[0]:
+                number, _, refs = running[id(task)]
+                if _advanced(task, refs, stage):
+                    values[number] = refs[_VALUE]
+                    del running[id(task)]
+                    done(n_done := n_done + 1)
     except BaseException:
-        _end(left)
+        _end([task for _, task, _ in running.values()])
         raise
-    return [refs[id(task)][_VALUE] for task in tasks]
+    return values
+
+
+def _room(n_running: int) -> int:
+    """How many more tasks to start: enough to keep every CPU busy, and to let a cluster grow."""
+    return max(_AT_ONCE, 2 * int(ray.cluster_resources().get("CPU", 1))) - n_running
 
 
 def _advanced(task: Any, refs: list[Any], stage: str) -> bool:

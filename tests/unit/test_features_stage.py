@@ -1,5 +1,6 @@
 """The stage `featurize`: what its artifact holds, its row sum, reuse, and the same features from what it saved."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pyarrow.compute as pc
 import pytest
 from factories.features import START, World
 
-from llmrec.config import RunConfig, SplitConfig
+from llmrec.config import FeaturesConfig, RunConfig, SplitConfig
 from llmrec.features import stage
+from llmrec.features.examples import example_table
 from llmrec.features.history import History
 from llmrec.features.prepare import prepare
 from llmrec.features.spec import FeatureSpec
@@ -100,3 +102,22 @@ def test_a_fold_with_nothing_to_train_on_is_refused() -> None:
     reviews, items, *vectors = world.tables()
     with pytest.raises(ValueError, match="no event lies before the cut-off 5 ms of fold 'validation'"):
         prepare(world.settings, reviews, items, *vectors, t1=5, t2=START, fold="validation")
+
+
+def test_a_fold_travels_without_its_arrays_being_copied() -> None:
+    """As Ray hands it to the tasks that write examples: arrays in shared memory, read only."""
+    prepared = World.random().prepare()
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(prepared, protocol=5, buffer_callback=buffers.append)
+    arrays = sum(b.raw().nbytes for b in buffers)
+    assert arrays > 80_000 > 4 * len(data), "arrays are copied"
+    sent = pickle.loads(data, buffers=[bytes(b.raw()) for b in buffers])
+    for group, same in zip(prepared.clicks, sent.clicks, strict=True):
+        expected = example_table(prepared.history, prepared.spec, group)
+        assert example_table(sent.history, sent.spec, same).equals(expected)
+    assert list(sent.history.user_ids) == list(prepared.history.user_ids)
+
+
+def test_profiles_need_text() -> None:
+    with pytest.raises(ValueError, match="write_profiles needs text"):
+        FeaturesConfig(text=False, write_profiles=True)
