@@ -31,9 +31,9 @@ def over_ray(ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waves, "SMALL", 0)
 
 
-def run(world: World, storage: Storage, fold: Fold = "test", split: SplitConfig = SPLIT, **features: Any) -> Artifact:
+def run(world: World, storage: Storage, fold: Fold = "test", **features: Any) -> Artifact:
     settings = world.settings.model_copy(update=features)
-    return stage.featurize(RunConfig(features=settings, split=split), storage, *world.stored(storage, 3), fold)
+    return stage.featurize(RunConfig(features=settings, split=SPLIT), storage, *world.stored(storage, 3), fold)
 
 
 def in_memory(world: World, made: Artifact, fold: Fold, settings: FeaturesConfig | None = None) -> Prepared:
@@ -59,7 +59,6 @@ BARE = replace(EVERYTHING, items=[i | {IMAGE: None} for i in EVERYTHING.items])
 SILENT = replace(EVERYTHING, reviews=[r | {C.TEXT: ""} for r in EVERYTHING.reviews], items=[])
 CASES: dict[str, tuple[World, Fold, dict[str, Any]]] = {
     "everything": (EVERYTHING, "test", {}),
-    "an empty split": (EVERYTHING, "validation", {"include": ("user_*", "text_user_*")}),
     "autoencoder": (EVERYTHING, "test", {"text_reduction": "autoencoder", "include": ("text_*", "vector_*")}),
     "no text": (EVERYTHING, "test", {"text": False}),
     "no items": (replace(EVERYTHING, items=[]), "test", {}),
@@ -71,12 +70,10 @@ CASES: dict[str, tuple[World, Fold, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_stage_makes_what_the_plain_path_makes(name: str, tmp_path: Path) -> None:
     world, fold, features = CASES[name]
-    split = SplitConfig(validation_quantile=0.6, test_quantile=0.6001) if name == "an empty split" else SPLIT
-    made = run(world, Storage(str(tmp_path)), fold, split, **features)
+    made = run(world, Storage(str(tmp_path)), fold, **features)
     expected = in_memory(world, made, fold)
     assert made.table("examples").equals(examples(expected))
     assert set(made.manifest.info["families"]) == set(expected.spec.families)
-    assert (made.manifest.counts.get("clicks_validation") == 0) == (name == "an empty split")
     np.testing.assert_array_equal(history_of(made).data.vectors, expected.history.data.vectors)
 
 
@@ -146,7 +143,9 @@ def test_profiles_are_the_states_of_the_history(tmp_path: Path) -> None:
 
 
 def test_an_error_is_raised_as_it_was_and_leaves_no_scratch(tmp_path: Path) -> None:
-    split = SplitConfig(validation_quantile=1e-9, test_quantile=0.5)
-    with pytest.raises(ValueError, match=r"no event lies before the cut-off .* of fold 'validation'"):
-        run(EVERYTHING, Storage(str(tmp_path)), "validation", split)
-    assert not list(tmp_path.glob("examples/*/scratch-*"))
+    uneven = [i | {IMAGE: [1.0] * (4 + k % 2)} for k, i in enumerate(EVERYTHING.items)]
+    with pytest.raises(
+        ValueError, match=r"^items: vector_image: found vectors of lengths \[4, 5\], expected one length$"
+    ):
+        run(replace(EVERYTHING, items=uneven), Storage(str(tmp_path)))
+    assert list(tmp_path.glob("examples/*")) == []

@@ -1,6 +1,7 @@
 """Tasks over Ray: order, progress, errors as they were, lost workers, a starved cluster, and tasks within tasks."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import ray
 
 from llmrec import tasks
 
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not see the tests' folder
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
