@@ -59,7 +59,7 @@ def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: Ar
     started = time.monotonic()
     store = EmbeddingStore(storage.root, encoder_fingerprint(config.encoder), config.storage_dtype)
     pieces = fragments(corpus, config.sequence_items)
-    totals = encode_corpus(pieces, config, store, writer.uri("text_keys"), factory)
+    totals = encode_corpus(pieces, config, store, writer.uri("text_keys"), writer.uri("scratch"), factory)
     if not pieces:
         writer.write_table("text_keys", TEXT_KEYS.empty_table())
     quarantine = _quarantined(writer.uri("text_keys"), totals.failures)

@@ -43,6 +43,7 @@ def test_every_text_once_and_every_row_has_its_vector(tmp_path: Path) -> None:
     made = encode(run_config(tmp_path), storage, corpus, factory=stub_factory(ledger=ledger))
     assert sorted(paid(ledger)) == sorted(map(repr, [*TEXTS, "Guitar", "Capo"]))
     assert made.manifest.counts == {"rows_in": 306, "rows_out": 306, "quarantined": 0}
+    assert not list(tmp_path.glob("embeddings/**/*.arrow"))  # no scratch is left
     info = made.manifest.info
     assert (info["texts"], info["encoded"], info["cache_hits"], info["dim"]) == (302, 302, 0, 8)
     vectors, present = load_vectors(storage, made, "review", ["r300", "r5", "r301", "r302", "nobody"])
