@@ -28,6 +28,7 @@ from llmrec.encoding.progress import EncodeProgress
 from llmrec.encoding.store import EmbeddingStore, keys_array
 from llmrec.schema import Column as C
 from llmrec.storage import delete_folder
+from llmrec.tasks import StarvedError, gather
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,6 @@ _RESULTS = pa.schema(
     + [pa.field("failures", pa.list_(_FAILURE))]
 )
 _RAW_CHARS = 2000
-_PATIENCE_S = 300.0
 _PARTS_A_SHARD = 16  # above that a shard is compacted
 
 
@@ -78,6 +78,8 @@ def encode_corpus(
     """
     try:
         return _encode_corpus(fragments, config, store, keys_uri, scratch, factory) if fragments else Totals()
+    except StarvedError as error:
+        raise EncodingError(str(error)) from None
     except ray.exceptions.RayError as error:
         raise _plain(error) from error
     finally:
@@ -135,30 +137,15 @@ def _misses(
     parts = n_parts(sum(f.n_rows for f in fragments), config.batch_texts, width)
     laid = [f"{scratch}/texts-{at:06d}.arrow" for at in range(len(fragments))]
     scan, find = ray.remote(lay_out), ray.remote(find_missing)
-    _gather(
+    gather(
         [
             scan.remote(fragment, config.encoder, store.fingerprint, width, f"{keys_uri}/{at:06d}", laid[at], parts)
             for at, fragment in enumerate(fragments)
-        ]
+        ],
+        "encode",
     )
     rows, target = max(1, config.batch_texts // GRAINS), f"{scratch}/missing"
-    return _gather([find.remote(store, laid, at, f"{target}-{at:04d}.arrow", rows) for at in range(parts)])
-
-
-def _gather(refs: list[Any]) -> list[Any]:
-    """The values of `refs`. Raises EncodingError where nothing moves for want of a CPU, instead of waiting for ever."""
-    pending = refs
-    while pending:
-        done, pending = ray.wait(pending, timeout=_PATIENCE_S, fetch_local=False)
-        free = ray.available_resources().get("CPU", 0.0)
-        if not done and free < 1:
-            raise EncodingError(
-                f"no task of the encode stage has run for {_PATIENCE_S:.0f} s: {free:g} of the cluster's "
-                f"{ray.cluster_resources().get('CPU', 0.0):g} logical CPUs are free, expected at least 1; end what "
-                "holds them (`ray status`, `ray list actors`) or add a node, and run again"
-            )
-    values: list[Any] = ray.get(refs)
-    return values
+    return gather([find.remote(store, laid, at, f"{target}-{at:04d}.arrow", rows) for at in range(parts)], "encode")
 
 
 # ---------------------------------------------------------------------- encoding it

@@ -16,7 +16,8 @@ import pytest
 import ray
 from encoding_stub import corpus_of, paid, run_config, stub_factory, stub_vector
 
-from llmrec.encoding import EncodingError, distributed, encode, encoder_config, load_vectors, open_store
+from llmrec import tasks
+from llmrec.encoding import EncodingError, encode, encoder_config, load_vectors, open_store
 from llmrec.encoding.keys import text_key
 from llmrec.schema import QUARANTINE, TEXT_KEYS
 from llmrec.storage import Storage
@@ -206,7 +207,7 @@ def test_cpus_that_somebody_else_holds_are_an_error_and_not_a_hang(
     class Holder:
         """Holds its CPU."""
 
-    monkeypatch.setattr(distributed, "_PATIENCE_S", 3.0)
+    monkeypatch.setattr(tasks, "PATIENCE_S", 3.0)
     # One holder a CPU: what actors of tests before still hold is nobody's to give either.
     n_cpus = int(ray.cluster_resources()["CPU"])
     holders = [ray.remote(Holder).options(num_cpus=1).remote() for _ in range(n_cpus)]
