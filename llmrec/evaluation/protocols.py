@@ -47,6 +47,12 @@ class Queries:
     def n_relevant(self) -> Ints:
         return np.diff(self.indptr)
 
+    def part(self, rows: slice) -> "Queries":
+        """The queries `rows`, a slice without steps."""
+        indptr = self.indptr[rows.start : rows.stop + 1]
+        held = slice(indptr[0], indptr[-1])
+        return Queries(self.user[rows], self.time[rows], indptr - indptr[0], self.item[held], self.event[held])
+
 
 @dataclass(frozen=True)
 class Fold:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,10 +15,10 @@ from llmrec.config import RunConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import load_vectors
 from llmrec.evaluation import clicks, console, corpus_facts, files, leak, likes, protocols, stars
-from llmrec.evaluation.answers import Answer, Catalogue, joined_answers, joined_queries
+from llmrec.evaluation.answers import Catalogue, Contestant, Table, joined_queries
 from llmrec.evaluation.baselines import candidates
 from llmrec.evaluation.click_rivals import ClickData, click_rivals
-from llmrec.evaluation.contestants import baseline_answers, control_answers, our_answers
+from llmrec.evaluation.contestants import baseline_contestants, control_contestants, our_contestants
 from llmrec.evaluation.families import family_studies
 from llmrec.evaluation.interactions import Interactions, Ints
 from llmrec.evaluation.ours import Arm
@@ -138,19 +138,25 @@ def _protocol(e: Evaluation, name: str, folder: str) -> tuple[Protocol, Comparis
     """Ask every model the protocol's queries, write the lists, and make the table."""
     config = e.config.evaluation
     splits = make_splits(e.data, e.config, name)
-    by_split = [_answers(e, split, place) for place, split in enumerate(splits)]
-    answers = [joined_answers(parts) for parts in zip(*by_split, strict=True)]
-    folds = [s.test for s in splits]
+    last, folds = splits[-1], [s.test for s in splits]
     queries = joined_queries([f.queries for f in folds])
-    _write_lists(e, folder, answers, queries)
+    if not len(queries):
+        raise ValueError(f"protocol {name!r}: found no query in {len(e.data)} events, expected at least one; leave it "
+                         "out of evaluation.protocols, or give a longer corpus")  # fmt: skip
+    e.writer.write_table(f"{folder}truth", files.truth(queries, e.data))
+    catalogue = Catalogue.of(last.test, _item_vectors(e, last.test.train))
+    with files.Lists(e.writer.uri(f"{folder}recommendations"), e.data) as lists:
+        table, first = Table(lists, catalogue, config.cutoffs, config.list_length), 0
+        for place, split in enumerate(splits):
+            for contestant in _contestants(e, split, place):
+                table.ask(contestant, split.test, first)
+            first += len(split.test.queries)
     masks = [m for m in _slices(e, splits) if len(m.mask)]
-    last = splits[-1]
     asked = Asked(
-        name, last.test.information_set, last.wording, e.data, queries, sum(f.missed() for f in folds),
+        name, last.test.information_set, last.wording, queries, catalogue.n_candidates, sum(f.missed() for f in folds),
         splits[0].validation.t, splits[0].test.t,
     )  # fmt: skip
-    catalogue = Catalogue.of(last.test, _item_vectors(e, last.test.train))
-    return protocol_table(asked, answers, catalogue, masks, config, e.config.seed)
+    return protocol_table(asked, table.measured, masks, config, e.config.seed)
 
 
 def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]:
@@ -166,18 +172,17 @@ def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]
     return [(protocols.frozen if name == "frozen" else protocols.temporal)(data, cut.t1, cut.t2)]
 
 
-def _answers(e: Evaluation, split: Split, origin: int) -> list[Answer]:
-    config = e.config.evaluation
-    ours = []
+def _contestants(e: Evaluation, split: Split, origin: int) -> Iterator[Contestant]:
+    """One after the other, each forgotten before the next is loaded or fitted."""
     if split.test.information_set == "point_in_time":
-        ours = our_answers(_arms(e, split.name, origin), split, config.list_length, logger.info)
-        ours += control_answers(_control_arms(e, split), split, config.list_length, logger.info)
-    return ours + baseline_answers(split, config, logger.info, review_vectors(e))
+        yield from our_contestants(_arms(e, split.name, origin), split, logger.info)
+        yield from control_contestants(_control_arms(e, split), split, logger.info)
+    yield from baseline_contestants(split, e.config.evaluation, logger.info, review_vectors(e))
 
 
-def _arms(e: Evaluation, protocol: str, origin: int) -> list[Arm]:
+def _arms(e: Evaluation, protocol: str, origin: int) -> Iterator[Arm]:
     """Our models for a protocol: the given bundles, or fitted anew for further seeds and for rolling origins."""
-    config, found = e.config, []
+    config = e.config
     if protocol.startswith("rolling_origins"):
         q = config.evaluation.origins
         config = with_cut(config, q[origin], q[origin + 1])
@@ -186,16 +191,14 @@ def _arms(e: Evaluation, protocol: str, origin: int) -> list[Arm]:
             if n or config.split != e.config.split:
                 seeded = with_seed(config, config.seed + n)
                 bundle = fit_arm(seeded, e.storage, e.corpus, e.embeddings, name)
-            found.append(Arm.load(name, config.seed + n, bundle, e.data, config.evaluation.retrieve))
-    return found
+            yield Arm.load(name, config.seed + n, bundle, e.data, config.evaluation.retrieve)
 
 
-def _control_arms(e: Evaluation, split: Split) -> list[Arm]:
+def _control_arms(e: Evaluation, split: Split) -> Iterator[Arm]:
     """Controls answer where the bundles themselves do: they were fitted before T2."""
-    if split.name.startswith("rolling_origins"):
-        return []
-    retrieve = e.config.evaluation.retrieve
-    return [Arm.load(name, e.config.seed, bundle, e.data, retrieve) for name, bundle in e.controls.items()]
+    if not split.name.startswith("rolling_origins"):
+        for name, bundle in e.controls.items():
+            yield Arm.load(name, e.config.seed, bundle, e.data, e.config.evaluation.retrieve)
 
 
 def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[Control]:
@@ -210,14 +213,6 @@ def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[Control]:
                                      comparison=pair))  # fmt: skip
                 break
     return found
-
-
-def _write_lists(e: Evaluation, folder: str, answers: Sequence[Answer], queries: protocols.Queries) -> None:
-    e.writer.write_table(f"{folder}truth", files.truth(queries, e.data))
-    for answer in answers:
-        for n, top in enumerate(answer.lists):
-            name = answer.name if n == 0 else f"{answer.name}.seed{n + 1}"
-            e.writer.write_table(f"{folder}recommendations/{name}", files.recommendations(top, queries, e.data))
 
 
 def _slices(e: Evaluation, splits: Sequence[Split]) -> list[SliceMask]:
