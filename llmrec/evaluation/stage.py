@@ -21,6 +21,7 @@ from llmrec.evaluation.click_rivals import ClickData, click_rivals
 from llmrec.evaluation.contestants import baseline_contestants, control_contestants, our_contestants
 from llmrec.evaluation.families import family_studies
 from llmrec.evaluation.interactions import Interactions, Ints
+from llmrec.evaluation.like_ranker import our_likes
 from llmrec.evaluation.ours import Arm
 from llmrec.evaluation.profiles import Vectors
 from llmrec.evaluation.protocols import Split
@@ -334,8 +335,13 @@ def _likes(e: Evaluation, rows: stars.StarRows, vectors: Vectors | None) -> list
     data, config, seed = likes.liked(e.data), e.config.evaluation, e.config.seed
     if not likes.measurable(data, rows):
         return []
+    asked, examples = likes.like_rows(data, rows), _examples(e)
+    predicted = []
+    if examples is not None:
+        logger.info("likes: our ranker")
+        predicted += our_likes(e.bundles, examples, asked.label, e.config.features.negatives, config.seeds, seed)
     logger.info("likes: rates, text")
-    predicted, asked = likes.like_models(data, rows, vectors, seed), likes.like_rows(data, rows)
+    predicted += likes.like_models(data, rows, vectors, seed)
     _write_probabilities(e, "likes", asked, predicted)
     return [likes.like_table(asked, predicted, config, seed)]
 
