@@ -69,7 +69,7 @@ def deal(work: Work) -> Iterator[Columns]:
                 yield columns
                 done += 1
         except _cluster_errors() as error:
-            logger.warning("evaluation: the cluster failed (%s); this process answers the rest", _first_line(error))
+            logger.warning("evaluation: the cluster failed (%s); this process answers the rest", _last_line(error))
         left = left[done:]
     yield from in_order(answer, left, work.threads)
 
@@ -98,16 +98,26 @@ def _answer(batch: Columns, held: tuple[str, Any]) -> Columns:
     key, work = held
     if key not in _OPEN:
         _OPEN.clear()
-        _OPEN[key] = ray.get(work).open()
+        _OPEN[key] = _received(work).open()
         threadpool_limits(1)  # a task has one CPU
     (start,), (stop,) = batch["start"], batch["stop"]
     return _OPEN[key](slice(int(start), int(stop)))
+
+
+def _received(work: Any) -> Work:
+    """Ray Data would try for ever what Ray reports as its own failure, such as a module that a worker lacks."""
+    try:
+        found: Work = ray.get(work)
+    except ray.exceptions.RaySystemError as error:
+        raise RuntimeError(f"the work cannot be loaded: {error}") from error
+    return found
 
 
 def _context() -> Any:
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.raise_original_map_exception = True
     context.execution_options.preserve_order = True
     context.execution_no_progress_timeout_s = _PATIENCE_S
     return context
@@ -129,8 +139,8 @@ def _free_cpus() -> float:
     return min(real, float(ray.available_resources().get("CPU", 0.0)))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]  # of a traceback: the error itself
 
 
 def spread(

@@ -1,11 +1,15 @@
 """Blocks of queries answered by a Ray cluster: to the bit what this process alone would answer."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
+import ray
+import ray.cloudpickle
 
 from llmrec.config import RunConfig
 from llmrec.evaluation import distributed
@@ -78,14 +82,23 @@ def test_a_baseline_answers_the_same_there(fold: Fold, make: Callable[[], Baseli
     check(*both_ways(Asked(model, 90.0), fold))
 
 
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the tests
+
+
 @dataclass(frozen=True)
 class Numbers:
     """Says which process answered; fails, if asked to, anywhere but in the process that made it."""
 
     fails_there: bool = False
+    fails_to_load: bool = False
     fails_from: int = 1_000
     threads: int = 1
     home: int = field(default_factory=os.getpid)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        if self.fails_to_load:
+            raise ModuleNotFoundError("a worker without the code")
 
     @property
     def parts(self) -> Sequence[slice]:
@@ -133,14 +146,17 @@ def test_where_the_cluster_fails_this_process_answers_the_rest_once(
     assert "this process answers the rest" in caplog.text and "no answer to 20" in caplog.text
 
 
+def test_work_that_no_worker_can_load_is_done_here(many: None, caplog: pytest.LogCaptureFixture) -> None:
+    assert asked(Numbers(fails_to_load=True)) == (list(range(40)), [True] * 4)
+    assert "this process answers the rest" in caplog.text and "a worker without the code" in caplog.text
+
+
 def test_an_error_of_the_model_itself_is_raised_as_it_is(many: None) -> None:
     with pytest.raises(ValueError, match=r"^no answer to 20$"):
         asked(Numbers(fails_from=20))
 
 
 def test_free_cpus_are_those_that_exist_and_that_nobody_holds(ray_cluster: None) -> None:
-    import ray
-
     free = distributed._free_cpus()
     assert 0 < free <= (os.cpu_count() or 1)
 
