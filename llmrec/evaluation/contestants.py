@@ -5,7 +5,7 @@ from itertools import groupby
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.answers import Answer, Contestant
-from llmrec.evaluation.baselines import RECENT, Asked, Tuned, candidates, tune
+from llmrec.evaluation.baselines import RECENT, Tuned, WithFallback, candidates, tune
 from llmrec.evaluation.ours import ARM_WORDS, Arm
 from llmrec.evaluation.profiles import Vectors
 from llmrec.evaluation.protocols import Split
@@ -63,7 +63,7 @@ def baseline_contestants(
         tuned = tune(candidate, split, config.primary_metric, config.tuning_trials, days)
         if candidate.name == RECENT:
             days = float(tuned.settings["decay_days"])
-        yield Contestant((_answer(candidate.name, tuned, days),), [Asked(tuned.model, days)])
+        yield Contestant((_answer(candidate.name, tuned, days),), [WithFallback(tuned.model, days)])
 
 
 def _answer(name: str, tuned: Tuned, days: float | None) -> Answer:

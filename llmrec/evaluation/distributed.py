@@ -9,10 +9,12 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import numpy.typing as npt
 import ray
+import torch
 from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.topk import in_order
@@ -55,10 +57,14 @@ def deal(work: Work) -> Iterator[Columns]:
     more free CPUs than this process would use: never does it wait for a CPU that others hold. Where the cluster fails,
     this process answers what is left, so an error of the model itself is raised here.
     """
-    answer, left = work.open(), work.parts
+    with _one_torch_thread():
+        yield from _deal(work, work.parts)
+
+
+def _deal(work: Work, left: Sequence[slice]) -> Iterator[Columns]:
     if not left:
         return
-    started = time.perf_counter()
+    answer, started = work.open(), time.perf_counter()
     (first,) = in_order(answer, left[:1], 1)
     seconds, left = time.perf_counter() - started, left[1:]
     yield first
@@ -72,6 +78,17 @@ def deal(work: Work) -> Iterator[Columns]:
             logger.warning("evaluation: the cluster failed (%s); this process answers the rest", _last_line(error))
         left = left[done:]
     yield from in_order(answer, left, work.threads)
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Matrices are small, a second thread mostly waits; and the last bits would depend on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def over_cluster(work: Work, parts: Sequence[slice]) -> Iterator[Columns]:
@@ -100,6 +117,7 @@ def _answer(batch: Columns, held: tuple[str, Any]) -> Columns:
         _OPEN.clear()
         _OPEN[key] = _received(work).open()
         threadpool_limits(1)  # a task has one CPU
+        torch.set_num_threads(1)
     (start,), (stop,) = batch["start"], batch["stop"]
     return _OPEN[key](slice(int(start), int(stop)))
 

@@ -1,13 +1,11 @@
 """Our models as the other rooms serve them: `Recommender` answers the evaluation's queries."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from llmrec.bundle import Bundle
 from llmrec.evaluation.interactions import Interactions, Ints
@@ -65,10 +63,9 @@ class Arm:
 
         def answer(rows: slice) -> tuple[TopK, TopK]:
             times = fold.queries.time[rows]
-            with one_torch_thread():
-                states = _states(model.history, fold.queries.user[rows], times)
-                found, scores = model.retrieve(states, times, max(k, model.n_retrieve))
-                ranked, ranked_scores = model.order(states, times, found, scores, k)
+            states = _states(model.history, fold.queries.user[rows], times)
+            found, scores = model.retrieve(states, times, max(k, model.n_retrieve))
+            ranked, ranked_scores = model.order(states, times, found, scores, k)
             return _from_history(ranked, ranked_scores), _from_history(found[:, :k], scores[:, :k])
 
         return answer
@@ -81,17 +78,6 @@ class Arm:
             for b in blocks(len(users), 1, _ROWS)
         ]
         return np.asarray(1 / (1 + np.exp(-np.concatenate([*found, np.empty(0)]))), np.float64)
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Small matrices: a second thread only waits, and the last bits would depend on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _states(history: History, users: Ints, times: Ints) -> UserState:

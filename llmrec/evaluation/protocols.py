@@ -5,6 +5,7 @@ results never share a table: a `Fold` carries its information set.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -66,6 +67,7 @@ class Fold:
     known_items_only: bool
     t: int | None = None  # the cut-off that training ends at; None: no such time
 
+    @cached_property
     def as_of(self) -> AsOf:
         """What histories may hold, by time."""
         return AsOf(self.data, self.visible)

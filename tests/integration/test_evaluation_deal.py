@@ -14,7 +14,7 @@ import ray.cloudpickle
 from llmrec.config import RunConfig
 from llmrec.evaluation import distributed
 from llmrec.evaluation.answers import Asking, Catalogue, Questions
-from llmrec.evaluation.baselines.base import Asked, Baseline
+from llmrec.evaluation.baselines.base import Baseline, WithFallback
 from llmrec.evaluation.baselines.factors import IALS
 from llmrec.evaluation.baselines.pointwise import Boosted
 from llmrec.evaluation.baselines.popularity import Popularity
@@ -79,7 +79,7 @@ def test_our_arm_answers_the_same_there(run: Run, fold: Fold, arm: str) -> None:
 def test_a_baseline_answers_the_same_there(fold: Fold, make: Callable[[], Baseline], ray_cluster: None) -> None:
     model = make()
     model.fit(fold)
-    check(*both_ways(Asked(model, 90.0), fold))
+    check(*both_ways(WithFallback(model, 90.0), fold))
 
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the tests

@@ -54,7 +54,7 @@ class Baseline(ABC):
 
 
 @dataclass(frozen=True)
-class Asked:
+class WithFallback:
     """A fitted baseline with what answers where it knows nothing of the user: popularity with decay `fallback_days`.
 
     None: such users get lists in the order of the tie hash, unless the model scores them itself.
@@ -74,7 +74,7 @@ class Asked:
 
     def open(self, fold: Fold, k: int) -> Callable[[slice], tuple[TopK]]:
         """Block -> lists (B, k) of its queries."""
-        as_of, queries, data = fold.as_of(), fold.queries, fold.data
+        as_of, queries, data = fold.as_of, fold.queries, fold.data
         first, item_hash = queries.event[queries.indptr[:-1]], data.item_hash
 
         def answer(rows: slice) -> tuple[TopK]:
@@ -99,8 +99,8 @@ class Asked:
 
 
 def recommend(model: Baseline, fold: Fold, k: int, fallback_days: float | None) -> TopK:
-    """Lists (Q, k) of the fold's queries; `fallback_days` as in `Asked`."""
-    return lists_of(Asked(model, fallback_days), fold, k)
+    """Lists (Q, k) of the fold's queries; `fallback_days` as in `WithFallback`."""
+    return lists_of(WithFallback(model, fallback_days), fold, k)
 
 
 @dataclass(frozen=True)
