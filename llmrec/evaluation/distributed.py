@@ -75,7 +75,7 @@ def _deal(work: Work, left: Sequence[slice]) -> Iterator[Columns]:
                 yield columns
                 done += 1
         except _cluster_errors() as error:
-            logger.warning("evaluation: the cluster failed (%s); this process answers the rest", _last_line(error))
+            logger.warning("evaluation: the cluster failed (%s); this process answers the rest", _cause(error))
         left = left[done:]
     yield from in_order(answer, left, work.threads)
 
@@ -157,8 +157,10 @@ def _free_cpus() -> float:
     return min(real, float(ray.available_resources().get("CPU", 0.0)))
 
 
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]  # of a traceback: the error itself
+def _cause(error: Exception) -> str:
+    """What a task raised, in one line."""
+    cause = getattr(error, "cause", error)
+    return f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
 
 
 def spread(

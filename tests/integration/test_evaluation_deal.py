@@ -96,7 +96,7 @@ class Numbers:
     home: int = field(default_factory=os.getpid)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
+        self.__dict__.update(state)
         if self.fails_to_load:
             raise ModuleNotFoundError("a worker without the code")
 
