@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -60,6 +61,27 @@ class Evaluation:
     controls: Mapping[str, Artifact]
     data: Interactions
     writer: ArtifactWriter
+
+    @cached_property
+    def vectors(self) -> Vectors | None:
+        """(n_events, dim) vectors of the reviews in the order of `Interactions`; zero rows where there is no text."""
+        if self.embeddings is None:
+            return None
+        table = self.corpus.table("reviews", [C.REVIEW_ID, C.TIMESTAMP, C.EVENT_ORDER])
+        order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
+        return load_vectors(self.storage, self.embeddings, "review", table[C.REVIEW_ID].take(order).to_pylist())[0]
+
+    @cached_property
+    def text_lengths(self) -> Ints:
+        """(n_events,) characters."""
+        return np.array([len(t or "") for t in self.texts()], np.int64)
+
+    def texts(self) -> list[str | None]:
+        """Review texts in the order of `Interactions`."""
+        table = self.corpus.table("reviews", [C.TIMESTAMP, C.EVENT_ORDER, C.TEXT])
+        order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
+        texts: list[str | None] = table[C.TEXT].take(order).to_pylist()
+        return texts
 
 
 def evaluate(
@@ -178,7 +200,7 @@ def _contestants(e: Evaluation, split: Split, origin: int) -> Iterator[Contestan
     if split.test.information_set == "point_in_time":
         yield from our_contestants(_arms(e, split.name, origin), split, logger.info)
         yield from control_contestants(_control_arms(e, split), split, logger.info)
-    yield from baseline_contestants(split, e.config.evaluation, logger.info, review_vectors(e))
+    yield from baseline_contestants(split, e.config.evaluation, logger.info, e.vectors)
 
 
 def _arms(e: Evaluation, protocol: str, origin: int) -> Iterator[Arm]:
@@ -231,19 +253,10 @@ def _slices(e: Evaluation, splits: Sequence[Split]) -> list[SliceMask]:
     return found
 
 
-def _texts(e: Evaluation) -> list[str | None]:
-    """Review texts in the order of `Interactions`."""
-    table = e.corpus.table("reviews", [C.TIMESTAMP, C.EVENT_ORDER, C.TEXT])
-    order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
-    texts: list[str | None] = table[C.TEXT].take(order).to_pylist()
-    return texts
-
-
 def _text_length(e: Evaluation, fold: protocols.Fold) -> Ints:
     """(Q,) characters of the first relevant item's reviews before the query's time."""
-    length = np.array([len(t or "") for t in _texts(e)], np.int64)
     by_item = np.lexsort((e.data.time, e.data.item))
-    total = np.concatenate([[0], np.cumsum(length[by_item])])
+    total = np.concatenate([[0], np.cumsum(e.text_lengths[by_item])])
     q = fold.queries
     moments, stamp = np.unique(e.data.time, return_inverse=True)
     key = e.data.item[by_item] * (len(moments) + 1) + stamp[by_item]
@@ -258,22 +271,13 @@ def _languages(e: Evaluation, fold: protocols.Fold) -> dict[int, str]:
         return {}
     from py3langid import langid  # loads its model at the first text
 
-    texts = _texts(e)
+    texts = e.texts()
     return {int(r): langid.classify(texts[r] or "")[0] for r in fold.queries.event if len(texts[r] or "") >= 20}
-
-
-def review_vectors(e: Evaluation) -> Vectors | None:
-    """(n_events, dim) vectors of the reviews in the order of `Interactions`; zero rows where there is no text."""
-    if e.embeddings is None:
-        return None
-    table = e.corpus.table("reviews", [C.REVIEW_ID, C.TIMESTAMP, C.EVENT_ORDER])
-    order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
-    return load_vectors(e.storage, e.embeddings, "review", table[C.REVIEW_ID].take(order).to_pylist())[0]
 
 
 def _item_vectors(e: Evaluation, train: Ints) -> npt.NDArray[np.float32] | None:
     """(n_items, dim) sum of each item's training review vectors, else of its own text; zero where there is neither."""
-    vectors = review_vectors(e)
+    vectors = e.vectors
     if vectors is None or e.embeddings is None:
         return None
     total = np.zeros((e.data.n_items, vectors.shape[1]), np.float32)
@@ -287,7 +291,7 @@ def _labels(e: Evaluation) -> tuple[list[LabelTable], list[LeakGap]]:
     tables, gaps = _clicks(e), list[LeakGap]()
     cut = cutoffs(e.data.time, e.config.split)
     split = protocols.temporal(e.data, cut.t1, cut.t2)
-    config, seed, vectors = e.config.evaluation, e.config.seed, review_vectors(e)
+    config, seed, vectors = e.config.evaluation, e.config.seed, e.vectors
     rows = stars.StarRows.of(split)
     tables += _likes(e, rows, vectors)
     if len(rows.fit) and len(rows.test):
@@ -322,7 +326,7 @@ def _clicks(e: Evaluation) -> list[LabelTable]:
     examples = _examples(e)
     if examples is None:
         return []
-    config, seed, vectors = e.config.evaluation, e.config.seed, review_vectors(e)
+    config, seed, vectors = e.config.evaluation, e.config.seed, e.vectors
     labelled = ClickData.read(examples, e.data, vectors, seed)
     names = {c.name for c in candidates(config.size, config.baselines, vectors)}
     predicted = clicks.our_predictions(_arms(e, "temporal", 0), labelled.test) + click_rivals(labelled, names)
