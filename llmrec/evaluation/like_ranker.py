@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from llmrec.bundle import BundleFile
 from llmrec.config import RankerConfig
 from llmrec.evaluation.clicks import Predicted
 from llmrec.evaluation.interactions import Floats
@@ -91,16 +90,17 @@ def _in_order(rows: Examples) -> Examples:
 
 
 def our_likes(
-    bundles: Mapping[str, Artifact], examples: Artifact, label: npt.NDArray[np.bool_], negatives: int, seeds: int,
+    files: Mapping[str, ModelFile], examples: Artifact, label: npt.NDArray[np.bool_], negatives: int, seeds: int,
     seed: int,
 ) -> list[Predicted]:  # fmt: skip
     """Each arm's probabilities for the test reviews, whose labels (n,) in order of events are `label`.
 
-    `negatives`: so many rows of the click label are missing beside each review, and batches are smaller by as much.
+    `files`: each arm's settings and sizes, those of its ranker for clicks. `negatives`: so many rows of the click label
+    are missing beside each review, and batches are smaller by as much.
     """
     spec, found = load_features(examples)[0], []
-    for arm, bundle in bundles.items():
-        file = _paced(BundleFile.model_validate(bundle.json("bundle.json")).models, negatives)
+    for arm, clicks in files.items():
+        file = _paced(clicks, negatives)
         rows = LikeRows.read(examples, spec, file)
         if not rows.measurable:
             logger.warning("likes: reviews of one kind only in [T1, T2); our ranker is not fitted to them")

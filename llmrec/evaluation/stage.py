@@ -129,7 +129,11 @@ def _card(arm: str, bundle: Artifact, results: Results) -> str:
     """The bundle's own model card, with what this evaluation measured of it."""
     measured = {t.name: m for t in results.tables() for m in t.models if m.name == arm}
     metrics = {table: {k: v.value for k, v in m.metrics.items()} for table, m in measured.items()}
-    return model_card(BundleFile.model_validate(bundle.json("bundle.json")), metrics)
+    return model_card(_settings(bundle), metrics)
+
+
+def _settings(bundle: Artifact) -> BundleFile:
+    return BundleFile.model_validate(bundle.json("bundle.json"))
 
 
 def load_interactions(corpus: Artifact) -> Interactions:
@@ -343,7 +347,8 @@ def _likes(e: Evaluation, rows: stars.StarRows, vectors: Vectors | None) -> list
     predicted = []
     if examples is not None:
         logger.info("likes: our ranker")
-        predicted += our_likes(e.bundles, examples, asked.label, e.config.features.negatives, config.seeds, seed)
+        settings = {arm: _settings(bundle).models for arm, bundle in e.bundles.items()}
+        predicted += our_likes(settings, examples, asked.label, e.config.features.negatives, config.seeds, seed)
     logger.info("likes: rates, text")
     predicted += likes.like_models(data, rows, vectors, seed)
     _write_probabilities(e, "likes", asked, predicted)
