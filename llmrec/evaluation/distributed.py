@@ -113,13 +113,12 @@ _OPEN: dict[str, Answer] = {}  # in a worker: the last work, opened
 
 def _answer(batch: Columns, held: tuple[str, Any]) -> Columns:
     key, work = held
-    if key not in _OPEN:
-        _OPEN.clear()
-        _OPEN[key] = _received(work).open()
-        threadpool_limits(1)  # a task has one CPU
-        torch.set_num_threads(1)
     (start,), (stop,) = batch["start"], batch["stop"]
-    return _OPEN[key](slice(int(start), int(stop)))
+    with threadpool_limits(1), _one_torch_thread():  # a task has one CPU
+        if key not in _OPEN:
+            _OPEN.clear()
+            _OPEN[key] = _received(work).open()
+        return _OPEN[key](slice(int(start), int(stop)))
 
 
 def _received(work: Any) -> Work:

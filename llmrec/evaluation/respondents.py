@@ -32,7 +32,7 @@ class Respondent(Protocol):
 
 
 @dataclass(frozen=True)
-class Lists:
+class Listing:
     """Work for `deal`: the lists of the first model, columns `items` (B, k) int32 and `scores` (B, k) float32."""
 
     respondent: Respondent
@@ -59,4 +59,4 @@ class Lists:
 
 def lists_of(respondent: Respondent, fold: Fold, k: int) -> TopK:
     """The lists (Q, k) of all queries, where nothing else of the answers is wanted."""
-    return joined([TopK(c["items"].astype(np.int64), c["scores"]) for c in deal(Lists(respondent, fold, k))], k)
+    return joined([TopK(c["items"].astype(np.int64), c["scores"]) for c in deal(Listing(respondent, fold, k))], k)

@@ -24,7 +24,7 @@ BLOCK_CELLS = 4_000_000
 
 @dataclass(frozen=True)
 class TopK:
-    """Ranked lists: `item_rows` (Q, k) int64, best first, −1 where a list ends early; `scores` (Q, k) float32."""
+    """Ranked lists: `item_rows` (Q, k) integers, best first, −1 where a list ends early; `scores` (Q, k) float32."""
 
     item_rows: Ints
     scores: Scores
