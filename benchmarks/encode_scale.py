@@ -9,6 +9,7 @@ part runs the real engine: one actor of one thread, then two, in turn.
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import tempfile
@@ -59,10 +60,10 @@ def random_encoder(config: EncoderConfig, threads: int | None = None, **_: int) 
 
 @dataclass
 class Usage:
-    """Peaks and sums over one run."""
+    """What was seen over one run."""
 
     driver_bytes: int = 0
-    actor_bytes: int = 0
+    actor_bytes: list[int] = field(default_factory=list)  # each sample
     cpu_seconds: dict[int, float] = field(default_factory=dict)  # by process
 
     def sample(self, me: psutil.Process) -> None:
@@ -78,7 +79,7 @@ class Usage:
             if process.pid == me.pid:
                 self.driver_bytes = max(self.driver_bytes, private)
             elif "EncodeActor" in name:
-                self.actor_bytes = max(self.actor_bytes, private)
+                self.actor_bytes.append(private)
 
 
 @contextmanager
@@ -101,7 +102,17 @@ def measured() -> Iterator[Usage]:
 
 
 def corpus_of(storage: Storage, n_texts: int) -> Artifact:
-    """A corpus of `n_texts` different reviews of some 60 words, in files of 100,000."""
+    """A corpus of `n_texts` different reviews; another process makes it, and takes its memory along."""
+    maker = multiprocessing.get_context("spawn").Process(target=_make_corpus, args=(storage, n_texts))
+    maker.start()
+    maker.join()
+    corpus = storage.find("corpus", f"n{n_texts}")
+    assert corpus is not None, f"making the corpus ended with exit code {maker.exitcode}"
+    return corpus
+
+
+def _make_corpus(storage: Storage, n_texts: int) -> None:
+    """Some 60 words each, in files of ROWS_A_FILE."""
     words = [f"word{n}" for n in range(2000)]
     rng = np.random.default_rng(0)
     with storage.build("corpus", f"n{n_texts}", room="corpus", config={}, parents={}) as writer:
@@ -111,9 +122,6 @@ def corpus_of(storage: Storage, n_texts: int) -> Artifact:
             texts = [f"{n} " + " ".join(words[w] for w in row) for n, row in zip(ids, drawn, strict=True)]
             write_parquet(writer.uri(f"reviews/{start:09d}.parquet"), _reviews(list(ids), texts))
         writer.write_table("items", ITEMS.empty_table())
-    corpus = storage.find("corpus", f"n{n_texts}")
-    assert corpus is not None
-    return corpus
 
 
 def _reviews(ids: list[int], texts: Sequence[str]) -> pa.Table:
@@ -124,7 +132,7 @@ def _reviews(ids: list[int], texts: Sequence[str]) -> pa.Table:
 
 
 def stub_run(n_texts: int) -> dict[str, float]:
-    """Peak megabytes of driver and actor, CPU-seconds, and a re-run's share of the first run's seconds."""
+    """Peak megabytes of driver and actor, the median of the actor's while it runs, and CPU-seconds."""
     encoding = EncodingConfig(encoder=EncoderConfig(backend="hashing", dimension=DIM), actors=1, storage_dtype="int8")
     with tempfile.TemporaryDirectory() as root:
         storage = Storage(root)
@@ -134,7 +142,8 @@ def stub_run(n_texts: int) -> dict[str, float]:
             made = encode(config, storage, corpus, factory=random_encoder)
         assert made.manifest.info["encoded"] == n_texts
     cpu = sum(usage.cpu_seconds.values())
-    return {"driver_mb": usage.driver_bytes / 2**20, "actor_mb": usage.actor_bytes / 2**20, "cpu_s": cpu}
+    peak, middle = max(usage.actor_bytes) / 2**20, statistics.median(usage.actor_bytes) / 2**20
+    return {"driver_mb": usage.driver_bytes / 2**20, "actor_mb": peak, "actor_median_mb": middle, "cpu_s": cpu}
 
 
 def engine_run(texts: Sequence[str], actors: int) -> tuple[float, float]:
@@ -170,16 +179,16 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's default of 15 would yield to whatever else runs here
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
-    stub_run(1000)  # starts the workers, which is paid once
+    stub_run(options.large // 4)  # starts the workers, which is paid once
     result: dict[str, Any] = {}
-    middle = options.large // 10
-    for name, n_texts in (("small", options.small), ("middle", middle), ("large", options.large)):
+    sizes = {"small": options.small, "quarter": options.large // 4, "half": options.large // 2, "large": options.large}
+    for name, n_texts in sizes.items():
         result[name] = {key: round(value, 1) for key, value in stub_run(n_texts).items()} | {"texts": n_texts}
     result["driver_memory_growth"] = round(result["large"]["driver_mb"] / result["small"]["driver_mb"] - 1, 3)
     result["actor_memory_growth"] = round(result["large"]["actor_mb"] / result["small"]["actor_mb"] - 1, 3)
     # What the workers' start costs is paid once: a text's cost is the slope between two sizes.
-    early = (result["middle"]["cpu_s"] - result["small"]["cpu_s"]) / (middle - options.small)
-    late = (result["large"]["cpu_s"] - result["middle"]["cpu_s"]) / (options.large - middle)
+    early = (result["half"]["cpu_s"] - result["quarter"]["cpu_s"]) / (sizes["half"] - sizes["quarter"])
+    late = (result["large"]["cpu_s"] - result["half"]["cpu_s"]) / (sizes["large"] - sizes["half"])
     result |= {"cpu_ms_per_text": round(late * 1000, 3), "cpu_per_text_growth": round(late / early - 1, 3)}
     if options.actor_texts:
         texts = sorted({text for text in corpus_texts(None) if text})[: options.actor_texts]

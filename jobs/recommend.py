@@ -6,6 +6,7 @@ server does, so the answers are the server's.
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class RecommendUsers:
 
 
 def ranked_table(
-    user_ids: list[str], rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], item_ids: list[str]
+    user_ids: list[str], rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], item_ids: Sequence[str]
 ) -> pa.Table:
     """RECOMMENDATIONS of U users from rows (U, k) and scores (U, k); −1 pads and is left out."""
     user, place = np.nonzero(rows >= 0)

@@ -58,7 +58,7 @@ def run_study(
     names = control_names(config)
     if not names:
         return evaluate(config, storage, corpus, embeddings, bundles)
-    from llmrec.evaluation.distributed import spread  # Ray, only where it is used
+    from llmrec.tasks import spread  # Ray, only where it is used
 
     # a cell trains in its own process: workers inside it would wait for CPUs that other cells hold
     alone = config.model_copy(update={"training": config.training.model_copy(update={"workers": 0})})
@@ -66,7 +66,7 @@ def run_study(
     for control in (CONTROLS[n] for n in names):
         vectors = spoilt(config, storage, corpus, embeddings, control)
         cells.append((alone, storage, corpus, vectors, control.arm))
-    fitted = dict(zip(names, spread(fit_arm, cells), strict=True))
+    fitted = dict(zip(names, spread(fit_arm, cells, stage="evaluate"), strict=True))
     return evaluate(config, storage, corpus, embeddings, bundles, fitted)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from llmrec.config.base import Section
 
@@ -47,7 +47,9 @@ class FeaturesConfig(Section):
         "standard", description="of scalars; profiles are directions (L2) that share one scale unless `none`"
     )
     text_reduction: Literal["pca", "random", "autoencoder"] = Field(
-        "pca", description="how vectors come down to text_dim: principal or random axes, or a learned non-linear code"
+        "pca",
+        description="how vectors come down to text_dim: principal or random axes, or a learned non-linear code (fitted "
+        "on at most 100,000 training rows, spread evenly over time)",
     )
     crosses: tuple[Literal["polynomial", "hashed", "low_rank"], ...] = Field(
         (), description="user x item products: of scalars, of past and new attributes, of text profiles"
@@ -55,4 +57,15 @@ class FeaturesConfig(Section):
     cross_columns: int = Field(32, ge=1, description="buckets of `hashed`, dimensions of `low_rank`")
     selection: SelectionConfig = SelectionConfig()
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
+    write_profiles: bool = Field(
+        False,
+        description="also write tables profiles/user_id and profiles/item_id: for every event (query_id) how many its "
+        "user and its item had before, their mean stars and mean reduced review vector, for models of your own",
+    )
     seed: int = Field(7, ge=0, description="of the negatives, of random axes and of the autoencoder")
+
+    @model_validator(mode="after")
+    def _profiles_are_of_text(self) -> "FeaturesConfig":
+        if self.write_profiles and not self.text:
+            raise ValueError("write_profiles needs text: profiles are means of review vectors, found text false")
+        return self

@@ -13,6 +13,7 @@ _UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LONG_DATE = re.compile(r"([A-Za-z]{3})[a-z]*\.? (\d{1,2}), (\d{4})")  # January 5, 2010
 _SHORT_DATE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})")  # 01-Jan-1995
+_BETWEEN_NUMBERS = re.compile(r"\s*[,;\s]\s*")
 _PRICE = re.compile(r"(?:from\s*)?[$€£¥]?\s*(\d[\d,]*(?:\.\d+)?)", re.IGNORECASE)
 _BAD_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _FLOAT32_MAX = 3.4028234e38
@@ -120,7 +121,9 @@ def parse_label(value: Any) -> str | None:
 
 
 def parse_vector(value: Any) -> list[float] | None:
-    """A list of finite numbers that float32 can hold; None where it is none."""
+    """A list of finite numbers that float32 can hold, or its text, "[0.5, -1]" or "0.5 -1"; None where it is none."""
+    if isinstance(value, str):
+        value = [_number(part) for part in _BETWEEN_NUMBERS.split(value.strip(" []"))]
     if not isinstance(value, (list, tuple)) or not value or any(type(v) not in (int, float) for v in value):
         return None
     return [float(v) for v in value] if all(abs(v) <= _FLOAT32_MAX for v in value) else None

@@ -17,8 +17,9 @@ from llmrec.schema import TEXT_KEYS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, filesystem, write_parquet
 
-#: A text under its key, and the shard that the key belongs to. Text without its prompt: the encoder adds that.
-TEXTS = pa.schema([pa.field(C.KEY, pa.string()), pa.field("shard", pa.int32()), pa.field(C.TEXT, pa.string())])
+#: A text under its key, and the shard that the key belongs to. Text without its prompt: the encoder adds that. Large
+#: strings, for the texts of one task may be more than 2 GiB.
+TEXTS = pa.schema([pa.field(C.KEY, pa.string()), pa.field("shard", pa.int32()), pa.field(C.TEXT, pa.large_string())])
 _TABLES = {"review": "reviews", "item": "items"}
 _COLUMNS = {
     "review": [C.REVIEW_ID, C.TITLE, C.TEXT],

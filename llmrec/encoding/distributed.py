@@ -1,7 +1,7 @@
-"""The encode stage on Ray: scan, shuffle by shard, drop what the store holds; Ray Data feeds the rest to the actors.
+"""The encode stage on Ray: lay texts out by shard, drop what the store holds, deal the rest to the actors by Ray Data.
 
-Texts cross as Arrow tables in Ray's object store, which spills; the driver sees one row of sums a batch. An
-actor asks the store again before it encodes a batch, so that a batch which Ray runs twice, or which a second job has
+Texts lie in scratch files between the steps; the driver sees sums and the names of files, whatever the corpus's size.
+An actor asks the store again before it encodes a batch, so that a batch which Ray runs twice, or which a second job has
 done meanwhile, is not paid again.
 """
 
@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,15 +17,18 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from llmrec.config import EncoderConfig, EncodingConfig
+from llmrec.config import EncodingConfig
 from llmrec.encoding.bisect import encode_surviving
-from llmrec.encoding.corpus_texts import Fragment, scan
+from llmrec.encoding.corpus_texts import Fragment
 from llmrec.encoding.encoder import Encoder, EncodingError
 from llmrec.encoding.keys import prefix_width
+from llmrec.encoding.missing import GRAINS, Missing, batches, deal, find_missing, lay_out, n_parts
 from llmrec.encoding.placement import Node, plan
 from llmrec.encoding.progress import EncodeProgress
 from llmrec.encoding.store import EmbeddingStore, keys_array
 from llmrec.schema import Column as C
+from llmrec.storage import delete_folder
+from llmrec.tasks import StarvedError, gather
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +40,7 @@ _RESULTS = pa.schema(
     + [pa.field(name, pa.float64()) for name in ("started", "committed")]
     + [pa.field("failures", pa.list_(_FAILURE))]
 )
-_PART_OF_A_BATCH = 0.75  # parts are dealt by hash: most of this size stay below one batch
-_MAX_PARTS = 256
 _RAW_CHARS = 2000
-_PATIENCE_S = 300.0
 _PARTS_A_SHARD = 16  # above that a shard is compacted
 
 
@@ -64,29 +64,45 @@ class Totals:
 
 
 def encode_corpus(
-    fragments: Sequence[Fragment], config: EncodingConfig, store: EmbeddingStore, keys_uri: str, factory: MakeEncoder
+    fragments: Sequence[Fragment],
+    config: EncodingConfig,
+    store: EmbeddingStore,
+    keys_uri: str,
+    scratch: str,
+    factory: MakeEncoder,
 ) -> Totals:
     """Bring every text of `fragments` into `store`; writes the `text_keys` parts under `keys_uri`.
 
+    `scratch` is a folder that every node can write to; it is empty afterwards.
     Raises EncodingError where the encoder fails on everything, OSError where the storage does.
     """
     try:
-        return _encode_corpus(fragments, config, store, keys_uri, factory) if fragments else Totals()
+        return _encode_corpus(fragments, config, store, keys_uri, scratch, factory) if fragments else Totals()
+    except StarvedError as error:
+        raise EncodingError(str(error)) from None
     except ray.exceptions.RayError as error:
         raise _plain(error) from error
+    finally:
+        delete_folder(scratch)
 
 
 def _encode_corpus(
-    fragments: Sequence[Fragment], config: EncodingConfig, store: EmbeddingStore, keys_uri: str, factory: MakeEncoder
+    fragments: Sequence[Fragment],
+    config: EncodingConfig,
+    store: EmbeddingStore,
+    keys_uri: str,
+    scratch: str,
+    factory: MakeEncoder,
 ) -> Totals:
     width = prefix_width(sum(f.n_rows for f in fragments))
-    tables, sums = _misses(fragments, config, store, keys_uri, width)
-    unique, hits, n_tokens, n_unknown = (sum(s[n] for s in sums) for n in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN))
+    parts = _misses(fragments, config, store, keys_uri, scratch, width)
+    unique, hits, n_tokens, n_unknown = (
+        sum(part.sums[name] for part in parts) for name in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN)
+    )
     totals = Totals(unique, hits, n_tokens, n_unknown)
-    missing = [table for table, s in zip(tables, sums, strict=True) if s["unique"] > s["hits"]]
     log.info("encode: %d texts, %d of them in the store", totals.unique, totals.hits)
-    if missing:
-        _encode_missing(missing, config, store, width, factory, totals)
+    if totals.unique > totals.hits:
+        _encode_missing(parts, config, store, width, factory, totals)
         _compact(store)
     return totals
 
@@ -110,64 +126,26 @@ def _context() -> Any:
 
 
 # ---------------------------------------------------------------------- what is missing
-def _scan(fragment: Fragment, config: EncoderConfig, fingerprint: str, width: int, target: str, parts: int) -> Any:
-    """The texts of one fragment as `parts` tables, each holding a range of shards."""
-    texts = pa.concat_tables(scan(fragment, config, fingerprint, width, target))
-    part = texts.column("shard").to_numpy() * parts // 16**width
-    split = [texts.filter(pa.array(part == at)) for at in range(parts)]
-    return split[0] if parts == 1 else split  # of num_returns=1 Ray would make the list itself the value
-
-
-def _missing(store: EmbeddingStore, *tables: pa.Table) -> tuple[pa.Table, dict[str, int]]:
-    return drop_known(pa.concat_tables(tables), store)
-
-
 def _misses(
-    fragments: Sequence[Fragment], config: EncodingConfig, store: EmbeddingStore, keys_uri: str, width: int
-) -> tuple[list[Any], list[dict[str, int]]]:
-    """References to the missing texts, a table for each range of shards, and each range's sums."""
-    # Ray Data gives an actor whole parts: there must be several for each actor, and none much larger than a batch.
-    wanted = math.ceil(sum(f.n_rows for f in fragments) / (_PART_OF_A_BATCH * config.batch_texts))
-    parts = max(1, min(16**width, _MAX_PARTS, wanted))
-    scans = [
-        ray.remote(_scan)
-        .options(num_returns=parts)
-        .remote(fragment, config.encoder, store.fingerprint, width, f"{keys_uri}/{at:06d}", parts)
-        for at, fragment in enumerate(fragments)
-    ]
-    columns = [scans] if parts == 1 else list(zip(*scans, strict=True))
-    missing = ray.remote(_missing).options(num_returns=2)
-    pairs = [missing.remote(store, *column) for column in columns]
-    return [table for table, _ in pairs], _gather([sums for _, sums in pairs])
-
-
-def _gather(refs: list[Any]) -> list[Any]:
-    """The values of `refs`. Raises EncodingError where nothing moves for want of a CPU, instead of waiting for ever."""
-    pending = refs
-    while pending:
-        done, pending = ray.wait(pending, timeout=_PATIENCE_S, fetch_local=False)
-        free = ray.available_resources().get("CPU", 0.0)
-        if not done and free < 1:
-            raise EncodingError(
-                f"no task of the encode stage has run for {_PATIENCE_S:.0f} s: {free:g} of the cluster's "
-                f"{ray.cluster_resources().get('CPU', 0.0):g} logical CPUs are free, expected at least 1; end what "
-                "holds them (`ray status`, `ray list actors`) or add a node, and run again"
-            )
-    values: list[Any] = ray.get(refs)
-    return values
-
-
-def drop_known(texts: pa.Table, store: EmbeddingStore) -> tuple[pa.Table, dict[str, int]]:
-    """(key and text of each text, once, that the store does not hold; sums over all of them)."""
-    keys, first = np.unique(np.array(texts.column(C.KEY).to_pylist(), dtype=str), return_index=True)
-    known = np.zeros(len(keys), np.bool_)
-    sums = {"unique": len(keys), "hits": 0, C.N_TOKENS: 0, C.N_UNKNOWN: 0}
-    for rows, table in store.lookup(keys_array(keys.tolist()), columns=[C.N_TOKENS, C.N_UNKNOWN]):
-        known[rows] = True
-        for name in (C.N_TOKENS, C.N_UNKNOWN):
-            sums[name] += int(table.column(name).to_numpy().sum())
-    sums["hits"] = int(known.sum())
-    return texts.select([C.KEY, C.TEXT]).take(pa.array(first[~known])), sums
+    fragments: Sequence[Fragment],
+    config: EncodingConfig,
+    store: EmbeddingStore,
+    keys_uri: str,
+    scratch: str,
+    width: int,
+) -> list[Missing]:
+    parts = n_parts(sum(f.n_rows for f in fragments), config.batch_texts, width)
+    laid = [f"{scratch}/texts-{at:06d}.arrow" for at in range(len(fragments))]
+    scan, find = ray.remote(lay_out), ray.remote(find_missing)
+    gather(
+        [
+            scan.remote(fragment, config.encoder, store.fingerprint, width, f"{keys_uri}/{at:06d}", laid[at], parts)
+            for at, fragment in enumerate(fragments)
+        ],
+        "encode",
+    )
+    rows, target = max(1, config.batch_texts // GRAINS), f"{scratch}/missing"
+    return gather([find.remote(store, laid, at, f"{target}-{at:04d}.arrow", rows) for at in range(parts)], "encode")
 
 
 # ---------------------------------------------------------------------- encoding it
@@ -187,7 +165,13 @@ class EncodeActor:
                 f"{store.fingerprint}: the model's files differ between the nodes; bring the same model to each"
             )
 
-    def __call__(self, batch: pa.Table) -> pa.Table:
+    def __call__(self, work: pa.Table) -> Iterator[pa.Table]:
+        """Rows of `deal` → one row of _RESULTS for each batch of the encoder."""
+        for item in work.to_pylist():
+            for batch in batches(item["runs"]):
+                yield self._encode_missing(batch)
+
+    def _encode_missing(self, batch: pa.Table) -> pa.Table:
         """(key, text) rows → one row of _RESULTS."""
         keys = batch.column(C.KEY).to_pylist()
         todo = np.ones(len(keys), np.bool_)
@@ -213,19 +197,25 @@ class EncodeActor:
 
 
 def _encode_missing(
-    tables: list[Any], config: EncodingConfig, store: EmbeddingStore, width: int, factory: MakeEncoder, totals: Totals
+    parts: Sequence[Missing],
+    config: EncodingConfig,
+    store: EmbeddingStore,
+    width: int,
+    factory: MakeEncoder,
+    totals: Totals,
 ) -> None:
     import ray.data  # takes seconds, and a run that finds everything in the store does not need it
 
     to_encode = totals.unique - totals.hits
     placement = plan(config, _nodes(), math.ceil(to_encode / config.batch_texts))
     log.info("encode: %d texts to encode, %s", to_encode, placement)
+    items = deal(parts, placement.actors)
     with ray.data.DataContext.current(_context()), EncodeProgress(to_encode, totals.hits) as progress:
-        results = ray.data.from_arrow_refs(tables).map_batches(
+        results = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             EncodeActor,
-            batch_size=config.batch_texts,
+            batch_size=1,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=placement.actors),
+            compute=ray.data.ActorPoolStrategy(size=placement.actors, max_tasks_in_flight_per_actor=2),
             num_cpus=placement.cpus,
             num_gpus=placement.gpus or None,
             fn_constructor_args=(config, store, width, placement.threads, factory),

@@ -16,7 +16,7 @@ from llmrec.encoding.corpus_texts import fragments
 from llmrec.encoding.factory import make_encoder
 from llmrec.encoding.fingerprint import encoder_fingerprint
 from llmrec.encoding.fit import fitted, needs_fit
-from llmrec.encoding.store import EmbeddingStore
+from llmrec.encoding.store import EmbeddingStore, Keys, keys_array
 from llmrec.schema import QUARANTINE, TEXT_KEYS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, filesystem
@@ -59,7 +59,7 @@ def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: Ar
     started = time.monotonic()
     store = EmbeddingStore(storage.root, encoder_fingerprint(config.encoder), config.storage_dtype)
     pieces = fragments(corpus, config.sequence_items)
-    totals = encode_corpus(pieces, config, store, writer.uri("text_keys"), factory)
+    totals = encode_corpus(pieces, config, store, writer.uri("text_keys"), writer.uri("scratch"), factory)
     if not pieces:
         writer.write_table("text_keys", TEXT_KEYS.empty_table())
     quarantine = _quarantined(writer.uri("text_keys"), totals.failures)
@@ -128,21 +128,30 @@ def load_vectors(
     `kind` is "review", "item", or, where `encoding.sequence_items` is set, "sequence" (by the id of its last review).
     Memory: the vectors asked for, and the ids and keys of that kind.
     """
-    if kind not in ("review", "item", "sequence"):
-        raise ValueError(f"kind {kind!r}: expected 'review', 'item' or 'sequence'")
-    keys = _keys_of(embeddings, kind, ids)
-    known = np.flatnonzero([key is not None for key in keys])
-    found = open_store(storage, embeddings).find([keys[at] or "" for at in known])
+    keys, known = load_keys(embeddings, kind, pa.chunked_array([pa.array(ids, pa.string())]))
+    rows = np.flatnonzero(known)
+    found = open_store(storage, embeddings).find(keys[rows])
     vectors = np.zeros((len(ids), embeddings.manifest.info["dim"]), np.float32)
     present = np.zeros(len(ids), np.bool_)
-    present[known] = found.present
+    present[rows] = found.present
     if found.present.any():
-        vectors[known] = found.vectors
+        vectors[rows] = found.vectors
     return vectors, present
 
 
-def _keys_of(embeddings: Artifact, kind: str, ids: Sequence[str]) -> list[str | None]:
+def load_keys(embeddings: Artifact, kind: str, ids: pa.ChunkedArray) -> tuple[Keys, npt.NDArray[np.bool_]]:
+    """(keys (n,) for `EmbeddingStore.find`, whether there is one (n,)) of the texts of `ids`; `kind` as for vectors.
+
+    Reads the kind's part of `text_keys` once; where its rows are those of `ids`, as for a corpus's whole table, nothing
+    is searched for.
+    """
+    if kind not in ("review", "item", "sequence"):
+        raise ValueError(f"kind {kind!r}: expected 'review', 'item' or 'sequence'")
     table = embeddings.dataset("text_keys").to_table(columns=["id", C.KEY], filter=pc.field(C.KIND) == kind)
-    at = pc.index_in(pa.array(ids, pa.string()), value_set=table.column("id"))
-    keys: list[str | None] = table.column(C.KEY).take(at).to_pylist()
-    return keys
+    column = table[C.KEY]
+    if not table["id"].equals(ids):
+        column = column.take(pc.index_in(ids, value_set=table["id"]))
+    known = column.is_valid().to_numpy()
+    keys = np.zeros(len(column), keys_array([]).dtype)
+    keys[known] = np.concatenate([keys_array([]), *(keys_array(c.drop_null().to_pylist()) for c in column.chunks)])
+    return keys, known

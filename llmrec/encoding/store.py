@@ -148,9 +148,9 @@ class EmbeddingStore:
             )
         return found.vectors
 
-    def find(self, keys: Sequence[str]) -> Found:
+    def find(self, keys: Sequence[str] | Keys) -> Found:
         """What the store holds of `keys`, in their order."""
-        raw = keys_array(keys)
+        raw = keys if isinstance(keys, np.ndarray) else keys_array(keys)
         vectors: npt.NDArray[np.float32] | None = None
         present = np.zeros(len(raw), np.bool_)
         for rows, table in self.lookup(raw):

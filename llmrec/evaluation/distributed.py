@@ -1,7 +1,6 @@
-"""Work spread over a Ray cluster; done in this process where none is connected, or where it is not worth the way.
+"""Blocks of queries answered through Ray Data; in this process without a cluster, or where it is not worth the way.
 
-`spread` runs the cells of a study, one a task. `deal` answers blocks of queries through Ray Data. Both give what this
-process alone would give, to the bit: the blocks are the same, and each is answered on one thread.
+Both ways give the same, to the bit on processors alike: the blocks are the same, and each is answered on one thread.
 """
 
 import logging
@@ -10,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy.typing as npt
 import ray
@@ -20,7 +19,6 @@ from threadpoolctl import threadpool_limits
 from llmrec.evaluation.topk import in_order
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 #: One block's answer: every array has a row a query.
 Columns = dict[str, npt.NDArray[Any]]
@@ -160,30 +158,3 @@ def _cause(error: Exception) -> str:
     """What a task raised, in one line."""
     cause = getattr(error, "cause", error)
     return f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
-
-
-def spread(
-    cell: Callable[..., T],
-    arguments: Sequence[tuple[Any, ...]],
-    common: tuple[Any, ...] = (),
-    done: Callable[[int], None] = lambda n: None,
-) -> list[T]:
-    """`cell(*common, *a)` for each `a`, in order. A cell takes one CPU; a lost worker's cell is run again.
-
-    `common` goes to the cluster once; `done` is told how many cells are finished, after each.
-    """
-    if not ray.is_initialized():
-        return [_told(cell(*common, *a), n, done) for n, a in enumerate(arguments, 1)]
-    task, sent = ray.remote(num_cpus=1, max_retries=3)(cell), [ray.put(c) for c in common]
-    running = [task.remote(*sent, *a) for a in arguments]
-    left = running
-    while left:
-        _, left = ray.wait(left)
-        done(len(running) - len(left))
-    found: list[T] = ray.get(running)
-    return found
-
-
-def _told(value: T, n: int, done: Callable[[int], None]) -> T:
-    done(n)
-    return value

@@ -10,8 +10,8 @@ from scipy.special import erf
 from llmrec.features.asof import Floats32
 from llmrec.features.projection import Kind, Moments, check_dim, reduced
 
-#: Passes over at most ROWS vectors, but not fewer steps than MIN_STEPS, of BATCH vectors each.
-EPOCHS, ROWS, MIN_STEPS, BATCH = 20, 100_000, 300, 256
+#: Passes over all vectors, but not fewer steps than MIN_STEPS, of BATCH vectors each.
+EPOCHS, MIN_STEPS, BATCH = 20, 300, 256
 _HIDDEN, _LEAST_HIDDEN = 4, 32  # units of the hidden layer for each number of the code, and in all
 _RATE = 3e-3
 _CHUNK = 1 << 14
@@ -37,13 +37,12 @@ class Autoencoder:
     def fit(cls, reviews: Floats32, items: Floats32, text_dim: int, seed: int) -> "Autoencoder":
         """From the vectors (n, dim) of training reviews and (m, dim) of items; a zero row says that there is none.
 
+        It holds them all: at scale they are a sample, evenly spaced over time (`reduction.Sample`).
         The same rows and seed give the same bits: it runs on one thread, whatever torch is set to.
         """
         means = [Moments.of(rows).mean.astype(np.float32) for rows in (reviews, items)]
         parts = zip((reviews, items), means, strict=True)
         rows = np.concatenate([part[part.any(axis=1)] - mean for part, mean in parts])
-        if len(rows) > ROWS:
-            rows = rows[np.sort(np.random.default_rng(seed).permutation(len(rows))[:ROWS])]
         scale = np.sqrt(np.mean(rows**2)) if rows.any() else np.float32(1)
         (hidden, *others), explained = _trained(rows / scale, min(text_dim, rows.shape[1]), seed)
         arrays = [*means, hidden / scale, *others, np.array([explained], np.float32)]

@@ -5,22 +5,21 @@ Second wave: each task reads its range from all those files, sorts it and sums. 
 heavy, is carried from one to the next as its sums, which are associative.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
-import ray
 
 from llmrec.features.asof import Floats, Ints
 from llmrec.features.profiles import EVENT, Hashes, Splitters, carries_of, entity_hash, profiles
 from llmrec.schema import Column as C
 from llmrec.storage import filesystem
+from llmrec.tasks import progress, spread
 
 #: Events that a task holds at a time: with 64 dimensions some 300 MiB at its peak.
 RANGE_EVENTS = 250_000
@@ -44,48 +43,38 @@ class Piece:
 
 
 def as_of_profiles(inputs: Sequence[str], output: str, scratch: str, sides: Sequence[str] = (C.USER_ID, C.ITEM_ID),
-                   *, range_events: int = RANGE_EVENTS) -> dict[str, int]:  # fmt: skip
+                   *, range_events: int = RANGE_EVENTS, local: bool = False) -> dict[str, int]:  # fmt: skip
     """Write `OUTPUT/SIDE/part-N.parquet` (`profiles.profile_schema`) for each side; rows written a side.
 
     Args:
         inputs: URIs of Parquet files with EVENT (unique int64), the sides' ids, timestamp (ms), stars, vector
             (fixed-size list). A file's row groups are the grain of the work: keep them well below `range_events`.
         output, scratch: folders that every node can write to; the caller removes `scratch`.
+        local: in this process, whatever is connected.
 
     Raises RuntimeError where a side's rows out differ from the rows in.
     """
+    run = partial(spread, stage="featurize", local=local)
     pieces = [p for uri in inputs for p in _pieces(uri, range_events)]
     total = sum(p.rows for p in pieces)
     n_ranges = max(1, -(-total // range_events))
-    samples = ray.get([_start(_sample, piece, sides) for piece in pieces])
+    samples = run(_sample, [(piece, sides) for piece in pieces])
     splitters = {}
     for number, side in enumerate(sides):
         keys = [np.concatenate([s[number][k] for s in samples] or [np.zeros(0, np.int64)]) for k in (0, 1)]
         splitters[side] = Splitters.of_sample(keys[0].astype(np.uint64), keys[1].astype(np.int64), n_ranges)
-    laid = [_start(_lay_out, p, splitters, f"{scratch}/{n}") for n, p in enumerate(pieces)]
-    carried = _carried(ray.get(laid), splitters)
+    laid = run(_lay_out, [(piece, f"{scratch}/{n}") for n, piece in enumerate(pieces)], (splitters,))
+    carried = _carried(laid, splitters)
     files = {side: [f"{scratch}/{n}-{side}.arrow" for n in range(len(pieces))] for side in sides}
-    tasks = {
-        side: [
-            _start(_finish, files[side], side, number, carried[side][number], f"{output}/{side}")
-            for number in range(splitters[side].n_ranges)
-        ]
-        for side in sides
-    }
-    written = {side: sum(ray.get(refs)) for side, refs in tasks.items()}
-    if any(rows != total for rows in written.values()):
+    ranges = [(side, number) for side in sides for number in range(splitters[side].n_ranges)]
+    wanted = [(files[side], side, number, carried[side][number], f"{output}/{side}") for side, number in ranges]
+    rows = run(_finish, wanted, done=progress("featurize: ranges of profiles", len(wanted)))
+    written = dict.fromkeys(sides, 0)
+    for (side, _), n in zip(ranges, rows, strict=True):
+        written[side] += n
+    if any(n != total for n in written.values()):
         raise RuntimeError(f"as_of_profiles: {total} events in, but {written} rows out; expected as many a side")
     return written
-
-
-@cache
-def _remote(function: Callable[..., Any]) -> Any:
-    return ray.remote(function)
-
-
-def _start(function: Callable[..., Any], *arguments: Any) -> Any:
-    """A task; its future."""
-    return _remote(function).remote(*arguments)
 
 
 def _pieces(uri: str, range_events: int) -> list[Piece]:
@@ -113,7 +102,7 @@ def _sample(piece: Piece, sides: Sequence[str]) -> list[tuple[Hashes, Ints]]:
     return [(entity_hash(some[side]), some[C.TIMESTAMP].to_numpy()) for side in sides]
 
 
-def _lay_out(piece: Piece, splitters: dict[str, Splitters], prefix: str) -> dict[str, Carries]:
+def _lay_out(splitters: dict[str, Splitters], piece: Piece, prefix: str) -> dict[str, Carries]:
     """Write the piece by range, one Arrow batch a range, for each side; return what has to be carried."""
     events = piece.read([EVENT, *splitters, C.TIMESTAMP, C.STARS, C.VECTOR])
     carries = {}

@@ -30,8 +30,12 @@ class Clicks:
 
     def chunks(self, size: int = CHUNK) -> Iterator["Clicks"]:
         for start in range(0, len(self.events), size):
-            part = slice(start, start + size)
-            yield Clicks(self.events[part], self.negatives[part], self.review_ids[part], self.split)
+            yield self.part(start, start + size)
+
+    def part(self, start: int, stop: int) -> "Clicks":
+        """Clicks `start` to `stop` (exclusive)."""
+        some = slice(start, stop)
+        return Clicks(self.events[some], self.negatives[some], self.review_ids[some], self.split)
 
     def pairs(self, history: History) -> tuple[Pairs, Ints, npt.NDArray[np.bool_]]:
         """All rows, each click before its negatives; which click each belongs to; whether it is the click."""
@@ -60,8 +64,8 @@ def _table(history: History, spec: FeatureSpec, clicks: Clicks, schema: pa.Schem
     unstarred = np.isnan(stars)
     columns: dict[str, Any] = {
         C.QUERY_ID: clicks.events[click],
-        C.USER_ID: [history.user_ids[row] for row in pairs.user_rows],
-        C.ITEM_ID: [history.item_ids[row] for row in pairs.item_rows],
+        C.USER_ID: history.user_ids.take(pairs.user_rows),
+        C.ITEM_ID: history.item_ids.take(pairs.item_rows),
         C.TIMESTAMP: pairs.times,
         C.REVIEW_ID: clicks.review_ids.take(pa.array(click, mask=~positive)),
         C.SPLIT: pa.repeat(clicks.split, len(pairs)),

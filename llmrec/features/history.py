@@ -5,16 +5,16 @@ It holds everybody's events, training or not: a query at t sees only what happen
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import BlockedSums, Bools, EntityEvents, Floats, Floats32, Ints, Span
-from llmrec.features.history_data import NEVER, HistoryData, attribute_hash
+from llmrec.features.history_data import NEVER, HistoryData, ReducedVectors, attribute_hash
+from llmrec.features.ids import Ids
 from llmrec.features.reduction import Reductions
 from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
 from llmrec.features.vectors import Layout
@@ -29,7 +29,6 @@ class History:
     def __init__(self, data: HistoryData) -> None:
         self.data = data
         self.settings = data.settings
-        self._user_index, self._item_index = pd.Index(data.user_ids), pd.Index(data.item_ids)
         self.users = EntityEvents(data.user_rows, data.times, len(data.user_ids))
         self.items = EntityEvents(data.item_rows, data.times, len(data.item_ids))
         first = np.full(len(data.item_ids), NEVER)
@@ -37,7 +36,7 @@ class History:
         self.known_since: Ints = np.minimum(first, data.available_from)
         self._behaviour = _behaviour_values(data.stars)  # (E, 4)
         self._world = np.concatenate([np.zeros((1, 4)), np.cumsum(self._behaviour, axis=0, dtype=np.float64)])
-        self._sums = {id(e): self._build_sums(e) for e in (self.users, self.items)}
+        self._user_sums, self._item_sums = self._build_sums(self.users), self._build_sums(self.items)
         self._layout = Layout(data.vector_dims)
         self._vectors = self._layout.with_presence(data.vectors_of_items)  # (n_items + 1, M + columns)
         ones = np.ones((len(data.times), 1), np.float32)
@@ -78,7 +77,8 @@ class History:
         """
         chosen = settings or FeaturesConfig()
         vectors = (review_vectors, item_vectors, sequence_vectors)
-        return cls(HistoryData.of_tables(reviews, items, *vectors, reductions or {}, chosen))
+        reduced = ReducedVectors.of(reviews, items, *vectors, reductions or {})
+        return cls(HistoryData.of_tables(reviews, items, reduced, reductions or {}, chosen))
 
     def appended(self, reviews: pa.Table, review_vectors: Floats32 | None = None,
                  sequence_vectors: Floats32 | None = None) -> "History":  # fmt: skip
@@ -89,12 +89,12 @@ class History:
         return History(self.data.appended(reviews, review_vectors, sequence_vectors))
 
     @property
-    def user_ids(self) -> list[str]:
+    def user_ids(self) -> Ids:
         """Index = row; "" at row 0."""
         return self.data.user_ids
 
     @property
-    def item_ids(self) -> list[str]:
+    def item_ids(self) -> Ids:
         """Index = row; "" at row 0."""
         return self.data.item_ids
 
@@ -108,11 +108,11 @@ class History:
 
     def user_rows(self, ids: Sequence[str]) -> Ints:
         """(n,) rows of the ids, 0 where unknown."""
-        return _rows(self._user_index, ids)
+        return self.data.user_ids.rows(ids)
 
     def item_rows(self, ids: Sequence[str]) -> Ints:
         """(n,) rows of the ids, 0 where unknown."""
-        return _rows(self._item_index, ids)
+        return self.data.item_ids.rows(ids)
 
     def known_items(self, time: int) -> Bools:
         """(n_items + 1,) which items are candidates at `time`: dated or first seen strictly before it."""
@@ -160,12 +160,12 @@ class History:
             else contexts,
             "sequence": self._of_events(self.data.sequences, events[:, -1]) * exists[:, -1:],
         }
-        return UserState(**self._common(self.users, span), **self._history(history, times), **past)
+        return UserState(**self._common("users", span), **self._history(history, times), **past)
 
     def items_at(self, rows: Ints, times: Ints) -> ItemState:
         """State of (I,) items, each at its own time."""
         rows, times = np.asarray(rows, np.int64), np.asarray(times, np.int64)
-        common = self._common(self.items, self.items.span(rows, times))
+        common = self._common("items", self.items.span(rows, times))
         return ItemState(
             **common,
             vectors=self.data.vectors_of_items[rows],
@@ -227,8 +227,9 @@ class History:
             return np.zeros((len(span.rows), 0), np.float32)
         return self._layout.means(self._vector_sums.at(span)[:, 0])
 
-    def _common(self, events: EntityEvents, span: Span) -> dict[str, Any]:
-        behaviour, text = self._sums[id(events)]
+    def _common(self, side: Literal["users", "items"], span: Span) -> dict[str, Any]:
+        events = self.users if side == "users" else self.items
+        behaviour, text = self._user_sums if side == "users" else self._item_sums
         sums = behaviour.at(span)  # (Q, 1 + W, 4)
         weeks = [span.count - events.span(span.rows, span.times - int(d * DAY_MS)).count for d in self._days]
         profile, weight = _profile(text.at(span))
@@ -256,7 +257,7 @@ class History:
         text = np.zeros((*history.shape, self.text_dim), np.float32)
         if self.text_dim:
             span = self.items.span(history[real], at[real])
-            text[real] = _profile(self._sums[id(self.items)][1].at(span, [0]))[0][:, 0]
+            text[real] = _profile(self._item_sums[1].at(span, [0]))[0][:, 0]
         return {
             "history": history,
             "history_text": text,
@@ -268,11 +269,6 @@ class History:
     @property
     def _days(self) -> tuple[float, ...]:
         return self.settings.popularity_days
-
-
-def _rows(index: pd.Index, ids: Sequence[str]) -> Ints:
-    rows: Ints = index.get_indexer(ids).clip(0).astype(np.int64)
-    return rows
 
 
 def _behaviour_values(stars: Floats32) -> Floats32:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
@@ -14,7 +13,8 @@ from safetensors.numpy import save as save_tensors
 from llmrec import storage
 from llmrec.config import FeaturesConfig
 from llmrec.features.asof import Floats32, Ints
-from llmrec.features.reduction import Reduction, Reductions, from_arrays, to_arrays
+from llmrec.features.ids import Ids
+from llmrec.features.reduction import Reduction, Reductions, brought_down, from_arrays, to_arrays, with_presence
 from llmrec.features.vectors import vector_columns
 from llmrec.schema import CONTEXT_PREFIX
 from llmrec.schema import Column as C
@@ -33,11 +33,41 @@ _REST = "history.json"
 
 
 @dataclass(frozen=True)
+class ReducedVectors:
+    """All that came from an encoder or with the items, brought down; a row for each row of its table."""
+
+    reviews: Floats32  # (n_reviews, D + 1): the vector, then 1 where there is a text
+    sequences: Floats32  # (n_reviews, S)
+    items: Floats32  # (n_items, D)
+    columns: dict[str, Floats32]  # `vector_NAME` -> (n_items, its width)
+
+    @classmethod
+    def of(cls, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None, item_vectors: Floats32 | None,
+           sequence_vectors: Floats32 | None, reductions: Reductions) -> "ReducedVectors":  # fmt: skip
+        """From the vectors as they came, all in memory; see `History.build`."""
+        dim = 0 if item_vectors is None else item_vectors.shape[1]
+        dim = dim if review_vectors is None else review_vectors.shape[1]
+        vectors = _given(review_vectors, reviews.num_rows, None, dim)
+        described = _given(item_vectors, items.num_rows, None, dim)
+        sequences = _given(sequence_vectors, reviews.num_rows, None, 0)
+        for name, found, table in (
+            ("review_vectors", vectors, reviews),
+            ("item_vectors", described, items),
+            ("sequence_vectors", sequences, reviews),
+        ):
+            _check_rows(name, len(found), table.num_rows)
+        text = reductions.get(TEXT)
+        columns = {k: brought_down(v, reductions.get(k), "item") for k, v in vector_columns(items).items()}
+        return cls(with_presence(vectors, text), brought_down(sequences, reductions.get(SEQUENCE)),
+                   brought_down(described, text, "item"), columns)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class HistoryData:
     """What is stored; everything else in a History follows from it. Events are in order of (time, event_order)."""
 
-    user_ids: list[str]
-    item_ids: list[str]
+    user_ids: Ids
+    item_ids: Ids
     times: Ints  # (E,) ms
     event_order: npt.NDArray[np.uint64]  # (E,)
     user_rows: Ints  # (E,)
@@ -64,35 +94,27 @@ class HistoryData:
         return self.reductions.get(TEXT)
 
     @classmethod
-    def of_tables(cls, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
-                  item_vectors: Floats32 | None, sequence_vectors: Floats32 | None, reductions: Reductions,
+    def of_tables(cls, reviews: pa.Table, items: pa.Table, vectors: ReducedVectors, reductions: Reductions,
                   settings: FeaturesConfig) -> "HistoryData":  # fmt: skip
-        """See `History.build`."""
-        empty = np.zeros((reviews.num_rows, 0 if item_vectors is None else item_vectors.shape[1]), np.float32)
-        vectors = empty if review_vectors is None else review_vectors
-        sequences = np.zeros((reviews.num_rows, 0), np.float32) if sequence_vectors is None else sequence_vectors
-        _check_rows("review_vectors", len(vectors), reviews.num_rows)
-        _check_rows("sequence_vectors", len(sequences), reviews.num_rows)
+        """From the tables and their vectors, row by row; see `History.build`."""
         order = event_sort(reviews)
-        reviews, vectors, reduction = reviews.take(order), vectors[order], reductions.get(TEXT)
-        users, mentioned = reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist()
-        user_ids = ["", *sorted(set(users) - {""})]
-        item_ids = ["", *sorted((set(mentioned) | set(items[C.ITEM_ID].to_pylist())) - {""})]
+        by_review, sequences = vectors.reviews, vectors.sequences
+        if (np.diff(order) < 0).any():
+            reviews, by_review, sequences = reviews.take(order), by_review[order], sequences[order]
+        user_ids = Ids.of(reviews[C.USER_ID])
+        item_ids = Ids.of(reviews[C.ITEM_ID], items[C.ITEM_ID])
+        where = item_ids.rows_of(items[C.ITEM_ID])
         return cls(
             user_ids=user_ids,
             item_ids=item_ids,
-            times=reviews[C.TIMESTAMP].to_numpy(),
-            event_order=reviews[C.EVENT_ORDER].to_numpy(),
-            user_rows=pd.Index(user_ids).get_indexer(users).astype(np.int64),
-            item_rows=pd.Index(item_ids).get_indexer(mentioned).astype(np.int64),
-            stars=reviews[C.STARS].to_pandas().to_numpy(np.float32),
-            vectors=_with_presence(vectors, reduction),
-            sequences=_reduced(sequences[order], reductions.get(SEQUENCE)),
+            **_event_arrays(reviews, user_ids, item_ids),
+            vectors=by_review,
+            sequences=sequences,
             settings=settings,
             reductions=reductions,
             **_context_arrays(reviews, tuple(n for n in reviews.column_names if n.startswith(CONTEXT_PREFIX))),
-            **_item_arrays(items, pd.Index(item_ids), item_vectors, vectors.shape[1], reduction),
-            **_vector_arrays(items, pd.Index(item_ids), reductions),
+            **_item_arrays(items, where, len(item_ids), vectors.items),
+            **_vector_arrays(where, len(item_ids), vectors.columns),
         )
 
     def appended(self, reviews: pa.Table, review_vectors: Floats32 | None,
@@ -103,19 +125,12 @@ class HistoryData:
         sequences = _given(sequence_vectors, n, reduction, self.sequences.shape[1])
         _check_rows("review_vectors", len(vectors), n)
         _check_rows("sequence_vectors", len(sequences), n)
-        users, items = reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist()
-        user_ids = [*self.user_ids, *sorted(set(users) - set(self.user_ids))]
-        item_ids = [*self.item_ids, *sorted(set(items) - set(self.item_ids))]
+        user_ids, item_ids = self.user_ids.and_new(reviews[C.USER_ID]), self.item_ids.and_new(reviews[C.ITEM_ID])
         said = _context_arrays(reviews, self.context_columns)
-        more = {
+        more = _event_arrays(reviews, user_ids, item_ids) | {
             "contexts": said["contexts"],
-            "times": reviews[C.TIMESTAMP].to_numpy(),
-            "event_order": reviews[C.EVENT_ORDER].to_numpy(),
-            "user_rows": pd.Index(user_ids).get_indexer(users).astype(np.int64),
-            "item_rows": pd.Index(item_ids).get_indexer(items).astype(np.int64),
-            "stars": reviews[C.STARS].to_pandas().to_numpy(np.float32),
-            "vectors": _with_presence(vectors, self.text_reduction),
-            "sequences": _reduced(sequences, reduction),
+            "vectors": with_presence(vectors, self.text_reduction),
+            "sequences": brought_down(sequences, reduction),
         }
         both = {name: np.concatenate([getattr(self, name), values]) for name, values in more.items()}
         order = np.lexsort((both["event_order"], both["times"]))
@@ -133,8 +148,8 @@ class HistoryData:
         storage.write_json(
             f"{folder_uri}/{_REST}",
             {
-                "user_ids": self.user_ids,
-                "item_ids": self.item_ids,
+                "user_ids": list(self.user_ids),
+                "item_ids": list(self.item_ids),
                 "attribute_names": {str(k): v for k, v in self.attribute_names.items()},
                 "context_names": {str(k): v for k, v in self.context_names.items()},
                 "context_columns": self.context_columns,
@@ -153,6 +168,7 @@ class HistoryData:
         fitted = {k.removeprefix(_REDUCTION): arrays.pop(k) for k in list(arrays) if k.startswith(_REDUCTION)}
         settings = FeaturesConfig.model_validate(rest.pop("settings"))
         rest |= {k: {int(n): v for n, v in rest[k].items()} for k in ("attribute_names", "context_names")}
+        rest |= {k: Ids(rest[k]) for k in ("user_ids", "item_ids")}
         rest["context_columns"] = tuple(rest["context_columns"])
         return cls(**arrays, **rest, settings=settings, reductions=from_arrays(fitted))
 
@@ -161,6 +177,17 @@ def event_sort(reviews: pa.Table) -> Ints:
     """(E,) positions that put reviews in order of (timestamp, event_order)."""
     order: Ints = np.lexsort((reviews[C.EVENT_ORDER].to_numpy(), reviews[C.TIMESTAMP].to_numpy()))
     return order
+
+
+def _event_arrays(reviews: pa.Table, user_ids: Ids, item_ids: Ids) -> dict[str, Any]:
+    """What events are, without what was said in them."""
+    return {
+        "times": reviews[C.TIMESTAMP].to_numpy(),
+        "event_order": reviews[C.EVENT_ORDER].to_numpy(),
+        "user_rows": user_ids.rows_of(reviews[C.USER_ID]),
+        "item_rows": item_ids.rows_of(reviews[C.ITEM_ID]),
+        "stars": reviews[C.STARS].to_pandas().to_numpy(np.float32),
+    }
 
 
 def _check_rows(name: str, found: int, expected: int) -> None:
@@ -172,15 +199,6 @@ def _given(vectors: Floats32 | None, n: int, reduction: Reduction | None, dim: i
     """The encoder's vectors, or n absent ones; `dim` is theirs where nothing reduces them."""
     absent = np.zeros((n, reduction.input_dim if reduction else dim), np.float32)
     return absent if vectors is None else vectors
-
-
-def _reduced(vectors: Floats32, reduction: Reduction | None) -> Floats32:
-    return vectors if reduction is None else reduction(vectors, "review")
-
-
-def _with_presence(vectors: Floats32, reduction: Reduction | None) -> Floats32:
-    present = vectors.any(axis=1, keepdims=True).astype(np.float32)
-    return np.concatenate([_reduced(vectors, reduction), present], axis=1).astype(np.float32)
 
 
 def _extended(values: npt.NDArray[Any], n: int, fill: float) -> npt.NDArray[Any]:
@@ -207,35 +225,26 @@ def _context_arrays(reviews: pa.Table, columns: tuple[str, ...]) -> dict[str, An
     return {"contexts": codes, "context_columns": columns, "context_names": names}
 
 
-def _item_arrays(items: pa.Table, index: pd.Index, vectors: Floats32 | None, dim: int,
-                 reduction: Reduction | None) -> dict[str, Any]:  # fmt: skip
-    """Item columns spread over the history's rows."""
-    n, where = len(index), index.get_indexer(items[C.ITEM_ID].to_pylist())
-    if vectors is not None:
-        _check_rows("item_vectors", len(vectors), items.num_rows)
-    width = dim if reduction is None else reduction.dim
+def _item_arrays(items: pa.Table, where: Ints, n: int, vectors: Floats32) -> dict[str, Any]:
+    """Item columns spread over the history's `n` rows; row k of the table lies at `where[k]`."""
     arrays: dict[str, Any] = {
         "available_from": np.full(n, NEVER),
-        "description": np.zeros((n, width), np.float32),
+        "description": np.zeros((n, vectors.shape[1]), np.float32),
         "price": np.full(n, np.nan, np.float32),
         "attributes": np.zeros((n, 1 + MAX_CATEGORIES), np.int64),
     }
     arrays["available_from"][where] = items[C.AVAILABLE_FROM].fill_null(NEVER).to_numpy()
     arrays["price"][where] = items[C.PRICE].to_pandas().to_numpy(np.float32)
-    if vectors is not None:
-        arrays["description"][where] = vectors if reduction is None else reduction(vectors, "item")
+    arrays["description"][where] = vectors
     arrays["attribute_names"] = _fill_attributes(arrays["attributes"], where, items)
     return arrays
 
 
-def _vector_arrays(items: pa.Table, index: pd.Index, reductions: Reductions) -> dict[str, Any]:
-    """The items' vector columns, reduced where they have a reduction, spread over the history's rows."""
-    where = index.get_indexer(items[C.ITEM_ID].to_pylist())
-    columns = vector_columns(items)
-    reduced = {k: reductions[k](v, "item") if k in reductions else v for k, v in columns.items()}
-    spread = np.zeros((len(index), sum(v.shape[1] for v in reduced.values())), np.float32)
-    spread[where] = np.concatenate([np.zeros((len(where), 0)), *reduced.values()], axis=1)
-    return {"vectors_of_items": spread, "vector_dims": {k: v.shape[1] for k, v in reduced.items()}}
+def _vector_arrays(where: Ints, n: int, columns: dict[str, Floats32]) -> dict[str, Any]:
+    """The items' vector columns side by side, spread over the history's `n` rows."""
+    spread = np.zeros((n, sum(v.shape[1] for v in columns.values())), np.float32)
+    spread[where] = np.concatenate([np.zeros((len(where), 0)), *columns.values()], axis=1)
+    return {"vectors_of_items": spread, "vector_dims": {k: v.shape[1] for k, v in columns.items()}}
 
 
 def _fill_attributes(attributes: Ints, where: Ints, items: pa.Table) -> dict[int, str]:

@@ -1,20 +1,22 @@
-"""Fitting and laying out one fold in memory: from tables and vectors to a history, a spec and clicks."""
+"""Fitting and laying out one fold: from tables and vectors to a history, a spec and clicks."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof import Floats32
+from llmrec.features.asof import Floats32, Ints
 from llmrec.features.examples import Clicks, example_table
 from llmrec.features.families import Side
 from llmrec.features.history import History
 from llmrec.features.history_data import SEQUENCE, TEXT
 from llmrec.features.negatives import NegativeSampler
 from llmrec.features.profiles import vectors_of
-from llmrec.features.reduction import Reduction, fit_reduction
+from llmrec.features.projection import Kind
+from llmrec.features.reduction import Reduction, fit_reduction, summarise
 from llmrec.features.spec import FeatureSpec
 from llmrec.features.vectors import vector_columns
 from llmrec.schema import Column as C
@@ -34,12 +36,25 @@ class Prepared:
 def prepare(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None = None,
             item_vectors: Floats32 | None = None, sequence_vectors: Floats32 | None = None, *, t1: int, t2: int,
             fold: Fold) -> Prepared:  # fmt: skip
-    """Fit and lay out one fold in memory. `reviews` are in order of events, vectors aligned (`History.build`)."""
-    until = t1 if fold == "validation" else t2
+    """Fit and lay out one fold in memory. `reviews` are in order of events, vectors aligned (`History.build`).
+
+    The stage does the same in pieces, by the same functions (`pieces.py`).
+    """
     vectors = (review_vectors, item_vectors, sequence_vectors)
-    reductions = _reductions(settings, reviews, items, *vectors, until)
+    reductions = _reductions(settings, reviews, items, *vectors, learned_until(fold, t1, t2))
     history = History.build(reviews, items, *vectors, reductions=reductions, settings=settings)
-    clicks = lay_out(history, reviews[C.REVIEW_ID], fold, t1, t2)
+    return fit(history, reviews[C.REVIEW_ID], fold, t1, t2)
+
+
+def learned_until(fold: Fold, t1: int, t2: int) -> int:
+    """The cut-off (ms) before which everything is learned."""
+    return t1 if fold == "validation" else t2
+
+
+def fit(history: History, review_ids: pa.ChunkedArray, fold: Fold, t1: int, t2: int) -> Prepared:
+    """Draw negatives and fit the spec. Raises ValueError where no event lies before the fold's cut-off."""
+    settings, until = history.settings, learned_until(fold, t1, t2)
+    clicks = lay_out(history, review_ids, fold, t1, t2)
     if not len(clicks[0].events):
         raise ValueError(f"featurize: no event lies before the cut-off {until} ms of fold {fold!r}; expected some: "
                          "give the corpus more events, or raise split.validation_quantile")  # fmt: skip
@@ -60,21 +75,45 @@ def _choose(spec: FeatureSpec, history: History, train: Clicks) -> None:
     spec.choose({side: vectors_of(table[name]) for side, name in names.items()}, table[C.CLICK].to_numpy())
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where rows stand among the rows that reductions are fitted on; −1: not among them."""
+
+    reviews: Ints  # (n_reviews,) those before the cut-off
+    items: Ints  # (n_items,) those known before it
+
+    @classmethod
+    def of(cls, reviews: pa.Table, items: pa.Table, until: int) -> "Places":
+        """An item is known from its date, and from its first review."""
+        past = reviews[C.TIMESTAMP].to_numpy() < until
+        reviewed = pc.unique(reviews[C.ITEM_ID].filter(pa.array(past)))
+        dated = items[C.AVAILABLE_FROM].fill_null(np.iinfo(np.int64).max).to_numpy() < until
+        known = dated | pc.is_in(items[C.ITEM_ID], value_set=reviewed).to_numpy()
+        return cls(*(np.where(kept, np.cumsum(kept) - 1, -1) for kept in (past, known)))
+
+    def among(self, name: str, kind: Kind) -> tuple[Ints, int]:
+        """The places of a kind's rows, and of how many, for the reduction `name`; of texts, items follow reviews."""
+        n_reviews, n_items = (int((places >= 0).sum()) for places in (self.reviews, self.items))
+        if name == TEXT:
+            behind = np.where(self.items >= 0, self.items + n_reviews, -1)
+            return self.reviews if kind == "review" else behind, n_reviews + n_items
+        return (self.reviews, n_reviews) if kind == "review" else (self.items, n_items)
+
+
 def _reductions(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
                 item_vectors: Floats32 | None, sequence_vectors: Floats32 | None,
                 until: int) -> dict[str, Reduction]:  # fmt: skip
     """Fitted on reviews and sequences before the cut-off, and on the texts and vectors of items known before it."""
-    past = reviews[C.TIMESTAMP].to_numpy() < until
-    reviewed = set(reviews[C.ITEM_ID].filter(pa.array(past)).to_pylist())
-    dated = items[C.AVAILABLE_FROM].fill_null(np.iinfo(np.int64).max).to_numpy() < until
-    known = dated | np.array([i in reviewed for i in items[C.ITEM_ID].to_pylist()], np.bool_)
-    columns = vector_columns(items).items()
-    fitted = {name: fit_reduction(settings, vectors[:0], vectors[known]) for name, vectors in columns}
+    places = Places.of(reviews, items, until)
+    given: dict[str, dict[Kind, Floats32]] = {name: {"item": v} for name, v in vector_columns(items).items()}
     if review_vectors is not None and item_vectors is not None:
-        fitted[TEXT] = fit_reduction(settings, review_vectors[past], item_vectors[known])
+        given[TEXT] = {"review": review_vectors, "item": item_vectors}
     if sequence_vectors is not None:
-        fitted[SEQUENCE] = fit_reduction(settings, sequence_vectors[past], sequence_vectors[:0])
-    return fitted
+        given[SEQUENCE] = {"review": sequence_vectors}
+    return {
+        name: fit_reduction(settings, {k: summarise(settings, v, *places.among(name, k)) for k, v in vectors.items()})
+        for name, vectors in given.items()
+    }
 
 
 def lay_out(history: History, review_ids: pa.ChunkedArray, fold: Fold, t1: int, t2: int) -> list[Clicks]:
@@ -91,5 +130,6 @@ def lay_out(history: History, review_ids: pa.ChunkedArray, fold: Fold, t1: int, 
         events = np.arange(lower, upper)
         who, when, order = data.user_rows[events], data.times[events], data.event_order[events]
         negatives = sampler.sample(who, when, order, settings.negatives)
-        result.append(Clicks(events, negatives, pa.array(review_ids.to_pylist()[lower:upper], pa.string()), split))
+        named = pa.concat_arrays([pa.array([], pa.string()), *review_ids.slice(lower, upper - lower).chunks])
+        result.append(Clicks(events, negatives, named, split))
     return result

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from llmrec.features.asof import Floats, Floats32
 
 Kind = Literal["review", "item"]
-_CHUNK = 1 << 14
+KINDS: tuple[Kind, ...] = ("review", "item")
+#: Vectors that are widened, centred or multiplied at a time.
+CHUNK = 1 << 14
 
 
 @dataclass
@@ -22,19 +24,28 @@ class Moments:
     second: Floats  # (dim, dim)
 
     @classmethod
+    def zero(cls, dim: int) -> "Moments":
+        """Of no vectors."""
+        return cls(0, np.zeros(dim), np.zeros((dim, dim)))
+
+    @classmethod
     def of(cls, vectors: npt.NDArray[np.floating]) -> "Moments":
         """Moments of the rows of (n, dim) that are not all zero (a zero row says that there was no text)."""
-        dim = vectors.shape[1]
-        moments = cls(0, np.zeros(dim), np.zeros((dim, dim)))
-        for start in range(0, len(vectors), _CHUNK):
-            part = vectors[start : start + _CHUNK].astype(np.float64)
-            moments.count += int(part.any(axis=1).sum())
+        moments = cls.zero(vectors.shape[1])
+        present = np.flatnonzero(vectors.any(axis=1))
+        for start in range(0, len(present), CHUNK):
+            part = vectors[present[start : start + CHUNK]].astype(np.float64)
+            moments.count += len(part)
             moments.total += part.sum(axis=0)
             moments.second += part.T @ part
         return moments
 
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(self.count + other.count, self.total + other.total, self.second + other.second)
+
+    def nothing(self) -> "Moments":
+        """Of no vectors of that width."""
+        return Moments.zero(len(self.total))
 
     @property
     def mean(self) -> Floats:
@@ -103,9 +114,9 @@ def reduced(
 ) -> Floats32:
     """(n, dim) of `reduce` on the vectors less their mean, a part at a time; zero rows stay zero."""
     made = np.empty((len(vectors), dim), np.float32)
-    for start in range(0, len(vectors), _CHUNK):
-        part = np.asarray(vectors[start : start + _CHUNK], np.float32)
-        made[start : start + _CHUNK] = reduce(part - mean) * part.any(axis=1, keepdims=True)
+    for start in range(0, len(vectors), CHUNK):
+        part = np.asarray(vectors[start : start + CHUNK], np.float32)
+        made[start : start + CHUNK] = reduce(part - mean) * part.any(axis=1, keepdims=True)
     return made
 
 

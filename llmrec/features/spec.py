@@ -58,11 +58,14 @@ class FeatureSpec:
         self.scalers = scalers
         self.kept: FeatureSelection | None = None  # None: every column
         self.ranking: dict[str, float] = {}  # column -> score, where columns were selected
-        families = active(learned)
-        self._families: dict[Side, dict[str, Family]] = {
-            side: {name: family for name, family in families.items() if family.side == side} for side in _SIDES
-        }
+        self._families = _families(learned)
         self._columns = {side: self._named(side) for side in _SIDES}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "_families"}  # functions do not travel
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _families=_families(state["learned"]))
 
     @classmethod
     def fit(cls, settings: FeaturesConfig, history: History, training: Pairs, cutoff: int) -> "FeatureSpec":
@@ -249,6 +252,12 @@ class FeatureSpec:
         if "kept.user" in arrays:
             spec.kept = FeatureSelection(*(arrays[f"kept.{side}"] for side in _SIDES))
         return spec
+
+
+def _families(learned: Learned) -> dict[Side, dict[str, Family]]:
+    """The families that are made, by side."""
+    made = active(learned).items()
+    return {side: {name: family for name, family in made if family.side == side} for side in _SIDES}
 
 
 def vocabulary(rows: Ints, times: Ints, cutoff: int) -> Ints:

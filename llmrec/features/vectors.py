@@ -1,6 +1,6 @@
 """Feature families of the items' own vector columns (embeddings of images, audio, video). Zero stands for "none"."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,18 +18,26 @@ def vector_columns(items: pa.Table) -> dict[str, Floats32]:
 
     Raises ValueError where a column's vectors differ in length.
     """
-    found = {}
-    for column in items.column_names:
-        if not column.startswith(VECTOR_PREFIX) or items[column].null_count == items.num_rows:
-            continue
-        lengths = pc.unique(pc.drop_null(pc.list_value_length(items[column]))).to_pylist()
-        if len(lengths) > 1:
-            raise ValueError(f"items: {column}: found vectors of lengths {sorted(lengths)}, expected one length")
-        vectors = np.zeros((items.num_rows, lengths[0]), np.float32)
-        given = pc.is_valid(items[column]).to_numpy()
-        vectors[given] = pc.list_flatten(items[column]).to_numpy().reshape(-1, lengths[0])
-        found[column] = vectors
-    return found
+    names = [column for column in items.column_names if column.startswith(VECTOR_PREFIX)]
+    return {name: vectors_in(items[name]) for name in names if vector_length(name, [items[name]])}
+
+
+def vector_length(name: str, parts: Iterable[pa.Array | pa.ChunkedArray]) -> int:
+    """Of the column's vectors, 0 where there are none. Raises ValueError where they differ in length."""
+    lengths = {n for part in parts for n in pc.unique(pc.drop_null(pc.list_value_length(part))).to_pylist()}
+    if len(lengths) > 1:
+        raise ValueError(f"items: {name}: found vectors of lengths {sorted(lengths)}, expected one length")
+    return int(*lengths)
+
+
+def vectors_in(column: pa.Array | pa.ChunkedArray, length: int | None = None) -> Floats32:
+    """(n, length) of a column of lists of one length, which is theirs if left out; zero rows where it is null."""
+    width = vector_length("vectors", [column]) if length is None else length
+    vectors = np.zeros((len(column), width), np.float32)
+    vectors[pc.is_valid(column).to_numpy(zero_copy_only=False)] = (
+        pc.list_flatten(column).to_numpy(zero_copy_only=False).reshape(-1, width)
+    )
+    return vectors
 
 
 @dataclass(frozen=True)

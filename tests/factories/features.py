@@ -8,11 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
+from llmrec.encoding.keys import text_keys
 from llmrec.encoding.sequences import sequence_texts
+from llmrec.encoding.store import EmbeddingStore
 from llmrec.features.history_data import event_sort
 from llmrec.features.prepare import Fold, Prepared, prepare
-from llmrec.schema import DAY_MS, event_order, items_schema, reviews_schema
+from llmrec.schema import DAY_MS, TEXT_KEYS, event_order, items_schema, reviews_schema
 from llmrec.schema import Column as C
+from llmrec.storage import Artifact, Storage
 
 DIM = 12
 SEQUENCE_ITEMS = 3
@@ -104,6 +107,37 @@ class World:
         titles = {i[C.ITEM_ID]: i[C.TITLE] for i in self.items}
         shown = [titles.get(i) for i in reviews[C.ITEM_ID].to_pylist()]
         return sequence_texts(reviews[C.USER_ID].to_pylist(), shown, SEQUENCE_ITEMS)
+
+    def stored(self, storage: Storage, parts: int = 1) -> tuple[Artifact, Artifact]:
+        """The artifacts `corpus`, reviews dealt over `parts` files by user, and `embeddings`, with its store."""
+        reviews, items, *_ = self.tables()
+        dealt = np.array([int(u[1:]) % parts for u in reviews[C.USER_ID].to_pylist()])
+        files = [reviews.filter(pa.array(dealt == part)) for part in range(parts)]
+        with storage.build("corpus", "c", room="corpus", config={}, parents={}) as writer:
+            for number, part in enumerate(files):
+                writer.write_table(f"reviews/{number}", part)
+            writer.write_table("items", items)
+        texts = [("review", r[C.REVIEW_ID], r[C.TEXT]) for file in files for r in file.to_pylist()]
+        texts += [("item", i[C.ITEM_ID], i[C.TITLE]) for i in self.items]
+        sequences = zip(reviews[C.REVIEW_ID].to_pylist(), self.sequences(reviews), strict=True)
+        texts += [("sequence", review, text) for review, text in sequences]
+        keys = text_keys("f", [text for *_, text in texts])
+        store, known = EmbeddingStore(storage.root, "f"), dict(zip(keys, (t for *_, t in texts), strict=True))
+        known.pop(None, None)
+        none = np.zeros(len(known), np.int32)
+        store.put(list(known), encode(list(known.values())), none, none)
+        with storage.build("embeddings", "e", room="encoding", config={}, parents={}) as writer:
+            columns = [[kind for kind, *_ in texts], [name for _, name, _ in texts], keys]
+            writer.write_table("text_keys", pa.table([pa.array(c, pa.string()) for c in columns], schema=TEXT_KEYS))
+            writer.info |= {
+                "sequence_items": SEQUENCE_ITEMS,
+                "fingerprint": "f",
+                "storage_dtype": "float32",
+                "dim": DIM,
+            }
+        corpus, embeddings = storage.find("corpus", "c"), storage.find("embeddings", "e")
+        assert corpus and embeddings
+        return corpus, embeddings
 
     def prepare(self, fold: Fold = "test") -> Prepared:
         """The fold with T1 = day 50 and T2 = day 70."""

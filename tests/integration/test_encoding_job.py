@@ -16,7 +16,8 @@ import pytest
 import ray
 from encoding_stub import corpus_of, paid, run_config, stub_factory, stub_vector
 
-from llmrec.encoding import EncodingError, distributed, encode, encoder_config, load_vectors, open_store
+from llmrec import tasks
+from llmrec.encoding import EncodingError, encode, encoder_config, load_vectors, open_store
 from llmrec.encoding.keys import text_key
 from llmrec.schema import QUARANTINE, TEXT_KEYS
 from llmrec.storage import Storage
@@ -42,6 +43,7 @@ def test_every_text_once_and_every_row_has_its_vector(tmp_path: Path) -> None:
     made = encode(run_config(tmp_path), storage, corpus, factory=stub_factory(ledger=ledger))
     assert sorted(paid(ledger)) == sorted(map(repr, [*TEXTS, "Guitar", "Capo"]))
     assert made.manifest.counts == {"rows_in": 306, "rows_out": 306, "quarantined": 0}
+    assert not list(tmp_path.glob("embeddings/**/*.arrow"))  # no scratch is left
     info = made.manifest.info
     assert (info["texts"], info["encoded"], info["cache_hits"], info["dim"]) == (302, 302, 0, 8)
     vectors, present = load_vectors(storage, made, "review", ["r300", "r5", "r301", "r302", "nobody"])
@@ -205,7 +207,7 @@ def test_cpus_that_somebody_else_holds_are_an_error_and_not_a_hang(
     class Holder:
         """Holds its CPU."""
 
-    monkeypatch.setattr(distributed, "_PATIENCE_S", 3.0)
+    monkeypatch.setattr(tasks, "PATIENCE_S", 3.0)
     # One holder a CPU: what actors of tests before still hold is nobody's to give either.
     n_cpus = int(ray.cluster_resources()["CPU"])
     holders = [ray.remote(Holder).options(num_cpus=1).remote() for _ in range(n_cpus)]

@@ -296,6 +296,18 @@ def test_vectors_come_from_parquet_of_any_table_in_order(tmp_path: Path) -> None
     assert corpus.manifest.info["repairs"] == {}
 
 
+def test_vectors_in_cells_of_a_csv_are_read(tmp_path: Path) -> None:
+    cells = ["[1, -2.5]", "1 -2.5", "1;-2.5", " [ 1.0 , -2.5e0 ] ", "1,,2", "[1, nan]", "one two", "[1, 2"]
+    rows = "".join(f"i{n}\t{cell}\n" for n, cell in enumerate(cells))
+    (tmp_path / "m.tsv").write_text("nr\tbild\n" + rows)
+    corpus = run(tmp_path, source="table", reviews=[write(tmp_path / "t.parquet", TABLE)], columns=COLUMNS,
+                 items=[str(tmp_path / "m.tsv")], item_columns={"item_id": "nr"},
+                 item_vectors={"image": "bild"})  # fmt: skip
+    found = [row["vector_image"] for row in corpus.table("items").sort_by("item_id").to_pylist()]
+    assert found == [[1.0, -2.5]] * 4 + [None] * 3 + [[1.0, 2.0]]
+    assert corpus.manifest.info["repairs"] == {"vector_image_unreadable": 3}
+
+
 def test_vectors_that_no_file_holds_are_refused(tmp_path: Path) -> None:
     files = {
         "reviews": [write(tmp_path / "r.json", [REVIEWS[2018]])],

@@ -8,10 +8,11 @@ import pytest
 import torch
 from factories.features import DIM, World, encode
 
-from llmrec.features import autoencoder
+from llmrec.features import reduction
 from llmrec.features.autoencoder import Autoencoder
 from llmrec.features.history import History
 from llmrec.features.projection import Moments, Projection
+from llmrec.features.reduction import Sample
 
 NONE = np.zeros((0, DIM), np.float32)
 
@@ -67,8 +68,13 @@ def test_the_same_rows_and_seed_give_the_same_bits_on_any_number_of_threads(fitt
 
 
 def test_many_rows_are_sampled_and_none_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(autoencoder, "ROWS", 500)
-    assert Autoencoder.fit(curved(), NONE, 2, seed=7).explained[0] > 0.5
+    monkeypatch.setattr(reduction, "ROWS", 500)
+    places = np.where(np.arange(2_000) % 4 > 0, np.arange(2_000), -1)
+    sample = Sample.of(curved(), places, 2_000)
+    assert 300 < len(sample.places) < 400 and not (sample.places % 4 == 0).any()
+    halves = Sample.of(curved()[1_000:], places[1_000:], 2_000) + Sample.of(curved()[:1_000], places[:1_000], 2_000)
+    np.testing.assert_array_equal(halves.in_order(), sample.vectors)
+    assert Autoencoder.fit(sample.vectors, NONE, 2, seed=7).explained[0] > 0.5
     empty = Autoencoder.fit(NONE, NONE, 2, seed=7)
     assert np.isfinite(empty(curved(5), "review")).all()
 

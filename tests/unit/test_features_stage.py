@@ -1,14 +1,16 @@
 """The stage `featurize`: what its artifact holds, its row sum, reuse, and the same features from what it saved."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from factories.features import SEQUENCE_ITEMS, START, World, encode
+from factories.features import START, World
 
-from llmrec.config import RunConfig, SplitConfig
+from llmrec.config import FeaturesConfig, RunConfig, SplitConfig
 from llmrec.features import stage
+from llmrec.features.examples import example_table
 from llmrec.features.history import History
 from llmrec.features.prepare import prepare
 from llmrec.features.spec import FeatureSpec
@@ -20,27 +22,10 @@ SPLIT = SplitConfig(validation_quantile=0.6, test_quantile=0.8)
 
 
 @pytest.fixture
-def parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Storage, Artifact, Artifact, World]:
-    """A corpus in storage, and vectors in place of an encoder's."""
+def parents(tmp_path: Path) -> tuple[Storage, Artifact, Artifact, World]:
+    """A corpus in storage, and its vectors in the embedding store."""
     world, storage = World.random(), Storage(str(tmp_path))
-    reviews, items, *_ = world.tables()
-    with storage.build("corpus", "c", room="corpus", config={}, parents={}) as writer:
-        writer.write_table("reviews", reviews)
-        writer.write_table("items", items)
-    with storage.build("embeddings", "e", room="encoding", config={}, parents={}) as writer:
-        writer.write_json("vectors.json", {})
-        writer.info["sequence_items"] = SEQUENCE_ITEMS
-    sequences = dict(zip(reviews[C.REVIEW_ID].to_pylist(), world.sequences(reviews), strict=True))
-    texts = {r[C.REVIEW_ID]: r[C.TEXT] for r in world.reviews} | {i[C.ITEM_ID]: i[C.TITLE] for i in world.items}
-
-    def load_vectors(storage: object, embeddings: object, kind: str, ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        vectors = encode([(sequences if kind == "sequence" else texts)[i] for i in ids])
-        return vectors, vectors.any(axis=1)
-
-    monkeypatch.setattr(stage, "load_vectors", load_vectors)
-    corpus, embeddings = storage.find("corpus", "c"), storage.find("embeddings", "e")
-    assert corpus and embeddings
-    return storage, corpus, embeddings, world
+    return storage, *world.stored(storage), world
 
 
 def test_both_folds_hold_their_splits_and_their_row_sum(
@@ -117,3 +102,22 @@ def test_a_fold_with_nothing_to_train_on_is_refused() -> None:
     reviews, items, *vectors = world.tables()
     with pytest.raises(ValueError, match="no event lies before the cut-off 5 ms of fold 'validation'"):
         prepare(world.settings, reviews, items, *vectors, t1=5, t2=START, fold="validation")
+
+
+def test_a_fold_travels_without_its_arrays_being_copied() -> None:
+    """As Ray hands it to the tasks that write examples: arrays in shared memory, read only."""
+    prepared = World.random().prepare()
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(prepared, protocol=5, buffer_callback=buffers.append)
+    arrays = sum(b.raw().nbytes for b in buffers)
+    assert arrays > 80_000 > 4 * len(data), "arrays are copied"
+    sent = pickle.loads(data, buffers=[bytes(b.raw()) for b in buffers])
+    for group, same in zip(prepared.clicks, sent.clicks, strict=True):
+        expected = example_table(prepared.history, prepared.spec, group)
+        assert example_table(sent.history, sent.spec, same).equals(expected)
+    assert list(sent.history.user_ids) == list(prepared.history.user_ids)
+
+
+def test_profiles_need_text() -> None:
+    with pytest.raises(ValueError, match="write_profiles needs text"):
+        FeaturesConfig(text=False, write_profiles=True)

@@ -8,11 +8,11 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from llmrec.evaluation.distributed import spread
 from llmrec.evaluation.families.rows import StudyRows
 from llmrec.evaluation.interactions import Floats, Ints
 from llmrec.evaluation.intervals import Bootstrap, Sampled
 from llmrec.evaluation.label_metrics import Bools, Weighted, auc, click_loss
+from llmrec.tasks import spread
 
 MODEL = "boosted trees on the same columns"
 METRICS = ("auc", "log_loss")
@@ -80,6 +80,6 @@ class Cells:
             if n % 5 == 0 or n == len(new):
                 self._progress(f"feature families: {what}, {n} of {len(new)} fits")
 
-        cells = spread(measure, [(c,) for c in new.values()], common=self._common, done=done)
+        cells = spread(measure, [(c,) for c in new.values()], common=self._common, done=done, stage="evaluate")
         self._found |= dict(zip(new, cells, strict=True))
         return {name: self._found[c.tobytes()] for name, c in wanted.items()}

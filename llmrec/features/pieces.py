@@ -1,0 +1,197 @@
+"""Vectors in pieces, so that no process holds all of them: each piece is summed, and later brought down, by itself.
+
+A piece of texts is a range of their keys, not of events: the embedding store lies in order of key, so that every part
+of it is read for one piece alone. How many pieces there are depends on training rows only, and what they give is added
+in their order: the same bits on any number of CPUs, whatever happens after the cut-off.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+from threadpoolctl import threadpool_limits
+
+from llmrec.config import FeaturesConfig
+from llmrec.encoding.keys import KEY_BYTES
+from llmrec.encoding.store import EmbeddingStore, Keys
+from llmrec.features.asof import Bools, Floats32, Ints
+from llmrec.features.history_data import TEXT
+from llmrec.features.projection import CHUNK, Kind, Moments
+from llmrec.features.reduction import Reduction, Sample, Summary, brought_down, fit_reduction, summarise, with_presence
+from llmrec.features.vectors import vector_length, vectors_in
+from llmrec.storage import filesystem, read_bytes, write_bytes
+
+#: Training rows of a piece, on average: with 384 dimensions their vectors take 50 MB.
+PIECE_ROWS = 1 << 15
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a kind, and where their vectors lie: in the embedding store, or in a column of an items file."""
+
+    name: str  # of the reduction: TEXT, SEQUENCE, vector_NAME
+    kind: Kind
+    uri: str  # before the names of its scratch files
+    total: int  # rows that the reduction is fitted on, in all pieces
+    store: EmbeddingStore | None = None
+    column_of: tuple[str, int] = ("", 0)  # (file, row group)
+    width: int = 0  # of the column's vectors
+
+    def batches(self) -> Iterator[tuple[Ints, Ints, Floats32]]:
+        """(rows of their table (n,), places (n,), vectors (n, dim)), at most CHUNK at a time; zero: absent."""
+        rows = read_arrays(f"{self.uri}.rows")
+        vectors = self._of_column() if self.store is None else self._of_store(self.store, rows["keys"])
+        at = 0
+        for batch in vectors:
+            some = slice(at, at + len(batch))
+            yield rows["numbers"][some], rows["places"][some], batch
+            at += len(batch)
+
+    def _of_store(self, store: EmbeddingStore, raw: npt.NDArray[np.uint8]) -> Iterator[Floats32]:
+        keys, place = np.unique(raw.view(f"S{KEY_BYTES}").ravel(), return_inverse=True)  # often said is held once
+        found = store.find(keys)
+        for start in range(0, len(place) if found.present.any() else 0, CHUNK):
+            yield found.vectors[place[start : start + CHUNK]]
+
+    def _of_column(self) -> Iterator[Floats32]:
+        for part in _column(self.name, *self.column_of):
+            yield vectors_in(part, self.width)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Rows that have a text: which rows of their table, their places among those fitted on, and their keys."""
+
+    numbers: Ints
+    places: Ints
+    keys: Keys
+
+    @classmethod
+    def of(cls, keys: Keys, known: Bools, places: Ints) -> "Texts":
+        """From a key, and whether there is one, for each row of a table."""
+        numbers = np.flatnonzero(known)
+        return cls(numbers, places[numbers], keys[numbers])
+
+    def laid_out(self, name: str, kind: Kind, total: int, store: EmbeddingStore, folder: str,
+                 piece_rows: int) -> list[Piece]:  # fmt: skip
+        """Pieces by ranges of keys, their rows in order; `total` rows of all kinds are fitted on."""
+        raw = self.keys.view(np.uint8).reshape(len(self.keys), KEY_BYTES)
+        n = max(1, -(-int((self.places >= 0).sum()) // piece_rows))
+        head = np.ascontiguousarray(raw[:, :4]).view(">u4").ravel().astype(np.int64)
+        ranges = (head * n) >> 32
+        order = np.argsort(ranges, kind="stable")
+        pieces = []
+        for at, rows in enumerate(np.split(order, np.searchsorted(ranges[order], np.arange(1, n)))):
+            pieces.append(Piece(name, kind, f"{folder}/{name}-{kind}-{at:05d}", total, store))
+            write_arrays(f"{pieces[-1].uri}.rows", {"numbers": self.numbers[rows], "places": self.places[rows],
+                                                    "keys": raw[rows]})  # fmt: skip
+        return pieces
+
+
+def pieces_of_column(name: str, uris: Sequence[str], places: Ints, total: int, folder: str) -> list[Piece]:
+    """A piece for each row group of the items' files; none where nothing is in the column.
+
+    Raises ValueError where the column's vectors differ in length.
+    """
+    groups = [(uri, group, rows) for uri in uris for group, rows in enumerate(_row_groups(uri))]
+    width = vector_length(name, (part for uri, group, _ in groups for part in _column(name, uri, group)))
+    pieces, start = list[Piece](), 0
+    for uri, group, rows in groups if width else ():
+        target = f"{folder}/{name}-item-{len(pieces):05d}"
+        pieces.append(Piece(name, "item", target, total, None, (uri, group), width))
+        numbers = np.arange(start, start := start + rows)
+        write_arrays(f"{target}.rows", {"numbers": numbers, "places": places[numbers]})
+    return pieces
+
+
+def _row_groups(uri: str) -> list[int]:
+    """The rows of each row group of a file."""
+    fs, path = filesystem(uri)
+    with pq.ParquetFile(fs.open_input_file(path)) as file:
+        return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+
+
+def _column(name: str, uri: str, group: int) -> Iterator[pa.Array]:
+    """A column of one row group, at most CHUNK rows at a time."""
+    fs, path = filesystem(uri)
+    with pq.ParquetFile(fs.open_input_file(path)) as file:
+        for batch in file.iter_batches(CHUNK, row_groups=[group], columns=[name]):
+            yield batch.column(0)
+
+
+def sum_up(settings: FeaturesConfig, piece: Piece) -> None:
+    """Write what the piece gives to fit on, where it gives anything."""
+    with one_thread():
+        total: Summary | None = None
+        for _, places, vectors in piece.batches():
+            part = summarise(settings, vectors, places, piece.total)
+            total = part if total is None else total + part  # type: ignore[operator]  # both are of one kind
+    if total is not None:
+        write_arrays(f"{piece.uri}.summary", {k: np.asarray(v) for k, v in vars(total).items()})
+
+
+def fit_pieces(settings: FeaturesConfig, dim: int, pieces: Sequence[Piece]) -> Reduction:
+    """The reduction of the summed pieces; they are added in order, one in memory at a time."""
+    made: dict[Kind, Any] = {}
+    sample = settings.text_reduction == "autoencoder"
+    for piece in pieces:
+        arrays = find_arrays(f"{piece.uri}.summary")
+        if arrays is not None:
+            part = Sample(**arrays) if sample else Moments(int(arrays.pop("count")), **arrays)
+            made[piece.kind] = part if piece.kind not in made else made[piece.kind] + part
+    nothing = np.zeros((0, dim), np.float32)
+    with one_thread():
+        return fit_reduction(settings, made or {"item": summarise(settings, nothing, np.zeros(0, np.int64), 0)})
+
+
+def bring_down(reductions: Mapping[str, Reduction], piece: Piece) -> None:
+    """Write the piece's rows and their reduced vectors; those of reviews' texts with their presence."""
+    reduction = reductions[piece.name]
+    width = reduction.dim + (piece.name == TEXT and piece.kind == "review")
+    numbers, values = [np.zeros(0, np.int64)], [np.zeros((0, width), np.float32)]
+    for rows, _, vectors in piece.batches():
+        flagged = width > reduction.dim
+        numbers.append(rows)
+        values.append(with_presence(vectors, reduction) if flagged else brought_down(vectors, reduction, piece.kind))
+    write_arrays(f"{piece.uri}.reduced", {"numbers": np.concatenate(numbers), "values": np.concatenate(values)})
+
+
+def collect(pieces: Sequence[Piece], n: int, width: int) -> Floats32:
+    """(n, width) reduced vectors of a table's rows from its pieces; zero where no piece has the row."""
+    vectors = np.zeros((n, width), np.float32)
+    for piece in pieces:
+        reduced = read_arrays(f"{piece.uri}.reduced")
+        vectors[reduced["numbers"]] = reduced["values"]
+    return vectors
+
+
+def one_thread() -> Any:
+    """Matrix products and decompositions whose bits do not depend on how many cores there are."""
+    return threadpool_limits(1, "blas")
+
+
+def write_arrays(uri: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    write_bytes(uri, save_tensors({name: np.ascontiguousarray(values) for name, values in arrays.items()}))
+
+
+def find_arrays(uri: str) -> dict[str, npt.NDArray[Any]] | None:
+    """What `write_arrays` wrote, or None."""
+    data = read_bytes(uri)
+    if data is None:
+        return None
+    arrays: dict[str, npt.NDArray[Any]] = load_tensors(data)
+    return arrays
+
+
+def read_arrays(uri: str) -> dict[str, npt.NDArray[Any]]:
+    """What `write_arrays` wrote. Raises FileNotFoundError."""
+    arrays = find_arrays(uri)
+    if arrays is None:
+        raise FileNotFoundError(f"{uri}: scratch of the featurize stage is gone; does every node see the storage?")
+    return arrays

@@ -1,0 +1,97 @@
+"""Tasks over Ray: order, progress, errors as they were, lost workers, a starved cluster, and tasks within tasks."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+
+from llmrec import tasks
+
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not see the tests' folder
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+def scaled(factor: np.ndarray, n: int) -> float:
+    return float(factor[0] * n)
+
+
+def fails(n: int) -> int:
+    if n == 2:
+        raise ValueError("number 2 is not liked")
+    time.sleep(0.1)
+    return n
+
+
+def dies_once(marker: str) -> str:
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os._exit(1)
+    return "second time"
+
+
+def dies() -> None:
+    os._exit(1)
+
+
+def spreads() -> tuple[int, list[int]]:
+    """Where it ran, and where its own cells did."""
+    return os.getpid(), tasks.spread(os.getpid, [(), ()], stage="test")
+
+
+def test_answers_are_in_order_and_progress_is_told() -> None:
+    told: list[int] = []
+    held = tasks.held(np.full, 10, 3.0, stage="test")
+    assert isinstance(held, ray.ObjectRef)
+    found = tasks.spread(scaled, [(n,) for n in range(8)], (held,), told.append, stage="test")
+    assert found == [3.0 * n for n in range(8)] and told == list(range(1, 9))
+    assert tasks.spread(scaled, [], (held,), stage="test") == []
+    here = tasks.spread(scaled, [(5,)], (np.ones(1),), stage="test", local=True)
+    assert here == [5.0]
+
+
+def test_an_error_is_the_cell_s_own() -> None:
+    with pytest.raises(ValueError, match=r"^number 2 is not liked$"):
+        tasks.spread(fails, [(n,) for n in range(6)], stage="test")
+
+
+def test_a_lost_worker_s_cell_runs_again(tmp_path: Path) -> None:
+    assert tasks.spread(dies_once, [(str(tmp_path / "marker"),)], stage="test") == ["second time"]
+
+
+def test_workers_that_are_lost_each_time_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "RETRIES", 0)
+    with pytest.raises(RuntimeError, match=r"^test: a task was lost with its worker 1 times, expected to finish"):
+        tasks.spread(dies, [()], stage="test")
+
+
+def test_a_task_does_not_wait_for_tasks() -> None:
+    """With all CPUs held by such as it, it would wait for ever."""
+    for place, cells in tasks.spread(spreads, [() for _ in range(5)], stage="test"):
+        assert cells == [place, place] and place != os.getpid()
+
+
+def test_a_starved_cluster_is_an_error_and_long_work_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Holder:
+        """Holds its CPU."""
+
+    monkeypatch.setattr(tasks, "PATIENCE_S", 2.0)
+    n_cpus = int(ray.cluster_resources()["CPU"])
+    assert tasks.spread(time.sleep, [(5,)] * n_cpus, stage="test") == [None] * n_cpus
+    holders = [ray.remote(Holder).options(num_cpus=1).remote() for _ in range(n_cpus)]
+    deadline = time.monotonic() + 120
+    while ray.available_resources().get("CPU", 0.0) >= 1:
+        assert time.monotonic() < deadline, "the holders do not start"
+        time.sleep(0.2)
+    try:
+        with pytest.raises(
+            tasks.StarvedError, match=r"test stage has run for 2 s: 0\S* of the cluster's 4 logical CPUs"
+        ):
+            tasks.spread(scaled, [(np.ones(1), 1)], stage="test")
+    finally:
+        for holder in holders:
+            ray.kill(holder)
+    assert tasks.spread(scaled, [(np.ones(1), 1)], stage="test") == [1.0]
