@@ -13,7 +13,7 @@ from llmrec.storage import Storage
 from llmrec.training.stage import make_fold
 
 CONFIG = {
-    "corpus": {"sample": {"n_users": 150, "n_items": 80, "n_reviews": 4000, "text_share": 1.0}},
+    "corpus": {"sample": {"n_users": 700, "n_items": 400, "n_reviews": 5000, "text_share": 1.0}},
     "split": {"validation_quantile": 0.6, "test_quantile": 0.7},
     "encoding": {"encoder": {"backend": "hashing"}},
     "features": {"text_dim": 32},
