@@ -17,6 +17,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.topk import in_order
+from llmrec.tasks import data_context
 
 logger = logging.getLogger(__name__)
 
@@ -129,10 +130,7 @@ def _received(work: Any) -> Work:
 
 
 def _context() -> Any:
-    context = ray.data.DataContext.get_current().copy()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.raise_original_map_exception = True
+    context = data_context()
     context.execution_options.preserve_order = True
     context.execution_no_progress_timeout_s = _PATIENCE_S
     return context

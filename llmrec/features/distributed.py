@@ -8,15 +8,14 @@ heavy, is carried from one to the next as its sums, which are associative.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from llmrec.features.asof import Floats, Ints
 from llmrec.features.profiles import EVENT, Hashes, Splitters, carries_of, entity_hash, profiles
+from llmrec.ranges import read_range, writable, write_ranges
 from llmrec.schema import Column as C
 from llmrec.storage import filesystem
 from llmrec.tasks import progress, spread
@@ -110,20 +109,9 @@ def _lay_out(splitters: dict[str, Splitters], piece: Piece, prefix: str) -> dict
         hashes, times = entity_hash(events[side]), events[C.TIMESTAMP].to_numpy()
         ranges = cuts.range_of(hashes, times)
         carries[side] = carries_of(events, side, ranges, np.isin(hashes, cuts.hashes))
-        order = np.argsort(ranges, kind="stable")
-        bounds = np.searchsorted(ranges[order], np.arange(cuts.n_ranges + 1))
-        table = events.select([EVENT, side, C.TIMESTAMP, C.STARS, C.VECTOR]).combine_chunks()
-        fs, path = _writable(f"{prefix}-{side}.arrow")
-        with fs.open_output_stream(path) as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            for lower, upper in pairwise(bounds):
-                writer.write_batch(_batch(table.take(pa.array(order[lower:upper]))))
+        table = events.select([EVENT, side, C.TIMESTAMP, C.STARS, C.VECTOR])
+        write_ranges(f"{prefix}-{side}.arrow", table, ranges, cuts.n_ranges)
     return carries
-
-
-def _batch(table: pa.Table) -> pa.RecordBatch:
-    """The table as exactly one batch, also where it is empty."""
-    batches = table.combine_chunks().to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
 def _carried(parts: list[dict[str, Carries]], splitters: dict[str, Splitters]) -> dict[str, list[dict[str, Floats]]]:
@@ -144,19 +132,8 @@ def _carried(parts: list[dict[str, Carries]], splitters: dict[str, Splitters]) -
 
 def _finish(files: list[str], side: str, number: int, carry: dict[str, Floats], output: str) -> int:
     """Read one range from every file, compute, write; the number of rows."""
-    batches = []
-    for uri in files:
-        fs, path = filesystem(uri)
-        with fs.open_input_file(path) as source:
-            batches.append(pa.ipc.open_file(source).get_batch(number))
-    table = profiles(pa.Table.from_batches(batches), side, carry)
-    fs, path = _writable(f"{output}/part-{number:05d}.parquet")
+    table = profiles(read_range(files, number), side, carry)
+    fs, path = writable(f"{output}/part-{number:05d}.parquet")
     with fs.open_output_stream(path) as sink:  # vectors do not compress: no dictionary, no statistics
         pq.write_table(table, sink, compression="none", use_dictionary=False, write_statistics=False)
     return int(table.num_rows)
-
-
-def _writable(uri: str) -> tuple[pafs.FileSystem, str]:
-    fs, path = filesystem(uri)
-    fs.create_dir(path.rsplit("/", 1)[0], recursive=True)
-    return fs, path

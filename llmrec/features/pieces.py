@@ -143,7 +143,7 @@ def fit_pieces(settings: FeaturesConfig, dim: int, pieces: Sequence[Piece]) -> R
     for piece in pieces:
         arrays = find_arrays(f"{piece.uri}.summary")
         if arrays is not None:
-            part = Sample(**arrays) if sample else Moments(int(arrays.pop("count")), **arrays)
+            part = Sample(**arrays) if sample else Moments(arrays.pop("count").item(), **arrays)
             made[piece.kind] = part if piece.kind not in made else made[piece.kind] + part
     nothing = np.zeros((0, dim), np.float32)
     with one_thread():
