@@ -1,7 +1,7 @@
 """Our ranker fitted to the label `like`: the same network and features as for clicks, learning from reviews alone.
 
-The number of epochs and a Platt scaling (Platt 1999: a logistic regression on the logit) are chosen on [T1, T2); then
-the network is fitted anew on everything before T2.
+The number of epochs and a Platt scaling (Platt 1999: slope and shift of the logit) are chosen on [T1, T2); then the
+network is fitted anew on everything before T2.
 """
 
 import logging
@@ -12,7 +12,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.special import expit, logit
 
 from llmrec.config import RankerConfig
 from llmrec.evaluation.clicks import Predicted
@@ -32,7 +33,7 @@ from llmrec.training.validation import click_metrics
 logger = logging.getLogger(__name__)
 #: Reviews learned from; where there are more, every n-th is.
 _REVIEWS = 100_000
-_END = 1e-6
+_END, _LEAST_SLOPE = 1e-6, 0.05
 
 
 @dataclass
@@ -117,10 +118,20 @@ def fit_likes(rows: LikeRows, file: ModelFile, seed: int) -> tuple[Floats, int]:
     """(probability (n,) of the test rows, epochs that validation chose)."""
     with torch.random.fork_rng(devices=[]):
         chosen = _fitted(file, rows.fit, rows.validation, seed)
-        scaling = LogisticRegression(C=1e3)
-        scaling.fit(_logits(chosen.model, rows.validation), rows.validation.click)
+        slope, shift = platt(_logits(chosen.model, rows.validation), rows.validation.click)
         final = _fitted(file, rows.train, rows.validation, seed, chosen.epochs)
-    return np.asarray(scaling.predict_proba(_logits(final.model, rows.test))[:, 1], np.float64), chosen.epochs
+    return np.asarray(expit(slope * _logits(final.model, rows.test) + shift), np.float64), chosen.epochs
+
+
+def platt(logits: Floats, label: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """(slope, shift) of least log loss on rows (n,). The slope stays above zero, so that the order is the network's."""
+
+    def loss(scaling: Floats) -> float:
+        scaled = scaling[0] * logits + scaling[1]
+        return float(np.mean(np.logaddexp(0, scaled) - label * scaled))
+
+    slope, shift = minimize(loss, [1.0, 0.0], bounds=[(_LEAST_SLOPE, None), (None, None)]).x
+    return float(slope), float(shift)
 
 
 @dataclass(frozen=True)
@@ -140,4 +151,4 @@ def _fitted(file: ModelFile, rows: Examples, held_out: Examples, seed: int, epoc
 
 def _logits(model: Ranker, rows: Examples) -> Floats:
     p = np.clip(predict(model, rows).astype(np.float64), _END, 1 - _END)
-    return np.asarray(np.log(p / (1 - p)))[:, None]
+    return np.asarray(logit(p))

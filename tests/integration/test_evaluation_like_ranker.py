@@ -1,4 +1,4 @@
-"""Likes where the tastes are in the words alone, and users say too little to be learned from one another."""
+"""Likes on a corpus whose tastes are in the words alone: our ranker with the text finds them, the rates cannot."""
 
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -13,7 +13,7 @@ from llmrec.storage import Storage
 from llmrec.training.stage import make_fold
 
 CONFIG = {
-    "corpus": {"sample": {"n_users": 600, "n_items": 300, "n_reviews": 4000, "text_share": 1.0}},
+    "corpus": {"sample": {"n_users": 700, "n_items": 400, "n_reviews": 5000, "text_share": 1.0}},
     "split": {"validation_quantile": 0.6, "test_quantile": 0.7},
     "encoding": {"encoder": {"backend": "hashing"}},
     "features": {"text_dim": 32},

@@ -12,7 +12,7 @@ from llmrec.evaluation import likes, protocols
 from llmrec.evaluation.click_rivals import RIVALS, ClickData, click_rivals
 from llmrec.evaluation.clicks import ClickRows, Predicted
 from llmrec.evaluation.interactions import Interactions
-from llmrec.evaluation.like_ranker import LikeRows, fit_likes
+from llmrec.evaluation.like_ranker import LikeRows, fit_likes, platt
 from llmrec.evaluation.stars import StarRows
 from llmrec.models.modelfile import ModelFile, StageTwoFile
 from llmrec.training.data import Examples
@@ -117,6 +117,15 @@ def test_our_network_learns_likes_is_calibrated_and_gives_the_same_again() -> No
     assert roc_auc_score(label, p) > 0.75 and abs(p.mean() - label.mean()) < 0.06 and 1 <= epochs <= 8
     np.testing.assert_array_equal(fit_likes(rows, network(), 7)[0], p)
     assert (fit_likes(rows, network(), 8)[0] != p).any()
+
+
+def test_scaling_finds_slope_and_shift_and_never_turns_the_order() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=20_000)
+    label = (rng.random(len(logits)) < 1 / (1 + np.exp(-(0.5 * logits - 1)))).astype(np.float32)
+    assert platt(logits, label) == pytest.approx((0.5, -1), abs=0.05)
+    slope, shift = platt(-logits, label)
+    assert slope > 0 and 1 / (1 + np.exp(-shift)) == pytest.approx(label.mean(), abs=0.02)
 
 
 def test_our_network_never_sees_a_label_of_the_test() -> None:
