@@ -3,9 +3,10 @@
     python -m benchmarks.featurize_stage [--sizes 5000 50000 200000]
 
 Corpora of the built-in generator with random vectors of 384 numbers in the embedding store, in a local Ray cluster
-with warm workers. Each size has a process of its own. Memory is the peak, while the stage runs, of a process's private
-resident bytes (without Ray's shared object store): of the driver above where it stood before, and of the largest
-worker. CPU seconds are those of both; on a busy machine they say more than seconds do.
+that is up; its workers start within the run, where the size calls for them. Each size has a process of its own.
+Memory is the peak, while the stage runs, of a process's private resident bytes (without Ray's shared object store):
+of the driver above where it stood before, and of the largest worker. CPU seconds are those of both; on a busy machine
+they say more than seconds do.
 Last line: `{"benchmark": "featurize_stage", "sizes": [{"reviews": …, "seconds": …, "driver_growth_mib": …, …}]}`.
 """
 
@@ -133,7 +134,7 @@ def run(folder: str, n: int) -> dict[str, Any]:
     storage, config = Storage(folder), RunConfig(storage=folder)
     ray.init(address="local", num_cpus=max(2, os.cpu_count() or 1), include_dashboard=False, log_to_driver=False,
              configure_logging=False)  # fmt: skip
-    featurize(config, storage, *make_inputs(storage, 2_000), "test")  # starts the workers
+    featurize(config, storage, *make_inputs(storage, 2_000), "test")  # this process has its libraries then
     inputs = make_inputs(storage, n)
     with measured() as usage:
         started = time.perf_counter()

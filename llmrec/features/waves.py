@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Reviews up to which tasks would cost more than they gain: all is then made in this process.
-SMALL = 10_000
+SMALL = 20_000
 #: Events of a file that `as_of_profiles` reads.
 _PROFILE_EVENTS = 50_000
 

@@ -81,7 +81,7 @@ def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: p
     """Many pieces over four CPUs, and one after the other in this process; and close to all at once in memory."""
     settings = EVERYTHING.settings
     found = []
-    for name, small in (("ray", 0), ("here", 10_000)):
+    for name, small in (("ray", 0), ("here", 10**6)):
         monkeypatch.setattr(waves, "SMALL", small)
         storage = Storage(str(tmp_path / name))
         corpus, embeddings = EVERYTHING.stored(storage, parts=3)
