@@ -71,6 +71,17 @@ def gather(refs: Sequence[Any], stage: str) -> list[Any]:
     return values
 
 
+def data_context() -> Any:
+    """Ray Data's settings for a run of ours: silent, errors as they were raised."""
+    import ray.data  # takes seconds
+
+    context = ray.data.DataContext.get_current().copy()
+    context.enable_progress_bars = False  # ours count texts or queries, not blocks
+    context.print_on_execution_start = False
+    context.raise_original_map_exception = True
+    return context
+
+
 def progress(what: str, total: int) -> Callable[[int], None]:
     """A `done` for `spread` that logs every ten seconds, and at the end where that took longer."""
     started = said = time.monotonic()

@@ -28,7 +28,7 @@ from llmrec.encoding.progress import EncodeProgress
 from llmrec.encoding.store import EmbeddingStore, keys_array
 from llmrec.schema import Column as C
 from llmrec.storage import delete_folder
-from llmrec.tasks import StarvedError, gather
+from llmrec.tasks import StarvedError, data_context, gather
 
 log = logging.getLogger(__name__)
 
@@ -114,12 +114,7 @@ def _compact(store: EmbeddingStore) -> None:
 
 
 def _context() -> Any:
-    import ray.data
-
-    context = ray.data.DataContext.get_current().copy()
-    context.enable_progress_bars = False  # ours counts texts, not blocks
-    context.print_on_execution_start = False
-    context.raise_original_map_exception = True
+    context = data_context()
     context.wait_for_min_actors_s = 600
     context.execution_no_progress_timeout_s = 1800  # an error, where it would hang
     return context

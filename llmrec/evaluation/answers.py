@@ -1,8 +1,10 @@
-"""What the models of one table answered, and the estimates that follow from the lists alone."""
+"""What the models of one table answered: lists go to their files block by block, figures of them are kept.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+Per query a model leaves some forty numbers, whatever the length of its lists and the number of items.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,29 +12,46 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from llmrec.evaluation import metrics
-from llmrec.evaluation.interactions import Floats, Interactions, Ints
+from llmrec.evaluation.distributed import Columns, deal
+from llmrec.evaluation.files import Lists
+from llmrec.evaluation.interactions import Floats, Ints
 from llmrec.evaluation.intervals import mean_over_seeds
 from llmrec.evaluation.protocols import Fold, Queries
+from llmrec.evaluation.respondents import Respondent
 from llmrec.evaluation.results import ModelKind, Point
 from llmrec.evaluation.topk import TopK
 
 #: Cut-offs at which recall is drawn.
 CURVE = (1, 2, 5, 10, 20, 30, 50, 75, 100)
+_RECALL, _ITEMS, _SCORES = "recall_over_k", "items", "scores"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One model's lists, one `TopK` a seed, with what the report says about the model."""
+    """What the report says about one model beside its figures."""
 
     name: str
     kind: ModelKind
     label: str
     description: str
-    lists: list[TopK]
     settings: Mapping[str, Any] = field(default_factory=dict)
     trials: int | None = None
     fallback: str = ""
     fit_seconds: float | None = None
+
+    def after(self, earlier: "Answer") -> "Answer":
+        """The same model fitted anew for a further fold: settings are the last fold's, costs add up."""
+        seconds = [a.fit_seconds for a in (earlier, self) if a.fit_seconds is not None]
+        trials = None if self.trials is None else self.trials + (earlier.trials or 0)
+        return replace(self, trials=trials, fit_seconds=sum(seconds) if seconds else None)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Models that answer together, one an answer, as fitted with each seed."""
+
+    answers: tuple[Answer, ...]
+    seeds: Sequence[Respondent]
 
 
 @dataclass(frozen=True)
@@ -40,7 +59,7 @@ class Catalogue:
     """What beyond-accuracy metrics measure against, all of it from training rows."""
 
     popularity: Ints  # (n_items,) training events
-    matrix: sp.csr_matrix  # (n_users, n_items) 0/1
+    matrix: sp.csc_matrix  # (n_users, n_items) 0/1
     n_candidates: int
     vectors: npt.NDArray[np.float32] | None  # (n_items, dim); zero rows where there is no text
 
@@ -50,36 +69,138 @@ class Catalogue:
         popularity = np.bincount(data.item[fold.train], minlength=data.n_items)
         last = fold.queries.time.max(initial=0)
         n = int((data.known_from < last).sum()) if fold.known_items_only else data.n_items
-        return cls(popularity, data.matrix(fold.train), n, vectors)
+        return cls(popularity, sp.csc_matrix(data.matrix(fold.train)), n, vectors)
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The fold that is asked, how long lists are, and what is measured of them."""
+
+    fold: Fold
+    catalogue: Catalogue
+    cutoffs: tuple[int, ...]
+    k: int
+
+    def values(self, rows: slice, top: TopK) -> Columns:
+        """Metric -> (B,) of the block's lists; `recall_over_k` (B, cut-offs of CURVE that the lists reach)."""
+        part, at = self.fold.queries.part(rows), self.cutoffs[0]
+        hit = metrics.hits(top.item_rows, part.indptr, part.item, self.fold.data.n_items)
+        found: Columns = dict(metrics.ranking(hit, part.n_relevant, self.cutoffs))
+        found[_RECALL] = metrics.recall_curve(hit, part.n_relevant, curve(self.k))
+        first, c = top.item_rows[:, :at], self.catalogue
+        found[f"novelty@{at}"] = metrics.novelty(first, c.popularity)
+        found[f"diversity_cooccurrence@{at}"] = metrics.diversity_cooccurrence(first, c.matrix)
+        if c.vectors is not None:
+            found[f"diversity_text@{at}"] = metrics.diversity_text(first, c.vectors)
+        return found
+
+
+def curve(k: int) -> list[int]:
+    """The cut-offs of CURVE that lists of k reach."""
+    return [c for c in CURVE if c <= k]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Work for `deal`: for the nth of a respondent's first `n_models`, columns `n.items`, `n.scores`, `n.METRIC`."""
+
+    respondent: Respondent
+    questions: Questions
+    n_models: int
+
+    @property
+    def parts(self) -> Sequence[slice]:
+        return self.respondent.parts(self.questions.fold)
+
+    @property
+    def threads(self) -> int:
+        return self.respondent.threads
+
+    def open(self) -> Callable[[slice], Columns]:
+        q = self.questions
+        answer = self.respondent.open(q.fold, q.k)
+
+        def columns(rows: slice) -> Columns:
+            found: Columns = {}
+            for n, top in enumerate(answer(rows)[: self.n_models]):
+                lists = {_ITEMS: top.item_rows.astype(np.int32), _SCORES: top.scores}
+                found |= {f"{n}.{name}": v for name, v in (lists | q.values(rows, top)).items()}
+            return found
+
+        return columns
+
+
+class Tally:
+    """The figures of one model with one seed, block by block, over one fold after the other."""
+
+    def __init__(self, n_items: int, first: int) -> None:
+        """`first`: of each list so many items count for coverage."""
+        self.count, self._first, self._parts = np.zeros(n_items, np.int64), first, list[Columns]()
+
+    def add(self, columns: Columns) -> None:
+        self.count += metrics.listed(columns[_ITEMS][:, : self._first], len(self.count))
+        self._parts.append({m: v for m, v in columns.items() if m not in (_ITEMS, _SCORES)})
+
+    @property
+    def values(self) -> dict[str, Floats]:
+        """Metric -> (Q,)."""
+        names = self._parts[0] if self._parts else ()
+        return {m: np.concatenate([p[m] for p in self._parts]) for m in names}
 
 
 class Measured:
-    """Per-query metrics of one answer, averaged over its seeds: `values` metric -> (Q,)."""
+    """One model's figures, averaged over its seeds: `values` metric -> (Q,)."""
 
-    def __init__(self, answer: Answer, queries: Queries, data: Interactions, cutoffs: Sequence[int]) -> None:
-        self.answer, self._queries = answer, queries
-        self._hits = [metrics.hits(t.item_rows, queries.indptr, queries.item, data.n_items) for t in answer.lists]
-        by_seed = [metrics.ranking(h, queries.n_relevant, cutoffs) for h in self._hits]
-        self.values: dict[str, Floats] = {m: mean_over_seeds([s[m] for s in by_seed]) for m in by_seed[0]}
-
-    def beyond(self, catalogue: Catalogue, k: int) -> tuple[dict[str, Floats], dict[str, float]]:
-        """(per-query values, figures of all lists together) of the metrics in BEYOND_ACCURACY at k."""
-        lists = [t.item_rows[:, :k] for t in self.answer.lists]
-        values = {f"novelty@{k}": [metrics.novelty(rows, catalogue.popularity) for rows in lists]}
-        values[f"diversity_cooccurrence@{k}"] = [metrics.diversity_cooccurrence(r, catalogue.matrix) for r in lists]
-        if catalogue.vectors is not None:
-            values[f"diversity_text@{k}"] = [metrics.diversity_text(r, catalogue.vectors) for r in lists]
-        whole = {
-            f"coverage@{k}": float(np.mean([metrics.coverage(r, catalogue.n_candidates) for r in lists])),
-            f"gini@{k}": float(np.mean([metrics.gini(r, catalogue.n_candidates) for r in lists])),
+    def __init__(self, answer: Answer, tallies: Sequence[Tally], n_candidates: int, first: int) -> None:
+        self.answer, self.n_seeds = answer, len(tallies)
+        by_seed = [t.values for t in tallies]
+        values = {m: mean_over_seeds([s[m] for s in by_seed]) for m in by_seed[0]}
+        recall = values.pop(_RECALL, np.empty((0, 0))).mean(axis=0) if values else []
+        self.recall_over_k = [Point(x=k, y=float(y)) for k, y in zip(CURVE, recall, strict=False)]
+        self.values: dict[str, Floats] = values
+        self.whole = {
+            f"{name}@{first}": float(np.mean([metric(t.count, n_candidates) for t in tallies]))
+            for name, metric in (("coverage", metrics.coverage), ("gini", metrics.gini))
         }
-        return {m: mean_over_seeds(v) for m, v in values.items()}, whole
 
-    @cached_property
-    def recall_over_k(self) -> list[Point]:
-        """Mean recall at the cut-offs in CURVE that the lists reach."""
-        curve = np.mean([metrics.recall_curve(h, self._queries.n_relevant) for h in self._hits], axis=0)
-        return [Point(x=k, y=float(curve[k - 1])) for k in CURVE if k <= len(curve)]
+
+class Table:
+    """All models of one protocol, asked one after the other about one fold after the other."""
+
+    def __init__(self, lists: Lists, catalogue: Catalogue, cutoffs: Sequence[int], k: int) -> None:
+        self._lists, self._catalogue, self._cutoffs, self._k = lists, catalogue, tuple(cutoffs), k
+        self._answers: dict[str, Answer] = {}
+        self._tallies: dict[str, list[Tally]] = {}
+
+    def ask(self, contestant: Contestant, fold: Fold, first_query: int) -> None:
+        """Write the lists and keep the figures; the fold's queries are numbered from `first_query`."""
+        questions = Questions(fold, self._catalogue, self._cutoffs, self._k)
+        for answer in contestant.answers:
+            earlier = self._answers.get(answer.name)
+            self._answers[answer.name] = answer if earlier is None else answer.after(earlier)
+        for seed, respondent in enumerate(contestant.seeds):
+            tallies = [self._tally(a.name, seed, fold.data.n_items) for a in contestant.answers]
+            at = 0
+            for columns in deal(Asking(respondent, questions, len(tallies))):
+                size = len(columns[f"0.{_ITEMS}"])
+                users = fold.queries.user[at : at + size]
+                for n, (answer, tally) in enumerate(zip(contestant.answers, tallies, strict=True)):
+                    own = {c.removeprefix(f"{n}."): v for c, v in columns.items() if c.startswith(f"{n}.")}
+                    tally.add(own)
+                    self._lists.write(answer.name, seed, first_query + at, users, TopK(own[_ITEMS], own[_SCORES]))
+                at += size
+
+    def _tally(self, name: str, seed: int, n_items: int) -> Tally:
+        held = self._tallies.setdefault(name, [])
+        if seed == len(held):
+            held.append(Tally(n_items, self._cutoffs[0]))
+        return held[seed]
+
+    @property
+    def measured(self) -> list[Measured]:
+        """Each model's figures, in the order in which they were first asked."""
+        n, first = self._catalogue.n_candidates, self._cutoffs[0]
+        return [Measured(a, self._tallies[name], n, first) for name, a in self._answers.items()]
 
 
 def joined_queries(parts: Sequence[Queries]) -> Queries:
@@ -88,18 +209,3 @@ def joined_queries(parts: Sequence[Queries]) -> Queries:
     indptr = [p.indptr[:-1] + s for p, s in zip(parts, starts, strict=False)] + [starts[-1:]]
     columns = {n: np.concatenate([getattr(p, n) for p in parts]) for n in ("user", "time", "item", "event")}
     return Queries(indptr=np.concatenate(indptr), **columns)
-
-
-def joined_answers(parts: Sequence[Answer]) -> Answer:
-    """One model's answers to several folds, fitted anew for each; the settings are the last fold's."""
-    last = parts[-1]
-    lists = [
-        TopK(np.concatenate([t.item_rows for t in seed]), np.concatenate([t.scores for t in seed]))
-        for seed in zip(*(p.lists for p in parts), strict=True)
-    ]
-    seconds = [p.fit_seconds for p in parts if p.fit_seconds is not None]
-    return Answer(
-        last.name, last.kind, last.label, last.description, lists, last.settings,
-        None if last.trials is None else sum(p.trials or 0 for p in parts), last.fallback,
-        sum(seconds) if seconds else None,
-    )  # fmt: skip

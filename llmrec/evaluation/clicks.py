@@ -1,7 +1,8 @@
 """The `click` label: every model scores the same test rows of `examples`; and tables of probabilities as such."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from llmrec.config import EvaluationConfig
 from llmrec.evaluation.interactions import Floats, Interactions, Ints
 from llmrec.evaluation.intervals import Bootstrap, Pair, Sampled, compare, mean_over_seeds
 from llmrec.evaluation.label_metrics import calibration, click_metrics
-from llmrec.evaluation.ours import Arm
+from llmrec.evaluation.ours import ARM_WORDS, Arm
 from llmrec.evaluation.results import CalibrationBin, LabelTable, ModelKind, ModelResult
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact
@@ -73,13 +74,13 @@ class Predicted:
         return self.by_seed[0]
 
 
-def our_predictions(arms: Sequence[Arm], rows: ClickRows) -> list[Predicted]:
-    """The click model of each arm."""
+def our_predictions(arms: Iterable[Arm], rows: ClickRows) -> list[Predicted]:
+    """The click model of each arm; `arms`: the seeds of an arm one after the other."""
     found = []
-    for name in dict.fromkeys(a.name for a in arms):
-        by_seed = [a.click_probability(rows.user, rows.item, rows.time) for a in arms if a.name == name]
-        words = {"text": "with text", "no_text": "without text"}.get(name, name)
-        found.append(Predicted(name, "ours", f"Ranker, {words}", "CTR model on the click label", by_seed))
+    for name, seeds in groupby(arms, lambda a: a.name):
+        by_seed = [a.click_probability(rows.user, rows.item, rows.time) for a in seeds]
+        label = f"Ranker, {ARM_WORDS.get(name, name)}"
+        found.append(Predicted(name, "ours", label, "CTR model on the click label", by_seed))
     return found
 
 

@@ -98,10 +98,11 @@ def measurable(data: Interactions, rows: StarRows) -> bool:
 def like_table(
     rows: ClickRows, predicted: Sequence[Predicted], config: EvaluationConfig, seed: int
 ) -> LabelTable:  # fmt: skip
-    """The table `like`; every model against the rates."""
+    """The table `like`: our first model against each other one; where there is none of ours, each against the rates."""
+    first, others = predicted[0].name, [p.name for p in predicted[1:]]
     return probability_table(
-        "like", rows, predicted, [(p.name, predicted[0].name) for p in predicted[1:]],
+        "like", rows, predicted, [(first, n) if predicted[0].kind == "ours" else (n, first) for n in others],
         f"Each review with stars at t ≥ T2: liked if it has {LIKED_STARS} stars or more. Only what was reviewed is "
-        "asked about, so this is not what people would like to see. Rates and text profiles as of t, without the "
-        "row's own review; settings chosen on [T1, T2), parameters fitted before T2.", config, seed,
+        "asked about, so this is not what people would like to see. Rates, features and text profiles as of t, without "
+        "the row's own review; settings chosen on [T1, T2), parameters fitted before T2.", config, seed,
     )  # fmt: skip

@@ -15,7 +15,7 @@ With h_r = 1 where the item at rank r (1-based) is relevant, n the number of rel
 A metric of a model is the mean over queries; with one relevant item a query, recall and hit rate agree.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -86,22 +86,27 @@ def _at(hit: Floats, n: Ints) -> dict[str, Floats]:
     }
 
 
-def recall_curve(hit: Hits, n_relevant: Ints) -> Floats:
-    """(k,) mean recall at every cut-off 1 … k."""
-    return np.asarray((hit.cumsum(axis=1) / n_relevant[:, None]).mean(axis=0))
+def recall_curve(hit: Hits, n_relevant: Ints, cutoffs: Sequence[int]) -> Floats:
+    """(Q, n_cutoffs) recall of each query at each cut-off ≤ k."""
+    return np.asarray(hit.cumsum(axis=1)[:, np.asarray(cutoffs) - 1] / n_relevant[:, None])
 
 
-def coverage(item_rows: Ints, n_candidates: int) -> float:
-    """Share of the `n_candidates` recommendable items that occur in any list."""
-    return len(np.unique(item_rows[item_rows >= 0])) / n_candidates
+def listed(item_rows: Ints, n_items: int) -> Ints:
+    """(n_items,) in how many lists each item is."""
+    return np.bincount(item_rows[item_rows >= 0], minlength=n_items)
 
 
-def gini(item_rows: Ints, n_candidates: int) -> float:
+def coverage(count: Ints, n_candidates: int) -> float:
+    """Share of the `n_candidates` recommendable items that occur in any list; `count` (n_items,): see `listed`."""
+    return np.count_nonzero(count) / n_candidates
+
+
+def gini(count: Ints, n_candidates: int) -> float:
     """Gini coefficient of how often each of `n_candidates` items is listed: 0 all alike, → 1 one item alone."""
-    _, count = np.unique(item_rows[item_rows >= 0], return_counts=True)
+    count = np.sort(count[count > 0])
     if not len(count):
         return 0.0
-    padded = np.concatenate([np.zeros(n_candidates - len(count)), np.sort(count)])
+    padded = np.concatenate([np.zeros(n_candidates - len(count)), count])
     weight = 2 * np.arange(1, n_candidates + 1) - n_candidates - 1
     return float(weight @ padded / (n_candidates * padded.sum()))
 
@@ -123,13 +128,13 @@ def diversity_text(item_rows: Ints, vectors: npt.NDArray[np.float32]) -> Floats:
     Over m unit vectors the sum of all pairs is (‖Σ v‖² − m) / 2, so no pair is ever formed. Lists with fewer than two
     items that have text are NaN.
     """
-    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = (vectors / np.where(norm > 0, norm, 1)).astype(np.float64)
-    has_text = (norm[:, 0] > 0)[np.maximum(item_rows, 0)] & (item_rows >= 0)
-    total = np.empty(len(item_rows))
+    total, has_text = np.empty(len(item_rows)), np.empty(item_rows.shape, bool)
     for rows in blocks(len(item_rows), item_rows.shape[1] * vectors.shape[1]):
-        listed = unit[np.maximum(item_rows[rows], 0)] * has_text[rows][..., None]
-        total[rows] = (listed.sum(axis=1) ** 2).sum(axis=1)
+        found = vectors[np.maximum(item_rows[rows], 0)]  # (B, k, dim)
+        norm = np.linalg.norm(found, axis=2)
+        has_text[rows] = (norm > 0) & (item_rows[rows] >= 0)
+        unit = (found / np.where(norm > 0, norm, 1)[..., None]).astype(np.float64) * has_text[rows][..., None]
+        total[rows] = (unit.sum(axis=1) ** 2).sum(axis=1)
     return _mean_pair_distance(total, has_text.sum(axis=1))
 
 
@@ -139,23 +144,21 @@ def _mean_pair_distance(squared_sum: Floats, m: Ints) -> Floats:
         return np.asarray(np.where(pairs > 0, 1 - (squared_sum - m) / 2 / pairs, np.nan))
 
 
-def diversity_cooccurrence(item_rows: Ints, X: sp.csr_matrix) -> Floats:
+def diversity_cooccurrence(item_rows: Ints, X: sp.csc_matrix) -> Floats:
     """(Q,) mean of 1 − cosine between the users of listed items; `X` (n_users, n_items) training matrix, 0/1.
 
     Lists with fewer than two items that training knows are NaN.
     """
-    count = np.asarray(X.sum(axis=0)).ravel()
+    count = np.diff(X.indptr)
     known = (count > 0)[np.maximum(item_rows, 0)] & (item_rows >= 0)
-    scaled = sp.csr_matrix(X @ sp.diags(1 / np.sqrt(np.maximum(count, 1))))
-    q, column = np.nonzero(known)
+    items, column = np.unique(item_rows[known], return_inverse=True)
+    unit = X[:, items].astype(np.float64) @ sp.diags(1 / np.sqrt(count[items]))
+    cosine = (unit.T @ unit).tocsr()  # of the listed items alone
     total = np.empty(len(item_rows))
-    for rows in blocks(len(item_rows), X.shape[0]):
-        inside = (q >= rows.start) & (q < rows.stop)
-        shape = (rows.stop - rows.start, X.shape[1])
-        lists = sp.csr_matrix(
-            (np.ones(inside.sum()), (q[inside] - rows.start, item_rows[q[inside], column[inside]])), shape
-        )
-        total[rows] = np.asarray((lists @ scaled.T).power(2).sum(axis=1)).ravel()
+    indptr = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
+    lists = sp.csr_matrix((np.ones(len(column)), column, indptr), (len(item_rows), len(items)))
+    for rows in blocks(len(item_rows), len(items)):
+        total[rows] = np.asarray((lists[rows] @ cosine).multiply(lists[rows]).sum(axis=1)).ravel()
     return _mean_pair_distance(total, known.sum(axis=1))
 
 

@@ -5,6 +5,7 @@ results never share a table: a `Fold` carries its information set.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -47,6 +48,12 @@ class Queries:
     def n_relevant(self) -> Ints:
         return np.diff(self.indptr)
 
+    def part(self, rows: slice) -> "Queries":
+        """The queries `rows`, a slice without steps."""
+        indptr = self.indptr[rows.start : rows.stop + 1]
+        held = slice(indptr[0], indptr[-1])
+        return Queries(self.user[rows], self.time[rows], indptr - indptr[0], self.item[held], self.event[held])
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -60,6 +67,7 @@ class Fold:
     known_items_only: bool
     t: int | None = None  # the cut-off that training ends at; None: no such time
 
+    @cached_property
     def as_of(self) -> AsOf:
         """What histories may hold, by time."""
         return AsOf(self.data, self.visible)

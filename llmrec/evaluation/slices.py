@@ -32,7 +32,7 @@ def slices(fold: Fold, languages: Mapping[int, str] | None = None, text_length: 
     """
     q = fold.queries
     target = q.item[q.indptr[:-1]]
-    found = _ranges("history length", fold.as_of().history_lengths(q.user, q.time), _HISTORY)
+    found = _ranges("history length", fold.as_of.history_lengths(q.user, q.time), _HISTORY)
     found += _users(fold) + _items(fold, target)
     if text_length is not None:
         found += _ranges("item text, characters", text_length, _CHARACTERS)

@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -15,12 +16,13 @@ from llmrec.config import RunConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import load_vectors
 from llmrec.evaluation import clicks, console, corpus_facts, files, leak, likes, protocols, stars
-from llmrec.evaluation.answers import Answer, Catalogue, joined_answers, joined_queries
+from llmrec.evaluation.answers import Catalogue, Contestant, Table, joined_queries
 from llmrec.evaluation.baselines import candidates
 from llmrec.evaluation.click_rivals import ClickData, click_rivals
-from llmrec.evaluation.contestants import baseline_answers, control_answers, our_answers
+from llmrec.evaluation.contestants import baseline_contestants, control_contestants, our_contestants
 from llmrec.evaluation.families import family_studies
 from llmrec.evaluation.interactions import Interactions, Ints
+from llmrec.evaluation.like_ranker import our_likes
 from llmrec.evaluation.ours import Arm
 from llmrec.evaluation.profiles import Vectors
 from llmrec.evaluation.protocols import Split
@@ -59,6 +61,27 @@ class Evaluation:
     controls: Mapping[str, Artifact]
     data: Interactions
     writer: ArtifactWriter
+
+    @cached_property
+    def vectors(self) -> Vectors | None:
+        """(n_events, dim) vectors of the reviews in the order of `Interactions`; zero rows where there is no text."""
+        if self.embeddings is None:
+            return None
+        table = self.corpus.table("reviews", [C.REVIEW_ID, C.TIMESTAMP, C.EVENT_ORDER])
+        order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
+        return load_vectors(self.storage, self.embeddings, "review", table[C.REVIEW_ID].take(order).to_pylist())[0]
+
+    @cached_property
+    def text_lengths(self) -> Ints:
+        """(n_events,) characters."""
+        return np.array([len(t or "") for t in self.texts()], np.int64)
+
+    def texts(self) -> list[str | None]:
+        """Review texts in the order of `Interactions`."""
+        table = self.corpus.table("reviews", [C.TIMESTAMP, C.EVENT_ORDER, C.TEXT])
+        order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
+        texts: list[str | None] = table[C.TEXT].take(order).to_pylist()
+        return texts
 
 
 def evaluate(
@@ -106,7 +129,11 @@ def _card(arm: str, bundle: Artifact, results: Results) -> str:
     """The bundle's own model card, with what this evaluation measured of it."""
     measured = {t.name: m for t in results.tables() for m in t.models if m.name == arm}
     metrics = {table: {k: v.value for k, v in m.metrics.items()} for table, m in measured.items()}
-    return model_card(BundleFile.model_validate(bundle.json("bundle.json")), metrics)
+    return model_card(_settings(bundle), metrics)
+
+
+def _settings(bundle: Artifact) -> BundleFile:
+    return BundleFile.model_validate(bundle.json("bundle.json"))
 
 
 def load_interactions(corpus: Artifact) -> Interactions:
@@ -138,19 +165,25 @@ def _protocol(e: Evaluation, name: str, folder: str) -> tuple[Protocol, Comparis
     """Ask every model the protocol's queries, write the lists, and make the table."""
     config = e.config.evaluation
     splits = make_splits(e.data, e.config, name)
-    by_split = [_answers(e, split, place) for place, split in enumerate(splits)]
-    answers = [joined_answers(parts) for parts in zip(*by_split, strict=True)]
-    folds = [s.test for s in splits]
+    last, folds = splits[-1], [s.test for s in splits]
     queries = joined_queries([f.queries for f in folds])
-    _write_lists(e, folder, answers, queries)
+    if not len(queries):
+        raise ValueError(f"protocol {name!r}: found no query in {len(e.data)} events, expected at least one; leave it "
+                         "out of evaluation.protocols, or give a longer corpus")  # fmt: skip
+    e.writer.write_table(f"{folder}truth", files.truth(queries, e.data))
+    catalogue = Catalogue.of(last.test, _item_vectors(e, last.test.train))
+    with files.Lists(e.writer.uri(f"{folder}recommendations"), e.data) as lists:
+        table, first = Table(lists, catalogue, config.cutoffs, config.list_length), 0
+        for place, split in enumerate(splits):
+            for contestant in _contestants(e, split, place):
+                table.ask(contestant, split.test, first)
+            first += len(split.test.queries)
     masks = [m for m in _slices(e, splits) if len(m.mask)]
-    last = splits[-1]
     asked = Asked(
-        name, last.test.information_set, last.wording, e.data, queries, sum(f.missed() for f in folds),
+        name, last.test.information_set, last.wording, queries, catalogue.n_candidates, sum(f.missed() for f in folds),
         splits[0].validation.t, splits[0].test.t,
     )  # fmt: skip
-    catalogue = Catalogue.of(last.test, _item_vectors(e, last.test.train))
-    return protocol_table(asked, answers, catalogue, masks, config, e.config.seed)
+    return protocol_table(asked, table.measured, masks, config, e.config.seed)
 
 
 def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]:
@@ -166,18 +199,17 @@ def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]
     return [(protocols.frozen if name == "frozen" else protocols.temporal)(data, cut.t1, cut.t2)]
 
 
-def _answers(e: Evaluation, split: Split, origin: int) -> list[Answer]:
-    config = e.config.evaluation
-    ours = []
+def _contestants(e: Evaluation, split: Split, origin: int) -> Iterator[Contestant]:
+    """One after the other, each forgotten before the next is loaded or fitted."""
     if split.test.information_set == "point_in_time":
-        ours = our_answers(_arms(e, split.name, origin), split, config.list_length, logger.info)
-        ours += control_answers(_control_arms(e, split), split, config.list_length, logger.info)
-    return ours + baseline_answers(split, config, logger.info, review_vectors(e))
+        yield from our_contestants(_arms(e, split.name, origin), split, logger.info)
+        yield from control_contestants(_control_arms(e, split), split, logger.info)
+    yield from baseline_contestants(split, e.config.evaluation, logger.info, e.vectors)
 
 
-def _arms(e: Evaluation, protocol: str, origin: int) -> list[Arm]:
+def _arms(e: Evaluation, protocol: str, origin: int) -> Iterator[Arm]:
     """Our models for a protocol: the given bundles, or fitted anew for further seeds and for rolling origins."""
-    config, found = e.config, []
+    config = e.config
     if protocol.startswith("rolling_origins"):
         q = config.evaluation.origins
         config = with_cut(config, q[origin], q[origin + 1])
@@ -186,16 +218,14 @@ def _arms(e: Evaluation, protocol: str, origin: int) -> list[Arm]:
             if n or config.split != e.config.split:
                 seeded = with_seed(config, config.seed + n)
                 bundle = fit_arm(seeded, e.storage, e.corpus, e.embeddings, name)
-            found.append(Arm.load(name, config.seed + n, bundle, e.data, config.evaluation.retrieve))
-    return found
+            yield Arm.load(name, config.seed + n, bundle, e.data, config.evaluation.retrieve)
 
 
-def _control_arms(e: Evaluation, split: Split) -> list[Arm]:
+def _control_arms(e: Evaluation, split: Split) -> Iterator[Arm]:
     """Controls answer where the bundles themselves do: they were fitted before T2."""
-    if split.name.startswith("rolling_origins"):
-        return []
-    retrieve = e.config.evaluation.retrieve
-    return [Arm.load(name, e.config.seed, bundle, e.data, retrieve) for name, bundle in e.controls.items()]
+    if not split.name.startswith("rolling_origins"):
+        for name, bundle in e.controls.items():
+            yield Arm.load(name, e.config.seed, bundle, e.data, e.config.evaluation.retrieve)
 
 
 def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[Control]:
@@ -210,14 +240,6 @@ def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[Control]:
                                      comparison=pair))  # fmt: skip
                 break
     return found
-
-
-def _write_lists(e: Evaluation, folder: str, answers: Sequence[Answer], queries: protocols.Queries) -> None:
-    e.writer.write_table(f"{folder}truth", files.truth(queries, e.data))
-    for answer in answers:
-        for n, top in enumerate(answer.lists):
-            name = answer.name if n == 0 else f"{answer.name}.seed{n + 1}"
-            e.writer.write_table(f"{folder}recommendations/{name}", files.recommendations(top, queries, e.data))
 
 
 def _slices(e: Evaluation, splits: Sequence[Split]) -> list[SliceMask]:
@@ -235,19 +257,10 @@ def _slices(e: Evaluation, splits: Sequence[Split]) -> list[SliceMask]:
     return found
 
 
-def _texts(e: Evaluation) -> list[str | None]:
-    """Review texts in the order of `Interactions`."""
-    table = e.corpus.table("reviews", [C.TIMESTAMP, C.EVENT_ORDER, C.TEXT])
-    order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
-    texts: list[str | None] = table[C.TEXT].take(order).to_pylist()
-    return texts
-
-
 def _text_length(e: Evaluation, fold: protocols.Fold) -> Ints:
     """(Q,) characters of the first relevant item's reviews before the query's time."""
-    length = np.array([len(t or "") for t in _texts(e)], np.int64)
     by_item = np.lexsort((e.data.time, e.data.item))
-    total = np.concatenate([[0], np.cumsum(length[by_item])])
+    total = np.concatenate([[0], np.cumsum(e.text_lengths[by_item])])
     q = fold.queries
     moments, stamp = np.unique(e.data.time, return_inverse=True)
     key = e.data.item[by_item] * (len(moments) + 1) + stamp[by_item]
@@ -262,22 +275,13 @@ def _languages(e: Evaluation, fold: protocols.Fold) -> dict[int, str]:
         return {}
     from py3langid import langid  # loads its model at the first text
 
-    texts = _texts(e)
+    texts = e.texts()
     return {int(r): langid.classify(texts[r] or "")[0] for r in fold.queries.event if len(texts[r] or "") >= 20}
-
-
-def review_vectors(e: Evaluation) -> Vectors | None:
-    """(n_events, dim) vectors of the reviews in the order of `Interactions`; zero rows where there is no text."""
-    if e.embeddings is None:
-        return None
-    table = e.corpus.table("reviews", [C.REVIEW_ID, C.TIMESTAMP, C.EVENT_ORDER])
-    order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
-    return load_vectors(e.storage, e.embeddings, "review", table[C.REVIEW_ID].take(order).to_pylist())[0]
 
 
 def _item_vectors(e: Evaluation, train: Ints) -> npt.NDArray[np.float32] | None:
     """(n_items, dim) sum of each item's training review vectors, else of its own text; zero where there is neither."""
-    vectors = review_vectors(e)
+    vectors = e.vectors
     if vectors is None or e.embeddings is None:
         return None
     total = np.zeros((e.data.n_items, vectors.shape[1]), np.float32)
@@ -291,7 +295,7 @@ def _labels(e: Evaluation) -> tuple[list[LabelTable], list[LeakGap]]:
     tables, gaps = _clicks(e), list[LeakGap]()
     cut = cutoffs(e.data.time, e.config.split)
     split = protocols.temporal(e.data, cut.t1, cut.t2)
-    config, seed, vectors = e.config.evaluation, e.config.seed, review_vectors(e)
+    config, seed, vectors = e.config.evaluation, e.config.seed, e.vectors
     rows = stars.StarRows.of(split)
     tables += _likes(e, rows, vectors)
     if len(rows.fit) and len(rows.test):
@@ -326,7 +330,7 @@ def _clicks(e: Evaluation) -> list[LabelTable]:
     examples = _examples(e)
     if examples is None:
         return []
-    config, seed, vectors = e.config.evaluation, e.config.seed, review_vectors(e)
+    config, seed, vectors = e.config.evaluation, e.config.seed, e.vectors
     labelled = ClickData.read(examples, e.data, vectors, seed)
     names = {c.name for c in candidates(config.size, config.baselines, vectors)}
     predicted = clicks.our_predictions(_arms(e, "temporal", 0), labelled.test) + click_rivals(labelled, names)
@@ -339,8 +343,14 @@ def _likes(e: Evaluation, rows: stars.StarRows, vectors: Vectors | None) -> list
     data, config, seed = likes.liked(e.data), e.config.evaluation, e.config.seed
     if not likes.measurable(data, rows):
         return []
+    asked, examples = likes.like_rows(data, rows), _examples(e)
+    predicted = []
+    if examples is not None:
+        logger.info("likes: our ranker")
+        settings = {arm: _settings(bundle).models for arm, bundle in e.bundles.items()}
+        predicted += our_likes(settings, examples, asked.label, e.config.features.negatives, config.seeds, seed)
     logger.info("likes: rates, text")
-    predicted, asked = likes.like_models(data, rows, vectors, seed), likes.like_rows(data, rows)
+    predicted += likes.like_models(data, rows, vectors, seed)
     _write_probabilities(e, "likes", asked, predicted)
     return [likes.like_table(asked, predicted, config, seed)]
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.answers import Answer, Catalogue, Measured
-from llmrec.evaluation.interactions import Floats, Interactions
+from llmrec.evaluation.answers import Measured
+from llmrec.evaluation.interactions import Floats
 from llmrec.evaluation.intervals import Bootstrap, Pair, Sampled, compare
 from llmrec.evaluation.protocols import InformationSet, Queries, Wording
 from llmrec.evaluation.results import Comparison, Estimate, ModelResult, Protocol, Slice
-from llmrec.evaluation.slices import SliceMask
+from llmrec.evaluation.slices import Mask, SliceMask
+from llmrec.evaluation.topk import BLOCK_CELLS
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Asked:
     name: str
     information_set: InformationSet
     wording: Wording
-    data: Interactions
     queries: Queries
+    n_items: int  # candidates
     n_missed: int
     t1: int | None = None
     t2: int | None = None
@@ -30,8 +31,7 @@ class Asked:
 
 def protocol_table(
     asked: Asked,
-    answers: Sequence[Answer],
-    catalogue: Catalogue,
+    measured: Sequence[Measured],
     masks: Sequence[SliceMask],
     config: EvaluationConfig,
     seed: int,
@@ -41,15 +41,15 @@ def protocol_table(
     The table's comparisons set its first model against each other one, and in every slice `text` against `no_text`;
     all of them share one correction.
     """
-    measured = [Measured(a, asked.queries, asked.data, config.cutoffs) for a in answers]
-    bootstrap = Bootstrap(asked.queries.user, config.bootstrap, seed)
-    columns = _Columns(bootstrap)
-    models = [_ModelColumns(m, catalogue, config, columns) for m in measured]
+    columns = _Columns(Bootstrap(asked.queries.user, config.bootstrap, seed))
+    models = [_ModelColumns(m, config, columns) for m in measured]
     primary = {m.answer.name: columns.add(m.values[config.primary_metric]) for m in measured}
     cells = _slice_columns(measured, masks, config, columns)
     drawn = columns.draw()
-    whole = [Pair(answers[0].name, n, config.primary_metric, drawn[primary[answers[0].name]], drawn[c])
-             for n, c in primary.items() if n != answers[0].name]  # fmt: skip
+    ours = measured[0].answer.name
+    whole = [
+        Pair(ours, n, config.primary_metric, drawn[primary[ours]], drawn[c]) for n, c in primary.items() if n != ours
+    ]
     by_slice = [
         Pair("text", "no_text", config.primary_metric, drawn[cell["text"][0]], drawn[cell["no_text"][0]])
         for cell in cells
@@ -59,32 +59,36 @@ def protocol_table(
     kept = sum(np.isfinite(p.a.value) and np.isfinite(p.b.value) for p in whole)
     single = [p for p in whole if (p.model, p.against) == ("text", "no_text")]
     found = _slices(masks, cells, judged[kept:], drawn, config)
-    table = _protocol(asked, [finish(drawn) for finish in models], judged[:kept], found, catalogue.n_candidates)
+    table = _protocol(asked, [finish(drawn) for finish in models], judged[:kept], found)
     return table, next(iter(compare(single, config.confidence)), None)
 
 
 class _Columns:
-    """Per-query values of all models and slices, resampled in one pass."""
+    """Per-query values of all models and slices, each resampled with the same draws."""
 
     def __init__(self, bootstrap: Bootstrap) -> None:
-        self._bootstrap, self._values = bootstrap, list[Floats]()
+        self._bootstrap, self._values = bootstrap, list[tuple[Floats, Mask | None]]()
 
-    def add(self, values: Floats) -> int:
-        """The number under which `draw` returns the column."""
-        self._values.append(values)
+    def add(self, values: Floats, mask: Mask | None = None) -> int:
+        """The number under which `draw` returns the column; `mask`: the queries of a slice."""
+        self._values.append((values, mask))
         return len(self._values) - 1
 
     def draw(self) -> list[Sampled]:
-        return self._bootstrap.means(self._values)
+        """In groups, so that slices of many models need not lie in memory side by side."""
+        size, found = max(1, BLOCK_CELLS // max(self._bootstrap.n_users, 1)), list[Sampled]()
+        for start in range(0, len(self._values), size):
+            group = self._values[start : start + size]
+            found += self._bootstrap.means([v if m is None else np.where(m, v, np.nan) for v, m in group])
+        return found
 
 
 class _ModelColumns:
     """A `ModelResult` whose estimates come once everything has been drawn."""
 
-    def __init__(self, measured: Measured, catalogue: Catalogue, config: EvaluationConfig, columns: _Columns) -> None:
+    def __init__(self, measured: Measured, config: EvaluationConfig, columns: _Columns) -> None:
         self._measured, self._confidence = measured, config.confidence
-        beyond, self._whole = measured.beyond(catalogue, config.cutoffs[0])
-        self._columns = {m: columns.add(v) for m, v in (measured.values | beyond).items()}
+        self._columns = {m: columns.add(v) for m, v in measured.values.items()}
 
     def __call__(self, drawn: list[Sampled]) -> ModelResult:
         answer = self._measured.answer
@@ -92,9 +96,9 @@ class _ModelColumns:
         estimates = {m: s.estimate(self._confidence) for m, s in found.items()}
         return ModelResult(
             name=answer.name, kind=answer.kind, label=answer.label, description=answer.description,
-            settings=dict(answer.settings), trials=answer.trials, fallback=answer.fallback, seeds=len(answer.lists),
-            fit_seconds=answer.fit_seconds, recall_over_k=self._measured.recall_over_k,
-            metrics=estimates | {m: Estimate(value=v) for m, v in self._whole.items()},
+            settings=dict(answer.settings), trials=answer.trials, fallback=answer.fallback,
+            seeds=self._measured.n_seeds, fit_seconds=answer.fit_seconds, recall_over_k=self._measured.recall_over_k,
+            metrics=estimates | {m: Estimate(value=v) for m, v in self._measured.whole.items()},
         )  # fmt: skip
 
 
@@ -109,8 +113,8 @@ def _slice_columns(
     return [
         {
             m.answer.name: (
-                columns.add(np.where(s.mask, m.values[names[0]], np.nan)),
-                columns.add(np.where(s.mask, m.values[names[1]], np.nan)),
+                columns.add(m.values[names[0]], s.mask),
+                columns.add(m.values[names[1]], s.mask),
             )
             for m in measured
         }
@@ -138,12 +142,12 @@ def _slices(
 
 
 def _protocol(
-    asked: Asked, models: list[ModelResult], comparisons: Sequence[Comparison], found: list[Slice], n_items: int
+    asked: Asked, models: list[ModelResult], comparisons: Sequence[Comparison], found: list[Slice]
 ) -> Protocol:
     words = asked.wording
     return Protocol(
         name=asked.name, information_set=asked.information_set, description=words.description, history=words.history,
         refit=words.refit, candidates=words.candidates, n_queries=len(asked.queries),
-        n_users=len(np.unique(asked.queries.user)), n_items=n_items, n_missed=asked.n_missed, t1=asked.t1,
+        n_users=len(np.unique(asked.queries.user)), n_items=asked.n_items, n_missed=asked.n_missed, t1=asked.t1,
         t2=asked.t2, models=models, comparisons=list(comparisons), slices=found,
     )  # fmt: skip

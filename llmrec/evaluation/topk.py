@@ -1,9 +1,11 @@
 """Ranked lists, and exact top-k of scores that are made block by block, in bounded memory."""
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ from llmrec.models.topk import top_k
 Ints = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 Hashes = npt.NDArray[np.uint64]
+T = TypeVar("T")
 
 #: Scores held at once by one thread; a block has as many rows as fit.
 BLOCK_CELLS = 4_000_000
@@ -21,7 +24,7 @@ BLOCK_CELLS = 4_000_000
 
 @dataclass(frozen=True)
 class TopK:
-    """Ranked lists: `item_rows` (Q, k) int64, best first, −1 where a list ends early; `scores` (Q, k) float32."""
+    """Ranked lists: `item_rows` (Q, k) integers, best first, −1 where a list ends early; `scores` (Q, k) float32."""
 
     item_rows: Ints
     scores: Scores
@@ -34,10 +37,34 @@ class TopK:
         return TopK(self.item_rows[:, :k], self.scores[:, :k])
 
 
-def blocks(n_rows: int, n_columns: int, cells: int = BLOCK_CELLS) -> Iterator[slice]:
-    """Slices of rows such that a block of (rows, n_columns) holds about `cells` numbers."""
+def blocks(n_rows: int, n_columns: int, cells: int = BLOCK_CELLS, most: int | None = None) -> list[slice]:
+    """Slices of rows such that a block of (rows, n_columns) holds about `cells` numbers, and at most `most` rows."""
     size = max(1, cells // max(n_columns, 1))
-    return (slice(i, min(i + size, n_rows)) for i in range(0, n_rows, size))
+    size = size if most is None else min(size, most)
+    return [slice(i, min(i + size, n_rows)) for i in range(0, n_rows, size)]
+
+
+def in_order(answer: Callable[[slice], T], parts: Sequence[slice], threads: int) -> Iterator[T]:
+    """`answer(part)` for each part, in order; `threads` of them at a time, twice as many in memory."""
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:  # BLAS threads inside ours only wait
+        running: deque[Future[T]] = deque()
+        for part in parts:
+            running.append(pool.submit(answer, part))
+            if len(running) >= 2 * threads:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def usual_threads() -> int:
+    """How many blocks of scores one process makes at a time: more wait for memory."""
+    return min(4, os.cpu_count() or 1)
+
+
+def joined(parts: Sequence[TopK], k: int) -> TopK:
+    """One block's lists (B, k) after the other's."""
+    parts = parts or [TopK(np.empty((0, k), np.int64), np.empty((0, k), np.float32))]
+    return TopK(np.concatenate([p.item_rows for p in parts]), np.concatenate([p.scores for p in parts]))
 
 
 def blocked_top_k(
@@ -52,14 +79,8 @@ def blocked_top_k(
 
     Peak memory: about 3 × threads × BLOCK_CELLS × 4 bytes, plus the lists.
     """
-    threads = threads or min(4, os.cpu_count() or 1)
-    parts = list(blocks(n_rows, len(item_hash)))
 
     def one(rows: slice) -> TopK:
         return TopK(*top_k(score(rows), k, user_hash[rows], item_hash))
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:  # BLAS threads inside ours only wait
-        found = list(pool.map(one, parts))
-    if not found:
-        return TopK(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
-    return TopK(np.concatenate([f.item_rows for f in found]), np.concatenate([f.scores for f in found]))
+    return joined(list(in_order(one, blocks(n_rows, len(item_hash)), threads or usual_threads())), k)

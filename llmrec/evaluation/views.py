@@ -14,7 +14,7 @@ from llmrec.evaluation.results import (
     Table,
     lower_is_better,
 )
-from llmrec.evaluation.words import count, date, metric_title, missed, number, percent
+from llmrec.evaluation.words import VerdictText, count, date, metric_title, missed, number, of_the_text, percent
 
 Facts = list[tuple[str, str]]
 #: Metrics that describe lists rather than judge them: no reading is "the best".
@@ -96,6 +96,7 @@ class TableView:
     facts: Facts
     titles: dict[str, str]
     words: Facts = field(default_factory=list)
+    verdict: VerdictText | None = None
     forest: Forest | None = None
     comparisons: list[tuple[str, Comparison]] = field(default_factory=list)
     comparison_forest: Forest | None = None
@@ -161,7 +162,7 @@ def label_view(table: LabelTable) -> TableView:
     calibration = calibration_chart(table)
     return TableView(
         id="", title=table_title(table), table=table, columns=columns(table), facts=_label_facts(table),
-        titles=titles(table), comparisons=pairs, comparison_forest=pair_forest,
+        titles=titles(table), verdict=of_the_text(table), comparisons=pairs, comparison_forest=pair_forest,
         charts=[calibration] if calibration else [],
     )  # fmt: skip
 

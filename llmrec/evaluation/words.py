@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from llmrec.evaluation.results import Comparison, Estimate, Protocol, Results, lower_is_better
+from llmrec.evaluation.results import Comparison, Estimate, LabelTable, Protocol, Results, lower_is_better
 
 MINUS = "\N{MINUS SIGN}"
 NBSP = "\N{NO-BREAK SPACE}"
@@ -149,6 +149,17 @@ def verdict(results: Results) -> VerdictText:
         f" on {results.portrait.name}{_cost(head.encoder_seconds_per_1000)}.",
         tuple(d for d in (_power(compared), beside_baseline(results)) if d),
     )  # fmt: skip
+
+
+def of_the_text(table: LabelTable) -> VerdictText | None:
+    """What the text was worth for a label: `text` against `no_text` on the same rows, in the table's first metric."""
+    pair = next((c for c in table.comparisons if (c.model, c.against) == ("text", "no_text")), None)
+    if pair is None:
+        return None
+    tone, word, lead = _LEADS[pair.verdict]
+    found = pair.difference  # half of an AUC is chance: a ratio would say little
+    figure = f"{number(found.value, signed=True)} {metric_title(pair.metric)} {interval(found, signed=True)}"
+    return VerdictText(tone, word, lead, figure.strip(), " on these rows.")
 
 
 def _cost(seconds: float | None) -> str:

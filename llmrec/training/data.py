@@ -1,7 +1,7 @@
 """Rows of `examples` as column-selected numpy arrays, each worker reading only its own."""
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,7 @@ class Examples:
     item_ids: npt.NDArray[np.object_]  # (N,)
     user_ids: npt.NDArray[np.object_]  # (N,)
     times: Ints  # (N,) ms
-    click: Floats  # (N,) 0 or 1
+    click: Floats  # (N,) 0 or 1; the label `like` where that was read
     user_idx: Ints  # (N,)
     item_idx: Ints  # (N,)
     history: Ints  # (N, L) item_idx, oldest first, left-padded with 0
@@ -76,8 +76,11 @@ def read_examples(
     clicks_only: bool = False,
     with_pairs: bool = True,
     shard: Shard = Shard(),  # frozen
+    label: Literal["click", "like"] = "click",
 ) -> Examples:
     """The split's rows (`clicks_only`: without negatives) that `shard` holds, a record batch in memory at a time.
+
+    With the label `like` these are all reviews with stars, and nothing else.
 
     Clicks on items that nobody could have recommended yet (`candidate` false: an item's very first event) are left
     out: no negative can be like them, so a model would learn to tell them by their missing past. The manifest of
@@ -85,10 +88,12 @@ def read_examples(
 
     Raises ValueError where the split has none at all.
     """
-    condition = (pc.field(C.SPLIT) == split) & pc.field(C.CANDIDATE)
+    kept = pc.field(C.CANDIDATE) if label == "click" else pc.field(C.LIKE).is_valid()
+    condition = (pc.field(C.SPLIT) == split) & kept
     if clicks_only:
         condition &= pc.field(C.CLICK) == 1
-    columns = [C.ITEM_ID, C.USER_ID, C.TIMESTAMP, C.CLICK, C.USER_IDX, C.ITEM_IDX, C.HISTORY, C.USER_FEATURES,
+    labels = C.CLICK if label == "click" else C.LIKE
+    columns = [C.ITEM_ID, C.USER_ID, C.TIMESTAMP, labels, C.USER_IDX, C.ITEM_IDX, C.HISTORY, C.USER_FEATURES,
                C.ITEM_FEATURES, *([C.PAIR_FEATURES] if with_pairs else [])]  # fmt: skip
     parts, seen = [], 0
     scanner = artifact.dataset("examples").scanner(columns=columns, filter=condition)
@@ -96,25 +101,25 @@ def read_examples(
         mine = np.arange((shard.rank - seen) % shard.world, batch.num_rows, shard.world)
         seen += batch.num_rows
         if len(mine):
-            parts.append(_arrays(batch.take(pa.array(mine)), selection, history_length))
+            parts.append(_arrays(batch.take(pa.array(mine)), labels, selection, history_length))
     if not seen:
         raise ValueError(
             f"{artifact.root}: split {split!r} holds no {'clicks' if clicks_only else 'rows'}, expected some; give the "
             "corpus more events or move split.validation_quantile and split.test_quantile"
         )
     if not parts:
-        parts = [_arrays(batch.slice(0, 0), selection, history_length)]
+        parts = [_arrays(batch.slice(0, 0), labels, selection, history_length)]
     rows = Examples(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Examples)})
     return rows.take(np.argsort(rows.times, kind="stable"))
 
 
-def _arrays(batch: pa.RecordBatch, chosen: FeatureSelection, history_length: int) -> Examples:
+def _arrays(batch: pa.RecordBatch, label: str, chosen: FeatureSelection, history_length: int) -> Examples:
     pair = C.PAIR_FEATURES in batch.schema.names
     return Examples(
         item_ids=batch[C.ITEM_ID].to_numpy(zero_copy_only=False),
         user_ids=batch[C.USER_ID].to_numpy(zero_copy_only=False),
         times=batch[C.TIMESTAMP].to_numpy(),
-        click=batch[C.CLICK].to_numpy().astype(np.float32),
+        click=batch[label].to_numpy().astype(np.float32),
         user_idx=batch[C.USER_IDX].to_numpy().astype(np.int64),
         item_idx=batch[C.ITEM_IDX].to_numpy().astype(np.int64),
         history=_left_padded(batch[C.HISTORY], history_length),

@@ -128,7 +128,10 @@ def test_click_figures_follow_from_the_files(report: Artifact, results: Results)
 
 def test_like_figures_follow_from_the_files(run: Run, report: Artifact, results: Results) -> None:
     table = results.table("like")
-    assert table is not None and [m.name for m in table.models] == ["rates", "text_logistic", "rates_text"]
+    names = ["text", "no_text", "rates", "text_logistic", "rates_text"]
+    assert table is not None and [m.name for m in table.models] == names
+    assert [m.kind for m in table.models] == ["ours"] * 2 + ["baseline"] * 3
+    assert {c.against for c in table.comparisons if c.model == "text"} == set(names[1:])
     check_probabilities(report, table, "likes")
     rows = pd.read_parquet(report.uri("likes/rates.parquet")).astype({"user_id": str, "item_id": str})
     reviews = run.artifacts["corpus"].table("reviews").to_pandas()

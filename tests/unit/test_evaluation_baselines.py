@@ -66,7 +66,7 @@ def test_bpr_knows_what_is_popular() -> None:
     for prior in (0.0, 1.0):
         model = BPR(8, 0.05, 0.02, 100, prior)
         model.fit(fold)
-        block = Block(np.arange(200), np.full(200, END), data.matrix(every), fold.as_of(), np.zeros(200, np.int64))
+        block = Block(np.arange(200), np.full(200, END), data.matrix(every), fold.as_of, np.zeros(200, np.int64))
         found[prior] = float(np.polyfit(np.log(chance), model.scores(block).mean(axis=0), 1)[0])
     assert found[0.0] < 0.35 < 0.75 < found[1.0] < 1.25  # log p(item) has slope 1
 

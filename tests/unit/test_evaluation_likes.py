@@ -5,13 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from llmrec.config import EvaluationConfig
+from llmrec.config import EvaluationConfig, RankerConfig, TwoTowerConfig
 from llmrec.evaluation import likes, protocols
 from llmrec.evaluation.click_rivals import RIVALS, ClickData, click_rivals
 from llmrec.evaluation.clicks import ClickRows, Predicted
 from llmrec.evaluation.interactions import Interactions
+from llmrec.evaluation.like_ranker import LikeRows, fit_likes, platt
 from llmrec.evaluation.stars import StarRows
+from llmrec.models.modelfile import ModelFile, StageTwoFile
+from llmrec.training.data import Examples
 
 N, USERS, ITEMS, DIM = 3_000, 60, 50, 6
 
@@ -82,6 +86,66 @@ def test_no_prediction_of_a_like_sees_its_own_or_a_later_review(world: tuple[Int
         np.testing.assert_array_equal(before.probability[: place + 1], after[name].probability[: place + 1])
         later += int((before.probability[place + 1 :] != after[name].probability[place + 1 :]).sum())
     assert later > 0  # the positive control: those after it do see it
+
+
+def described(n: int = 3_000, dim: int = 4) -> LikeRows:
+    """Reviews with features: a user's and an item's first column agree in sign where the review is a like, mostly."""
+    rng = np.random.default_rng(1)
+    user, item = rng.normal(size=(2, n, dim)).astype(np.float32)
+    click = rng.random(n) < np.where(user[:, 0] * item[:, 0] > 0, 0.9, 0.3)
+    ids, index = np.full(n, "x", object), np.zeros(n, np.int64)
+    rows = Examples(ids, ids, np.arange(n), click.astype(np.float32), index, index, np.zeros((n, 2), np.int64), user,
+                    item, np.zeros((n, 1), np.float32))  # fmt: skip
+    a, b, end = n * 2 // 5, n * 7 // 10, n
+    return LikeRows(*(rows.take(slice(*p)) for p in ((0, a), (a, b), (0, b), (b, end))))
+
+
+def network(dim: int = 4) -> ModelFile:
+    ranker = RankerConfig(embedding_dim=2, hidden=(16,), batch_size=32, dropout=0, epochs=8, learning_rate=0.01)
+    names = [str(n) for n in range(dim)]
+    return ModelFile(
+        arm="text", two_tower=TwoTowerConfig(), ranker=ranker, n_users=1, n_items=1, history_length=2,
+        user_columns=names, item_columns=names, pair_columns=["0"], user_families={}, item_families={},
+        stage_two=StageTwoFile(weights={}, fallback=""),
+    )  # fmt: skip
+
+
+def test_our_network_learns_likes_is_calibrated_and_gives_the_same_again() -> None:
+    rows = described()
+    p, epochs = fit_likes(rows, network(), 7)
+    label = rows.test.click > 0
+    assert roc_auc_score(label, p) > 0.75 and abs(p.mean() - label.mean()) < 0.06 and 1 <= epochs <= 8
+    np.testing.assert_array_equal(fit_likes(rows, network(), 7)[0], p)
+    assert (fit_likes(rows, network(), 8)[0] != p).any()
+
+
+def test_scaling_finds_slope_and_shift_and_never_turns_the_order() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=20_000)
+    label = (rng.random(len(logits)) < 1 / (1 + np.exp(-(0.5 * logits - 1)))).astype(np.float32)
+    assert platt(logits, label) == pytest.approx((0.5, -1), abs=0.05)
+    slope, shift = platt(-logits, label)
+    assert slope > 0 and 1 / (1 + np.exp(-shift)) == pytest.approx(label.mean(), abs=0.02)
+
+
+def test_our_network_never_sees_a_label_of_the_test() -> None:
+    rows = described()
+    flipped = replace(rows, test=replace(rows.test, click=1 - rows.test.click))
+    np.testing.assert_array_equal(fit_likes(flipped, network(), 7)[0], fit_likes(rows, network(), 7)[0])
+    other = replace(rows, validation=replace(rows.validation, click=1 - rows.validation.click))
+    assert (fit_likes(other, network(), 7)[0] != fit_likes(rows, network(), 7)[0]).any()  # chosen and scaled there
+
+
+def test_ours_is_set_against_each_other_model(world: tuple[Interactions, np.ndarray]) -> None:
+    found = likes.liked(world[0])
+    asked = likes.like_rows(found, split_rows(found))
+    knows = np.where(asked.label, 0.8, 0.6)
+    guess = np.random.default_rng(0).random(len(asked))
+    ours = [Predicted(n, "ours", n, "", [p]) for n, p in (("text", knows), ("no_text", guess))]
+    table = likes.like_table(asked, [*ours, *predictions(*world).values()], EvaluationConfig(bootstrap=100), 7)
+    others = {"no_text", "rates", "text_logistic", "rates_text"}
+    assert {(c.model, c.against) for c in table.comparisons} == {("text", n) for n in others}
+    assert {c.verdict for c in table.comparisons if c.metric == "auc"} == {"better"}
 
 
 def click_data(seed: int = 0, **changed: Any) -> ClickData:

@@ -123,6 +123,11 @@ def test_every_figure_of_a_table_is_on_the_page():
                 assert f"{estimate.value:.4f}" in text or f"{estimate.value:.3f}" in text
 
 
+def test_a_label_says_in_words_what_the_text_was_worth():
+    text = Document(render_html(make_results())).text
+    assert text.count("The text was worth +0.0140 AUC [+0.0080,") == 1  # clicks have both arms, stars do not
+
+
 def test_point_in_time_stands_apart_and_first():
     results = make_results()
     results.protocols.reverse()

@@ -1,7 +1,7 @@
 """Numbers and verdicts in words."""
 
 import pytest
-from factories.results import comparison, make_quick_results, make_results
+from factories.results import clicks, comparison, make_quick_results, make_results, stars
 
 from llmrec.evaluation import words
 from llmrec.evaluation.results import Estimate
@@ -100,6 +100,24 @@ def test_the_best_baseline_on_an_error_is_the_lowest():
     results.headline.protocol = "stars"
     results.headline.comparison = comparison("ours", "bias", metric="rmse", difference=-0.001)
     assert "of Matrix factorisation with text" in words.beside_baseline(results)
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (0.014, "better: The text was worth +0.0140 AUC [+0.0080, +0.0200] on these rows."),
+        (-0.014, "worse: The text did harm: -0.0140 AUC [-0.0200, -0.0080] on these rows."),
+        (0.002, "unknown: Cannot tell whether the text helped: +0.0020 AUC [-0.0040, +0.0080] on these rows."),
+    ],
+)
+def test_a_label_says_what_the_text_was_worth(difference: float, said: str) -> None:
+    table = clicks().model_copy(update={"comparisons": [comparison(difference=difference, half=0.006, metric="auc")]})
+    found = words.of_the_text(table)
+    assert found is not None and plain(f"{found.tone}: {found.sentence}") == said
+
+
+def test_a_label_without_the_pair_makes_no_claim() -> None:
+    assert words.of_the_text(stars()) is None
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.0421, "0.042"), (3.14, "3.1"), (112.7, "110"), (12_345.0, "12000")])

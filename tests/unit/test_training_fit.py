@@ -62,6 +62,17 @@ def test_the_arm_without_text_reads_other_columns_of_the_same_rows(made: Folds) 
     assert 0 < without.user.shape[1] < text.user.shape[1]
 
 
+def test_likes_are_all_reviews_with_stars_and_nothing_else(made: Folds) -> None:
+    selection = load_features(made.test)[0].columns_of("text")
+    rows = read_examples(made.test, "train", selection, 5, label="like")
+    condition = (pc.field(C.SPLIT) == "train") & pc.field(C.STARS).is_valid()
+    table = made.test.dataset("examples").to_table(filter=condition)
+    columns = table[C.USER_ID].to_pylist(), table[C.TIMESTAMP].to_pylist(), (table[C.STARS].to_numpy() >= 4).tolist()
+    found = rows.user_ids.tolist(), rows.times.tolist(), (rows.click == 1).tolist()
+    assert sorted(zip(*found, strict=True)) == sorted(zip(*columns, strict=True))
+    assert 0 < rows.click.mean() < 1 and not pc.all(table[C.CANDIDATE]).as_py()  # an item's first review counts too
+
+
 @pytest.mark.parametrize("world", [2, 3, 7])
 def test_shards_hold_every_row_exactly_once(made: Folds, world: int) -> None:
     whole = read(made)

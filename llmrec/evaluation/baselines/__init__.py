@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Literal
 
-from llmrec.evaluation.baselines.base import Baseline, Block, Candidate, Tuned, recommend, tune
+from llmrec.evaluation.baselines.base import Baseline, Block, Candidate, Tuned, WithFallback, recommend, tune
 from llmrec.evaluation.baselines.factors import BPR, IALS, grid
 from llmrec.evaluation.baselines.item_item import EASE, SLIM, ItemKNN
 from llmrec.evaluation.baselines.neural import NCF, TextFactorization
@@ -11,7 +11,7 @@ from llmrec.evaluation.baselines.pointwise import Boosted, TextLogistic
 from llmrec.evaluation.baselines.popularity import Popularity
 from llmrec.evaluation.profiles import Vectors
 
-__all__ = ["Baseline", "Block", "Candidate", "Tuned", "candidates", "recommend", "tune"]
+__all__ = ["Baseline", "Block", "Candidate", "Tuned", "WithFallback", "candidates", "recommend", "tune"]
 
 RECENT = "recent_popularity"
 _QUICK = ("popularity", RECENT, "item_knn", "ease", "ials")

@@ -12,7 +12,9 @@ import scipy.sparse as sp
 from llmrec.evaluation.interactions import AsOf, Ints, Scores
 from llmrec.evaluation.metrics import hits, parse, ranking
 from llmrec.evaluation.protocols import Fold, Split
-from llmrec.evaluation.topk import TopK, blocked_top_k
+from llmrec.evaluation.respondents import MOST_QUERIES, lists_of
+from llmrec.evaluation.topk import TopK, blocks, usual_threads
+from llmrec.models.topk import top_k
 
 Settings = Mapping[str, Any]
 
@@ -51,27 +53,54 @@ class Baseline(ABC):
         return np.diff(block.histories.indptr) > 0
 
 
-def recommend(model: Baseline, fold: Fold, k: int, fallback_days: float | None) -> TopK:
-    """Lists (Q, k) of the fold's queries. Without history: popularity with decay `fallback_days` (None: no fallback,
-    such users get lists in the order of the tie hash, unless the model scores them itself)."""
-    as_of, queries, data = fold.as_of(), fold.queries, fold.data
-    first = queries.event[queries.indptr[:-1]]
+@dataclass(frozen=True)
+class WithFallback:
+    """A fitted baseline with what answers where it knows nothing of the user: popularity with decay `fallback_days`.
 
-    def score(rows: slice) -> Scores:
-        users, times = queries.user[rows], queries.time[rows]
-        block = Block(users, times, as_of.histories(users, times), as_of, first[rows])
-        scores = np.array(model.scores(block), np.float32)
-        if model.uses_history and fallback_days is not None:
-            silent = ~model.answers(block)
+    None: such users get lists in the order of the tie hash, unless the model scores them itself.
+    """
+
+    model: Baseline
+    fallback_days: float | None = None
+
+    def parts(self, fold: Fold) -> list[slice]:
+        """Blocks of queries."""
+        return blocks(len(fold.queries), fold.data.n_items, most=MOST_QUERIES)
+
+    @property
+    def threads(self) -> int:
+        """How many blocks one process answers at a time."""
+        return usual_threads()
+
+    def open(self, fold: Fold, k: int) -> Callable[[slice], tuple[TopK]]:
+        """Block -> lists (B, k) of its queries."""
+        as_of, queries, data = fold.as_of, fold.queries, fold.data
+        first, item_hash = queries.event[queries.indptr[:-1]], data.item_hash
+
+        def answer(rows: slice) -> tuple[TopK]:
+            users, times = queries.user[rows], queries.time[rows]
+            block = Block(users, times, as_of.histories(users, times), as_of, first[rows])
+            scores = self._scores(block)
+            known = fold.candidates(rows)
+            if known is not None:
+                scores[~known] = -np.inf
+            scores[block.histories.nonzero()] = -np.inf
+            return (TopK(*top_k(scores, k, data.user_hash[users], item_hash)),)
+
+        return answer
+
+    def _scores(self, block: Block) -> Scores:
+        scores = np.array(self.model.scores(block), np.float32)
+        if self.model.uses_history and self.fallback_days is not None:
+            silent = ~self.model.answers(block)
             if silent.any():
-                scores[silent] = as_of.popularity(times[silent], fallback_days)
-        known = fold.candidates(rows)
-        if known is not None:
-            scores[~known] = -np.inf
-        scores[block.histories.nonzero()] = -np.inf
+                scores[silent] = block.as_of.popularity(block.times[silent], self.fallback_days)
         return scores
 
-    return blocked_top_k(score, len(queries), k, data.user_hash[queries.user], data.item_hash)
+
+def recommend(model: Baseline, fold: Fold, k: int, fallback_days: float | None) -> TopK:
+    """Lists (Q, k) of the fold's queries; `fallback_days` as in `WithFallback`."""
+    return lists_of(WithFallback(model, fallback_days), fold, k)
 
 
 @dataclass(frozen=True)

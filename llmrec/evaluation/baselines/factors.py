@@ -1,5 +1,6 @@
 """Matrix factorisation of who took what, through `implicit`."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,6 +36,10 @@ class IALS(Baseline):
                 iterations=self.iterations, random_state=self.seed, num_threads=1,
             )  # fmt: skip
             self._model.fit(fold.data.matrix(fold.train), show_progress=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Ray's object store gives arrays that nobody may write to; implicit's Cython wants to be able to."""
+        self.__dict__ |= deepcopy(state)
 
     def scores(self, block: Block) -> Scores:
         users = self._model.recalculate_user(np.arange(len(block.users)), block.histories)

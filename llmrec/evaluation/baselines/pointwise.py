@@ -53,7 +53,7 @@ class Pointwise(Baseline):
         early, late = train[data.time[train] < cut], train[data.time[train] >= cut]
         self._weights = ease_weights(data.matrix(early), 200.0)
         known = data.known_from[data.item[late]] < data.time[late]
-        rows, label = self._training_rows(data, fold.as_of(), late[known])
+        rows, label = self._training_rows(data, fold.as_of, late[known])
         self._model = self.estimator()
         self._model.fit(rows, label)
         self._weights = ease_weights(data.matrix(train), 200.0)

@@ -1,0 +1,40 @@
+"""Likes on a corpus whose tastes are in the words alone: our ranker with the text finds them, the rates cannot."""
+
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from llmrec.config import RunConfig
+from llmrec.evaluation import likes
+from llmrec.evaluation.like_ranker import our_likes
+from llmrec.evaluation.stage import load_interactions, make_splits
+from llmrec.evaluation.stars import StarRows
+from llmrec.pipeline import run_pipeline
+from llmrec.storage import Storage
+from llmrec.training.stage import make_fold
+
+CONFIG = {
+    "corpus": {"sample": {"n_users": 700, "n_items": 400, "n_reviews": 5000, "text_share": 1.0}},
+    "split": {"validation_quantile": 0.6, "test_quantile": 0.7},
+    "encoding": {"encoder": {"backend": "hashing"}},
+    "features": {"text_dim": 32},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def auc(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """Model -> AUC on the reviews of the test."""
+    folder = str(tmp_path_factory.mktemp("likes"))
+    config = RunConfig.model_validate({**CONFIG, "storage": folder})
+    run = run_pipeline(config, Storage(folder), lambda *_: None, until="featurize")
+    data, examples = likes.liked(load_interactions(run.artifacts["corpus"])), run.artifacts["examples.test"]
+    rows = StarRows.of(make_splits(data, config, "temporal")[0])
+    asked = likes.like_rows(data, rows)
+    files = {arm: make_fold(config, examples, arm).file for arm in ("text", "no_text")}
+    ours = our_likes(files, examples, asked.label, config.features.negatives, 1, config.seed)
+    predicted = [*ours, *likes.like_models(data, rows, None, config.seed)]
+    return {p.name: float(roc_auc_score(asked.label, p.probability)) for p in predicted}
+
+
+def test_with_the_text_our_ranker_beats_the_rates_and_itself_without(auc: dict[str, float]) -> None:
+    assert set(auc) == {"text", "no_text", "rates"}
+    assert auc["text"] > auc["rates"] + 0.05 and auc["text"] > auc["no_text"] + 0.05, auc
