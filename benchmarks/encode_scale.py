@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
+from benchmarks.common import private_bytes, sampled
 from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
 from llmrec.encoding import Encoded, Encoder, encode, encoder_fingerprint, make_encoder
 from llmrec.schema import ITEMS, REVIEWS
@@ -70,11 +70,10 @@ class Usage:
         """Look at this process and all it started."""
         for process in [me, *me.children(recursive=True)]:
             try:
-                memory, times = process.memory_info(), process.cpu_times()
+                private, times = private_bytes(process), process.cpu_times()
                 name = " ".join(process.cmdline())
             except psutil.Error:
                 continue
-            private = memory.rss - memory.shared
             self.cpu_seconds[process.pid] = times.user + times.system
             if process.pid == me.pid:
                 self.driver_bytes = max(self.driver_bytes, private)
@@ -85,19 +84,11 @@ class Usage:
 @contextmanager
 def measured() -> Iterator[Usage]:
     """Sample usage ten times a second; CPU-seconds are those spent inside."""
-    usage, me, ended = Usage(), psutil.Process(), threading.Event()
+    usage, me = Usage(), psutil.Process()
     usage.sample(me)
     before = dict(usage.cpu_seconds)
-
-    def watch() -> None:
-        while not ended.wait(0.1):
-            usage.sample(me)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    yield usage
-    ended.set()
-    watcher.join()
+    with sampled(lambda: usage.sample(me)):
+        yield usage
     usage.cpu_seconds = {pid: spent - before.get(pid, 0.0) for pid, spent in usage.cpu_seconds.items()}
 
 

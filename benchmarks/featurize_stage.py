@@ -17,7 +17,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
+from benchmarks.common import private_bytes, sampled
 from llmrec.config import RunConfig
 from llmrec.config.corpus import SampleConfig
 from llmrec.corpus import sample
@@ -64,29 +64,15 @@ class Usage:
                 continue
 
 
-def private_bytes(process: psutil.Process) -> int:
-    """Resident bytes that are the process's own."""
-    memory = process.memory_info()
-    return int(memory.rss - memory.shared)
-
-
 @contextmanager
 def measured() -> Iterator[Usage]:
     """Sample ten times a second."""
-    me, ended = psutil.Process(), threading.Event()
+    me = psutil.Process()
     usage = Usage(before=private_bytes(me))
     usage.sample(me)
     spent = dict(usage.cpu)
-
-    def watch() -> None:
-        while not ended.wait(0.1):
-            usage.sample(me)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    yield usage
-    ended.set()
-    watcher.join()
+    with sampled(lambda: usage.sample(me)):
+        yield usage
     usage.cpu = {pid: seconds - spent.get(pid, 0.0) for pid, seconds in usage.cpu.items()}
 
 

@@ -1,6 +1,7 @@
 """Functions run as Ray tasks, each on one CPU; one after the other in this process where no cluster is connected."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from functools import cache
@@ -69,6 +70,18 @@ def gather(refs: Sequence[Any], stage: str) -> list[Any]:
         _, pending = _moved(pending, stage, working=False)
     values: list[Any] = ray.get(list(refs))
     return values
+
+
+def live_nodes() -> list[dict[str, float]]:
+    """What each live node has. Of this machine its cores count: a local cluster may call two of them six."""
+    here, nodes = ray.get_runtime_context().get_node_id(), list[dict[str, float]]()
+    for node in ray.nodes():
+        if node["Alive"]:
+            found = dict(node["Resources"])
+            if node["NodeID"] == here:
+                found["CPU"] = min(found.get("CPU", 0.0), float(os.cpu_count() or 1))
+            nodes.append(found)
+    return nodes
 
 
 def data_context() -> Any:

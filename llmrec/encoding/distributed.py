@@ -7,7 +7,6 @@ done meanwhile, is not paid again.
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from llmrec.encoding.progress import EncodeProgress
 from llmrec.encoding.store import EmbeddingStore, keys_array
 from llmrec.schema import Column as C
 from llmrec.storage import delete_folder
-from llmrec.tasks import StarvedError, data_context, gather
+from llmrec.tasks import StarvedError, data_context, gather, live_nodes
 
 log = logging.getLogger(__name__)
 
@@ -73,38 +72,29 @@ def encode_corpus(
 ) -> Totals:
     """Bring every text of `fragments` into `store`; writes the `text_keys` parts under `keys_uri`.
 
-    `scratch` is a folder that every node can write to; it is empty afterwards.
+    `scratch` is a folder that every node can write to; it is gone afterwards.
     Raises EncodingError where the encoder fails on everything, OSError where the storage does.
     """
+    if not fragments:
+        return Totals()
+    width = prefix_width(sum(f.n_rows for f in fragments))
     try:
-        return _encode_corpus(fragments, config, store, keys_uri, scratch, factory) if fragments else Totals()
+        parts = _misses(fragments, config, store, keys_uri, scratch, width)
+        unique, hits, n_tokens, n_unknown = (
+            sum(part.sums[name] for part in parts) for name in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN)
+        )
+        totals = Totals(unique, hits, n_tokens, n_unknown)
+        log.info("encode: %d texts, %d of them in the store", totals.unique, totals.hits)
+        if totals.unique > totals.hits:
+            _encode_missing(parts, config, store, width, factory, totals)
+            _compact(store)
+        return totals
     except StarvedError as error:
         raise EncodingError(str(error)) from None
     except ray.exceptions.RayError as error:
         raise _plain(error) from error
     finally:
         delete_folder(scratch)
-
-
-def _encode_corpus(
-    fragments: Sequence[Fragment],
-    config: EncodingConfig,
-    store: EmbeddingStore,
-    keys_uri: str,
-    scratch: str,
-    factory: MakeEncoder,
-) -> Totals:
-    width = prefix_width(sum(f.n_rows for f in fragments))
-    parts = _misses(fragments, config, store, keys_uri, scratch, width)
-    unique, hits, n_tokens, n_unknown = (
-        sum(part.sums[name] for part in parts) for name in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN)
-    )
-    totals = Totals(unique, hits, n_tokens, n_unknown)
-    log.info("encode: %d texts, %d of them in the store", totals.unique, totals.hits)
-    if totals.unique > totals.hits:
-        _encode_missing(parts, config, store, width, factory, totals)
-        _compact(store)
-    return totals
 
 
 def _compact(store: EmbeddingStore) -> None:
@@ -246,14 +236,4 @@ def _count(row: dict[str, Any], totals: Totals) -> None:
 
 
 def _nodes() -> list[Node]:
-    """What the live nodes have. This machine's cores are counted: a local cluster may call two of them six."""
-    here = ray.get_runtime_context().get_node_id()
-    nodes = []
-    for node in ray.nodes():
-        found = node["Resources"]
-        cpus = found.get("CPU", 0.0)
-        if node["NodeID"] == here:
-            cpus = min(cpus, float(os.cpu_count() or 1))
-        if node["Alive"]:
-            nodes.append(Node(cpus, found.get("GPU", 0.0), found.get("memory", float("inf"))))
-    return nodes
+    return [Node(n.get("CPU", 0.0), n.get("GPU", 0.0), n.get("memory", float("inf"))) for n in live_nodes()]

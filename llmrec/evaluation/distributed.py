@@ -4,7 +4,6 @@ Both ways give the same, to the bit on processors alike: the blocks are the same
 """
 
 import logging
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.topk import in_order
-from llmrec.tasks import data_context
+from llmrec.tasks import data_context, live_nodes
 
 logger = logging.getLogger(__name__)
 
@@ -143,12 +142,8 @@ def _cluster_errors() -> tuple[type[Exception], ...]:
 
 
 def _free_cpus() -> float:
-    """CPUs that nobody holds. Of this machine its cores count: a local cluster may call two of them six."""
-    here, real = ray.get_runtime_context().get_node_id(), 0.0
-    for node in ray.nodes():
-        if node["Alive"]:
-            cpus = node["Resources"].get("CPU", 0.0)
-            real += min(cpus, float(os.cpu_count() or 1)) if node["NodeID"] == here else cpus
+    """CPUs that nobody holds."""
+    real = sum(node.get("CPU", 0.0) for node in live_nodes())
     return min(real, float(ray.available_resources().get("CPU", 0.0)))
 
 

@@ -157,6 +157,7 @@ def test_a_full_disk_says_so_and_a_second_run_finishes(tmp_path: Path, small_dis
         encode(run_config(small_disk), storage, corpus, factory=stub_factory(ledger=ledger))
     assert caught.value.errno == errno.ENOSPC
     assert not list(small_disk.rglob("embeddings/*/manifest.json"))
+    assert not list(small_disk.rglob("*.arrow"))  # scratch goes when the run fails, too
     ballast.unlink()
     made = encode(run_config(small_disk), storage, corpus, factory=stub_factory(ledger=ledger))
     vectors = load_vectors(storage, made, "review", [f"r{n}" for n in range(300)])[0]
