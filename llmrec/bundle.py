@@ -55,7 +55,7 @@ _SETTINGS, _TOWERS, _RANKER, _VECTORS = (
     "bundle.json", "two_tower.safetensors", "ranker.safetensors", "item_vectors.safetensors",
 )  # fmt: skip
 _BELONGS = re.compile(
-    rf"({re.escape(_SETTINGS)}|{_TOWERS}|{_RANKER}|{_VECTORS}|{CARD}|(spec|history)/[\w-]+\.(json|safetensors|parquet))"
+    rf"({re.escape(_SETTINGS)}|{_TOWERS}|{_RANKER}|{_VECTORS}|{CARD}|(spec|history)/([\w-]+/)?[\w-]+\.(json|safetensors|npy|arrow))"
 )
 _NAME = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 

@@ -9,10 +9,11 @@ an atomic rename of folders. Two writers of one artifact do no harm: the last ma
 import hashlib
 import json
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,8 @@ from pydantic import BaseModel, ConfigDict
 import llmrec
 
 MANIFEST = "manifest.json"
+_COPIED = 1 << 24  # bytes of a file that are in memory while it is copied
+_CACHED_S = 7 * 86_400.0
 #: The rooms in the order of the flow: an artifact depends on the code of its own room and of those before it.
 ROOMS = ("schema.py", "storage.py", "config", "corpus", "encoding", "features", "models", "training", "bundle.py",
          "recommender.py", "evaluation", "experiment.py")  # fmt: skip
@@ -99,24 +102,31 @@ def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
         return pafs.PyFileSystem(pafs.FSSpecHandler(fs)), path
 
 
-def write_bytes(uri: str, data: bytes) -> None:
-    """Write one file that appears whole or not at all, and on a local disk survives a power cut."""
+@contextmanager
+def writing(uri: str) -> Iterator[Any]:
+    """A binary stream to one file that appears whole or not at all, and on a local disk survives a power cut."""
     fs, path = filesystem(uri)
     if not isinstance(fs, pafs.LocalFileSystem):
         with fs.open_output_stream(path) as out:  # object stores show an object only once its put is complete
-            out.write(data)
+            yield out
         return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as out:
-            out.write(data)
+            yield out
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write one file, as `writing` does."""
+    with writing(uri) as out:
+        out.write(data)
 
 
 def read_bytes(uri: str) -> bytes | None:
@@ -126,6 +136,53 @@ def read_bytes(uri: str) -> bytes | None:
         return None
     with fs.open_input_stream(path) as stream:
         return bytes(stream.read())
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copy one file, from anywhere to anywhere, as `writing` writes. Raises FileNotFoundError."""
+    fs, path = filesystem(source)
+    with fs.open_input_stream(path) as stream, writing(target) as out:
+        while data := stream.read(_COPIED):
+            out.write(data)
+
+
+def copy_folder(source: str, target: str) -> None:
+    """Copy all files below the folder `source`."""
+    fs, base = filesystem(source)
+    for info in fs.get_file_info(pafs.FileSelector(base, recursive=True)):
+        if info.type == pafs.FileType.File:
+            name = info.path[len(base) :]
+            copy_file(f"{source}{name}", f"{target}{name}")
+
+
+def local_path(uri: str) -> Path:
+    """Where the file lies on this machine, to be mapped. Raises FileNotFoundError.
+
+    Of a file elsewhere that is a copy below LLMREC_CACHE (the system's folder of temporary files, if unset), made once;
+    copies that nobody asked for in a week are deleted when another one is made.
+    """
+    fs, path = filesystem(uri)
+    if isinstance(fs, pafs.LocalFileSystem):
+        return Path(path)
+    info = fs.get_file_info(path)
+    if info.type != pafs.FileType.File:
+        raise FileNotFoundError(f"{uri}: found no such file")
+    folder = Path(os.environ.get("LLMREC_CACHE") or Path(tempfile.gettempdir()) / f"llmrec-{os.getuid()}")
+    copy = folder / fingerprint([uri, info.size, info.mtime_ns])
+    try:
+        os.utime(copy)
+    except FileNotFoundError:
+        _sweep(folder)
+        copy_file(uri, str(copy))
+    return copy
+
+
+def _sweep(folder: Path) -> None:
+    oldest = time.time() - _CACHED_S
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):  # another process sweeps too
+            if path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 def write_json(uri: str, value: Any) -> None:
@@ -256,7 +313,11 @@ class Storage:
         root = f"{self.root}/{stage}/{artifact_id}"
         writer = ArtifactWriter(root, uuid.uuid4().hex[:12])
         started = time.time()
-        yield writer
+        try:
+            yield writer
+        except BaseException:
+            delete_folder(writer.folder)
+            raise
         check_row_sum(stage, writer.counts)
         manifest = Manifest(
             stage=stage, id=artifact_id, created_unix=started, seconds=time.time() - started,

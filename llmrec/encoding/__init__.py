@@ -3,11 +3,11 @@
 from llmrec.encoding.encoder import Encoded, Encoder, EncodingError
 from llmrec.encoding.factory import make_encoder
 from llmrec.encoding.fingerprint import encoder_fingerprint
-from llmrec.encoding.stage import encode, encoder_config, load_keys, load_vectors, open_store
+from llmrec.encoding.stage import encode, encoder_config, keys_of_rows, load_vectors, open_store
 from llmrec.encoding.store import EmbeddingStore
 from llmrec.encoding.text import item_text, review_text
 
 __all__ = [
     "EmbeddingStore", "Encoded", "Encoder", "EncodingError", "encode", "encoder_config", "encoder_fingerprint",
-    "item_text", "load_keys", "load_vectors", "make_encoder", "open_store", "review_text",
+    "item_text", "keys_of_rows", "load_vectors", "make_encoder", "open_store", "review_text",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,17 +140,41 @@ def load_vectors(
 
 
 def load_keys(embeddings: Artifact, kind: str, ids: pa.ChunkedArray) -> tuple[Keys, npt.NDArray[np.bool_]]:
-    """(keys (n,) for `EmbeddingStore.find`, whether there is one (n,)) of the texts of `ids`; `kind` as for vectors.
+    """(keys (n,) for `EmbeddingStore.find`, whether there is one (n,)) of the texts of `ids`; `kind` as for vectors."""
+    table = _text_keys(embeddings, kind).to_table()
+    return _keys(table[C.KEY].take(pc.index_in(ids, value_set=table["id"])))
 
-    Reads the kind's part of `text_keys` once; where its rows are those of `ids`, as for a corpus's whole table, nothing
-    is searched for.
+
+def keys_of_rows(
+    embeddings: Artifact, kind: str, ids: Iterable[pa.ChunkedArray]
+) -> Iterator[tuple[Keys, npt.NDArray[np.bool_]]]:
+    """`load_keys` of all rows of the corpus, in order of its files, for each of `ids` in turn; nothing is searched for.
+
+    Raises ValueError where the ids are others, or in another order.
     """
+    scanner = _text_keys(embeddings, kind)
+    batches, held = scanner.to_batches(), scanner.projected_schema.empty_table()
+    for wanted in ids:
+        while held.num_rows < len(wanted) and (batch := next(batches, None)) is not None:
+            held = pa.concat_tables([held, pa.Table.from_batches([batch])])
+        found, held = held.slice(0, len(wanted)), held.slice(len(wanted))
+        if not found["id"].equals(wanted):
+            raise ValueError(
+                f"{embeddings.root}: the ids of its {kind} texts are not those of the corpus, row by row; expected the "
+                "embeddings of this corpus: run encode again"
+            )
+        yield _keys(found[C.KEY])
+
+
+def _text_keys(embeddings: Artifact, kind: str) -> pds.Scanner:
     if kind not in ("review", "item", "sequence"):
         raise ValueError(f"kind {kind!r}: expected 'review', 'item' or 'sequence'")
-    table = embeddings.dataset("text_keys").to_table(columns=["id", C.KEY], filter=pc.field(C.KIND) == kind)
-    column = table[C.KEY]
-    if not table["id"].equals(ids):
-        column = column.take(pc.index_in(ids, value_set=table["id"]))
+    return embeddings.dataset("text_keys").scanner(
+        columns=["id", C.KEY], filter=pc.field(C.KIND) == kind, batch_readahead=1, fragment_readahead=1
+    )
+
+
+def _keys(column: pa.ChunkedArray) -> tuple[Keys, npt.NDArray[np.bool_]]:
     known = column.is_valid().to_numpy()
     keys = np.zeros(len(column), keys_array([]).dtype)
     keys[known] = np.concatenate([keys_array([]), *(keys_array(c.drop_null().to_pylist()) for c in column.chunks)])

@@ -18,7 +18,7 @@ from llmrec.evaluation.interactions import Floats, Interactions, Ints
 from llmrec.evaluation.profiles import Vectors
 from llmrec.evaluation.results import LabelTable
 from llmrec.evaluation.stars import StarModel, StarRows, TextStars, tuned
-from llmrec.features.history import LIKED_STARS
+from llmrec.features.side import LIKED_STARS
 
 _DAMPING = (1.0, 3.0, 10.0, 30.0)
 _RIDGE = (10.0, 100.0, 1_000.0, 10_000.0)

@@ -4,7 +4,7 @@ Every query sees the events strictly below its time; an equal time is unseen. Su
 across entities, so the value at (entity, t) depends, to the last bit, on nothing but that entity's events before t.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,12 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from llmrec.features.arrays import Bools, Floats, Ints, Rows
 from llmrec.schema import DAY_MS
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Floats32 = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 #: Events between two stored sums. A query adds at most BLOCK - 1 events to a stored sum.
 BLOCK = 32
@@ -41,36 +37,62 @@ class Span:
         return Span(self.rows[part], self.times[part], self.begin[part], self.end[part])
 
 
+@dataclass(frozen=True)
 class EntityEvents:
-    """Events grouped by entity (a user or an item), each group in time order.
+    """Events grouped by entity (a user or an item), each group in time order. Make it with `of`.
 
-    Args:
-        rows: (E,) entity of each event, the events being in global order of time.
-        times: (E,) ms, ascending.
-        n_rows: number of entities; `rows` are below it.
+    A position is an event's place in that grouping; its number is its place in everybody's order of time.
     """
 
-    def __init__(self, rows: Ints, times: Ints, n_rows: int) -> None:
-        self.order: Ints = np.argsort(rows, kind="stable")  # position -> event number
-        self.times: Ints = times[self.order]
-        self.offsets: Ints = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))]).astype(np.int64)
-        self._moments: Ints = np.unique(times)
-        rank = np.searchsorted(self._moments, self.times)
-        self._keys: Ints = rows[self.order] * (len(self._moments) + 1) + rank
+    order: Ints  # (E,) position -> number
+    times: Ints  # (E,) ms, by position
+    keys: Ints  # (E,) by position, ascending: entity * (E + 1) + how many of everybody's events lie before its time
+    offsets: Ints  # (n_rows + 1,) first position of each entity
+    blocks: Ints  # (n_rows + 1,) full blocks of BLOCK events that lie before each entity
+    moments: Ints  # (E,) ms of everybody's events, by number
+
+    @classmethod
+    def of(cls, rows: Ints, times: Ints, n_rows: int) -> "EntityEvents":
+        """From the entity (E,), below `n_rows`, and the time (E,) ms of each event, the events in order of time."""
+        order = np.argsort(rows, kind="stable").astype(np.int64, copy=False)
+        mine = times[order]
+        keys = rows[order] * (len(times) + 1) + np.searchsorted(times, mine, side="left")
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))]).astype(np.int64)
+        blocks = np.concatenate([[0], np.cumsum(np.diff(offsets) // BLOCK)]).astype(np.int64)
+        return cls(order, mine, keys, offsets, blocks, times)
+
+    def __len__(self) -> int:
+        return len(self.order)
 
     def span(self, rows: Ints, times: Ints) -> Span:
         """Events of entity `rows[q]` with time strictly below `times[q]`, for (Q,) queries."""
-        before = np.searchsorted(self._moments, times, side="left")
-        end = np.searchsorted(self._keys, rows * (len(self._moments) + 1) + before, side="left")
+        before = np.searchsorted(self.moments, times, side="left")
+        end = np.searchsorted(self.keys, rows * (len(self.moments) + 1) + before, side="left")
         return Span(rows, times, self.offsets[rows], end)
 
     def last(self, span: Span, length: int) -> tuple[Ints, Bools]:
-        """(Q, length) event numbers of each query's last events, oldest first, and which of them exist."""
+        """(Q, length) positions of each query's last events, oldest first, and which of them exist."""
         positions = span.end[:, None] + np.arange(-length, 0)
         exists = positions >= span.begin[:, None]
-        if not len(self.order):
-            return np.zeros(positions.shape, np.int64), exists
-        return np.where(exists, self.order[np.where(exists, positions, 0)], 0), exists
+        return np.where(exists, positions, 0), exists
+
+    def owners(self, positions: Ints) -> Ints:
+        """(n,) entity at each position."""
+        found: Ints = np.searchsorted(self.offsets, positions, side="right") - 1
+        return found
+
+    def ranges(self, size: int) -> Ints:
+        """Bounds (R + 1,) of ranges of about `size` positions; an entity may be cut, a block of it never is."""
+        cuts = np.arange(size, len(self), size)
+        cuts -= (cuts - self.offsets[self.owners(cuts)]) % BLOCK
+        return np.array([0, *np.unique(cuts[cuts > 0]), len(self)], np.int64)
+
+    def blocks_before(self, positions: Ints) -> Ints:
+        """(n,) full blocks that lie before each of the positions, which cut no block; E is one of those."""
+        inside = np.minimum(self.owners(positions), len(self.offsets) - 2)
+        within = (positions - self.offsets[inside]) // BLOCK
+        found: Ints = self.blocks[inside] + np.minimum(within, self.blocks[inside + 1] - self.blocks[inside])
+        return found
 
 
 def flatten(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
@@ -78,6 +100,10 @@ def flatten(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
     lengths = end - begin
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return np.repeat(begin - starts[:-1], lengths) + np.arange(starts[-1]), starts
+
+
+#: (T,) positions -> values (T, D), and weights (T, V) that are not negative.
+Terms = Callable[[Ints], tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]
 
 
 class BlockedSums:
@@ -89,66 +115,97 @@ class BlockedSums:
 
     Args:
         events: the grouping of the events.
-        values: (E, D) in global event order; give a constant column to get the total weight.
-        weights: (E, V) non-negative.
+        terms: what an event gives; a constant value gives the total weight.
         days: V decay constants in days; infinity does not decay.
-        index: (E,) which row of `values` is each event's, where events share rows; None: `values` has a row each.
+        stored: (blocks, V, D) the running sums; None: `summed` makes them.
     """
 
-    def __init__(self, events: EntityEvents, values: npt.NDArray[np.floating], weights: Floats32,
-                 days: Sequence[float], index: Ints | None = None) -> None:  # fmt: skip
-        self._events, self._values, self._weights, self._index = events, values, weights, index
+    def __init__(self, events: EntityEvents, terms: Terms, days: Sequence[float], stored: Rows | None = None) -> None:
+        self._events, self._terms = events, terms
         self._rates: Floats = 1.0 / (np.asarray(days, np.float64) * DAY_MS)
-        blocks = np.diff(events.offsets) // BLOCK
-        self._first: Ints = np.concatenate([[0], np.cumsum(blocks)]).astype(np.int64)
-        begin = flatten(np.zeros_like(blocks), blocks)[0] * BLOCK + np.repeat(events.offsets[:-1], blocks)
-        self._stored_times: Ints = np.concatenate([[0], events.times[begin + BLOCK - 1]]).astype(np.int64)
-        # (K + 1, V, D): row 0 is the empty sum
-        self._stored: Floats = np.zeros((len(begin) + 1, len(self._rates), values.shape[1]))
-        for start in range(0, len(begin), _CHUNK // BLOCK):
-            part = begin[start : start + _CHUNK // BLOCK]
-            times = self._stored_times[1 + start : 1 + start + len(part)]
-            self._stored[1 + start : 1 + start + len(part)] = self._sum(part, part + BLOCK, times, range(len(days)))
-        self._accumulate(blocks)
+        self.stored = Rows.of(self.summed(0, len(events))) if stored is None else stored
+
+    def summed(self, start: int, stop: int) -> Floats:
+        """(n, V, D) running sums of the n blocks in a range of positions that `ranges` gives.
+
+        Those of an entity that began before the range are of single blocks still: `carry_on` finishes them.
+        """
+        sums, begin = self._blocks(start, stop)
+        self._accumulate(sums, begin, None)
+        return sums
+
+    def carry_on(self, sums: Floats, start: int, stop: int, carry: Floats) -> None:
+        """Finish, in place, what `summed` made: `carry` (V, D) is the last sum before the range, of the same entity."""
+        self._accumulate(sums, self._begins(start, stop), carry)
 
     def at(self, span: Span, variants: Sequence[int] | None = None) -> Floats:
         """(Q, V, D) sums of the events in `span` as of its times; `variants` keeps some, in that order."""
         kept = list(range(len(self._rates))) if variants is None else list(variants)
-        result = np.empty((len(span.rows), len(kept), self._values.shape[1]))
-        for start in range(0, len(span.rows), _CHUNK // 8):
-            part = slice(start, start + _CHUNK // 8)
-            result[part] = self._at(span[part], kept)
-        return result
+        parts = [self._at(span[s : s + _CHUNK // 8], kept) for s in range(0, len(span.rows), _CHUNK // 8)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(kept), self.stored.shape[-1]))
 
     def _at(self, span: Span, variants: Sequence[int]) -> Floats:
         blocks = span.count // BLOCK
-        stored = np.where(blocks > 0, self._first[span.rows] + blocks, 0)
-        age = np.where(blocks > 0, span.times - self._stored_times[stored], 0)
+        total = self._sum(span.begin + blocks * BLOCK, span.end, span.times, variants)
+        some = np.flatnonzero(blocks)
+        begin, full = span.begin[some], blocks[some]
+        age = span.times[some] - self._events.times[begin + full * BLOCK - 1]
         decay = np.exp(-age[:, None] * self._rates[variants])
-        total: Floats = self._stored[stored[:, None], np.asarray(variants)] * decay[:, :, None]
-        total += self._sum(span.begin + blocks * BLOCK, span.end, span.times, variants)
+        number = self._events.blocks[span.rows[some]] + full - 1
+        total[some] = self.stored.take(number, variants) * decay[:, :, None] + total[some]
         return total
 
     def _sum(self, begin: Ints, end: Ints, times: Ints, variants: Sequence[int]) -> Floats:
         """(Q, V, D) over the positions [begin, end), decayed to `times`; rows are added in order of time."""
         positions, starts = flatten(begin, end)
-        numbers = self._events.order[positions]
-        values = self._values[numbers if self._index is None else self._index[numbers]].astype(np.float64)
+        values, weights = self._terms(positions)
         age = np.repeat(times, end - begin) - self._events.times[positions]
-        weights = self._weights[numbers].T[variants] * np.exp(-age * self._rates[variants, None])  # (V, T)
-        runs = np.concatenate([starts[:1], *(starts[1:] + v * len(numbers) for v in range(len(variants)))])
-        columns = np.tile(np.arange(len(numbers)), len(variants))
+        weights = weights.T[variants] * np.exp(-age * self._rates[variants, None])  # (V, T)
+        runs = np.concatenate([starts[:1], *(starts[1:] + v * len(positions) for v in range(len(variants)))])
+        columns = np.tile(np.arange(len(positions)), len(variants))
         # a sparse product adds a row's terms one after the other, whatever else is in the batch
-        matrix = csr_matrix((weights.ravel(), columns, runs), shape=(len(variants) * len(begin), len(numbers)))
-        sums: Floats = (matrix @ values).reshape(len(variants), len(begin), values.shape[1])
+        matrix = csr_matrix((weights.ravel(), columns, runs), shape=(len(variants) * len(begin), len(positions)))
+        sums: Floats = (matrix @ values.astype(np.float64)).reshape(len(variants), len(begin), values.shape[1])
         return sums.transpose(1, 0, 2)
 
-    def _accumulate(self, blocks: Ints) -> None:
-        """Turn the sums of single blocks into running sums of each entity: one step for all its n-th blocks."""
-        rank = flatten(np.zeros_like(blocks), blocks)[0]
-        by_rank = np.argsort(rank, kind="stable") + 1
+    def _begins(self, start: int, stop: int) -> Ints:
+        """(n,) first positions of the blocks in a range."""
+        first, last = self._events.blocks_before(np.array([start, stop]))
+        numbers = np.arange(first, last)
+        entity = np.searchsorted(self._events.blocks, numbers, side="right") - 1
+        return self._events.offsets[entity] + (numbers - self._events.blocks[entity]) * BLOCK
+
+    def _blocks(self, start: int, stop: int) -> tuple[Floats, Ints]:
+        """(n, V, D) sum of each single block in a range, as of its last event, and the blocks' first positions."""
+        begin, parts = self._begins(start, stop), list[Floats]()
+        for at in range(0, max(len(begin), 1), _CHUNK // BLOCK):  # once where there is none: the shape is then known
+            some = begin[at : at + _CHUNK // BLOCK]
+            parts.append(self._sum(some, some + BLOCK, self._events.times[some + BLOCK - 1], range(len(self._rates))))
+        return np.concatenate(parts), begin
+
+    def _accumulate(self, sums: Floats, begin: Ints, carry: Floats | None) -> None:
+        """Turn the sums of single blocks into running sums of each entity: one step for all its n-th blocks.
+
+        Without a carry: of those entities alone whose first block is among them; with it: of the others, one at most.
+        """
+        entity = self._events.owners(begin)
+        new = np.ones(len(begin), np.bool_)
+        new[1:] = entity[1:] != entity[:-1]
+        reached = bool(len(begin)) and begin[0] != self._events.offsets[entity[0]]  # from before the range
+        n_reached = int((entity == entity[0]).sum()) if reached else 0
+        if carry is not None and reached:
+            self._step(sums, begin, np.zeros(1, np.int64), carry[None])
+        mine = np.arange(n_reached) if carry is not None else np.arange(n_reached, len(begin))
+        first = np.flatnonzero(new)
+        rank = (mine - first[np.searchsorted(first, mine, side="right") - 1]) if len(mine) else mine
+        by_rank = mine[np.argsort(rank, kind="stable")]
         ends = np.cumsum(np.bincount(rank)) if len(rank) else np.zeros(0, np.int64)
         for lower, upper in pairwise(ends):
-            block = by_rank[lower:upper]
-            age = self._stored_times[block] - self._stored_times[block - 1]
-            self._stored[block] += self._stored[block - 1] * np.exp(-age[:, None] * self._rates)[:, :, None]
+            blocks = by_rank[lower:upper]
+            self._step(sums, begin, blocks, sums[blocks - 1])
+
+    def _step(self, sums: Floats, begin: Ints, blocks: Ints, before: Floats) -> None:
+        """Add the running sums of the blocks before, (n, V, D), to those of `blocks`."""
+        last = begin[blocks] + BLOCK - 1
+        age = self._events.times[last] - self._events.times[last - BLOCK]
+        sums[blocks] += before * np.exp(-age[:, None] * self._rates)[:, :, None]

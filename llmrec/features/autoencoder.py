@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import erf
 
-from llmrec.features.asof import Floats32
+from llmrec.features.arrays import Floats32
 from llmrec.features.projection import Kind, Moments, check_dim, reduced
 
 #: Passes over all vectors, but not fewer steps than MIN_STEPS, of BATCH vectors each.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from llmrec.features.asof import Floats, Ints
+from llmrec.features.arrays import Floats, Ints
 from llmrec.features.state import ItemState, UserState
 from llmrec.schema import DAY_MS
 

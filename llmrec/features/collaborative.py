@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof import Floats, Floats32, Ints
+from llmrec.features.arrays import Floats, Floats32, Ints
 from llmrec.features.history_data import HistoryData
 from llmrec.features.state import ItemState, UserState
 

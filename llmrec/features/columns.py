@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from llmrec.features.asof import Ints
+from llmrec.features.arrays import Ints
 
 #: Every family made from words starts so; the arm `no_text` is every other family.
 TEXT_PREFIX = "text"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof import Floats, Floats32, Ints
+from llmrec.features.arrays import Floats, Floats32, Ints
 from llmrec.features.behaviour import days_between, stars
 from llmrec.features.state import ItemState, UserState
 from llmrec.features.text import profile

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmrec.features.asof import Floats, Ints
+from llmrec.features.arrays import Floats, Ints
 from llmrec.features.profiles import EVENT, Hashes, Splitters, carries_of, entity_hash, profiles
 from llmrec.ranges import read_range, writable, write_ranges
 from llmrec.schema import Column as C

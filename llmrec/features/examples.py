@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from llmrec.features.asof import Floats32, Ints
-from llmrec.features.history import LIKED_STARS, History
+from llmrec.features.arrays import Floats32, Ints, Rows
+from llmrec.features.history import History
+from llmrec.features.side import LIKED_STARS
 from llmrec.features.spec import FeatureSpec, Pairs
 from llmrec.schema import Column as C
 from llmrec.schema import examples_schema
@@ -24,23 +25,33 @@ class Clicks:
     """(Q,) observed events and their (Q, n) sampled negatives."""
 
     events: Ints  # numbers in the history's order
-    negatives: Ints  # item rows, 0 where there are fewer
-    review_ids: pa.Array
+    negatives: Rows  # item rows, 0 where there are fewer
     split: str
+    review_ids: pa.Array | None = None  # None: nobody asks for them
 
     def chunks(self, size: int = CHUNK) -> Iterator["Clicks"]:
         for start in range(0, len(self.events), size):
-            yield self.part(start, start + size)
+            yield self.take(np.arange(start, min(start + size, len(self.events))))
 
-    def part(self, start: int, stop: int) -> "Clicks":
-        """Clicks `start` to `stop` (exclusive)."""
-        some = slice(start, stop)
-        return Clicks(self.events[some], self.negatives[some], self.review_ids[some], self.split)
+    def take(self, index: Ints) -> "Clicks":
+        """The clicks `index`, in that order."""
+        ids = None if self.review_ids is None else self.review_ids.take(pa.array(index))
+        return Clicks(self.events[index], Rows.of(self.negatives.take(index)), self.split, ids)
+
+    def spread_pairs(self, history: History, n: int) -> Pairs:
+        """At most n of the rows of `pairs`, spread evenly over them."""
+        size = np.concatenate([1 + (part > 0).sum(axis=1) for part in self.negatives.parts])
+        ends = np.cumsum(size)
+        rows = np.unique(np.linspace(0, ends[-1] - 1, min(n, ends[-1])).astype(np.int64))
+        asked = np.unique(np.searchsorted(ends, rows, side="right"))
+        pairs, click, _ = self.take(asked).pairs(history)
+        within = np.arange(len(click)) - np.searchsorted(click, click)
+        return pairs.take(np.searchsorted((ends - size)[asked][click] + within, rows))
 
     def pairs(self, history: History) -> tuple[Pairs, Ints, npt.NDArray[np.bool_]]:
         """All rows, each click before its negatives; which click each belongs to; whether it is the click."""
         data = history.data
-        items = np.concatenate([data.item_rows[self.events][:, None], self.negatives], axis=1)
+        items = np.concatenate([data.item_rows[self.events][:, None], self.negatives.whole()], axis=1)
         click, place = np.nonzero(items > 0)
         events = self.events[click]
         pairs = Pairs(data.user_rows[events], items[click, place], data.times[events], data.contexts[events])
@@ -62,12 +73,13 @@ def _table(history: History, spec: FeatureSpec, clicks: Clicks, schema: pa.Schem
     items = history.items_at(pairs.item_rows, pairs.times)
     stars = np.where(positive, data.stars[clicks.events][click], np.float32(np.nan))
     unstarred = np.isnan(stars)
+    ids = pa.nulls(len(events), pa.string()) if clicks.review_ids is None else clicks.review_ids
     columns: dict[str, Any] = {
         C.QUERY_ID: clicks.events[click],
         C.USER_ID: history.user_ids.take(pairs.user_rows),
         C.ITEM_ID: history.item_ids.take(pairs.item_rows),
         C.TIMESTAMP: pairs.times,
-        C.REVIEW_ID: clicks.review_ids.take(pa.array(click, mask=~positive)),
+        C.REVIEW_ID: ids.take(pa.array(click, mask=~positive)),
         C.SPLIT: pa.repeat(clicks.split, len(pairs)),
         C.CANDIDATE: history.known_since[pairs.item_rows] < pairs.times,
         C.CLICK: positive.astype(np.int8),

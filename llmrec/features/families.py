@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from llmrec.config import FeaturesConfig
 from llmrec.features import behaviour, crosses, text, vectors
-from llmrec.features.asof import Ints
+from llmrec.features.arrays import Ints
 from llmrec.features.collaborative import Collaborative
 from llmrec.features.columns import TEXT_PREFIX, chosen
 from llmrec.features.state import ItemState, UserState

@@ -3,55 +3,60 @@
 It holds everybody's events, training or not: a query at t sees only what happened strictly before t.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof import BlockedSums, Bools, EntityEvents, Floats, Floats32, Ints, Span
-from llmrec.features.history_data import NEVER, HistoryData, ReducedVectors, attribute_hash
+from llmrec.features.arrays import Bools, Floats, Floats32, Ints, map_array, write_array
+from llmrec.features.asof import EntityEvents, Span
+from llmrec.features.history_data import (
+    NEVER,
+    HistoryData,
+    ReducedVectors,
+    attribute_hash,
+    event_sort,
+    reduced_events,
+)
 from llmrec.features.ids import Ids
 from llmrec.features.reduction import Reductions
+from llmrec.features.side import BEHAVIOUR, COLUMNS, SEQUENCES, TEXT, VECTORS, Side, Take, behaviour_values
 from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
 from llmrec.features.vectors import Layout
 from llmrec.schema import CONTEXT_PREFIX, DAY_MS
+from llmrec.storage import copy_folder, read_json, write_json
 
-LIKED_STARS, DISLIKED_STARS = 4, 2
+#: Files and folders of a saved history.
+USERS, ITEMS, WORLD, PARTS = "users", "items", "world.npy", "parts.json"
 
 
 class History:
-    """As-of state. Row 0 of users and of items is "unknown": it has no events."""
+    """As-of state. Row 0 of users and of items is "unknown": it has no events. Make it with `build` or `load`."""
 
-    def __init__(self, data: HistoryData) -> None:
-        self.data = data
-        self.settings = data.settings
-        self.users = EntityEvents(data.user_rows, data.times, len(data.user_ids))
-        self.items = EntityEvents(data.item_rows, data.times, len(data.item_ids))
-        first = np.full(len(data.item_ids), NEVER)
-        np.minimum.at(first, data.item_rows, data.times)
-        self.known_since: Ints = np.minimum(first, data.available_from)
-        self._behaviour = _behaviour_values(data.stars)  # (E, 4)
-        self._world = np.concatenate([np.zeros((1, 4)), np.cumsum(self._behaviour, axis=0, dtype=np.float64)])
-        self._user_sums, self._item_sums = self._build_sums(self.users), self._build_sums(self.items)
+    def __init__(self, data: HistoryData, users: Side, items: Side, world: Floats, source: str = "") -> None:
+        """`world`: (E + 1, 4) numbers of stars, their sum, that of their squares, and events, before each event and at
+        the end; `source`: the folder that all of it is mapped from."""
+        self.data, self.settings = data, data.settings
+        self.users, self.items = users, items
+        self.world, self._source = world, source
+        self.known_since: Ints = np.minimum(_first_events(items.events), data.available_from)
         self._layout = Layout(data.vector_dims)
-        self._vectors = self._layout.with_presence(data.vectors_of_items)  # (n_items + 1, M + columns)
-        ones = np.ones((len(data.times), 1), np.float32)
-        self._vector_sums = (
-            BlockedSums(self.users, self._vectors, ones, (np.inf,), index=data.item_rows) if data.vector_dims else None
-        )
 
-    def _build_sums(self, events: EntityEvents) -> tuple[BlockedSums, BlockedSums]:
-        days = (np.inf, *self.settings.popularity_days)
-        ones = np.ones((len(self.data.times), len(days)), np.float32)
-        text_days = (np.inf, self.settings.profile_days, np.inf, np.inf)
-        weights = _text_weights(self.data.stars)
-        return (
-            BlockedSums(events, self._behaviour, ones, days),
-            BlockedSums(events, self.data.vectors, weights, text_days),
+    @classmethod
+    def of(cls, data: HistoryData, vectors: Floats32, sequences: Floats32) -> "History":
+        """From arrays in memory: vectors (E, D + 1) with presence, and sequences (E, S), in order of events."""
+        users = EntityEvents.of(data.user_rows, data.times, len(data.user_ids))
+        items = EntityEvents.of(data.item_rows, data.times, len(data.item_ids))
+        given = {VECTORS: vectors, SEQUENCES: sequences}
+        return cls(
+            data,
+            Side.of(users, data.stars, given, data.settings, columns_of(data, users)),
+            Side.of(items, data.stars, {VECTORS: vectors}, data.settings),
+            world_of(data.stars),
         )
 
     @classmethod
@@ -75,18 +80,31 @@ class History:
             reductions: `text` is applied to reviews and items, `sequence` to sequences, `vector_NAME` to that column
                 of `items`; they must have been fitted on training rows. Vectors without one are kept as they are.
         """
-        chosen = settings or FeaturesConfig()
         vectors = (review_vectors, item_vectors, sequence_vectors)
         reduced = ReducedVectors.of(reviews, items, *vectors, reductions or {})
-        return cls(HistoryData.of_tables(reviews, items, reduced, reductions or {}, chosen))
+        order = event_sort(reviews)
+        data = HistoryData.of_tables(reviews.take(order).combine_chunks(), items, settings or FeaturesConfig())
+        data = data.described(items, reduced, reductions or {})
+        return cls.of(data, reduced.reviews[order], reduced.sequences[order])
 
     def appended(self, reviews: pa.Table, review_vectors: Floats32 | None = None,
                  sequence_vectors: Floats32 | None = None) -> "History":  # fmt: skip
-        """With more events, of known or of new users and items; existing rows keep their numbers.
+        """With more events, of known or of new users and items, in memory; existing rows keep their numbers.
 
         Equal to building from all events at once (a test holds it). Vectors are the encoder's, not reduced.
         """
-        return History(self.data.appended(reviews, review_vectors, sequence_vectors))
+        vectors, sequences = reduced_events(self.data, reviews.num_rows, review_vectors, sequence_vectors)
+        data, order = self.data.appended(reviews)
+        both = [np.concatenate([self.by_event(name), more])[order]
+                for name, more in ((VECTORS, vectors), (SEQUENCES, sequences))]  # fmt: skip
+        return History.of(data, *both)
+
+    def by_event(self, name: str) -> Floats32:
+        """(E, ...) what users' events gave, VECTORS or SEQUENCES, in order of events and in memory."""
+        rows = self.users.rows[name]
+        found = np.empty(rows.shape, np.float32)
+        found[self.users.events.order] = rows.whole()
+        return found
 
     @property
     def user_ids(self) -> Ids:
@@ -100,11 +118,11 @@ class History:
 
     @property
     def text_dim(self) -> int:
-        return int(self.data.vectors.shape[1]) - 1
+        return self.users.rows[VECTORS].shape[1] - 1
 
     @property
     def sequence_dim(self) -> int:
-        return int(self.data.sequences.shape[1])
+        return self.users.rows[SEQUENCES].shape[1]
 
     def user_rows(self, ids: Sequence[str]) -> Ints:
         """(n,) rows of the ids, 0 where unknown."""
@@ -122,20 +140,22 @@ class History:
 
     def seen(self, user_row: int, time: int) -> Ints:
         """(n,) item rows that the user reviewed strictly before `time`, in order of time."""
-        span = self.users.span(np.array([user_row]), np.array([time]))
-        return self.data.item_rows[self.users.order[span.begin[0] : span.end[0]]]
+        events = self.users.events
+        span = events.span(np.array([user_row]), np.array([time]))
+        return self.data.item_rows[events.order[span.begin[0] : span.end[0]]]
 
     def contexts_at(self, rows: Ints, times: Ints) -> Ints:
         """(Q, K) what the users' first events at exactly these times say of their requests; 0 where there are none.
 
         For the questions that an evaluation makes of events: an event's context is known before its answer.
         """
-        place = self.users.span(rows, times).end
+        events = self.users.events
+        place = events.span(rows, times).end
         asked = np.zeros(len(place), np.bool_)
-        inside = place < self.users.offsets[np.asarray(rows) + 1]
-        asked[inside] = self.users.times[place[inside]] == np.asarray(times)[inside]
+        inside = place < events.offsets[np.asarray(rows) + 1]
+        asked[inside] = events.times[place[inside]] == np.asarray(times)[inside]
         found = np.zeros((len(place), len(self.data.context_columns)), np.int64)
-        found[asked] = self.data.contexts[self.users.order[place[asked]]]
+        found[asked] = self.data.contexts[events.order[place[asked]]]
         return found
 
     def request_contexts(self, values: Mapping[str, str]) -> Ints:
@@ -148,24 +168,30 @@ class History:
     def users_at(self, rows: Ints, times: Ints, contexts: Ints | None = None) -> UserState:
         """State of (Q,) users, each at its own time; `contexts` (Q, K) of their requests, none if left out."""
         rows, times = np.asarray(rows, np.int64), np.asarray(times, np.int64)
-        span = self.users.span(rows, times)
-        events, exists = self.users.last(span, self.settings.history_length)
-        history = np.where(exists, self._of_events(self.data.item_rows, events), 0)
-        past = {
-            "history_times": np.where(exists, self._of_events(self.data.times, events), 0),
-            "history_stars": np.where(exists, self._of_events(self.data.stars, events), np.float32(np.nan)),
+        events, data = self.users.events, self.data
+        span = events.span(rows, times)
+        last, exists = events.last(span, self.settings.history_length)
+        places = last[exists]
+        history, moments = np.zeros(last.shape, np.int64), np.zeros(last.shape, np.int64)
+        stars = np.full(last.shape, np.nan, np.float32)
+        history[exists] = data.item_rows[events.order[places]]
+        moments[exists], stars[exists] = events.times[places], self.users.stars[places]
+        sequence = np.zeros((len(rows), self.sequence_dim), np.float32)
+        some = exists[:, -1]
+        sequence[some] = self.users.rows[SEQUENCES].take(last[some, -1])
+        past: dict[str, Any] = {
+            "history_times": moments,
+            "history_stars": stars,
             "vectors": self._mean_vectors(span),
-            "contexts": np.zeros((len(rows), len(self.data.context_columns)), np.int64)
-            if contexts is None
-            else contexts,
-            "sequence": self._of_events(self.data.sequences, events[:, -1]) * exists[:, -1:],
+            "contexts": np.zeros((len(rows), len(data.context_columns)), np.int64) if contexts is None else contexts,
+            "sequence": sequence,
         }
         return UserState(**self._common("users", span), **self._history(history, times), **past)
 
     def items_at(self, rows: Ints, times: Ints) -> ItemState:
         """State of (I,) items, each at its own time."""
         rows, times = np.asarray(rows, np.int64), np.asarray(times, np.int64)
-        common = self._common("items", self.items.span(rows, times))
+        common = self._common("items", self.items.events.span(rows, times))
         return ItemState(
             **common,
             vectors=self.data.vectors_of_items[rows],
@@ -190,13 +216,14 @@ class History:
         history = np.zeros((1, length), np.int64)
         history[0, length - len(liked[-length:]) :] = liked[-length:]
         seen = history > 0
+        shown = self._layout.with_presence(self.data.vectors_of_items[liked])
         count = np.array([float(len(liked))])
         changes: dict[str, Any] = self._history(history, nobody.times) | {
             "count": count,
             "window": np.broadcast_to(count[:, None], nobody.window.shape),
             "decayed": np.broadcast_to(count[:, None], nobody.decayed.shape),
             "history_times": np.where(seen, time, 0),
-            "vectors": self._layout.means(self._vectors[liked].sum(axis=0, dtype=np.float64)[None]),
+            "vectors": self._layout.means(shown.sum(axis=0, dtype=np.float64)[None]),
         }
         if text_vector is not None and np.any(text_vector):
             own = self._reduced(np.asarray(text_vector, np.float32)[None])
@@ -205,17 +232,35 @@ class History:
         return replace(nobody, **changes)
 
     def save(self, folder_uri: str) -> None:
-        """Write the events and item tables; sums are rebuilt when loading."""
+        """Write all of it below the folder: running sums too, so that loading computes nothing."""
+        if self._source:
+            copy_folder(self._source, folder_uri)
+            return
         self.data.save(folder_uri)
+        for name, side in ((USERS, self.users), (ITEMS, self.items)):
+            side.save(f"{folder_uri}/{name}")
+        write_array(f"{folder_uri}/{WORLD}", self.world)
+        write_json(f"{folder_uri}/{PARTS}", {USERS: 1, ITEMS: 1})
 
     @classmethod
     def load(cls, folder_uri: str) -> "History":
-        """What `save` wrote. Raises FileNotFoundError where it is not there."""
-        return cls(HistoryData.load(folder_uri))
+        """What `save` or the stage wrote, mapped. Raises FileNotFoundError where it is not there."""
+        data, parts = HistoryData.load(folder_uri), read_json(f"{folder_uri}/{PARTS}")
+        if parts is None:
+            raise FileNotFoundError(f"{folder_uri}: expected {PARTS}, found none; run featurize")
 
-    def _of_events(self, column: npt.NDArray[Any], events: Ints) -> npt.NDArray[Any]:
-        """`column[events]`, also where the corpus has no events at all."""
-        return column[events] if len(column) else np.zeros((*events.shape, *column.shape[1:]), column.dtype)
+        def side(name: str, rows: Sequence[str], columns: Callable[[EntityEvents], Take | None]) -> Side:
+            return Side.load(f"{folder_uri}/{name}", data.times, parts[name], rows, data.settings, columns)
+
+        users = side(USERS, (VECTORS, SEQUENCES), partial(columns_of, data))
+        items = side(ITEMS, (VECTORS,), lambda events: None)
+        return cls(data, users, items, map_array(f"{folder_uri}/{WORLD}"), folder_uri)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is mapped travels as its address."""
+        if self._source:
+            return History.load, (self._source,)
+        return History, (self.data, self.users, self.items, self.world)
 
     def _reduced(self, vectors: Floats32) -> Floats32:
         reduction = self.data.text_reduction
@@ -223,19 +268,19 @@ class History:
 
     def _mean_vectors(self, span: Span) -> Floats32:
         """(Q, M) mean of the vectors of the items in the span, of those that have one."""
-        if self._vector_sums is None:
+        if COLUMNS not in self.users.sums:
             return np.zeros((len(span.rows), 0), np.float32)
-        return self._layout.means(self._vector_sums.at(span)[:, 0])
+        return self._layout.means(self.users.sums[COLUMNS].at(span)[:, 0])
 
-    def _common(self, side: Literal["users", "items"], span: Span) -> dict[str, Any]:
-        events = self.users if side == "users" else self.items
-        behaviour, text = self._user_sums if side == "users" else self._item_sums
-        sums = behaviour.at(span)  # (Q, 1 + W, 4)
+    def _common(self, name: Literal["users", "items"], span: Span) -> dict[str, Any]:
+        side = self.users if name == "users" else self.items
+        events = side.events
+        sums = side.sums[BEHAVIOUR].at(span)  # (Q, 1 + W, 4)
         weeks = [span.count - events.span(span.rows, span.times - int(d * DAY_MS)).count for d in self._days]
-        profile, weight = _profile(text.at(span))
+        profile, weight = _profile(side.sums[TEXT].at(span))
         seen = span.count > 0
-        bounds = (np.where(seen, span.begin, 0), np.where(seen, span.end - 1, 0))
-        first, last = (np.where(seen, self._of_events(events.times, b), span.times) for b in bounds)
+        first, last = span.times.copy(), span.times.copy()
+        first[seen], last[seen] = events.times[span.begin[seen]], events.times[span.end[seen] - 1]
         return {
             "rows": span.rows,
             "times": span.times,
@@ -243,7 +288,7 @@ class History:
             "window": np.stack(weeks, axis=1).astype(np.float64) if weeks else np.zeros((len(seen), 0)),
             "decayed": sums[:, 1:, 0],
             "stars": sums[:, 0, 1:],
-            "world": self._world[np.searchsorted(self.data.times, span.times, side="left")][:, [1, 2, 3, 0]],
+            "world": self.world[np.searchsorted(self.data.times, span.times, side="left")],
             "first": first,
             "last": last,
             "text": profile,
@@ -256,8 +301,8 @@ class History:
         real = history > 0
         text = np.zeros((*history.shape, self.text_dim), np.float32)
         if self.text_dim:
-            span = self.items.span(history[real], at[real])
-            text[real] = _profile(self._item_sums[1].at(span, [0]))[0][:, 0]
+            span = self.items.events.span(history[real], at[real])
+            text[real] = _profile(self.items.sums[TEXT].at(span, [0]))[0][:, 0]
         return {
             "history": history,
             "history_text": text,
@@ -271,17 +316,29 @@ class History:
         return self.settings.popularity_days
 
 
-def _behaviour_values(stars: Floats32) -> Floats32:
-    """(E, 4): 1, whether there are stars, the stars, their square."""
-    given = ~np.isnan(stars)
-    value = np.where(given, stars, 0)
-    return np.stack([np.ones_like(stars), given, value, value**2], axis=1).astype(np.float32)
+def columns_of(data: HistoryData, users: EntityEvents) -> Take | None:
+    """The vectors of the items of users' events, with presence, by position; None where items bring none."""
+    return partial(_shown, data, users.order) if data.vector_dims else None
 
 
-def _text_weights(stars: Floats32) -> Floats32:
-    """(E, V) in the order of TEXT_VARIANTS; events without stars are neither liked nor disliked."""
-    ones = np.ones_like(stars)
-    return np.stack([ones, ones, stars >= LIKED_STARS, stars <= DISLIKED_STARS], axis=1).astype(np.float32)
+def _shown(data: HistoryData, order: Ints, positions: Ints) -> Floats32:
+    vectors = data.vectors_of_items[data.item_rows[order[positions]]]
+    return Layout(data.vector_dims).with_presence(vectors)
+
+
+def world_of(stars: Floats32) -> Floats:
+    """See `History`, from the stars (E,) in order of events."""
+    values = behaviour_values(stars)[:, [1, 2, 3, 0]]
+    return np.concatenate([np.zeros((1, 4)), np.cumsum(values, axis=0, dtype=np.float64)])
+
+
+def _first_events(items: EntityEvents) -> Ints:
+    """(n_rows,) ms of each entity's first event, NEVER where it has none."""
+    begin, end = items.offsets[:-1], items.offsets[1:]
+    first = np.full(len(begin), NEVER)
+    some = begin < end
+    first[some] = items.times[begin[some]]
+    return first
 
 
 def _profile(sums: Floats) -> tuple[Floats32, Floats32]:

@@ -1,4 +1,4 @@
-"""What a `History` stores: events in order, projected vectors, item columns; made from tables, grown, saved, loaded."""
+"""The numbers of a `History`: events in order, item columns; made from tables, grown, saved, and mapped from files."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 
 from llmrec import storage
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof import Floats32, Ints
+from llmrec.features.arrays import Floats32, Ints, map_array, read_arrays, write_array, write_arrays
 from llmrec.features.ids import Ids
 from llmrec.features.reduction import Reduction, Reductions, brought_down, from_arrays, to_arrays, with_presence
 from llmrec.features.vectors import vector_columns
@@ -27,9 +25,12 @@ TEXT, SEQUENCE = "text", "sequence"
 NEVER = np.iinfo(np.int64).max
 #: What stands in the item columns for an item without metadata.
 _UNKNOWN_ITEM = {"available_from": NEVER, "description": 0, "price": np.nan, "attributes": 0, "vectors_of_items": 0}
-_REDUCTION = "reduction:"
-_ARRAYS = "history.safetensors"
-_REST = "history.json"
+_EVENTS = ("times", "event_order", "user_rows", "item_rows", "stars", "contexts")
+_ITEMS = ("available_from", "price", "attributes")
+_VECTORS = ("description", "vectors_of_items")
+_USER_IDS, _ITEM_IDS, _NAMES, _REST, _REDUCTIONS = (
+    "user_ids.arrow", "item_ids.arrow", "names.json", "history.json", "reductions.safetensors",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class ReducedVectors:
 
 @dataclass(frozen=True)
 class HistoryData:
-    """What is stored; everything else in a History follows from it. Events are in order of (time, event_order)."""
+    """Who, what and when, and what is known of items; events are in order of (time, event_order)."""
 
     user_ids: Ids
     item_ids: Ids
@@ -73,19 +74,17 @@ class HistoryData:
     user_rows: Ints  # (E,)
     item_rows: Ints  # (E,)
     stars: Floats32  # (E,) NaN where there are none
-    vectors: Floats32  # (E, D + 1): the projected review vector, then 1 where there is a text
     contexts: Ints  # (E, K) hashes of the columns `context_NAME`, 0 where none is given
     context_columns: tuple[str, ...]
     context_names: dict[int, str]
-    sequences: Floats32  # (E, S) the reduced vector of what the user had up to and including the event, as text
     available_from: Ints  # (n_items + 1,) ms; the largest int64 where known from the first event only
-    description: Floats32  # (n_items + 1, D)
     price: Floats32  # (n_items + 1,) NaN where unknown
     attributes: Ints  # (n_items + 1, 1 + MAX_CATEGORIES) hashes, 0 where none
     attribute_names: dict[int, str]
-    vectors_of_items: Floats32  # (n_items + 1, M) reduced vector columns side by side, zero where an item has none
-    vector_dims: dict[str, int]  # width of each of them
     settings: FeaturesConfig
+    description: Floats32  # (n_items + 1, D)
+    vectors_of_items: Floats32  # (n_items + 1, M) reduced vector columns side by side, zero where an item has none
+    vector_dims: dict[str, int] = field(default_factory=dict)  # width of each of them
     reductions: Reductions = field(default_factory=dict)
 
     @property
@@ -94,83 +93,101 @@ class HistoryData:
         return self.reductions.get(TEXT)
 
     @classmethod
-    def of_tables(cls, reviews: pa.Table, items: pa.Table, vectors: ReducedVectors, reductions: Reductions,
-                  settings: FeaturesConfig) -> "HistoryData":  # fmt: skip
-        """From the tables and their vectors, row by row; see `History.build`."""
-        order = event_sort(reviews)
-        by_review, sequences = vectors.reviews, vectors.sequences
-        if (np.diff(order) < 0).any():
-            reviews, by_review, sequences = reviews.take(order), by_review[order], sequences[order]
+    def of_tables(cls, reviews: pa.Table, items: pa.Table, settings: FeaturesConfig) -> "HistoryData":
+        """From tables, `reviews` in order of events; without any vectors."""
         user_ids = Ids.of(reviews[C.USER_ID])
         item_ids = Ids.of(reviews[C.ITEM_ID], items[C.ITEM_ID])
-        where = item_ids.rows_of(items[C.ITEM_ID])
-        return cls(
-            user_ids=user_ids,
-            item_ids=item_ids,
-            **_event_arrays(reviews, user_ids, item_ids),
-            vectors=by_review,
-            sequences=sequences,
-            settings=settings,
-            reductions=reductions,
-            **_context_arrays(reviews, tuple(n for n in reviews.column_names if n.startswith(CONTEXT_PREFIX))),
-            **_item_arrays(items, where, len(item_ids), vectors.items),
-            **_vector_arrays(where, len(item_ids), vectors.columns),
-        )
+        columns = tuple(n for n in reviews.column_names if n.startswith(CONTEXT_PREFIX))
+        events = event_arrays(reviews, user_ids, item_ids) | context_arrays(reviews, columns)
+        return cls.of_events(events, user_ids, item_ids, items, settings)
 
-    def appended(self, reviews: pa.Table, review_vectors: Floats32 | None,
-                 sequence_vectors: Floats32 | None) -> "HistoryData":  # fmt: skip
-        """See `History.appended`."""
-        reduction, n = self.reductions.get(SEQUENCE), reviews.num_rows
-        vectors = _given(review_vectors, n, self.text_reduction, self.vectors.shape[1] - 1)
-        sequences = _given(sequence_vectors, n, reduction, self.sequences.shape[1])
-        _check_rows("review_vectors", len(vectors), n)
-        _check_rows("sequence_vectors", len(sequences), n)
+    @classmethod
+    def of_events(cls, events: dict[str, Any], user_ids: Ids, item_ids: Ids, items: pa.Table,
+                  settings: FeaturesConfig) -> "HistoryData":  # fmt: skip
+        """From what `event_arrays` and `context_arrays` make, in order of events."""
+        n = len(item_ids)
+        nothing: dict[str, Any] = {name: np.zeros((n, 0), np.float32) for name in ("description", "vectors_of_items")}
+        known = _item_arrays(items, item_ids.rows_of(items[C.ITEM_ID]), n)
+        return cls(user_ids=user_ids, item_ids=item_ids, settings=settings, **events, **known, **nothing)
+
+    def described(self, items: pa.Table, vectors: ReducedVectors, reductions: Reductions) -> "HistoryData":
+        """With what is said and shown of the rows of `items`, and with what reduced it."""
+        where, n = self.item_ids.rows_of(items[C.ITEM_ID]), len(self.item_ids)
+        described = spread(vectors.items, where, n)
+        columns = spread(side_by_side(vectors.columns, len(where)), where, n)
+        dims = {name: values.shape[1] for name, values in vectors.columns.items()}
+        return replace(self, description=described, vectors_of_items=columns, vector_dims=dims, reductions=reductions)
+
+    def appended(self, reviews: pa.Table) -> tuple["HistoryData", Ints]:
+        """With more events; and where, among the old events and the new ones behind them, each event is from."""
         user_ids, item_ids = self.user_ids.and_new(reviews[C.USER_ID]), self.item_ids.and_new(reviews[C.ITEM_ID])
-        said = _context_arrays(reviews, self.context_columns)
-        more = _event_arrays(reviews, user_ids, item_ids) | {
-            "contexts": said["contexts"],
-            "vectors": with_presence(vectors, self.text_reduction),
-            "sequences": brought_down(sequences, reduction),
-        }
+        said = context_arrays(reviews, self.context_columns)
+        more = event_arrays(reviews, user_ids, item_ids) | {"contexts": said["contexts"]}
         both = {name: np.concatenate([getattr(self, name), values]) for name, values in more.items()}
         order = np.lexsort((both["event_order"], both["times"]))
         new_items = len(item_ids) - len(self.item_ids)
         filled = {name: _extended(getattr(self, name), new_items, fill) for name, fill in _UNKNOWN_ITEM.items()}
         changed: dict[str, Any] = {name: values[order] for name, values in both.items()} | filled
         names = self.context_names | said["context_names"]
-        return replace(self, user_ids=user_ids, item_ids=item_ids, context_names=names, **changed)
+        return replace(self, user_ids=user_ids, item_ids=item_ids, context_names=names, **changed), order
 
     def save(self, folder_uri: str) -> None:
-        """Write the events and item tables; sums are rebuilt when loading."""
-        arrays = {k: np.ascontiguousarray(v) for k, v in vars(self).items() if isinstance(v, np.ndarray)}
-        arrays |= {f"{_REDUCTION}{k}": np.ascontiguousarray(v) for k, v in to_arrays(self.reductions).items()}
-        storage.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(arrays))
-        storage.write_json(
-            f"{folder_uri}/{_REST}",
-            {
-                "user_ids": list(self.user_ids),
-                "item_ids": list(self.item_ids),
-                "attribute_names": {str(k): v for k, v in self.attribute_names.items()},
-                "context_names": {str(k): v for k, v in self.context_names.items()},
-                "context_columns": self.context_columns,
-                "vector_dims": self.vector_dims,
-                "settings": self.settings.model_dump(),
-            },
-        )
+        """Write all of it below the folder."""
+        self.save_numbers(folder_uri)
+        save_vectors(folder_uri, self.settings, self.description, self.vectors_of_items, self.vector_dims,
+                     self.reductions)  # fmt: skip
+
+    def save_numbers(self, folder_uri: str) -> None:
+        """Write what has nothing to do with vectors."""
+        for name in (*_EVENTS, *_ITEMS):
+            write_array(f"{folder_uri}/{name}.npy", getattr(self, name))
+        self.user_ids.save(f"{folder_uri}/{_USER_IDS}")
+        self.item_ids.save(f"{folder_uri}/{_ITEM_IDS}")
+        names = {
+            "attribute_names": {str(k): v for k, v in self.attribute_names.items()},
+            "context_names": {str(k): v for k, v in self.context_names.items()},
+            "context_columns": self.context_columns,
+        }
+        storage.write_json(f"{folder_uri}/{_NAMES}", names)
 
     @classmethod
     def load(cls, folder_uri: str) -> "HistoryData":
-        """What `save` wrote. Raises FileNotFoundError where it is not there."""
-        raw, rest = storage.read_bytes(f"{folder_uri}/{_ARRAYS}"), storage.read_json(f"{folder_uri}/{_REST}")
-        if raw is None or rest is None:
-            raise FileNotFoundError(f"{folder_uri}: expected {_ARRAYS} and {_REST}, found them missing; run featurize")
-        arrays: dict[str, Any] = load_tensors(raw)
-        fitted = {k.removeprefix(_REDUCTION): arrays.pop(k) for k in list(arrays) if k.startswith(_REDUCTION)}
+        """What `save` wrote; arrays are mapped. Raises FileNotFoundError where it is not there."""
+        names, rest = storage.read_json(f"{folder_uri}/{_NAMES}"), storage.read_json(f"{folder_uri}/{_REST}")
+        if names is None or rest is None:
+            raise FileNotFoundError(f"{folder_uri}: expected {_NAMES} and {_REST}, found them missing; run featurize")
+        files = (*_EVENTS, *_ITEMS, *_VECTORS)
+        arrays: dict[str, Any] = {name: map_array(f"{folder_uri}/{name}.npy") for name in files}
+        names |= {k: {int(n): v for n, v in names[k].items()} for k in ("attribute_names", "context_names")}
+        names["context_columns"] = tuple(names["context_columns"])
         settings = FeaturesConfig.model_validate(rest.pop("settings"))
-        rest |= {k: {int(n): v for n, v in rest[k].items()} for k in ("attribute_names", "context_names")}
-        rest |= {k: Ids(rest[k]) for k in ("user_ids", "item_ids")}
-        rest["context_columns"] = tuple(rest["context_columns"])
-        return cls(**arrays, **rest, settings=settings, reductions=from_arrays(fitted))
+        reductions = from_arrays(read_arrays(f"{folder_uri}/{_REDUCTIONS}"))
+        arrays |= {"user_ids": Ids.load(f"{folder_uri}/{_USER_IDS}"), "item_ids": Ids.load(f"{folder_uri}/{_ITEM_IDS}")}
+        return cls(**arrays, **names, **rest, settings=settings, reductions=reductions)
+
+
+def save_vectors(folder_uri: str, settings: FeaturesConfig, description: Floats32, vectors_of_items: Floats32,
+                 vector_dims: dict[str, int], reductions: Reductions) -> None:  # fmt: skip
+    """Write what `HistoryData.save_numbers` does not."""
+    write_array(f"{folder_uri}/description.npy", description)
+    write_array(f"{folder_uri}/vectors_of_items.npy", vectors_of_items)
+    write_arrays(f"{folder_uri}/{_REDUCTIONS}", to_arrays(reductions))
+    storage.write_json(f"{folder_uri}/{_REST}", {"settings": settings.model_dump(), "vector_dims": vector_dims})
+
+
+def reduced_events(data: HistoryData, n: int, vectors: Floats32 | None,
+                   sequences: Floats32 | None) -> tuple[Floats32, Floats32]:  # fmt: skip
+    """The encoder's vectors of n events as a history holds them: (n, D + 1) and (n, S); None: nothing was said."""
+    found = []
+    for name, kind, given, dim in (
+        ("review_vectors", TEXT, vectors, data.description.shape[1]),
+        ("sequence_vectors", SEQUENCE, sequences, 0),
+    ):
+        rows = _given(given, n, data.reductions.get(kind), dim)
+        _check_rows(name, len(rows), n)
+        found.append(rows)
+    text, sequence = data.reductions.get(TEXT), data.reductions.get(SEQUENCE)
+    return with_presence(found[0], text), brought_down(found[1], sequence)
 
 
 def event_sort(reviews: pa.Table) -> Ints:
@@ -179,7 +196,7 @@ def event_sort(reviews: pa.Table) -> Ints:
     return order
 
 
-def _event_arrays(reviews: pa.Table, user_ids: Ids, item_ids: Ids) -> dict[str, Any]:
+def event_arrays(reviews: pa.Table, user_ids: Ids, item_ids: Ids) -> dict[str, Any]:
     """What events are, without what was said in them."""
     return {
         "times": reviews[C.TIMESTAMP].to_numpy(),
@@ -211,7 +228,7 @@ def attribute_hash(kind: str, value: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1 or 1
 
 
-def _context_arrays(reviews: pa.Table, columns: tuple[str, ...]) -> dict[str, Any]:
+def context_arrays(reviews: pa.Table, columns: tuple[str, ...]) -> dict[str, Any]:
     """The reviews' context columns as hashes; a column that these reviews do not have is not given."""
     codes, names = np.zeros((reviews.num_rows, len(columns)), np.int64), dict[int, str]()
     for slot, column in enumerate(columns):
@@ -225,26 +242,29 @@ def _context_arrays(reviews: pa.Table, columns: tuple[str, ...]) -> dict[str, An
     return {"contexts": codes, "context_columns": columns, "context_names": names}
 
 
-def _item_arrays(items: pa.Table, where: Ints, n: int, vectors: Floats32) -> dict[str, Any]:
+def _item_arrays(items: pa.Table, where: Ints, n: int) -> dict[str, Any]:
     """Item columns spread over the history's `n` rows; row k of the table lies at `where[k]`."""
     arrays: dict[str, Any] = {
         "available_from": np.full(n, NEVER),
-        "description": np.zeros((n, vectors.shape[1]), np.float32),
         "price": np.full(n, np.nan, np.float32),
         "attributes": np.zeros((n, 1 + MAX_CATEGORIES), np.int64),
     }
     arrays["available_from"][where] = items[C.AVAILABLE_FROM].fill_null(NEVER).to_numpy()
     arrays["price"][where] = items[C.PRICE].to_pandas().to_numpy(np.float32)
-    arrays["description"][where] = vectors
     arrays["attribute_names"] = _fill_attributes(arrays["attributes"], where, items)
     return arrays
 
 
-def _vector_arrays(where: Ints, n: int, columns: dict[str, Floats32]) -> dict[str, Any]:
-    """The items' vector columns side by side, spread over the history's `n` rows."""
-    spread = np.zeros((n, sum(v.shape[1] for v in columns.values())), np.float32)
-    spread[where] = np.concatenate([np.zeros((len(where), 0)), *columns.values()], axis=1)
-    return {"vectors_of_items": spread, "vector_dims": {k: v.shape[1] for k, v in columns.items()}}
+def spread(vectors: Floats32, where: Ints, n: int) -> Floats32:
+    """(n, width) with row k of `vectors` at `where[k]`, zero elsewhere."""
+    found = np.zeros((n, vectors.shape[1]), np.float32)
+    found[where] = vectors
+    return found
+
+
+def side_by_side(columns: dict[str, Floats32], n: int) -> Floats32:
+    """(n, M) of vector columns (n, width)."""
+    return np.concatenate([np.zeros((n, 0), np.float32), *columns.values()], axis=1)
 
 
 def _fill_attributes(attributes: Ints, where: Ints, items: pa.Table) -> dict[int, str]:

@@ -9,7 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.features.asof import Ints
+from llmrec.features.arrays import Ints
+from llmrec.storage import local_path, writing
 
 
 class Ids(Sequence[str]):
@@ -19,7 +20,7 @@ class Ids(Sequence[str]):
         self.array: pa.Array = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
 
     @classmethod
-    def of(cls, *columns: pa.ChunkedArray) -> "Ids":
+    def of(cls, *columns: pa.ChunkedArray | pa.Array) -> "Ids":
         """All ids of the columns, ascending."""
         unique = [pc.unique(column) for column in columns]
         values = pc.unique(pa.concat_arrays(unique))
@@ -32,6 +33,18 @@ class Ids(Sequence[str]):
         unique = pc.unique(column)
         new = unique.filter(pc.invert(pc.is_in(unique, value_set=self.array)))
         return Ids(pa.concat_arrays([self.array, new.take(pc.sort_indices(new))]))
+
+    def save(self, uri: str) -> None:
+        """Write them as one Arrow file."""
+        table = pa.table([self.array], names=["id"])
+        with writing(uri) as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+
+    @classmethod
+    def load(cls, uri: str) -> "Ids":
+        """What `save` wrote, mapped."""
+        with pa.memory_map(str(local_path(uri))) as source:
+            return cls(pa.ipc.open_file(source).read_all()["id"].chunk(0))
 
     def __len__(self) -> int:
         return len(self.array)

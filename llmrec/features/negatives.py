@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.features.asof import Bools, Ints
+from llmrec.features.arrays import Bools, Ints
 from llmrec.features.history import History
+from llmrec.features.history_data import HistoryData
 
 Hashes = npt.NDArray[np.uint64]
 #: Draws per negative before the allowed items are listed one by one.
@@ -40,13 +41,12 @@ class NegativeSampler:
     seed: int
 
     @classmethod
-    def of(cls, history: History, seed: int) -> "NegativeSampler":
-        data, n_items = history.data, len(history.item_ids)
+    def of(cls, history: History, seed: int, pairs: tuple[Ints, Ints] | None = None) -> "NegativeSampler":
+        """`pairs`: what `first_of_pairs` gives, where it was made before."""
+        data = history.data
         known = np.argsort(history.known_since[1:], kind="stable") + 1
-        keys = data.user_rows * n_items + data.item_rows
-        unique, first = np.unique(keys, return_index=True)  # events are in order of time: the first is the earliest
-        return cls(data.times, data.item_rows, history.known_since[known], known, unique, data.times[first], n_items,
-                   seed)  # fmt: skip
+        return cls(data.times, data.item_rows, history.known_since[known], known, *(pairs or first_of_pairs(data)),
+                   len(history.item_ids), seed)  # fmt: skip
 
     def sample(self, user_rows: Ints, times: Ints, event_order: Hashes, n: int) -> Ints:
         """(Q, n) distinct item rows; 0 where fewer items are allowed.
@@ -101,3 +101,9 @@ class NegativeSampler:
         total = np.cumsum(weight)
         place = int(mix(np.array([stream], np.uint64))[0]) % int(total[-1])
         return int(items[np.searchsorted(total, place, side="right")])
+
+
+def first_of_pairs(data: HistoryData) -> tuple[Ints, Ints]:
+    """(P,) keys of the pairs of user and item, user * n_items + item, ascending, and (P,) ms of their first events."""
+    keys, first = np.unique(data.user_rows * len(data.item_ids) + data.item_rows, return_index=True)
+    return keys, data.times[first]  # events are in order of time: the first is the earliest

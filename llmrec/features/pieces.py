@@ -13,19 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 from threadpoolctl import threadpool_limits
 
 from llmrec.config import FeaturesConfig
 from llmrec.encoding.keys import KEY_BYTES
 from llmrec.encoding.store import EmbeddingStore, Keys
-from llmrec.features.asof import Bools, Floats32, Ints
+from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, write_arrays
 from llmrec.features.history_data import TEXT
+from llmrec.features.profiles import vectors_of
 from llmrec.features.projection import CHUNK, Kind, Moments
 from llmrec.features.reduction import Reduction, Sample, Summary, brought_down, fit_reduction, summarise, with_presence
+from llmrec.features.side import Ranges
 from llmrec.features.vectors import vector_length, vectors_in
-from llmrec.storage import filesystem, read_bytes, write_bytes
+from llmrec.ranges import read_range, write_ranges
+from llmrec.storage import filesystem
 
 #: Training rows of a piece, on average: with 384 dimensions their vectors take 50 MB.
 PIECE_ROWS = 1 << 15
@@ -40,12 +41,13 @@ class Piece:
     uri: str  # before the names of its scratch files
     total: int  # rows that the reduction is fitted on, in all pieces
     store: EmbeddingStore | None = None
+    keys_in: tuple[tuple[str, ...], int] = ((), 0)  # (files, range) that `write_keys` wrote
     column_of: tuple[str, int] = ("", 0)  # (file, row group)
     width: int = 0  # of the column's vectors
 
     def batches(self) -> Iterator[tuple[Ints, Ints, Floats32]]:
-        """(rows of their table (n,), places (n,), vectors (n, dim)), at most CHUNK at a time; zero: absent."""
-        rows = read_arrays(f"{self.uri}.rows")
+        """(numbers of rows (n,), ascending, places (n,), vectors (n, dim)), at most CHUNK at a time; zero: absent."""
+        rows = read_arrays(f"{self.uri}.rows") if self.store is None else read_keys(*self.keys_in)
         vectors = self._of_column() if self.store is None else self._of_store(self.store, rows["keys"])
         at = 0
         for batch in vectors:
@@ -64,38 +66,27 @@ class Piece:
             yield vectors_in(part, self.width)
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Rows that have a text: which rows of their table, their places among those fitted on, and their keys."""
+def write_keys(uri: str, numbers: Ints, places: Ints, keys: Keys, n: int) -> None:
+    """Rows that have a text, by n ranges of keys: their numbers, their places among those fitted on, and the keys."""
+    raw = keys.view(np.uint8).reshape(len(keys), KEY_BYTES)
+    head = np.ascontiguousarray(raw[:, :4]).view(">u4").ravel().astype(np.int64)
+    binary = pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(raw.tobytes())])
+    write_ranges(uri, pa.table({"numbers": numbers, "places": places, "keys": binary}), (head * n) >> 32, n)
 
-    numbers: Ints
-    places: Ints
-    keys: Keys
 
-    @classmethod
-    def of(cls, keys: Keys, known: Bools, places: Ints) -> "Texts":
-        """From a key, and whether there is one, for each row of a table."""
-        numbers = np.flatnonzero(known)
-        return cls(numbers, places[numbers], keys[numbers])
-
-    def laid_out(self, name: str, kind: Kind, total: int, store: EmbeddingStore, folder: str,
-                 piece_rows: int) -> list[Piece]:  # fmt: skip
-        """Pieces by ranges of keys, their rows in order; `total` rows of all kinds are fitted on."""
-        raw = self.keys.view(np.uint8).reshape(len(self.keys), KEY_BYTES)
-        n = max(1, -(-int((self.places >= 0).sum()) // piece_rows))
-        head = np.ascontiguousarray(raw[:, :4]).view(">u4").ravel().astype(np.int64)
-        ranges = (head * n) >> 32
-        order = np.argsort(ranges, kind="stable")
-        pieces = []
-        for at, rows in enumerate(np.split(order, np.searchsorted(ranges[order], np.arange(1, n)))):
-            pieces.append(Piece(name, kind, f"{folder}/{name}-{kind}-{at:05d}", total, store))
-            write_arrays(f"{pieces[-1].uri}.rows", {"numbers": self.numbers[rows], "places": self.places[rows],
-                                                    "keys": raw[rows]})  # fmt: skip
-        return pieces
+def read_keys(uris: Sequence[str], part: int) -> dict[str, npt.NDArray[Any]]:
+    """One range of what `write_keys` wrote to all files: arrays in order of the numbers; keys (n, KEY_BYTES)."""
+    rows = read_range(uris, part)
+    numbers, places = (rows[name].to_numpy() for name in ("numbers", "places"))
+    order = np.argsort(numbers, kind="stable")
+    column = rows["keys"].combine_chunks()
+    keys = np.frombuffer(column.buffers()[1], np.uint8)[column.offset * KEY_BYTES :][: len(column) * KEY_BYTES]
+    keys = keys.reshape(len(numbers), KEY_BYTES)
+    return {"numbers": numbers[order], "places": places[order], "keys": keys[order]}
 
 
 def pieces_of_column(name: str, uris: Sequence[str], places: Ints, total: int, folder: str) -> list[Piece]:
-    """A piece for each row group of the items' files; none where nothing is in the column.
+    """A piece for each row group of the items' files; none where nothing is in the column. `places` of all items.
 
     Raises ValueError where the column's vectors differ in length.
     """
@@ -104,7 +95,7 @@ def pieces_of_column(name: str, uris: Sequence[str], places: Ints, total: int, f
     pieces, start = list[Piece](), 0
     for uri, group, rows in groups if width else ():
         target = f"{folder}/{name}-item-{len(pieces):05d}"
-        pieces.append(Piece(name, "item", target, total, None, (uri, group), width))
+        pieces.append(Piece(name, "item", target, total, column_of=(uri, group), width=width))
         numbers = np.arange(start, start := start + rows)
         write_arrays(f"{target}.rows", {"numbers": numbers, "places": places[numbers]})
     return pieces
@@ -150,20 +141,39 @@ def fit_pieces(settings: FeaturesConfig, dim: int, pieces: Sequence[Piece]) -> R
         return fit_reduction(settings, made or {"item": summarise(settings, nothing, np.zeros(0, np.int64), 0)})
 
 
-def bring_down(reductions: Mapping[str, Reduction], piece: Piece) -> None:
-    """Write the piece's rows and their reduced vectors; those of reviews' texts with their presence."""
+def bring_down(reductions: Mapping[str, Reduction], sides: Mapping[str, tuple[str, Ranges]], piece: Piece) -> None:
+    """Write the piece's rows and their reduced vectors; those of reviews' texts with their presence.
+
+    What belongs to events is laid out by the ranges of `sides`, name -> (URI of the events' positions, ranges).
+    """
     reduction = reductions[piece.name]
-    width = reduction.dim + (piece.name == TEXT and piece.kind == "review")
-    numbers, values = [np.zeros(0, np.int64)], [np.zeros((0, width), np.float32)]
+    flagged = piece.name == TEXT and piece.kind == "review"
+    numbers, values = [np.zeros(0, np.int64)], [np.zeros((0, reduction.dim + flagged), np.float32)]
     for rows, _, vectors in piece.batches():
-        flagged = width > reduction.dim
         numbers.append(rows)
         values.append(with_presence(vectors, reduction) if flagged else brought_down(vectors, reduction, piece.kind))
-    write_arrays(f"{piece.uri}.reduced", {"numbers": np.concatenate(numbers), "values": np.concatenate(values)})
+    rows, reduced = np.concatenate(numbers), np.concatenate(values)
+    if piece.kind == "item":
+        write_arrays(f"{piece.uri}.reduced", {"numbers": rows, "values": reduced})
+        return
+    for side, (uri, ranges) in sides.items():
+        positions = map_array(uri)[rows]
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(reduced.ravel()), reduced.shape[1])
+        table = pa.table({"positions": positions, "vectors": vectors})
+        write_ranges(f"{piece.uri}.{side}", table, ranges.of_positions(positions), len(ranges))
+
+
+def of_range(pieces: Sequence[Piece], side: str, number: int, start: int, stop: int, width: int) -> Floats32:
+    """(stop - start, width) reduced vectors of a range of positions; zero where no piece has any."""
+    found = np.zeros((stop - start, width), np.float32)
+    for piece in pieces:
+        rows = read_range([f"{piece.uri}.{side}"], number)
+        found[rows["positions"].to_numpy() - start] = vectors_of(rows["vectors"])
+    return found
 
 
 def collect(pieces: Sequence[Piece], n: int, width: int) -> Floats32:
-    """(n, width) reduced vectors of a table's rows from its pieces; zero where no piece has the row."""
+    """(n, width) reduced vectors of all items from their pieces; zero where no piece has the row."""
     vectors = np.zeros((n, width), np.float32)
     for piece in pieces:
         reduced = read_arrays(f"{piece.uri}.reduced")
@@ -174,24 +184,3 @@ def collect(pieces: Sequence[Piece], n: int, width: int) -> Floats32:
 def one_thread() -> Any:
     """Matrix products and decompositions whose bits do not depend on how many cores there are."""
     return threadpool_limits(1, "blas")
-
-
-def write_arrays(uri: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    write_bytes(uri, save_tensors({name: np.ascontiguousarray(values) for name, values in arrays.items()}))
-
-
-def find_arrays(uri: str) -> dict[str, npt.NDArray[Any]] | None:
-    """What `write_arrays` wrote, or None."""
-    data = read_bytes(uri)
-    if data is None:
-        return None
-    arrays: dict[str, npt.NDArray[Any]] = load_tensors(data)
-    return arrays
-
-
-def read_arrays(uri: str) -> dict[str, npt.NDArray[Any]]:
-    """What `write_arrays` wrote. Raises FileNotFoundError."""
-    arrays = find_arrays(uri)
-    if arrays is None:
-        raise FileNotFoundError(f"{uri}: scratch of the featurize stage is gone; does every node see the storage?")
-    return arrays

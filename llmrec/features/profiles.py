@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.features.asof import Bools, Floats, Ints
+from llmrec.features.arrays import Bools, Floats, Ints
 from llmrec.schema import Column as C
 
 Hashes = npt.NDArray[np.uint64]

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.features.asof import Floats, Floats32
+from llmrec.features.arrays import Floats, Floats32
 
 Kind = Literal["review", "item"]
 KINDS: tuple[Kind, ...] = ("review", "item")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof import Floats32, Ints
+from llmrec.features.arrays import Floats32, Ints
 from llmrec.features.autoencoder import Autoencoder
 from llmrec.features.projection import KINDS, Kind, Moments, Projection
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.stats import norm
 from sklearn.preprocessing import PowerTransformer
 
-from llmrec.features.asof import Bools, Floats, Floats32
+from llmrec.features.arrays import Bools, Floats, Floats32
 
 Method = Literal["standard", "power", "quantile", "none"]
 #: Scaled values beyond this many deviations are cut: a training row is seldom there, a served row may be anywhere.

@@ -12,7 +12,7 @@ from sklearn.inspection import permutation_importance
 from threadpoolctl import threadpool_limits
 
 from llmrec.config.features import SelectionConfig
-from llmrec.features.asof import Floats, Ints
+from llmrec.features.arrays import Floats, Ints
 from llmrec.features.columns import FeatureColumn
 
 Labels = npt.NDArray[np.int8]

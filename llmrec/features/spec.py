@@ -12,7 +12,7 @@ from safetensors.numpy import save as save_tensors
 
 from llmrec import storage
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof import Floats32, Ints
+from llmrec.features.arrays import Floats32, Ints
 from llmrec.features.collaborative import Collaborative, from_arrays, to_arrays
 from llmrec.features.columns import FeatureColumn, FeatureSelection, arm_families, chosen, indices
 from llmrec.features.families import Family, Learned, Side, Values, active

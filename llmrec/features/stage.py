@@ -26,7 +26,8 @@ def featurize(
 
     read = embeddings if config.features.text else None
     with storage.build(_STAGE, made, room=_ROOM, config=sections, parents=parents) as writer:
-        build(Inputs(storage, corpus, read, config.features, config.split, fold), writer)
+        folders = writer.uri("history"), f"{writer.root}/scratch-{writer.attempt}"
+        build(Inputs(storage, corpus, read, config.features, config.split, fold, *folders), writer)
     artifact = storage.find(_STAGE, made)
     assert artifact is not None
     return Artifact(artifact.root, artifact.manifest)

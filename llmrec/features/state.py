@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from llmrec.features.asof import Bools, Floats, Floats32, Ints
+from llmrec.features.arrays import Bools, Floats, Floats32, Ints
 
 #: Variants of a text profile, the second axis of `text`: all reviews alike, recent ones more, by stars apart.
 TEXT_VARIANTS = ("mean", "recent", "liked", "disliked")

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.features.asof import Bools, Floats, Floats32
+from llmrec.features.arrays import Bools, Floats, Floats32
 from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
 
 _TINY = 1e-12

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.features.asof import Floats, Floats32
+from llmrec.features.arrays import Floats, Floats32
 from llmrec.features.state import ItemState, UserState
 from llmrec.features.text import dot, unit
 from llmrec.schema import VECTOR_PREFIX

@@ -119,8 +119,8 @@ class World:
             writer.write_table("items", items)
         texts = [("review", r[C.REVIEW_ID], r[C.TEXT]) for file in files for r in file.to_pylist()]
         texts += [("item", i[C.ITEM_ID], i[C.TITLE]) for i in self.items]
-        sequences = zip(reviews[C.REVIEW_ID].to_pylist(), self.sequences(reviews), strict=True)
-        texts += [("sequence", review, text) for review, text in sequences]
+        sequences = dict(zip(reviews[C.REVIEW_ID].to_pylist(), self.sequences(reviews), strict=True))
+        texts += [("sequence", review, sequences[review]) for file in files for review in file[C.REVIEW_ID].to_pylist()]
         keys = text_keys("f", [text for *_, text in texts])
         store, known = EmbeddingStore(storage.root, "f"), dict(zip(keys, (t for *_, t in texts), strict=True))
         known.pop(None, None)

@@ -18,6 +18,7 @@ from llmrec.features.history import History
 from llmrec.features.prepare import Fold, Prepared, prepare
 from llmrec.features.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, vectors_of
 from llmrec.features.reduction import to_arrays
+from llmrec.features.side import SEQUENCES, VECTORS
 from llmrec.features.state import TEXT_VARIANTS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
@@ -74,7 +75,7 @@ def test_the_stage_makes_what_the_plain_path_makes(name: str, tmp_path: Path) ->
     expected = in_memory(world, made, fold)
     assert made.table("examples").equals(examples(expected))
     assert set(made.manifest.info["families"]) == set(expected.spec.families)
-    np.testing.assert_array_equal(history_of(made).data.vectors, expected.history.data.vectors)
+    np.testing.assert_array_equal(history_of(made).by_event(VECTORS), expected.history.by_event(VECTORS))
 
 
 def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,9 +87,11 @@ def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: p
         storage = Storage(str(tmp_path / name))
         corpus, embeddings = EVERYTHING.stored(storage, parts=3)
         with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
-            inputs = layout.Inputs(storage, corpus, embeddings, settings, SPLIT, "test", piece_rows=30)
-            plan = layout.lay_out(inputs, str(tmp_path / "plan")).plan
-            assert min(len(plan.of("text", "review")), len(plan.of("sequence"))) >= 5
+            folders = writer.uri("history"), f"{writer.root}/scratch"
+            inputs = layout.Inputs(storage, corpus, embeddings, settings, SPLIT, "test", *folders, piece_rows=30,
+                                   range_rows=50)  # fmt: skip
+            plan = layout.lay_out(inputs)
+            assert min(len(plan.of("text", "review")), len(plan.of("sequence")), *map(len, plan.ranges.values())) >= 4
             waves.build(inputs, writer)
         made = storage.find("examples", "x")
         assert made
@@ -96,8 +99,8 @@ def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: p
         assert sorted(p.name for p in Path(made.root).iterdir()) == sorted([writer.attempt, "manifest.json"])
     assert found[0] == found[1]
     history, expected = history_of(made), in_memory(EVERYTHING, made, "test", settings).history
-    np.testing.assert_allclose(history.data.vectors, expected.data.vectors, atol=1e-5)
-    np.testing.assert_allclose(history.data.sequences, expected.data.sequences, atol=1e-5)
+    np.testing.assert_allclose(history.by_event(VECTORS), expected.by_event(VECTORS), atol=1e-5)
+    np.testing.assert_allclose(history.by_event(SEQUENCES), expected.by_event(SEQUENCES), atol=1e-5)
 
 
 def test_held_out_words_change_nothing_learned(tmp_path: Path) -> None:

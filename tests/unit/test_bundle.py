@@ -90,8 +90,14 @@ def test_the_card_says_what_it_is_made_of(made: Made) -> None:
 def test_no_file_of_a_bundle_is_a_pickle(made: Made) -> None:
     for path in files_of(made.bundles["text"]).rglob("*"):
         if path.is_file():
-            assert path.suffix in (".json", ".safetensors", ".md")
+            assert path.suffix in (".json", ".safetensors", ".md", ".npy", ".arrow")
             assert path.read_bytes()[:2] != b"\x80\x04"
+
+
+def test_an_array_of_objects_is_not_unpickled(copied: Path) -> None:
+    np.save(copied / "history" / "price.npy", np.array([{"a": 1}], object))
+    with pytest.raises(ValueError, match=r"price.npy: not a whole .npy file"):
+        Bundle.load(str(copied))
 
 
 @pytest.mark.parametrize("name", ["weights.pkl", "spec/code.py", "history/../evil.bin", "sub/two_tower.safetensors"])

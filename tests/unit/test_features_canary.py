@@ -67,7 +67,7 @@ def with_fitted(world: World, fitted: Prepared) -> Prepared:
     history = History.build(
         reviews, items, *vectors, reductions=fitted.history.data.reductions, settings=world.settings
     )
-    clicks = prepare_module.lay_out(history, reviews[C.REVIEW_ID], "test", T1, T2)
+    clicks = prepare_module.clicks_of(history, reviews[C.REVIEW_ID], "test", T1, T2)
     return Prepared(history, fitted.spec, clicks)
 
 

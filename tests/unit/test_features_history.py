@@ -14,6 +14,7 @@ from llmrec.config import FeaturesConfig
 from llmrec.features.asof import BLOCK, BlockedSums, EntityEvents
 from llmrec.features.history import History
 from llmrec.features.projection import Moments, Projection
+from llmrec.features.side import SEQUENCES, VECTORS
 from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
@@ -37,13 +38,13 @@ def assert_equal(a: UserState | ItemState, b: UserState | ItemState, *, but: tup
 
 @pytest.mark.parametrize("side", ["user", "item"])
 def test_states_equal_a_plain_loop_over_earlier_events(history: History, side: str) -> None:
-    data, days = history.data, history.settings.profile_days
+    data, days, said = history.data, history.settings.profile_days, history.by_event(VECTORS)
     rows = getattr(data, f"{side}_rows")
     state = getattr(history, f"{side}s_at")(rows, data.times)
     for e, (row, time) in enumerate(zip(rows, data.times, strict=True)):
         past = (rows == row) & (data.times < time)
         age = (time - data.times[past]) / DAY_MS
-        vectors, spoke = data.vectors[past, :-1], data.vectors[past, -1]
+        vectors, spoke = said[past, :-1], said[past, -1]
         assert state.count[e] == past.sum()
         assert state.stars[e].tolist() == [past.sum(), data.stars[past].sum(), (data.stars[past] ** 2).sum()]
         weights = [np.ones(len(age)), np.exp(-age / days), data.stars[past] >= 4, data.stars[past] <= 2]
@@ -62,14 +63,14 @@ def test_states_equal_a_plain_loop_over_earlier_events(history: History, side: s
 
 
 def test_the_sequence_is_the_last_items_oldest_first(history: History) -> None:
-    data, length = history.data, history.settings.history_length
+    data, length, sequences = history.data, history.settings.history_length, history.by_event(SEQUENCES)
     state = history.users_at(data.user_rows, data.times)
     for e, (user, time) in enumerate(zip(data.user_rows, data.times, strict=True)):
         past = np.flatnonzero((data.user_rows == user) & (data.times < time))[-length:]
         padding = [0] * (length - len(past))
         assert state.history[e].tolist() == [*padding, *data.item_rows[past]]
         assert state.history_times[e].tolist() == [*padding, *data.times[past]]
-        np.testing.assert_array_equal(state.sequence[e], data.sequences[past[-1]] if len(past) else 0)
+        np.testing.assert_array_equal(state.sequence[e], sequences[past[-1]] if len(past) else 0)
         assert history.seen(int(user), int(time))[-length:].tolist() == data.item_rows[past].tolist()
         items = history.items_at(data.item_rows[past], np.full(len(past), time))
         np.testing.assert_array_equal(state.history_text[e, length - len(past) :], items.text[:, 0])
@@ -156,8 +157,8 @@ def test_one_heavy_entity_has_exact_sums_over_many_blocks() -> None:
     rng, n = np.random.default_rng(0), 20 * BLOCK + 7
     times = np.sort(rng.integers(0, 5_000 * DAY_MS, n))
     values = rng.normal(size=(n, 3)).astype(np.float32)
-    events = EntityEvents(np.ones(n, np.int64), times, 3)
-    sums = BlockedSums(events, values, np.ones((n, 2), np.float32), (np.inf, 30.0))
+    events = EntityEvents.of(np.ones(n, np.int64), times, 3)
+    sums = BlockedSums(events, lambda places: (values[places], np.ones((len(places), 2))), (np.inf, 30.0))
     queries = np.array([0, int(times[BLOCK - 1]) + 1, int(times[BLOCK]), 2_500 * DAY_MS, 10_000 * DAY_MS])
     found = sums.at(events.span(np.ones(5, np.int64), queries))
     for q, time in enumerate(queries):

@@ -1,6 +1,7 @@
 """The stage `featurize`: what its artifact holds, its row sum, reuse, and the same features from what it saved."""
 
 import pickle
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,22 @@ import pytest
 from factories.features import START, World
 
 from llmrec.config import FeaturesConfig, RunConfig, SplitConfig
-from llmrec.features import stage
+from llmrec.features import layout, stage, waves
+from llmrec.features.asof import BLOCK
 from llmrec.features.examples import example_table
 from llmrec.features.history import History
 from llmrec.features.prepare import prepare
+from llmrec.features.side import SEQUENCES, VECTORS
 from llmrec.features.spec import FeatureSpec
+from llmrec.schema import DAY_MS, examples_schema
 from llmrec.schema import Column as C
-from llmrec.schema import examples_schema
 from llmrec.storage import Artifact, Storage
 
 SPLIT = SplitConfig(validation_quantile=0.6, test_quantile=0.8)
+
+
+def history_of(made: Artifact) -> History:
+    return History.load(made.uri("history/history.json").rsplit("/", 1)[0])
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def test_what_was_saved_gives_the_same_features(parents: tuple[Storage, Artifact
     storage, corpus, embeddings, world = parents
     made = stage.featurize(RunConfig(features=world.settings, split=SPLIT), storage, corpus, embeddings, "test")
     spec = FeatureSpec.load(made.uri("spec/spec.json").rsplit("/", 1)[0])
-    history = History.load(made.uri("history/history.json").rsplit("/", 1)[0])
+    history = history_of(made)
     assert {"text_user_sequence", "vector_image_item", "context_columns"} <= set(spec.families)
     table = made.table("examples")
     dims = (len(spec.user_columns), len(spec.item_columns), len(spec.pair_columns))
@@ -116,6 +123,72 @@ def test_a_fold_travels_without_its_arrays_being_copied() -> None:
         expected = example_table(prepared.history, prepared.spec, group)
         assert example_table(sent.history, sent.spec, same).equals(expected)
     assert list(sent.history.user_ids) == list(prepared.history.user_ids)
+
+
+@pytest.fixture(scope="module")
+def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, layout.Plan]:
+    """Two items of 250 reviews each, written in ranges of some 64 events."""
+    world, storage = World.random(300, 2, 500), Storage(str(tmp_path_factory.mktemp("ranged")))
+    with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
+        folders = writer.uri("history"), f"{writer.root}/scratch"
+        inputs = layout.Inputs(storage, *world.stored(storage, 3), world.settings, SPLIT, "test", *folders,
+                               piece_rows=100, range_rows=64)  # fmt: skip
+        plan = layout.lay_out(inputs)
+        waves.build(inputs, writer)
+    made = storage.find("examples", "x")
+    assert made
+    return made, plan
+
+
+def test_a_heavy_entity_is_carried_from_range_to_range(ranged: tuple[Artifact, layout.Plan]) -> None:
+    """To the last bit what one process sums, wherever the ranges cut."""
+    made, plan = ranged
+    chains = plan.ranges["items"].chains()
+    assert max(map(len, chains)) >= 4, "no item reaches over several ranges"
+    history = history_of(made)
+    assert len(history.items.sums["text"].stored.parts) == len(plan.ranges["items"]) > 6
+    whole = History.of(history.data, history.by_event(VECTORS), history.by_event(SEQUENCES))
+    data = history.data
+    times = np.concatenate([data.times, data.times + 1, data.times + 40 * DAY_MS])
+    for side, rows in (("users_at", data.user_rows), ("items_at", data.item_rows)):
+        found, expected = (getattr(h, side)(np.tile(rows, 3), times) for h in (history, whole))
+        for f in fields(found):
+            np.testing.assert_array_equal(getattr(found, f.name), getattr(expected, f.name), err_msg=f.name)
+
+
+def test_ranges_cut_no_block_and_leave_nothing_out(ranged: tuple[Artifact, layout.Plan]) -> None:
+    made, plan = ranged
+    events = history_of(made).items.events
+    bounds = plan.ranges["items"].bounds
+    assert bounds[0] == 0 and bounds[-1] == len(events) == 500
+    assert (np.diff(bounds) > 0).all()
+    assert not ((bounds[1:-1] - events.offsets[events.owners(bounds[1:-1])]) % BLOCK).any()
+
+
+def test_what_is_mapped_travels_as_its_address_and_is_copied_whole(
+    ranged: tuple[Artifact, layout.Plan], tmp_path: Path
+) -> None:
+    history = history_of(ranged[0])
+    assert len(pickle.dumps(history)) < 1_000
+    history.save(str(tmp_path / "copy"))
+    data = history.data
+    times = data.times + DAY_MS
+    for other in (pickle.loads(pickle.dumps(history)), History.load(str(tmp_path / "copy"))):
+        found, expected = other.items_at(data.item_rows, times), history.items_at(data.item_rows, times)
+        np.testing.assert_array_equal(found.text, expected.text)
+
+
+def test_embeddings_of_another_corpus_are_refused(tmp_path: Path) -> None:
+    world, storage = World.random(), Storage(str(tmp_path))
+    corpus, embeddings = world.stored(storage)
+    with storage.build("corpus", "other", room="corpus", config={}, parents={}) as writer:
+        writer.write_table("reviews", corpus.table("reviews").slice(1))
+        writer.write_table("items", corpus.table("items"))
+    other = storage.find("corpus", "other")
+    assert other
+    config = RunConfig(features=world.settings, split=SPLIT)
+    with pytest.raises(ValueError, match="ids of its review texts are not those of the corpus, row by row"):
+        stage.featurize(config, storage, other, embeddings, "test")
 
 
 def test_profiles_need_text() -> None:
