@@ -158,8 +158,8 @@ def copy_folder(source: str, target: str) -> None:
 def local_path(uri: str) -> Path:
     """Where the file lies on this machine, to be mapped. Raises FileNotFoundError.
 
-    Of a file elsewhere that is a copy below LLMREC_CACHE (the system's folder of temporary files, if unset), made once;
-    copies that nobody asked for in a week are deleted when another one is made.
+    Of a file elsewhere that is a copy in `cache_folder`, made once; copies that nobody asked for in a week are deleted
+    when another one is made.
     """
     fs, path = filesystem(uri)
     if isinstance(fs, pafs.LocalFileSystem):
@@ -167,7 +167,7 @@ def local_path(uri: str) -> Path:
     info = fs.get_file_info(path)
     if info.type != pafs.FileType.File:
         raise FileNotFoundError(f"{uri}: found no such file")
-    folder = Path(os.environ.get("LLMREC_CACHE") or Path(tempfile.gettempdir()) / f"llmrec-{os.getuid()}")
+    folder = cache_folder()
     copy = folder / fingerprint([uri, info.size, info.mtime_ns])
     try:
         os.utime(copy)
@@ -177,9 +177,16 @@ def local_path(uri: str) -> Path:
     return copy
 
 
+def cache_folder() -> Path:
+    """A folder of this machine for what can be had again: LLMREC_CACHE, or one among the system's temporary files."""
+    folder = Path(os.environ.get("LLMREC_CACHE") or Path(tempfile.gettempdir()) / f"llmrec-{os.getuid()}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _sweep(folder: Path) -> None:
     oldest = time.time() - _CACHED_S
-    for path in folder.glob("*"):
+    for path in folder.iterdir():
         with suppress(FileNotFoundError):  # another process sweeps too
             if path.stat().st_mtime < oldest:
                 path.unlink()

@@ -70,11 +70,12 @@ class LikeRows:
 
     @classmethod
     def read(cls, examples: Artifact, spec: FeatureSpec, file: ModelFile) -> "LikeRows":
-        train, test = (
-            _in_order(read_examples(examples, split, spec.columns_of(file.arm), file.history_length, label="like"))
+        found = {
+            split: read_examples(examples, split, spec.columns_of(file.arm), file.history_length, label="like")
             for split in ("train", "test")
-        )
-        train = train.take(slice(None, None, max(1, -(-len(train) // _REVIEWS))))
+        }
+        train = _in_order(found["train"], max(1, -(-len(found["train"]) // _REVIEWS)))
+        test = _in_order(found["test"])
         early = train.times < examples.manifest.info["t1"]
         return cls(train.take(np.flatnonzero(early)), train.take(np.flatnonzero(~early)), train, test)
 
@@ -85,9 +86,10 @@ def _paced(file: ModelFile, negatives: int) -> ModelFile:
     return file.model_copy(update={"ranker": file.ranker.model_copy(update={"batch_size": size})})
 
 
-def _in_order(rows: Examples) -> Examples:
+def _in_order(rows: Examples, every: int = 1) -> Examples:
+    """Every n-th of the rows, in order of events."""
     order = event_order(rows.user_ids.tolist(), rows.item_ids.tolist())
-    return rows.take(np.lexsort((order, rows.times)))
+    return rows.take(np.lexsort((order, rows.times))[::every])
 
 
 def our_likes(

@@ -1,7 +1,9 @@
 """Rows of `examples` as column-selected numpy arrays, each worker reading only its own."""
 
+import os
+import tempfile
 from dataclasses import dataclass, fields
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +14,13 @@ from llmrec.features.columns import FeatureSelection
 from llmrec.features.history import History
 from llmrec.features.spec import FeatureSpec
 from llmrec.schema import C
-from llmrec.storage import Artifact
+from llmrec.storage import Artifact, cache_folder
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+
+#: Bytes of an array of rows up to which it is held in memory.
+IN_MEMORY = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ class Shard:
 class Examples:
     """N rows in order of time. Features keep the arm's columns only."""
 
-    item_ids: npt.NDArray[np.object_]  # (N,)
-    user_ids: npt.NDArray[np.object_]  # (N,)
+    item_ids: npt.NDArray[np.object_]  # (N,), or none where they were not asked for
+    user_ids: npt.NDArray[np.object_]  # likewise
     times: Ints  # (N,) ms
     click: Floats  # (N,) 0 or 1; the label `like` where that was read
     user_idx: Ints  # (N,)
@@ -52,8 +57,9 @@ class Examples:
         return len(self.times)
 
     def take(self, index: npt.NDArray[np.integer] | slice) -> Self:
-        """The rows `index`, in that order."""
-        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        """The rows `index`, in that order, in memory."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(**{k: v[index] if len(v) else v for k, v in values.items()})
 
     @property
     def dense(self) -> Floats:
@@ -75,10 +81,14 @@ def read_examples(
     *,
     clicks_only: bool = False,
     with_pairs: bool = True,
+    with_ids: bool = True,
     shard: Shard = Shard(),  # frozen
     label: Literal["click", "like"] = "click",
 ) -> Examples:
     """The split's rows (`clicks_only`: without negatives) that `shard` holds, a record batch in memory at a time.
+
+    Arrays of more than IN_MEMORY bytes lie in files of `storage.cache_folder` that vanish with the process: rows may be
+    larger than memory, and are read as fast where they are not.
 
     With the label `like` these are all reviews with stars, and nothing else.
 
@@ -86,38 +96,55 @@ def read_examples(
     out: no negative can be like them, so a model would learn to tell them by their missing past. The manifest of
     `examples` counts them.
 
-    Raises ValueError where the split has none at all.
+    Raises ValueError where the split has none at all, OSError where the disk has no room for them.
     """
     kept = pc.field(C.CANDIDATE) if label == "click" else pc.field(C.LIKE).is_valid()
     condition = (pc.field(C.SPLIT) == split) & kept
     if clicks_only:
         condition &= pc.field(C.CLICK) == 1
-    labels = C.CLICK if label == "click" else C.LIKE
-    columns = [C.ITEM_ID, C.USER_ID, C.TIMESTAMP, labels, C.USER_IDX, C.ITEM_IDX, C.HISTORY, C.USER_FEATURES,
-               C.ITEM_FEATURES, *([C.PAIR_FEATURES] if with_pairs else [])]  # fmt: skip
-    parts, seen = [], 0
-    scanner = artifact.dataset("examples").scanner(columns=columns, filter=condition)
-    for batch in scanner.to_batches():
-        mine = np.arange((shard.rank - seen) % shard.world, batch.num_rows, shard.world)
-        seen += batch.num_rows
-        if len(mine):
-            parts.append(_arrays(batch.take(pa.array(mine)), labels, selection, history_length))
-    if not seen:
+    dataset = artifact.dataset("examples")
+    times = dataset.to_table(columns=[C.TIMESTAMP], filter=condition)[C.TIMESTAMP].to_numpy()
+    if not len(times):
         raise ValueError(
             f"{artifact.root}: split {split!r} holds no {'clicks' if clicks_only else 'rows'}, expected some; give the "
             "corpus more events or move split.validation_quantile and split.test_quantile"
         )
-    if not parts:
-        parts = [_arrays(batch.slice(0, 0), labels, selection, history_length)]
-    rows = Examples(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Examples)})
-    return rows.take(np.argsort(rows.times, kind="stable"))
+    mine = shard.of(len(times))
+    place = np.empty(len(mine), np.int64)
+    place[np.argsort(times[mine], kind="stable")] = np.arange(len(mine))
+    labels = C.CLICK if label == "click" else C.LIKE
+    columns = [*([C.ITEM_ID, C.USER_ID] if with_ids else []), C.TIMESTAMP, labels, C.USER_IDX, C.ITEM_IDX, C.HISTORY,
+               C.USER_FEATURES, C.ITEM_FEATURES, *([C.PAIR_FEATURES] if with_pairs else [])]  # fmt: skip
+    absent = () if with_ids else ("item_ids", "user_ids")
+    rows: dict[str, npt.NDArray[Any]] = {}
+    seen = done = 0
+    for batch in dataset.to_batches(columns=columns, filter=condition, batch_readahead=2, fragment_readahead=1):
+        some = np.arange((shard.rank - seen) % shard.world, batch.num_rows, shard.world)
+        seen += batch.num_rows
+        part = vars(_arrays(batch.take(pa.array(some)), labels, selection, history_length))
+        rows = rows or {name: _room(0 if name in absent else len(mine), values) for name, values in part.items()}
+        for name in rows.keys() - absent:
+            rows[name][place[done : done + len(some)]] = part[name]
+        done += len(some)
+    return Examples(**rows)
+
+
+def _room(n: int, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An array (n, ...) of another's kind, in memory or, if it is large, in a file that nobody else sees."""
+    shape = (n, *like.shape[1:])
+    size = int(np.prod(shape)) * like.itemsize
+    if like.dtype == np.object_ or size <= IN_MEMORY:
+        return np.empty(shape, like.dtype)
+    with tempfile.TemporaryFile(dir=cache_folder()) as file:
+        os.posix_fallocate(file.fileno(), 0, size)  # no room is an error now, and not a crash at some later write
+        return np.memmap(file, like.dtype, "r+", shape=shape).view(np.ndarray)
 
 
 def _arrays(batch: pa.RecordBatch, label: str, chosen: FeatureSelection, history_length: int) -> Examples:
     pair = C.PAIR_FEATURES in batch.schema.names
     return Examples(
-        item_ids=batch[C.ITEM_ID].to_numpy(zero_copy_only=False),
-        user_ids=batch[C.USER_ID].to_numpy(zero_copy_only=False),
+        item_ids=_ids(batch, C.ITEM_ID),
+        user_ids=_ids(batch, C.USER_ID),
         times=batch[C.TIMESTAMP].to_numpy(),
         click=batch[label].to_numpy().astype(np.float32),
         user_idx=batch[C.USER_IDX].to_numpy().astype(np.int64),
@@ -127,6 +154,15 @@ def _arrays(batch: pa.RecordBatch, label: str, chosen: FeatureSelection, history
         item=_matrix(batch[C.ITEM_FEATURES])[:, chosen.item],
         pair=_matrix(batch[C.PAIR_FEATURES])[:, chosen.pair] if pair else np.zeros((batch.num_rows, 0), np.float32),
     )
+
+
+def _ids(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.object_]:
+    """(n,) ids, each held once; none where the column was not read."""
+    if name not in batch.schema.names:
+        return np.zeros(0, np.object_)
+    encoded = batch[name].dictionary_encode()
+    ids: npt.NDArray[np.object_] = encoded.dictionary.to_numpy(zero_copy_only=False)[encoded.indices.to_numpy()]
+    return ids
 
 
 def _matrix(column: pa.FixedSizeListArray) -> Floats:

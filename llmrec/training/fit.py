@@ -95,9 +95,7 @@ class TowerTask:
         self.data = TowerData(rows, spec, history, selection)
         self.n_rows = most_rows(peers, len(rows))
         if validate and peers.rank == 0:
-            clicks = read_examples(
-                fold.examples, "validation", selection, length, clicks_only=True, with_pairs=False
-            )  # fmt: skip
+            clicks = read_examples(fold.examples, "validation", selection, length, clicks_only=True, with_pairs=False)
             self.queries = Queries.of(history, clicks)
             self.copy = fold.file.make_two_tower()
             self.retriever = Retriever(self.copy, spec, history, selection, VALIDATION_REFRESH_MS)
@@ -122,12 +120,11 @@ class RankerTask:
         self.model = fold.file.make_ranker().to(peers.device)
         spec, _ = load_features(fold.examples)
         selection, length = spec.columns_of(fold.file.arm), fold.file.history_length
-        self.rows = read_examples(
-            fold.examples, "train", selection, length, shard=Shard(peers.rank, peers.world)
-        )  # fmt: skip
+        shard = Shard(peers.rank, peers.world)
+        self.rows = read_examples(fold.examples, "train", selection, length, with_ids=False, shard=shard)
         self.n_rows = most_rows(peers, len(self.rows))
         if validate and peers.rank == 0:
-            self.held_out = read_examples(fold.examples, "validation", selection, length)
+            self.held_out = read_examples(fold.examples, "validation", selection, length, with_ids=False)
 
     def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
         return ranker_epoch(self.model, optimizer, self.rows, self.config, self.peers, rng, self.n_rows)

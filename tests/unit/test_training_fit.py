@@ -1,5 +1,6 @@
 """Reading examples, fitting small worlds, resuming, sharing work: all in this process."""
 
+import os
 from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from factories.training import Folds, checkerboard, folds, tiny_config
 from llmrec.config import TwoTowerConfig
 from llmrec.models.retrieval import Retriever
 from llmrec.schema import Column as C
+from llmrec.training import data as training_data
 from llmrec.training import train
 from llmrec.training.data import Examples, Shard, load_features, read_examples
 from llmrec.training.fit import Plan, Progress, dump, parse, run_plan, run_plans
@@ -80,6 +82,31 @@ def test_shards_hold_every_row_exactly_once(made: Folds, world: int) -> None:
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     keys = [list(zip(p.times.tolist(), p.user_ids, p.item_ids, strict=True)) for p in (whole, *parts)]
     assert sorted(chain(*keys[1:])) == sorted(keys[0])
+
+
+def test_rows_beyond_memory_lie_in_files_that_nobody_has_to_delete(
+    made: Folds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
+    held = [read(made, Shard(rank, 2)) for rank in range(2)]
+    monkeypatch.setattr(training_data, "IN_MEMORY", 0)
+    for rank, expected in enumerate(held):
+        rows = read(made, Shard(rank, 2))
+        assert isinstance(rows.pair.base, np.memmap) and not isinstance(expected.pair.base, np.memmap)
+        assert all(np.array_equal(values, getattr(expected, name)) for name, values in vars(rows).items())
+        part = rows.take(np.array([5, 3]))
+        assert np.array_equal(part.pair, expected.pair[[5, 3]]) and not isinstance(part.pair.base, np.memmap)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_full_disk_is_an_error_before_any_row_is_written(made: Folds, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training_data, "IN_MEMORY", 0)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        read(made)
 
 
 def test_an_empty_split_is_an_error_that_says_what_to_do(made: Folds) -> None:
