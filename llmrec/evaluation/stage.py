@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from llmrec.bundle import BundleFile, model_card
 from llmrec.config import RunConfig
@@ -67,21 +69,31 @@ class Evaluation:
         """(n_events, dim) vectors of the reviews in the order of `Interactions`; zero rows where there is no text."""
         if self.embeddings is None:
             return None
-        table = self.corpus.table("reviews", [C.REVIEW_ID, C.TIMESTAMP, C.EVENT_ORDER])
-        order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
-        return load_vectors(self.storage, self.embeddings, "review", table[C.REVIEW_ID].take(order).to_pylist())[0]
+        ids = self.corpus.table("reviews", [C.REVIEW_ID])[C.REVIEW_ID].take(self.order).to_pylist()
+        return load_vectors(self.storage, self.embeddings, "review", ids)[0]
+
+    @cached_property
+    def order(self) -> Ints:
+        """(n_events,) row of the reviews' table of each event."""
+        table = self.corpus.table("reviews", [C.TIMESTAMP, C.EVENT_ORDER])
+        order: Ints = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
+        return order
 
     @cached_property
     def text_lengths(self) -> Ints:
         """(n_events,) characters."""
-        return np.array([len(t or "") for t in self.texts()], np.int64)
+        lengths = np.zeros(len(self.order), np.int64)
+        for events, texts in self.texts():
+            lengths[events] = pc.fill_null(pc.utf8_length(texts), 0).to_numpy(zero_copy_only=False)
+        return lengths
 
-    def texts(self) -> list[str | None]:
-        """Review texts in the order of `Interactions`."""
-        table = self.corpus.table("reviews", [C.TIMESTAMP, C.EVENT_ORDER, C.TEXT])
-        order = np.lexsort((table[C.EVENT_ORDER].to_numpy(), table[C.TIMESTAMP].to_numpy()))
-        texts: list[str | None] = table[C.TEXT].take(order).to_pylist()
-        return texts
+    def texts(self) -> Iterator[tuple[Ints, pa.Array]]:
+        """Events (n,) and their review texts (n,), some at a time, in order of the corpus's files."""
+        event, start = np.empty(len(self.order), np.int64), 0
+        event[self.order] = np.arange(len(self.order))
+        reviews = self.corpus.dataset("reviews")
+        for batch in reviews.to_batches(columns=[C.TEXT], batch_readahead=1, fragment_readahead=1):
+            yield event[start : (start := start + batch.num_rows)], batch.column(0)
 
 
 def evaluate(
@@ -275,8 +287,14 @@ def _languages(e: Evaluation, fold: protocols.Fold) -> dict[int, str]:
         return {}
     from py3langid import langid  # loads its model at the first text
 
-    texts = e.texts()
-    return {int(r): langid.classify(texts[r] or "")[0] for r in fold.queries.event if len(texts[r] or "") >= 20}
+    asked = np.zeros(len(e.order), np.bool_)
+    asked[fold.queries.event] = True
+    asked &= e.text_lengths >= 20
+    return {
+        int(event): langid.classify(text)[0]
+        for events, texts in e.texts()
+        for event, text in zip(events[asked[events]], texts.filter(pa.array(asked[events])).to_pylist(), strict=True)
+    }
 
 
 def _item_vectors(e: Evaluation, train: Ints) -> npt.NDArray[np.float32] | None:
