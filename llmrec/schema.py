@@ -47,6 +47,7 @@ class Column:
     CLICK = "click"
     LIKE = "like"
     HISTORY = "history"
+    HISTORY_AGES = "history_ages"
     USER_FEATURES = "user_features"
     ITEM_FEATURES = "item_features"
     PAIR_FEATURES = "pair_features"
@@ -140,6 +141,7 @@ def examples_schema(user_dim: int, item_dim: int, pair_dim: int) -> pa.Schema:
             pa.field(C.USER_IDX, pa.int32(), nullable=False),
             pa.field(C.ITEM_IDX, pa.int32(), nullable=False),
             pa.field(C.HISTORY, pa.list_(pa.int32()), nullable=False),  # item_idx, oldest first
+            pa.field(C.HISTORY_AGES, pa.list_(pa.float32()), nullable=False),  # log(1 + days) since each of them
             pa.field(C.USER_FEATURES, pa.list_(pa.float32(), user_dim), nullable=False),
             pa.field(C.ITEM_FEATURES, pa.list_(pa.float32(), item_dim), nullable=False),
             pa.field(C.PAIR_FEATURES, pa.list_(pa.float32(), pair_dim), nullable=False),

@@ -30,6 +30,9 @@ class FeaturesConfig(Section):
         (7.0, 90.0, 365.0), description="windows, and decay constants, of popularity and activity; days, above 0"
     )
     profile_days: float = Field(180.0, gt=0, description="decay constant of the `recent` text profile, days")
+    profile_last: int = Field(
+        0, ge=0, description="reviews in the profiles text_user_last and text_item_last, which 0 leaves out"
+    )
     attribute_columns: int = Field(32, ge=0, description="brands and categories with a column each, most frequent")
     context_values: int = Field(
         32, ge=0, description="values of corpus.context_columns with a column each, most frequent in training"

@@ -141,8 +141,17 @@ class BlockedSums:
     def at(self, span: Span, variants: Sequence[int] | None = None) -> Floats:
         """(Q, V, D) sums of the events in `span` as of its times; `variants` keeps some, in that order."""
         kept = list(range(len(self._rates))) if variants is None else list(variants)
-        parts = [self._at(span[s : s + _CHUNK // 8], kept) for s in range(0, len(span.rows), _CHUNK // 8)]
+        parts = [self._at(part, kept) for part in self._chunks(span)]
         return np.concatenate(parts) if parts else np.zeros((0, len(kept), self.stored.shape[-1]))
+
+    def last(self, span: Span, n: int) -> Floats:
+        """(Q, D) sums of each query's last n events alone, by the weights of the first variant, not decayed."""
+        sums = [self._sum(np.maximum(s.begin, s.end - n), s.end, s.times, [0])[:, 0] for s in self._chunks(span)]
+        return np.concatenate(sums) if sums else np.zeros((0, self.stored.shape[-1]))
+
+    @staticmethod
+    def _chunks(span: Span) -> list[Span]:
+        return [span[start : start + _CHUNK // 8] for start in range(0, len(span.rows), _CHUNK // 8)]
 
     def _at(self, span: Span, variants: Sequence[int]) -> Floats:
         blocks = span.count // BLOCK

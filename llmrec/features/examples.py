@@ -88,6 +88,7 @@ def _table(history: History, spec: FeatureSpec, clicks: Clicks, schema: pa.Schem
         C.USER_IDX: spec.user_idx(pairs.user_rows),
         C.ITEM_IDX: spec.item_idx(pairs.item_rows),
         C.HISTORY: _lists(spec.history_idx(per_click)[click]),
+        C.HISTORY_AGES: _lists(spec.history_ages(per_click)[click]),
         C.USER_FEATURES: _vectors(spec.user_features(per_click)[click]),
         C.ITEM_FEATURES: _vectors(spec.item_features(items)),
         C.PAIR_FEATURES: _vectors(spec.pair_features(per_click.take(click), items)),
@@ -95,7 +96,7 @@ def _table(history: History, spec: FeatureSpec, clicks: Clicks, schema: pa.Schem
     return pa.table(columns, schema=schema)
 
 
-def _lists(values: npt.NDArray[np.int32]) -> pa.ListArray:
+def _lists(values: npt.NDArray[np.generic]) -> pa.ListArray:
     offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
 

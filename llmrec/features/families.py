@@ -55,6 +55,15 @@ def _profile(side: Side, variant: str) -> Family:
     )
 
 
+def _last(side: Side) -> Family:
+    return Family(
+        side,
+        lambda learned: [f"{side}_last_{k}" for k in range(learned.text_dim)],
+        lambda learned, state: text.unit(state.text_last),
+        vector=True,
+    )
+
+
 def _vector_families(column: str) -> dict[str, Family]:
     """The families of one of the items' vector columns, `vector_NAME`."""
 
@@ -97,6 +106,7 @@ FAMILIES: dict[str, Family] = {
     "text_user_recent": _profile("user", "recent"),
     "text_user_liked": _profile("user", "liked"),
     "text_user_disliked": _profile("user", "disliked"),
+    "text_user_last": _last("user"),
     "text_user_sequence": Family(
         "user",
         lambda learned: [f"sequence_{k}" for k in range(learned.sequence_dim)],
@@ -115,6 +125,7 @@ FAMILIES: dict[str, Family] = {
     "text_item_profile": _profile("item", "mean"),
     "text_item_liked": _profile("item", "liked"),
     "text_item_disliked": _profile("item", "disliked"),
+    "text_item_last": _last("item"),
     "text_item_description": Family(
         "item",
         lambda learned: [f"description_{k}" for k in range(learned.text_dim)],
@@ -162,6 +173,8 @@ def active(learned: Learned) -> dict[str, Family]:
     off = {name for name, kind in _CROSSES.items() if kind not in settings.crosses}
     if not settings.text or not learned.text_dim:
         off |= {name for name in families if name.startswith(TEXT_PREFIX)}
+    if not settings.profile_last:
+        off |= {"text_user_last", "text_item_last"}
     if not learned.sequence_dim:
         off.add("text_user_sequence")
     if not learned.context_names:

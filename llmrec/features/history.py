@@ -229,6 +229,7 @@ class History:
             own = self._reduced(np.asarray(text_vector, np.float32)[None])
             spoken = np.array([[v != "disliked" for v in TEXT_VARIANTS]], np.float32)
             changes |= {"text": spoken[:, :, None] * own[:, None], "text_weight": spoken}
+            changes |= {"text_last": own * bool(self.settings.profile_last)}
         return replace(nobody, **changes)
 
     def save(self, folder_uri: str) -> None:
@@ -293,7 +294,14 @@ class History:
             "last": last,
             "text": profile,
             "text_weight": weight,
+            "text_last": self._last_profile(side, span),
         }
+
+    def _last_profile(self, side: Side, span: Span) -> Floats32:
+        """(Q, D) mean of the last reviews' vectors, of those with a text; zero where nobody asks for it."""
+        if not self.settings.profile_last:
+            return np.zeros((len(span.rows), self.text_dim), np.float32)
+        return _profile(side.sums[TEXT].last(span, self.settings.profile_last))[0]
 
     def _history(self, history: Ints, times: Ints) -> dict[str, Any]:
         """The (Q, L) history with what is known about its items at each query's time."""

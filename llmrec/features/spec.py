@@ -13,6 +13,7 @@ from safetensors.numpy import save as save_tensors
 from llmrec import storage
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats32, Ints
+from llmrec.features.behaviour import days_between
 from llmrec.features.collaborative import Collaborative, from_arrays, to_arrays
 from llmrec.features.columns import FeatureColumn, FeatureSelection, arm_families, chosen, indices
 from llmrec.features.families import Family, Learned, Side, Values, active
@@ -172,6 +173,11 @@ class FeatureSpec:
     def history_idx(self, users: UserState) -> Any:
         """(Q, L) int32 `item_idx` of the history, oldest first, left-padded with 0."""
         return self.item_idx(users.history)
+
+    def history_ages(self, users: UserState) -> Floats32:
+        """(Q, L) log(1 + days) from each event of the history to the query; 0 where padded."""
+        times = np.where(users.history_mask, users.history_times, users.times[:, None])
+        return days_between(times, users.times[:, None]).astype(np.float32)
 
     def user_features(self, users: UserState) -> Floats32:
         """(Q, Du), scaled."""

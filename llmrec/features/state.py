@@ -51,6 +51,7 @@ class _Behaviour(_Aligned):
     last: Ints  # (Q,) ms of the last event; the query's own time where there is none
     text: Floats32  # (Q, V, D) weighted mean of the reviews' vectors, zero where there are none
     text_weight: Floats32  # (Q, V) how much weight stands behind it
+    text_last: Floats32  # (Q, D) mean of the last reviews' vectors, config `profile_last`; zero where there are none
     vectors: Floats32  # (Q, M) vector columns side by side: an item's own, a user's mean over past items; zero if none
 
 

@@ -98,11 +98,18 @@ class Ranker(nn.Module):
         dim = self.N_FIELDS * k + dense_dim
         self.body = DCNv2(config, dim) if config.kind == "dcnv2" else DeepFM(config, dim, self.N_FIELDS)
 
-    def forward(self, user_idx: Tensor, item_idx: Tensor, history: Tensor, dense: Tensor) -> Tensor:
-        """(B,), (B,), (B, L) left-padded with 0, dense = user ‖ item ‖ pair features (B, D) → logits (B,)."""
+    def forward(self, user_idx: Tensor, item_idx: Tensor, history: Tensor, ages: Tensor, dense: Tensor) -> Tensor:
+        """Logits (B,).
+
+        Args:
+            user_idx, item_idx: (B,); `history`: (B, L) item_idx, left-padded with 0.
+            ages: (B, L) log(1 + days) since each item of the history.
+            dense: (B, D) user ‖ item ‖ pair features.
+        """
         item = self.items(item_idx)
         past, known = self.items.table(history), history > 0
-        pooled = self.pool(past, known, item) if isinstance(self.pool, TargetAttention) else self.pool(past, known)
+        seen = (past, known, ages, item) if isinstance(self.pool, TargetAttention) else (past, known, ages)
+        pooled = self.pool(*seen)
         embedded = torch.stack([self.users(user_idx), item, pooled], dim=1)  # (B, 3, k)
         logits: Tensor = self.body(embedded, dense)
         return logits

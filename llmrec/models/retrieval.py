@@ -123,6 +123,7 @@ class Retriever:
         vectors = self.model.user_vectors(
             torch.as_tensor(self.spec.user_idx(users.rows)).long(),
             torch.as_tensor(self.spec.history_idx(users)).long(),
+            torch.as_tensor(self.spec.history_ages(users)),
             torch.as_tensor(features),
         )
         return np.asarray(vectors.numpy(), np.float32)

@@ -77,16 +77,16 @@ class ClickModel:
         n = len(items)
         once = len(users) == 1
         user = self.spec.user_features(users)[:, self.selection.user]
-        idx, past = self.spec.user_idx(users.rows), self.spec.history_idx(users)
+        idx, past, ages = self.spec.user_idx(users.rows), self.spec.history_idx(users), self.spec.history_ages(users)
         if once and n != 1:
-            user, idx, past = (np.broadcast_to(x, (n, *x.shape[1:])) for x in (user, idx, past))
+            user, idx, past, ages = (np.broadcast_to(x, (n, *x.shape[1:])) for x in (user, idx, past, ages))
             users = users.repeat(n)
         item = self.spec.item_features(items)[:, self.selection.item]
         pair = self.spec.pair_features(users, items)[:, self.selection.pair]
         dense = np.concatenate([user, item, pair], axis=1)
         logits = self.ranker(
             torch.tensor(idx).long(), torch.as_tensor(self.spec.item_idx(items.rows)).long(),
-            torch.tensor(past).long(), torch.as_tensor(dense),
+            torch.tensor(past).long(), torch.tensor(ages), torch.as_tensor(dense),
         )  # fmt: skip
         return np.asarray(logits.numpy(), np.float32)
 

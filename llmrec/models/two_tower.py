@@ -78,9 +78,9 @@ class TwoTower(nn.Module):
             torch.tensor(-math.log(config.temperature)), requires_grad=config.learn_temperature
         )
 
-    def user_vectors(self, user_idx: Tensor, history: Tensor, features: Tensor) -> Tensor:
-        """(B,), (B, L) item_idx left-padded with 0, (B, Du) → (B, vector_dim)."""
-        pooled = self.pool(self.items.table(history), history > 0)
+    def user_vectors(self, user_idx: Tensor, history: Tensor, ages: Tensor, features: Tensor) -> Tensor:
+        """(B,), (B, L) item_idx left-padded with 0, (B, L) log(1 + days) since, (B, Du) → (B, vector_dim)."""
+        pooled = self.pool(self.items.table(history), history > 0, ages)
         unit = self.user_tower(torch.cat([self.users(user_idx), pooled], dim=1), features)
         scale = self.log_scale.clamp(max=math.log(100)).exp()  # as CLIP bounds it (Radford et al., 2021, 2.5)
         return torch.cat([unit * scale, torch.ones_like(unit[:, :1])], dim=1)

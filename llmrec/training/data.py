@@ -49,6 +49,7 @@ class Examples:
     user_idx: Ints  # (N,)
     item_idx: Ints  # (N,)
     history: Ints  # (N, L) item_idx, oldest first, left-padded with 0
+    ages: Floats  # (N, L) log(1 + days) since each of them, 0 where padded
     user: Floats  # (N, Du)
     item: Floats  # (N, Di)
     pair: Floats  # (N, Dp)
@@ -114,7 +115,8 @@ def read_examples(
     place[np.argsort(times[mine], kind="stable")] = np.arange(len(mine))
     labels = C.CLICK if label == "click" else C.LIKE
     columns = [*([C.ITEM_ID, C.USER_ID] if with_ids else []), C.TIMESTAMP, labels, C.USER_IDX, C.ITEM_IDX, C.HISTORY,
-               C.USER_FEATURES, C.ITEM_FEATURES, *([C.PAIR_FEATURES] if with_pairs else [])]  # fmt: skip
+               C.HISTORY_AGES, C.USER_FEATURES, C.ITEM_FEATURES,
+               *([C.PAIR_FEATURES] if with_pairs else [])]  # fmt: skip
     absent = () if with_ids else ("item_ids", "user_ids")
     rows: dict[str, npt.NDArray[Any]] = {}
     seen = done = 0
@@ -149,7 +151,8 @@ def _arrays(batch: pa.RecordBatch, label: str, chosen: FeatureSelection, history
         click=batch[label].to_numpy().astype(np.float32),
         user_idx=batch[C.USER_IDX].to_numpy().astype(np.int64),
         item_idx=batch[C.ITEM_IDX].to_numpy().astype(np.int64),
-        history=_left_padded(batch[C.HISTORY], history_length),
+        history=_left_padded(batch[C.HISTORY], history_length).astype(np.int64),
+        ages=_left_padded(batch[C.HISTORY_AGES], history_length).astype(np.float32),
         user=_matrix(batch[C.USER_FEATURES])[:, chosen.user],
         item=_matrix(batch[C.ITEM_FEATURES])[:, chosen.item],
         pair=_matrix(batch[C.PAIR_FEATURES])[:, chosen.pair] if pair else np.zeros((batch.num_rows, 0), np.float32),
@@ -171,9 +174,9 @@ def _matrix(column: pa.FixedSizeListArray) -> Floats:
     return np.asarray(values, np.float32).reshape(len(column), column.type.list_size)
 
 
-def _left_padded(column: pa.ListArray, length: int) -> Ints:
+def _left_padded(column: pa.ListArray, length: int) -> npt.NDArray[Any]:
     """(n, length): the last `length` entries of each list, zeros before them."""
-    padded = np.zeros((len(column), length), np.int64)
+    padded = np.zeros((len(column), length), column.type.value_type.to_pandas_dtype())
     sizes = column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     values = column.flatten().to_numpy(zero_copy_only=False)
     row = np.repeat(np.arange(len(column)), sizes)

@@ -52,6 +52,6 @@ def predict(model: Ranker, rows: Examples, batch_size: int = 8_192, device: str 
 
 
 def _logits(model: Ranker, rows: Examples, device: str) -> torch.Tensor:
-    columns = (rows.user_idx, rows.item_idx, rows.history, rows.dense)
+    columns = (rows.user_idx, rows.item_idx, rows.history, rows.ages, rows.dense)
     logits: torch.Tensor = model(*(torch.as_tensor(c, device=device) for c in columns))
     return logits

@@ -108,7 +108,7 @@ def tower_loss(
     def tensor(values: npt.NDArray[np.generic]) -> torch.Tensor:
         return torch.as_tensor(np.ascontiguousarray(values), device=device)
 
-    users = model.user_vectors(tensor(part.user_idx), tensor(part.history), tensor(part.user))
+    users = model.user_vectors(tensor(part.user_idx), tensor(part.history), tensor(part.ages), tensor(part.user))
     items = model.item_vectors(tensor(idx), tensor(features))
     log_q = mixture_log_q(
         tensor(data.in_batch_share(batch, config.batch_size)[candidates]),

@@ -41,6 +41,7 @@ def rows(n: int = 64) -> dict[str, torch.Tensor]:
         "user": torch.randint(0, N_USERS, (n,), generator=generator),
         "item": torch.randint(0, N_ITEMS, (n,), generator=generator),
         "history": history,
+        "ages": torch.rand((n, LENGTH), generator=generator) * (history > 0),
         "dense": torch.randn(n, 6, generator=generator),
     }
 
@@ -48,9 +49,9 @@ def rows(n: int = 64) -> dict[str, torch.Tensor]:
 def predict(model: TwoTower | Ranker, x: dict[str, torch.Tensor]) -> torch.Tensor:
     """(n,) scores of row-aligned pairs."""
     if isinstance(model, TwoTower):
-        users = model.user_vectors(x["user"], x["history"], x["dense"][:, :3])
+        users = model.user_vectors(x["user"], x["history"], x["ages"], x["dense"][:, :3])
         return (users * model.item_vectors(x["item"], x["dense"][:, 3:])).sum(1)
-    logits: torch.Tensor = model(x["user"], x["item"], x["history"], x["dense"])
+    logits: torch.Tensor = model(x["user"], x["item"], x["history"], x["ages"], x["dense"])
     return logits
 
 
@@ -107,7 +108,8 @@ def test_a_seed_decides_the_fit(config: Any) -> None:
 def test_the_unknown_and_the_empty_have_finite_scores(config: Any) -> None:
     model = build(config).eval()
     x = {"user": torch.zeros(2, dtype=torch.int64), "item": torch.zeros(2, dtype=torch.int64),
-         "history": torch.zeros((2, LENGTH), dtype=torch.int64), "dense": torch.zeros(2, 6)}  # fmt: skip
+         "history": torch.zeros((2, LENGTH), dtype=torch.int64), "ages": torch.zeros((2, LENGTH)),
+         "dense": torch.zeros(2, 6)}  # fmt: skip
     scores = predict(model, x)
     assert torch.isfinite(scores).all()
     assert torch.allclose(scores[0], scores[1])
@@ -124,7 +126,7 @@ def test_towers_make_unit_vectors_with_temperature_and_bias_folded_in(config: Tw
     model, x = build(config), rows()
     assert isinstance(model, TwoTower)
     model.eval()
-    users = model.user_vectors(x["user"], x["history"], x["dense"][:, :3])
+    users = model.user_vectors(x["user"], x["history"], x["ages"], x["dense"][:, :3])
     items = model.item_vectors(x["item"], x["dense"][:, 3:])
     assert users.shape == items.shape == (64, model.vector_dim)
     assert torch.allclose(items[:, :-1].norm(dim=1), torch.ones(64), atol=1e-5)

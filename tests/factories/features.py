@@ -44,7 +44,11 @@ class World:
     items: list[dict[str, Any]]
     settings: FeaturesConfig = field(
         default_factory=lambda: FeaturesConfig(
-            text_dim=6, history_length=5, popularity_days=(7.0, 30.0), crosses=("polynomial", "hashed", "low_rank")
+            text_dim=6,
+            history_length=5,
+            popularity_days=(7.0, 30.0),
+            crosses=("polynomial", "hashed", "low_rank"),
+            profile_last=3,
         )
     )
 

@@ -94,8 +94,8 @@ def described(n: int = 3_000, dim: int = 4) -> LikeRows:
     user, item = rng.normal(size=(2, n, dim)).astype(np.float32)
     click = rng.random(n) < np.where(user[:, 0] * item[:, 0] > 0, 0.9, 0.3)
     ids, index = np.full(n, "x", object), np.zeros(n, np.int64)
-    rows = Examples(ids, ids, np.arange(n), click.astype(np.float32), index, index, np.zeros((n, 2), np.int64), user,
-                    item, np.zeros((n, 1), np.float32))  # fmt: skip
+    rows = Examples(ids, ids, np.arange(n), click.astype(np.float32), index, index, np.zeros((n, 2), np.int64),
+                    np.zeros((n, 2), np.float32), user, item, np.zeros((n, 1), np.float32))  # fmt: skip
     a, b, end = n * 2 // 5, n * 7 // 10, n
     return LikeRows(*(rows.take(slice(*p)) for p in ((0, a), (a, b), (0, b), (b, end))))
 

@@ -51,6 +51,7 @@ def rows_of(prepared: Prepared) -> Rows:
     keys = zip(users, times, (clicked[q] for q in queries), items, strict=True)
     families = {
         C.HISTORY: np.stack(table[C.HISTORY].to_numpy()),
+        C.HISTORY_AGES: np.stack(table[C.HISTORY_AGES].to_numpy()),
         "idx": np.column_stack([table[C.USER_IDX], table[C.ITEM_IDX]]),
     }
     columns = {"user": spec.user_columns, "item": spec.item_columns, "pair": spec.pair_columns}

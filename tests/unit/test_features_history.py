@@ -53,6 +53,9 @@ def test_states_equal_a_plain_loop_over_earlier_events(history: History, side: s
             expected = (vectors * weight[:, None]).sum(0) / (total or 1)
             np.testing.assert_allclose(state.text[e, v], expected, atol=2e-6)
             np.testing.assert_allclose(state.text_weight[e, v], total, rtol=1e-6)
+        last = np.flatnonzero(past)[-3:]
+        expected = said[last, :-1].sum(0) / (said[last, -1].sum() or 1)
+        np.testing.assert_allclose(state.text_last[e], expected, atol=2e-6)
         for w, window in enumerate(history.settings.popularity_days):
             assert state.window[e, w] == (age <= window).sum()
             np.testing.assert_allclose(state.decayed[e, w], np.exp(-age / window).sum(), rtol=1e-9)
@@ -190,6 +193,7 @@ def test_a_guest_is_what_they_like_and_say(history: History) -> None:
     np.testing.assert_array_equal(guest.last_vectors[0], own_images[1])
     for v, variant in enumerate(TEXT_VARIANTS):
         np.testing.assert_array_equal(guest.text[0, v], own * (variant != "disliked"))
+    np.testing.assert_array_equal(guest.text_last, own)
     assert not guest.sequence.any()
     silent = history.guest(np.zeros(0, np.int64), None, START)
     assert_equal(silent, history.users_at(np.zeros(1, np.int64), np.array([START])))

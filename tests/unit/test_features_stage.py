@@ -80,6 +80,7 @@ def test_what_was_saved_gives_the_same_features(parents: tuple[Storage, Artifact
         C.ITEM_FEATURES: spec.item_features(items),
         C.PAIR_FEATURES: spec.pair_features(users, items),
         C.HISTORY: spec.history_idx(users),
+        C.HISTORY_AGES: spec.history_ages(users),
     }
     for name, values in again.items():
         np.testing.assert_allclose(np.stack(table[name].to_numpy()), values, rtol=0, atol=2e-6, err_msg=name)

@@ -35,15 +35,15 @@ def test_padding_changes_no_logit(
     kind: Literal["dcnv2", "deepfm"], structure: Literal["parallel", "stacked"], history: Literal["mean", "din"]
 ) -> None:
     torch.manual_seed(0)
-    config = RankerConfig(kind=kind, structure=structure, history=history, embedding_dim=4, hidden=(8,))
+    config = RankerConfig(kind=kind, structure=structure, history=history, embedding_dim=4, hidden=(32,))
     model = Ranker(config, 5, 7, history_length=3, dense_dim=6).eval()
     dense = torch.randn(2, 6)
     users, items = torch.tensor([1, 0]), torch.tensor([2, 3])
-    short = model(users, items, torch.tensor([[4, 5], [0, 0]]), dense)
-    padded = model(users, items, torch.tensor([[0, 4, 5], [0, 0, 0]]), dense)
+    short = model(users, items, torch.tensor([[4, 5], [0, 0]]), torch.tensor([[2.0, 1.0], [0.0, 0.0]]), dense)
+    padded = model(users, items, torch.tensor([[0, 4, 5], [0, 0, 0]]), torch.tensor([[0.0, 2, 1], [0] * 3]), dense)
     assert torch.allclose(short, padded, atol=1e-6)
     assert torch.isfinite(short).all()
-    other = model(users, items, torch.tensor([[6, 1], [0, 0]]), dense)
+    other = model(users, items, torch.tensor([[6, 1], [0, 0]]), torch.tensor([[2.0, 1.0], [0.0, 0.0]]), dense)
     assert not torch.allclose(short[0], other[0])  # the history is read
     assert torch.allclose(short[1], other[1])
 
@@ -52,11 +52,12 @@ def test_pools_ignore_padding_and_are_zero_for_an_empty_history() -> None:
     torch.manual_seed(0)
     embedded = torch.randn(2, 3, 4)
     known = torch.tensor([[False, True, True], [False, False, False]])
-    assert torch.allclose(MeanPool()(embedded, known)[0], embedded[0, 1:].mean(0))
+    ages = torch.rand(2, 3)
+    assert torch.allclose(MeanPool()(embedded, known, ages)[0], embedded[0, 1:].mean(0))
     for pooled in (
-        MeanPool()(embedded, known),
-        AttentionPool(3, 4)(embedded, known),
-        TargetAttention(4)(embedded, known, torch.randn(2, 4)),
+        MeanPool()(embedded, known, ages),
+        AttentionPool(3, 4)(embedded, known, ages),
+        TargetAttention(4)(embedded, known, ages, torch.randn(2, 4)),
     ):
         assert torch.equal(pooled[1], torch.zeros(4))
 
@@ -65,9 +66,49 @@ def test_attention_weights_a_history_by_content() -> None:
     torch.manual_seed(0)
     pool, known = AttentionPool(3, 4), torch.ones((1, 3), dtype=torch.bool)
     embedded = torch.randn(1, 3, 4)
-    inside = torch.linalg.lstsq(embedded[0].T, pool(embedded, known)[0]).solution
+    inside = torch.linalg.lstsq(embedded[0].T, pool(embedded, known, torch.zeros(1, 3))[0]).solution
     assert torch.isclose(inside.sum(), torch.tensor(1.0), atol=1e-4)  # a weighted mean
     assert inside.std() > 1e-3  # but not the plain one
+
+
+def test_attention_forgets_by_a_power_of_the_days() -> None:
+    """Items alike at the same place but for their age have weights as (1 + days)^fading."""
+    torch.manual_seed(0)
+    pool, known = AttentionPool(2, 4), torch.ones((1, 2), dtype=torch.bool)
+    marked = torch.tensor([[[1.0, 0, 0, 0], [1.0, 0, 0, 0]]])
+    pool.project.weight.data[:] = 0  # content says nothing
+    ages = torch.log1p(torch.tensor([[30.0, 2.0]]))
+    marked[0, 1, 1] = 1.0  # tells the second one's weight
+    assert torch.isclose(pool(marked, known, ages)[0, 1], torch.tensor(0.5))
+    pool.fading.data.fill_(-0.7)
+    old, new = 31.0**-0.7, 3.0**-0.7
+    assert torch.isclose(pool(marked, known, ages)[0, 1], torch.tensor(new / (old + new)), atol=1e-5)
+
+
+@pytest.mark.parametrize("history", ["attention", "din"])
+def test_ages_alone_can_be_learned_from(history: Literal["attention", "din"]) -> None:
+    """Which of two items counts is told by the days alone: the newer one's colour is the label."""
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    past = torch.randint(1, 3, (512, 2), generator=generator)
+    ages = torch.rand((512, 2), generator=generator) * 5
+    label = (past[torch.arange(512), ages.argmin(1)] == 1).float()
+    table = IdEmbedding(3, 4)
+    pool = AttentionPool(2, 4) if history == "attention" else TargetAttention(4)
+    out = torch.nn.Linear(4, 1)
+    parameters = [*table.parameters(), *pool.parameters(), *out.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=0.02)
+    right = {}
+    for given in (torch.zeros_like(ages), ages):
+        for _ in range(400):
+            optimizer.zero_grad()
+            seen = (table(past), past > 0, given)
+            pooled = pool(*seen, table.table.weight[:1].expand(512, -1)) if history == "din" else pool(*seen)
+            logits = out(pooled).squeeze(1)
+            torch.nn.functional.binary_cross_entropy_with_logits(logits, label).backward()
+            optimizer.step()
+        right[bool(given.any())] = float(((logits > 0) == (label > 0)).float().mean())
+    assert right[True] > 0.9 > 0.8 > right[False]
 
 
 def test_ids_are_dropped_only_in_training() -> None:

@@ -113,7 +113,8 @@ def test_the_click_probability_is_the_rankers_on_the_written_example(loaded: Bun
     )
     with torch.inference_mode():
         idx = spec.user_idx(states[0].rows), spec.item_idx(states[1].rows), spec.history_idx(states[0])
-        logit = loaded.ranker(*(torch.as_tensor(i).long() for i in idx), torch.as_tensor(dense))
+        ages = torch.as_tensor(spec.history_ages(states[0]))
+        logit = loaded.ranker(*(torch.as_tensor(i).long() for i in idx), ages, torch.as_tensor(dense))
     assert np.allclose(model.rank(states[0], np.array([item]), time), torch.sigmoid(logit).numpy(), atol=1e-6)
 
 

@@ -52,7 +52,9 @@ def test_examples_are_read_as_they_were_written(made: Folds) -> None:
         assert np.array_equal(getattr(rows, name), np.stack(table[column].to_numpy())[order])
     histories = [table[C.HISTORY][int(k)].as_py() for k in order]
     assert [[i for i in h if i] for h in rows.history.tolist()] == [[i for i in h if i] for h in histories]
-    assert rows.history.shape[1] == 5
+    assert rows.history.shape[1] == rows.ages.shape[1] == 5
+    ages = np.stack(table[C.HISTORY_AGES].to_numpy())[order]
+    assert np.array_equal(rows.ages, ages) and 0 < np.count_nonzero(ages) < ages.size
     assert len(spec.user_columns) == rows.user.shape[1]
 
 
