@@ -193,7 +193,7 @@ def test_a_guest_is_what_they_like_and_say(history: History) -> None:
     np.testing.assert_array_equal(guest.last_vectors[0], own_images[1])
     for v, variant in enumerate(TEXT_VARIANTS):
         np.testing.assert_array_equal(guest.text[0, v], own * (variant != "disliked"))
-    np.testing.assert_array_equal(guest.text_last, own)
+    np.testing.assert_array_equal(guest.text_last[0], own)
     assert not guest.sequence.any()
     silent = history.guest(np.zeros(0, np.int64), None, START)
     assert_equal(silent, history.users_at(np.zeros(1, np.int64), np.array([START])))
