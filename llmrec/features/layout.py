@@ -27,6 +27,7 @@ from llmrec.storage import Artifact, Storage, write_json
 _ITEMS = [C.ITEM_ID, C.BRAND, C.PRICE, C.CATEGORIES, C.AVAILABLE_FROM]
 #: Positions of a range of a side: with 64 dimensions their vectors take 68 MB.
 RANGE_ROWS = 1 << 18
+_MOST_RANGES = 64  # beyond, ranges get longer: who maps a history holds some files of each open
 #: Events whose ids lie in one batch.
 _ID_ROWS = 1 << 14
 
@@ -104,7 +105,7 @@ def _write_numbers(inputs: Inputs, data: HistoryData, items: pa.Table) -> dict[s
         position = np.empty(len(events), np.int64)
         position[events.order] = np.arange(len(events))
         write_array(positions_uri(scratch, side), position)
-        ranges[side] = Ranges.of(events, inputs.range_rows)
+        ranges[side] = Ranges.of(events, max(inputs.range_rows, -(-len(events) // _MOST_RANGES)))
     write_json(f"{folder}/{PARTS}", {side: len(found) for side, found in ranges.items()})
     write_array(f"{scratch}/where.npy", data.item_ids.rows_of(items[C.ITEM_ID]))
     for name, values in zip(("keys", "times"), first_of_pairs(data), strict=True):
