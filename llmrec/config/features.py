@@ -10,7 +10,7 @@ from llmrec.config.base import Section
 class SelectionConfig(Section):
     """Which columns are kept, learned from training rows. Without it all are."""
 
-    method: Literal["none", "f_score", "mutual_information", "gradient_boosting", "permutation"] = "none"
+    method: Literal["none", "f_score", "mutual_information", "gradient_boosting", "permutation", "gates"] = "none"
     by: Literal["dimension", "family"] = Field("dimension", description="keep single columns, or families as wholes")
     budget: int = Field(64, ge=1, description="columns kept at most")
     rows: int = Field(10_000, ge=10, description="training rows looked at, spread over time")

@@ -9,6 +9,7 @@ from scipy.special import erf
 
 from llmrec.features.arrays import Floats32
 from llmrec.features.projection import Kind, Moments, check_dim, reduced
+from llmrec.features.seeded import one_thread
 
 #: Passes over all vectors, but not fewer steps than MIN_STEPS, of BATCH vectors each.
 EPOCHS, MIN_STEPS, BATCH = 20, 300, 256
@@ -84,15 +85,9 @@ def _trained(rows: Floats32, dim: int, seed: int) -> tuple[list[npt.NDArray[np.f
     """(hidden, hidden_bias, code, code_bias) after Adam on the squared error, and the share of variance explained."""
     import torch  # only where one is fitted: to apply it takes numpy
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            encoder, decoder = _halves(rows.shape[1], dim)
-            explained = _fit(torch.nn.Sequential(encoder, decoder), torch.from_numpy(rows))
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(seed):
+        encoder, decoder = _halves(rows.shape[1], dim)
+        explained = _fit(torch.nn.Sequential(encoder, decoder), torch.from_numpy(rows))
     first, last = encoder[0], encoder[2]
     layers = (first.weight.T, first.bias, last.weight.T, last.bias)
     return [np.ascontiguousarray(layer.detach().numpy()) for layer in layers], explained

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from llmrec.config.features import SelectionConfig
 from llmrec.features.arrays import Floats, Ints
 from llmrec.features.columns import FeatureColumn
+from llmrec.features.gates import gates
 
 Labels = npt.NDArray[np.int8]
 
@@ -112,4 +113,5 @@ _METHODS = {
     "mutual_information": _mutual_information,
     "gradient_boosting": _gradient_boosting,
     "permutation": _permutation,
+    "gates": gates,
 }
