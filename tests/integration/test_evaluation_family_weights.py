@@ -25,11 +25,10 @@ from llmrec.training import train
 
 #: Of the arms in one report; a run has one fusion, but a report shows whatever bundles it is given.
 REPORTS: tuple[dict[str, Fusion], ...] = (
-    {"text": "attention", "no_text": "weighted_sum"},
+    {"text": "weighted_sum", "no_text": "attention"},
     {"text": "gated"},
     {"text": "concat", "no_text": "mean"},
 )
-KEYS = ["query_id", "side", "family"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(storage, test, bundles, reports)
 
 
-LEARNED = [("text", "attention"), ("no_text", "weighted_sum"), ("text", "gated")]
+LEARNED = [("no_text", "attention"), ("text", "weighted_sum"), ("text", "gated")]
 
 
 @pytest.mark.parametrize(("arm", "fusion"), LEARNED)
@@ -135,7 +134,7 @@ def test_weights_are_those_that_the_served_towers_use(made: Made, arm: str, fusi
 
 @pytest.mark.parametrize(("fusion", "differs"), [("attention", True), ("gated", True), ("weighted_sum", False)])
 def test_weights_differ_between_examples_where_the_fusion_looks_at_them(made: Made, fusion: str, differs: bool) -> None:
-    arm = "no_text" if fusion == "weighted_sum" else "text"
+    arm = "no_text" if fusion == "attention" else "text"
     spread = made.table(arm, fusion).groupby(["side", "family"], observed=True).weight.agg(np.ptp)
     assert (spread > 1e-4).all() if differs else (spread == 0).all()
 
@@ -163,11 +162,11 @@ def test_a_fusion_that_learns_no_weights_leaves_no_file(made: Made, arm: str, fu
 
 def test_the_page_names_families_and_fusion(made: Made) -> None:
     pages = {k: Path(r.uri("report.html")).read_text(encoding="utf-8") for k, r in made.reports.items()}
-    page = pages["text", "attention"]
+    page = pages["no_text", "attention"]
     for text in ("What the towers listen to", "User tower", "Item tower", "Attention:", "A weighted sum:",
                  f"mean over {count(len(made.clicks))} clicks", 'href="#families"'):  # fmt: skip
         assert text in page, text
-    for names in made.families("text", "attention").values():
+    for names in made.families("text", "weighted_sum").values():
         assert names and all(f"<bdi>{name}</bdi>" in page for name in names)
     assert "Gated:" in pages["text", "gated"] and "Attention:" not in pages["text", "gated"]
     plain = pages["text", "concat"]
@@ -179,8 +178,8 @@ def test_the_file_reads_as_its_schema_says_in_pieces_or_whole(
 ) -> None:
     monkeypatch.setattr(family_weights, "_ROWS", 16)
     uri = str(tmp_path / "pieces.parquet")
-    entry = family_weights.family_weights("text", made.bundles["text", "attention"], made.examples, uri)
-    whole = made.table("text", "attention")
+    entry = family_weights.family_weights("no_text", made.bundles["no_text", "attention"], made.examples, uri)
+    whole = made.table("no_text", "attention")
     assert pq.ParquetFile(uri).metadata.num_row_groups > 2
     assert pq.read_schema(uri).equals(FAMILY_WEIGHTS)
     pieces = pd.read_parquet(uri)
@@ -188,6 +187,6 @@ def test_the_file_reads_as_its_schema_says_in_pieces_or_whole(
     same = [c for c in whole if c != "weight"]
     pd.testing.assert_frame_equal(pieces[same].astype(str), whole[same].astype(str))
     assert np.allclose(pieces.weight, whole.weight, atol=1e-6)
-    both = made.entry("text", "attention")
+    both = made.entry("no_text", "attention")
     assert entry is not None and both is not None and entry.n_clicks == both.n_clicks
     assert [f.mean for f in entry.families] == pytest.approx([f.mean for f in both.families], abs=1e-6)
