@@ -56,6 +56,9 @@ class Column:
     SCORE = "score"
     LABEL = "label"
     PROBABILITY = "probability"
+    SIDE = "side"
+    FAMILY = "family"
+    WEIGHT = "weight"
 
 
 C = Column
@@ -155,6 +158,21 @@ RECOMMENDATIONS = pa.schema(
         pa.field(C.ITEM_ID, pa.string(), nullable=False),
         pa.field(C.RANK, pa.int32(), nullable=False),  # 1 is best
         pa.field(C.SCORE, pa.float32(), nullable=False),
+    ]
+)
+
+_LABEL = pa.dictionary(pa.int32(), pa.string())  # each name is stored once; pandas reads it as a category
+
+#: `family_weights/ARM.parquet` of the report: one row a (click of the test, tower, feature family).
+FAMILY_WEIGHTS = pa.schema(
+    [
+        pa.field(C.QUERY_ID, pa.int64(), nullable=False),  # of the click in `examples`, not in `truth`
+        pa.field(C.USER_ID, _LABEL, nullable=False),
+        pa.field(C.ITEM_ID, _LABEL, nullable=False),
+        pa.field(C.TIMESTAMP, pa.int64(), nullable=False),
+        pa.field(C.SIDE, _LABEL, nullable=False),  # the tower: user | item
+        pa.field(C.FAMILY, _LABEL, nullable=False),
+        pa.field(C.WEIGHT, pa.float32(), nullable=False),  # of one click and tower they sum to 1
     ]
 )
 

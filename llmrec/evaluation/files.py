@@ -5,6 +5,7 @@
     clicks/MODEL.parquet            user_id, item_id, timestamp, label, probability
     likes/MODEL.parquet             the same; the rows are reviews
     stars/MODEL.parquet             user_id, item_id, timestamp, stars, predicted
+    family_weights/ARM.parquet      `schema.FAMILY_WEIGHTS`: how a learned fusion weighed the families at each click
 
 The first protocol's files lie at the top, those of any other under a folder of its name.
 """

@@ -14,6 +14,7 @@ import yaml
 
 from llmrec.evaluation import plots, sections, views, words
 from llmrec.evaluation.results import Results
+from llmrec.evaluation.weights_view import weights_view
 from llmrec.storage import write_bytes
 
 RESULTS = "results.json"
@@ -40,6 +41,7 @@ def render_html(results: Results) -> str:
         "headline_forest": sections.headline_forest(results), "headline_facts": sections.headline_facts(results),
         "protocols": tables[: len(protocols)], "labels": tables[len(protocols) :],
         "families": [sections.family_view(f, results) for f in results.families],
+        "weights": weights_view(results),
         "controls": sections.control_view(results), "curves": sections.curve_charts(results),
         "corpus_facts": sections.corpus_facts(results), "corpus_bars": sections.corpus_bars(results),
         "leaks": sections.leak_views(results), "stage_bars": sections.stage_bars(results),
@@ -62,8 +64,9 @@ def _sections(context: dict[str, Any]) -> list[dict[str, str]]:
     """The navigation: only sections that the page has."""
     found = [("verdict", "Verdict")] + [(v.id, v.title) for v in [*context["protocols"], *context["labels"]]]
     optional = (
-        ("families", "Features", context["families"]), ("controls", "Controls", context["controls"]),
-        ("leak", "Leak gap", context["leaks"]), ("training", "Training", context["curves"]),
+        ("families", "Features", context["families"] or context["weights"]),
+        ("controls", "Controls", context["controls"]), ("leak", "Leak gap", context["leaks"]),
+        ("training", "Training", context["curves"]),
     )  # fmt: skip
     found += [(anchor, title) for anchor, title, present in optional if present]
     found += [("corpus", "Corpus"), ("reproduce", "Do it again"), ("reading", "How to read this")]

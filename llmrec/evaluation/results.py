@@ -14,6 +14,8 @@ SCHEMA_VERSION: Final = 1
 InformationSet = Literal["point_in_time", "transductive"]
 ModelKind = Literal["ours", "baseline", "control", "ablation"]
 Verdict = Literal["better", "worse", "cannot tell"]
+#: Fusions that learn how much each feature family counts; `concat` and `mean` do not.
+WeighingFusion = Literal["weighted_sum", "gated", "attention"]
 
 _LOWER_IS_BETTER = ("rmse", "mae", "log_loss", "ece", "gini", "loss", "brier")
 
@@ -277,6 +279,28 @@ class FamilyStudy(Record):
     kept: dict[str, list[str]] = Field({}, description="family -> its columns within the budget")
 
 
+class FamilyWeight(Record):
+    """The share of one feature family in its tower: mean over the clicks, and the middle 90 % of them.
+
+    The quantiles say how much the share differs between clicks, not how sure the mean is. They are right to 0.00001.
+    """
+
+    side: Literal["user", "item"] = Field(description="the tower")
+    family: str
+    mean: float = Field(ge=0, le=1)
+    q05: float = Field(ge=0, le=1, description="5 % of the clicks have a smaller share")
+    q95: float = Field(ge=0, le=1, description="5 % of the clicks have a larger share")
+
+
+class FusionWeights(Record):
+    """How an arm's two-tower model weighs its feature families; each click's are in `family_weights/ARM.parquet`."""
+
+    arm: str
+    fusion: WeighingFusion
+    n_clicks: int = Field(ge=1, description="clicks of the test")
+    families: list[FamilyWeight] = Field(description="user tower first; the means of a tower sum to 1")
+
+
 class Control(Record):
     """A run with the text withheld or spoilt; `comparison` sets the true text against it."""
 
@@ -319,6 +343,7 @@ class Results(Record):
     protocols: list[Protocol] = []
     labels: list[LabelTable] = []
     families: list[FamilyStudy] = []
+    family_weights: list[FusionWeights] = []
     controls: list[Control] = []
     leak_gaps: list[LeakGap] = []
     training_curves: list[TrainingCurve] = []

@@ -23,6 +23,7 @@ from llmrec.evaluation.baselines import candidates
 from llmrec.evaluation.click_rivals import ClickData, click_rivals
 from llmrec.evaluation.contestants import baseline_contestants, control_contestants, our_contestants
 from llmrec.evaluation.families import family_studies
+from llmrec.evaluation.family_weights import family_weights
 from llmrec.evaluation.interactions import Interactions, Ints
 from llmrec.evaluation.like_ranker import our_likes
 from llmrec.evaluation.ours import Arm
@@ -34,6 +35,7 @@ from llmrec.evaluation.results import (
     Comparison,
     Control,
     FamilyStudy,
+    FusionWeights,
     Headline,
     LabelTable,
     LeakGap,
@@ -169,7 +171,7 @@ def _results(e: Evaluation) -> Results:
         run=corpus_facts.run_facts(e.config, "", e.corpus, e.bundles, 0.0),
         portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),
         headline=headline, protocols=tables, labels=labels, leak_gaps=gaps, families=_families(e),
-        controls=_controls(e, tables), training_curves=_curves(e),
+        family_weights=_family_weights(e), controls=_controls(e, tables), training_curves=_curves(e),
     )  # fmt: skip
 
 
@@ -341,6 +343,16 @@ def _examples(e: Evaluation) -> Artifact | None:
 def _families(e: Evaluation) -> list[FamilyStudy]:
     examples = _examples(e) if e.config.evaluation.studies_families else None
     return family_studies(e.config, e.storage, examples) if examples else []
+
+
+def _family_weights(e: Evaluation) -> list[FusionWeights]:
+    """One entry an arm whose fusion learned weights, and its file."""
+    found = []
+    for arm, bundle in e.bundles.items():
+        examples = e.storage.find("examples", bundle.manifest.parents["examples"])
+        if examples is not None:
+            found.append(family_weights(arm, bundle, examples, e.writer.uri(f"family_weights/{arm}.parquet")))
+    return [f for f in found if f]
 
 
 def _clicks(e: Evaluation) -> list[LabelTable]:

@@ -38,6 +38,16 @@ GLOSSARY = {
     "mae": "Mean absolute error, in stars. Lower is better.",
 }
 
+#: What a weight of each fusion is.
+FUSIONS = {
+    "weighted_sum": "A weighted sum: one weight a family, learned in training and the same for every example. It "
+    "multiplies the family's projection.",
+    "gated": "Gated: each example opens gates anew, from all families together, one for every number of a family's "
+    "projection. A family's weight is its mean gate as a share of all families'.",
+    "attention": "Attention: each example weighs the families anew, from their projections. The weight multiplies the "
+    "family's projection.",
+}  # fmt: skip
+
 
 def two_digits(value: float) -> str:
     """Two significant digits without an exponent: 0.042, 3.1, 110."""

@@ -1,7 +1,8 @@
 """Fusion of feature families, each by name: how the slices of a feature vector become one vector.
 
 A family is a named group of columns (behaviour, text profile, …). `make_fusion` builds a module; its `forward` takes
-the features (B, D) and returns (B, `dim`), its `weights` returns the share each family had in an example.
+the features (B, D) and returns (B, `dim`), its `weights` returns the share each family had in an example, which the
+evaluation reports (`evaluation/family_weights.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ class Fusion(nn.Module):
         return [features[:, getattr(self, f"columns_{k}")] for k in range(len(self.names))]
 
     def weights(self, features: Tensor) -> Tensor:
-        """(B, n_families): each family's share, rows summing to 1."""
+        """(B, n_families): each family's share, rows summing to 1; equal where a fusion has no weights to learn."""
         raise NotImplementedError
 
 

@@ -1,5 +1,7 @@
 """A complete `Results` with invented figures. None of them was measured; they only exercise the report."""
 
+from typing import Literal
+
 from llmrec.evaluation.results import (
     CalibrationBin,
     Comparison,
@@ -7,6 +9,8 @@ from llmrec.evaluation.results import (
     Estimate,
     FamilyEffect,
     FamilyStudy,
+    FamilyWeight,
+    FusionWeights,
     Headline,
     Interaction,
     LabelTable,
@@ -167,6 +171,22 @@ def families() -> FamilyStudy:
     )  # fmt: skip
 
 
+def family_weights() -> list[FusionWeights]:
+    shares: dict[str, list[tuple[Literal["user", "item"], str, float]]] = {
+        "text": [("user", "text profile", 0.61), ("user", "recency", 0.39),
+                 ("item", "popularity", 0.48), ("item", "text match", 0.31), ("item", "ratings", 0.21)],
+        "no_text": [("user", "recency", 0.72), ("user", "context", 0.28),
+                     ("item", "popularity", 0.7), ("item", "ratings", 0.3)],
+    }  # fmt: skip
+    return [
+        FusionWeights(arm=arm, fusion="attention", n_clicks=1032, families=[
+            FamilyWeight(side=side, family=family, mean=mean, q05=mean * 0.62, q95=mean**0.8)
+            for side, family, mean in rows
+        ])
+        for arm, rows in shares.items()
+    ]  # fmt: skip
+
+
 def portrait(name: str) -> Portrait:
     return Portrait(
         name=name, n_reviews=10261, n_users=1429, n_items=900, first=START, last=START + 3600 * DAY,
@@ -197,7 +217,7 @@ def make_results(name: str = "Invented Instruments (fixture)", headline: Compari
     return Results(
         run=run(), portrait=portrait(name), protocols=[temporal(), leave_last_out()], labels=[clicks(), stars()],
         headline=Headline(protocol="temporal", comparison=headline or comparison(), encoder_seconds_per_1000=2.4),
-        families=[families()],
+        families=[families()], family_weights=family_weights(),
         controls=[
             Control(name="random_vectors", table="temporal", comparison=comparison("text", "random_vectors", 0.0082),
                     description="Every text vector replaced by a random one of the same length."),

@@ -48,7 +48,7 @@ class Document(HTMLParser):
 def attacked(results: Results) -> Results:
     """Every free text of the run replaced by an attack; names that refer to each other stay in step."""
     keep = {"information_set", "kind", "label", "metric", "model", "against", "name", "table", "protocol", "verdict",
-            "split", "put_back", "primary_metric"}  # fmt: skip
+            "split", "put_back", "primary_metric", "side", "fusion"}  # fmt: skip
 
     def spoil(value: object, key: str = "") -> object:
         if isinstance(value, dict):
@@ -126,6 +126,41 @@ def test_every_figure_of_a_table_is_on_the_page():
 def test_a_label_says_in_words_what_the_text_was_worth():
     text = Document(render_html(make_results())).text
     assert text.count("The text was worth +0.0140 AUC [+0.0080,") == 1  # clicks have both arms, stars do not
+
+
+def table_after(text: str, start: str, end: str) -> str:
+    return " ".join(text[text.index(start) : text.index(end)].split())
+
+
+def test_weights_of_families_stand_side_by_side_by_tower():
+    text = Document(render_html(make_results())).text
+    assert "mean over 1,032 clicks of the test, and the middle 90 % of them" in text
+    assert "Attention: each example weighs" in text
+    user = table_after(text, "User tower", "Item tower")
+    assert user.startswith("User towerwith textwithout text text profile 61.0 %37.8 % to"), user
+    assert user.endswith("context ·28.0 %17.4 % to 36.1 % equal shares would be50.0 %50.0 %"), user
+    item = table_after(text, "Item tower", "Is it the meaning")
+    assert item.index("popularity") < item.index("text match") < item.index("ratings")
+    assert "text match 31.0 %19.2 % to 39.2 %·" in item, item  # the arm without text does not have it
+
+
+def test_arms_of_different_fusions_are_told_apart():
+    results = make_results()
+    gated = results.family_weights[1].model_copy(update={"fusion": "gated"})
+    both = results.model_copy(update={"family_weights": [results.family_weights[0], gated]})
+    text = Document(render_html(both)).text
+    assert (
+        "multiplies the family's projection. (with text)" in text and "share of all families'. (without text)" in text
+    )
+
+
+def test_weights_that_are_equal_for_all_examples_have_no_spread():
+    results = make_results()
+    equal = results.family_weights[0].model_copy(update={"fusion": "weighted_sum"})
+    text = Document(render_html(results.model_copy(update={"family_weights": [equal], "families": []}))).text
+    assert "the same for every example" in text and "middle 90" not in text
+    user = table_after(text, "User tower", "Item tower")
+    assert "text profile 61.0 % recency 39.0 %" in user, user
 
 
 def test_point_in_time_stands_apart_and_first():

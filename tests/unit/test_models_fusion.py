@@ -1,5 +1,7 @@
 """Each fusion by name: its shape, its weights, and its definition."""
 
+import math
+
 import pytest
 import torch
 
@@ -52,6 +54,19 @@ def test_weights_differ_between_examples(name: str) -> None:
     torch.manual_seed(0)
     weights = make_fusion(name, FAMILIES, 4).weights(torch.randn(20, 6) * 3)
     assert (weights.std(0) > 1e-3).all()
+
+
+def test_attention_is_the_softmax_of_the_scores() -> None:
+    """Families of one number each, projected to themselves; the score is 2 tanh(x), worked out by hand below."""
+    fusion = make_fusion("attention", {"a": [1], "b": [0]}, 1)
+    one = {"weight": torch.ones(1, 1), "bias": torch.zeros(1)}
+    state = {f"{layer}.{k}": v for layer in ("project.0", "project.1", "score.0") for k, v in one.items()}
+    fusion.load_state_dict(state | {"score.2.weight": torch.full((1, 1), 2.0)})
+    half = math.atanh(0.5)  # scores 0 and 2 · 0.5
+    weights = fusion.weights(torch.tensor([[half, 0.0], [-half, half], [0.3, 0.3]]))
+    e = math.e
+    assert torch.allclose(weights, torch.tensor([[1 / (1 + e), e / (1 + e)], [e * e / (1 + e * e), 1 / (1 + e * e)],
+                                                 [0.5, 0.5]]), atol=1e-6)  # fmt: skip
 
 
 def test_no_families_are_no_columns() -> None:

@@ -1,0 +1,70 @@
+"""The report's tables of family weights: what learned fusions let in, tower by tower, arms side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmrec.evaluation.ours import ARM_WORDS
+from llmrec.evaluation.results import FamilyWeight, FusionWeights, Results
+from llmrec.evaluation.words import FUSIONS, count, percent
+
+
+@dataclass(frozen=True)
+class WeightCell:
+    mean: str
+    span: str  # nothing where every example has the same weight
+
+
+@dataclass(frozen=True)
+class TowerWeights:
+    """One tower: a row a family, a cell an arm, None where it lacks the family; what equal shares would be."""
+
+    title: str
+    rows: list[tuple[str, list[WeightCell | None]]]
+    equal: list[str]
+
+
+@dataclass(frozen=True)
+class WeightsView:
+    arms: list[str]
+    fusions: list[str]
+    n_clicks: str
+    differ: bool  # between examples
+    towers: list[TowerWeights]
+
+
+def weights_view(results: Results) -> WeightsView | None:
+    """How learned fusions weigh the families, arms side by side."""
+    found = results.family_weights
+    if not found:
+        return None
+    fusions = dict.fromkeys(f.fusion for f in found)
+    clicks = " and ".join(dict.fromkeys(count(f.n_clicks) for f in found))
+    towers = [_tower_weights(found, side) for side in ("user", "item")]
+    arms = [ARM_WORDS.get(f.arm, f.arm) for f in found]
+    differ = any(f != "weighted_sum" for f in fusions)
+    return WeightsView(arms, [_meaning(found, f) for f in fusions], clicks, differ, [t for t in towers if t.rows])
+
+
+def _meaning(found: Sequence[FusionWeights], fusion: str) -> str:
+    """What the weights of a fusion are; where the arms differ in it, of which."""
+    own = [ARM_WORDS.get(f.arm, f.arm) for f in found if f.fusion == fusion]
+    return FUSIONS[fusion] if len(own) == len(found) else f"{FUSIONS[fusion]} ({', '.join(own)})"
+
+
+def _tower_weights(found: Sequence[FusionWeights], side: str) -> TowerWeights:
+    """Families in the order of their weight in the first arm that has them."""
+    by_arm = [{w.family: w for w in f.families if w.side == side} for f in found]
+    first = {w.family: w for weights in reversed(by_arm) for w in weights.values()}
+    order = sorted(first, key=lambda family: -first[family].mean)
+    rows = [
+        (family, [_weight_cell(f, weights.get(family)) for f, weights in zip(found, by_arm, strict=True)])
+        for family in order
+    ]
+    return TowerWeights(f"{side.capitalize()} tower", rows, [percent(1 / len(w)) if w else "" for w in by_arm])
+
+
+def _weight_cell(weights: FusionWeights, found: FamilyWeight | None) -> WeightCell | None:
+    if found is None:
+        return None
+    same = weights.fusion == "weighted_sum"
+    return WeightCell(percent(found.mean), "" if same else f"{percent(found.q05)} to {percent(found.q95)}")
