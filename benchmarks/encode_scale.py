@@ -26,8 +26,9 @@ import pyarrow as pa
 from benchmarks.common import private_bytes, sampled
 from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
 from llmrec.encoding import Encoded, Encoder, encode, encoder_fingerprint, make_encoder
+from llmrec.files import write_parquet
 from llmrec.schema import ITEMS, REVIEWS
-from llmrec.storage import Artifact, Storage, write_parquet
+from llmrec.storage import Artifact, Storage
 
 DIM = 384
 ROWS_A_FILE = 100_000

@@ -33,9 +33,10 @@ from llmrec.config.corpus import SampleConfig
 from llmrec.corpus import sample
 from llmrec.encoding.store import EmbeddingStore
 from llmrec.features import featurize
+from llmrec.files import write_parquet
 from llmrec.schema import TEXT_KEYS
 from llmrec.schema import Column as C
-from llmrec.storage import Artifact, Storage, write_parquet
+from llmrec.storage import Artifact, Storage
 
 DIM = 384
 _ROWS = 4_096  # of a part of `text_keys`, as the encode stage writes them

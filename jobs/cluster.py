@@ -5,7 +5,8 @@ import os
 import uuid
 from pathlib import Path
 
-from llmrec.storage import Storage, filesystem, read_bytes, write_bytes
+from llmrec.files import filesystem, read_bytes, write_bytes
+from llmrec.storage import Storage
 
 logger = logging.getLogger("llmrec.jobs")
 

@@ -17,9 +17,10 @@ import pyarrow as pa
 from jobs.cli import main, parser
 from llmrec.bundle import Bundle, current
 from llmrec.config import RunConfig
+from llmrec.files import filesystem, read_bytes
 from llmrec.recommender import Recommender
 from llmrec.schema import RECOMMENDATIONS, C
-from llmrec.storage import Storage, artifact_id, filesystem, read_bytes
+from llmrec.storage import Storage, artifact_id
 
 logger = logging.getLogger("llmrec.jobs")
 USERS_A_BLOCK = 512

@@ -29,24 +29,14 @@ from llmrec.config import EncoderConfig, RunConfig
 from llmrec.encoding import encoder_config
 from llmrec.features.history import History
 from llmrec.features.spec import FeatureSpec
+from llmrec.files import filesystem, read_bytes, read_json, write_bytes, write_json
 from llmrec.models.modelfile import ModelFile
 from llmrec.models.ranker import Ranker
 from llmrec.models.retrieval import Retriever
 from llmrec.models.stage_two import StageTwo
 from llmrec.models.two_tower import TwoTower
 from llmrec.models.weights import load_weights, save_weights
-from llmrec.storage import (
-    MANIFEST,
-    Artifact,
-    Manifest,
-    Storage,
-    artifact_id,
-    filesystem,
-    read_bytes,
-    read_json,
-    write_bytes,
-    write_json,
-)
+from llmrec.storage import MANIFEST, Artifact, Manifest, Storage, artifact_id
 from llmrec.training.data import load_features
 
 FORMAT = 1

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from llmrec.storage import filesystem
+from llmrec.files import filesystem
 
 
 def write_ranges(uri: str, table: pa.Table, ranges: npt.NDArray[np.int64], n_ranges: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from llmrec.storage import filesystem
+from llmrec.files import filesystem
 
 CHUNK = 1 << 20
 _WILD = re.compile(r"[*?\[]")

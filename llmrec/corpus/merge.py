@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from llmrec.corpus.shard import UNIT, staged
+from llmrec.files import filesystem, write_parquet
 from llmrec.schema import DAY_MS, QUARANTINE, VECTOR_PREFIX, C, review_id
-from llmrec.storage import filesystem, write_parquet
 
 _TEXTS_A_BUCKET = 300
 _ORDER = {"reviews": (C.TIMESTAMP, C.EVENT_ORDER, UNIT, C.LINE), "items": (UNIT, C.LINE)}

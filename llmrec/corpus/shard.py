@@ -19,8 +19,8 @@ from llmrec.corpus.rows import RowParser
 from llmrec.corpus.sample import generate
 from llmrec.corpus.sources import JSON_LINES, Format
 from llmrec.corpus.values import RowError
+from llmrec.files import filesystem
 from llmrec.schema import QUARANTINE, C, items_schema, reviews_schema
-from llmrec.storage import filesystem
 
 log = logging.getLogger(__name__)
 

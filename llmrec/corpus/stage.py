@@ -17,8 +17,9 @@ from llmrec.corpus.portrait import portrait
 from llmrec.corpus.records import RecordReader
 from llmrec.corpus.shard import Unit, UnitReport, part_uri, quarantine_uri, shard, tables_of
 from llmrec.corpus.sources import REQUIRED, format_of, mapped, names_of
+from llmrec.files import delete_folder, filesystem
 from llmrec.schema import QUARANTINE, C
-from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, delete_folder, filesystem
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from llmrec.encoding.encoder import prompted
 from llmrec.encoding.keys import text_keys
 from llmrec.encoding.sequences import sequences_of
 from llmrec.encoding.text import item_text, review_text
+from llmrec.files import filesystem, write_parquet
 from llmrec.schema import TEXT_KEYS
 from llmrec.schema import Column as C
-from llmrec.storage import Artifact, filesystem, write_parquet
+from llmrec.storage import Artifact
 
 #: A text under its key, and the shard that the key belongs to. Text without its prompt: the encoder adds that. Large
 #: strings, for the texts of one task may be more than 2 GiB.

@@ -25,8 +25,8 @@ from llmrec.encoding.missing import GRAINS, Missing, batches, deal, find_missing
 from llmrec.encoding.placement import Node, plan
 from llmrec.encoding.progress import EncodeProgress
 from llmrec.encoding.store import EmbeddingStore, keys_array
+from llmrec.files import delete_folder
 from llmrec.schema import Column as C
-from llmrec.storage import delete_folder
 from llmrec.tasks import StarvedError, data_context, gather, live_nodes
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ from typing import Any
 
 from llmrec.config import EncoderConfig
 from llmrec.encoding.model_files import content_hash, model_folder
-from llmrec.storage import fingerprint, read_bytes
+from llmrec.files import read_bytes
+from llmrec.storage import fingerprint
 
 #: Raised whenever this package changes what a vector means (tokens, pooling, scaling).
 VECTOR_VERSION = 1

@@ -12,8 +12,9 @@ from llmrec.corpus.splits import cutoffs
 from llmrec.encoding.corpus_texts import ids_and_texts
 from llmrec.encoding.fingerprint import STATE_WORDS
 from llmrec.encoding.keys import text_key
+from llmrec.files import read_bytes
 from llmrec.schema import Column as C
-from llmrec.storage import Artifact, Storage, fingerprint, read_bytes
+from llmrec.storage import Artifact, Storage, fingerprint
 
 log = logging.getLogger(__name__)
 

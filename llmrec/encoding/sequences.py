@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from llmrec.encoding.text import sequence_text
+from llmrec.files import filesystem
 from llmrec.schema import ITEMS
 from llmrec.schema import Column as C
-from llmrec.storage import filesystem
 
 _TITLES = pa.schema([ITEMS.field(C.ITEM_ID), ITEMS.field(C.TITLE)])
 

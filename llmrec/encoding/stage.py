@@ -17,9 +17,10 @@ from llmrec.encoding.factory import make_encoder
 from llmrec.encoding.fingerprint import encoder_fingerprint
 from llmrec.encoding.fit import fitted, needs_fit
 from llmrec.encoding.store import EmbeddingStore, Keys, keys_array
+from llmrec.files import filesystem
 from llmrec.schema import QUARANTINE, TEXT_KEYS
 from llmrec.schema import Column as C
-from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, filesystem
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 
 log = logging.getLogger(__name__)
 

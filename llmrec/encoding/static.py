@@ -18,7 +18,8 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 from llmrec.config import EncoderConfig
 from llmrec.encoding.encoder import Encoded, Kind, finish, prompted
 from llmrec.encoding.fingerprint import DEFAULT_DIMENSION, STATE_ARRAYS, STATE_WORDS, encoder_fingerprint
-from llmrec.storage import canonical_json, read_bytes, read_json, write_bytes
+from llmrec.files import read_bytes, read_json, write_bytes
+from llmrec.storage import canonical_json
 
 _WORD = re.compile(r"\w+")
 _PATTERN = r"(?u)\w+"

@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 from llmrec.config.encoding import StorageDtype
 from llmrec.encoding.keys import KEY_BYTES
 from llmrec.encoding.vectors import decode_vectors, encode_vectors
+from llmrec.files import filesystem, write_bytes
 from llmrec.schema import Column as C
-from llmrec.storage import filesystem, write_bytes
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,9 @@ from llmrec.evaluation.intervals import Bootstrap, Pair, compare, mean_over_seed
 from llmrec.evaluation.metrics import RANKING, parse, ranking
 from llmrec.evaluation.report import RESULTS
 from llmrec.evaluation.results import Comparison, Estimate, Protocol, Results
+from llmrec.files import filesystem, read_bytes
 from llmrec.schema import C
-from llmrec.storage import MANIFEST, Artifact, Storage, filesystem, read_bytes
+from llmrec.storage import MANIFEST, Artifact, Storage
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -15,12 +15,13 @@ from llmrec.bundle import BundleFile
 from llmrec.evaluation.interactions import Floats, Ints
 from llmrec.evaluation.results import FamilyWeight, FusionWeights
 from llmrec.features.profiles import vectors_of
+from llmrec.files import writing
 from llmrec.models.fusion import Fusion
 from llmrec.models.modelfile import ModelFile
 from llmrec.models.weights import load_weights
 from llmrec.schema import FAMILY_WEIGHTS
 from llmrec.schema import Column as C
-from llmrec.storage import Artifact, writing
+from llmrec.storage import Artifact
 from llmrec.training.data import load_features
 
 Weights = npt.NDArray[np.float32]

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from llmrec.evaluation.interactions import Interactions, Ints
 from llmrec.evaluation.protocols import Queries
 from llmrec.evaluation.topk import TopK
+from llmrec.files import filesystem
 from llmrec.schema import Column as C
-from llmrec.storage import filesystem
 
 #: Listed items of one model that wait until they are worth a row group.
 _ROW_GROUP = 500_000

@@ -15,7 +15,7 @@ import yaml
 from llmrec.evaluation import plots, sections, views, words
 from llmrec.evaluation.results import Results
 from llmrec.evaluation.weights_view import weights_view
-from llmrec.storage import write_bytes
+from llmrec.files import write_bytes
 
 RESULTS = "results.json"
 HTML = "report.html"

@@ -46,8 +46,9 @@ from llmrec.evaluation.results import (
 )
 from llmrec.evaluation.slices import SliceMask, slices
 from llmrec.evaluation.tables import Asked, protocol_table
+from llmrec.files import write_bytes
 from llmrec.schema import Column as C
-from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, write_bytes
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 
 logger = logging.getLogger(__name__)
 _STAGE = "report"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from llmrec.storage import local_path, read_bytes, write_bytes, writing
+from llmrec.files import local_path, read_bytes, write_bytes, writing
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -22,9 +22,9 @@ from llmrec.features.profiles import EVENT
 from llmrec.features.reduction import Reductions
 from llmrec.features.side import SEQUENCES, VECTORS
 from llmrec.features.spec import FeatureSpec
+from llmrec.files import write_parquet
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
-from llmrec.storage import write_parquet
 
 #: Clicks whose negatives one task draws.
 DRAWN = 16 * CHUNK

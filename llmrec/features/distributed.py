@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from llmrec.features.arrays import Floats, Ints
 from llmrec.features.profiles import EVENT, Hashes, Splitters, carries_of, entity_hash, profiles
+from llmrec.files import filesystem
 from llmrec.ranges import read_range, writable, write_ranges
 from llmrec.schema import Column as C
-from llmrec.storage import filesystem
 from llmrec.tasks import progress, spread
 
 #: Events that a task holds at a time: with 64 dimensions some 300 MiB at its peak.

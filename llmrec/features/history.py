@@ -27,8 +27,8 @@ from llmrec.features.reduction import Reductions
 from llmrec.features.side import BEHAVIOUR, COLUMNS, SEQUENCES, TEXT, VECTORS, Side, Take, behaviour_values
 from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
 from llmrec.features.vectors import Layout
+from llmrec.files import copy_folder, read_json, write_json
 from llmrec.schema import CONTEXT_PREFIX, DAY_MS
-from llmrec.storage import copy_folder, read_json, write_json
 
 #: Files and folders of a saved history.
 USERS, ITEMS, WORLD, PARTS = "users", "items", "world.npy", "parts.json"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from llmrec import storage
+from llmrec import files
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats32, Ints, map_array, read_arrays, write_array, write_arrays
 from llmrec.features.ids import Ids
@@ -148,16 +148,16 @@ class HistoryData:
             "context_names": {str(k): v for k, v in self.context_names.items()},
             "context_columns": self.context_columns,
         }
-        storage.write_json(f"{folder_uri}/{_NAMES}", names)
+        files.write_json(f"{folder_uri}/{_NAMES}", names)
 
     @classmethod
     def load(cls, folder_uri: str) -> "HistoryData":
         """What `save` wrote; arrays are mapped. Raises FileNotFoundError where it is not there."""
-        names, rest = storage.read_json(f"{folder_uri}/{_NAMES}"), storage.read_json(f"{folder_uri}/{_REST}")
+        names, rest = files.read_json(f"{folder_uri}/{_NAMES}"), files.read_json(f"{folder_uri}/{_REST}")
         if names is None or rest is None:
             raise FileNotFoundError(f"{folder_uri}: expected {_NAMES} and {_REST}, found them missing; run featurize")
-        files = (*_EVENTS, *_ITEMS, *_VECTORS)
-        arrays: dict[str, Any] = {name: map_array(f"{folder_uri}/{name}.npy") for name in files}
+        wanted = (*_EVENTS, *_ITEMS, *_VECTORS)
+        arrays: dict[str, Any] = {name: map_array(f"{folder_uri}/{name}.npy") for name in wanted}
         names |= {k: {int(n): v for n, v in names[k].items()} for k in ("attribute_names", "context_names")}
         names["context_columns"] = tuple(names["context_columns"])
         settings = FeaturesConfig.model_validate(rest.pop("settings"))
@@ -172,7 +172,7 @@ def save_vectors(folder_uri: str, settings: FeaturesConfig, description: Floats3
     write_array(f"{folder_uri}/description.npy", description)
     write_array(f"{folder_uri}/vectors_of_items.npy", vectors_of_items)
     write_arrays(f"{folder_uri}/{_REDUCTIONS}", to_arrays(reductions))
-    storage.write_json(f"{folder_uri}/{_REST}", {"settings": settings.model_dump(), "vector_dims": vector_dims})
+    files.write_json(f"{folder_uri}/{_REST}", {"settings": settings.model_dump(), "vector_dims": vector_dims})
 
 
 def reduced_events(data: HistoryData, n: int, vectors: Floats32 | None,

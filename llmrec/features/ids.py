@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from llmrec.features.arrays import Ints
-from llmrec.storage import local_path, writing
+from llmrec.files import local_path, writing
 
 
 class Ids(Sequence[str]):

@@ -19,10 +19,11 @@ from llmrec.features.pieces import PIECE_ROWS, Piece, pieces_of_column, write_ke
 from llmrec.features.prepare import Fold, Places, learned_until, splits_of
 from llmrec.features.projection import Kind
 from llmrec.features.side import Ranges, save_events
+from llmrec.files import write_json
 from llmrec.ranges import read_range, write_ranges
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
-from llmrec.storage import Artifact, Storage, write_json
+from llmrec.storage import Artifact, Storage
 
 _ITEMS = [C.ITEM_ID, C.BRAND, C.PRICE, C.CATEGORIES, C.AVAILABLE_FROM]
 #: Positions of a range of a side: with 64 dimensions their vectors take 68 MB.

@@ -25,8 +25,8 @@ from llmrec.features.projection import CHUNK, Kind, Moments
 from llmrec.features.reduction import Reduction, Sample, Summary, brought_down, fit_reduction, summarise, with_presence
 from llmrec.features.side import Ranges
 from llmrec.features.vectors import vector_length, vectors_in
+from llmrec.files import filesystem
 from llmrec.ranges import read_range, write_ranges
-from llmrec.storage import filesystem
 
 #: Training rows of a piece, on average: with 384 dimensions their vectors take 50 MB.
 PIECE_ROWS = 1 << 15

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from llmrec import storage
+from llmrec import files
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats32, Ints
 from llmrec.features.behaviour import days_between
@@ -220,7 +220,7 @@ class FeatureSpec:
         if self.kept is not None:
             arrays |= {f"kept.{side}": getattr(self.kept, side) for side in _SIDES}
         contiguous = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
-        storage.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(contiguous))
+        files.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(contiguous))
         rest = {
             "version": VERSION,
             "cutoff": self.cutoff,
@@ -233,12 +233,12 @@ class FeatureSpec:
             "ranking": self.ranking,
             "columns": {side: [[c.name, c.family] for c in self._columns[side]] for side in _SIDES},
         }
-        storage.write_json(f"{folder_uri}/{_REST}", rest)
+        files.write_json(f"{folder_uri}/{_REST}", rest)
 
     @classmethod
     def load(cls, folder_uri: str) -> "FeatureSpec":
         """What `save` wrote. Raises FileNotFoundError, or ValueError for a spec of another version."""
-        raw, rest = storage.read_bytes(f"{folder_uri}/{_ARRAYS}"), storage.read_json(f"{folder_uri}/{_REST}")
+        raw, rest = files.read_bytes(f"{folder_uri}/{_ARRAYS}"), files.read_json(f"{folder_uri}/{_REST}")
         if raw is None or rest is None:
             raise FileNotFoundError(f"{folder_uri}: expected {_ARRAYS} and {_REST}, found them missing; run featurize")
         if rest["version"] != VERSION:

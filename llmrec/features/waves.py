@@ -20,7 +20,8 @@ from llmrec.features.history_data import SEQUENCE, TEXT
 from llmrec.features.layout import Inputs, Plan, lay_out, positions_uri
 from llmrec.features.pieces import bring_down, fit_pieces, sum_up
 from llmrec.features.reduction import Reduction, Reductions
-from llmrec.storage import ArtifactWriter, delete_folder
+from llmrec.files import delete_folder
+from llmrec.storage import ArtifactWriter
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from llmrec.storage import read_bytes, write_bytes
+from llmrec.files import read_bytes, write_bytes
 
 
 class WeightsError(ValueError):

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from llmrec.features.columns import FeatureSelection
 from llmrec.features.history import History
 from llmrec.features.spec import FeatureSpec
+from llmrec.files import cache_folder
 from llmrec.schema import C
-from llmrec.storage import Artifact, cache_folder
+from llmrec.storage import Artifact
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -12,7 +12,7 @@ import ray.train
 import ray.train.torch
 
 from llmrec.config import TrainingConfig
-from llmrec.storage import filesystem
+from llmrec.files import filesystem
 from llmrec.training.fit import Plan, Progress, dump, parse, run_plans
 from llmrec.training.peers import Peers
 

@@ -12,12 +12,13 @@ from safetensors.torch import save
 
 from llmrec.config import RunConfig
 from llmrec.features.columns import FeatureColumn, FeatureSelection
+from llmrec.files import delete_folder, write_bytes
 from llmrec.models.modelfile import ModelFile, StageTwoFile
 from llmrec.models.retrieval import Retriever
 from llmrec.models.stage_two import ClickModel, StageTwo, fit_stage_two, log_popularity
 from llmrec.models.topk import top_k
 from llmrec.schema import id_hash
-from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id, delete_folder, write_bytes
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 from llmrec.training.data import load_features, read_examples
 from llmrec.training.fit import Fold, Plan, Progress, run_plans
 from llmrec.training.peers import Peers

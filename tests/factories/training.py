@@ -10,9 +10,10 @@ from factories.features import START, World
 from llmrec.config import FeaturesConfig, RankerConfig, RunConfig, TrainingConfig, TwoTowerConfig
 from llmrec.features.examples import example_table
 from llmrec.features.prepare import Fold
+from llmrec.files import write_parquet
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
-from llmrec.storage import Artifact, Storage, write_parquet
+from llmrec.storage import Artifact, Storage
 
 
 def tiny_config(**training: Any) -> RunConfig:

@@ -20,10 +20,11 @@ from jobs.serve import free_port
 from llmrec.bundle import Bundle, publish
 from llmrec.config import load_config
 from llmrec.encoding import load_vectors, review_text
+from llmrec.files import read_json, write_json
 from llmrec.pipeline import run_pipeline
 from llmrec.recommender import Recommender
 from llmrec.schema import C
-from llmrec.storage import Artifact, Storage, read_json, write_json
+from llmrec.storage import Artifact, Storage
 
 NAME = "small"
 SETTINGS = {

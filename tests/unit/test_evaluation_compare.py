@@ -11,7 +11,8 @@ from factories.results import make_results
 from jobs.compare import main
 from llmrec.evaluation.compare import NotComparable, compare_runs, load_run
 from llmrec.evaluation.results import Results
-from llmrec.storage import Storage, write_parquet
+from llmrec.files import write_parquet
+from llmrec.storage import Storage
 
 N_QUERIES = 60
 ITEMS = [f"i{n}" for n in range(8)]

@@ -15,7 +15,8 @@ from jobs.serve import free_port, serve_job
 from llmrec.bundle import publish
 from llmrec.config import ConfigError, EncoderConfig, RunConfig, ServingConfig
 from llmrec.encoding import encoder_fingerprint
-from llmrec.storage import Storage, read_json, write_json
+from llmrec.files import read_json, write_json
+from llmrec.storage import Storage
 from serve_app.app import BuildArgs, build
 
 HASHING = EncoderConfig(backend="hashing", model="hashing")

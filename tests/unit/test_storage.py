@@ -1,22 +1,17 @@
 """Artifacts are whole or absent, and their rows add up."""
 
 import errno
+import os
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from llmrec import storage as storage_module
-from llmrec.storage import (
-    MANIFEST,
-    Storage,
-    artifact_id,
-    check_row_sum,
-    filesystem,
-    fingerprint,
-    read_bytes,
-    write_bytes,
-)
+from llmrec.features.arrays import map_array, write_array
+from llmrec.files import filesystem, local_path, read_bytes, write_bytes
+from llmrec.storage import MANIFEST, Storage, artifact_id, check_row_sum, fingerprint
 
 ARTIFACT = {"room": "corpus", "config": {"a": 1}, "parents": {}}
 
@@ -90,7 +85,7 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pyte
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(storage_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_bytes(str(target), b"new")
     assert read_bytes(str(target)) == b"old"
@@ -114,3 +109,47 @@ def test_memory_and_unknown_schemes() -> None:
     assert read_bytes("memory://llmrec-test/a") == b"x"
     with pytest.raises(ValueError, match=r"cannot open 'nosuch://x'.*expected a local path or a URI"):
         filesystem("nosuch://x")
+
+
+def test_a_file_of_another_machine_is_copied_once_and_again_where_it_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
+    uri = "memory://bucket/history/times.npy"
+    values = np.arange(100_000)
+    write_array(uri, values)
+    path = local_path(uri)
+    assert path.parent == tmp_path / "cache"
+    assert np.array_equal(map_array(uri), values) and local_path(uri) == path
+    old = path.parent / "old"
+    old.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    write_array(uri, values[:10])
+    assert np.array_equal(map_array(uri), values[:10])
+    assert path.exists() and not old.exists(), "a copy of a week ago goes, a new one stays"
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        local_path("memory://bucket/history/nothing.npy")
+
+
+def test_a_local_file_is_mapped_where_it_lies(tmp_path: Path) -> None:
+    uri = str(tmp_path / "a.npy")
+    write_array(uri, np.ones((3, 2), np.float32))
+    assert local_path(uri) == tmp_path / "a.npy"
+    mapped = map_array(uri)
+    assert mapped.tolist() == [[1, 1]] * 3 and not mapped.flags.writeable
+    whole = Path(uri).read_bytes()
+    for cut in (len(whole) - 1, 9, 0):
+        Path(uri).write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match=r"a.npy: not a whole .npy file"):
+            map_array(uri)
+
+
+def test_a_failed_attempt_leaves_nothing(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    with (
+        pytest.raises(RuntimeError, match="no"),
+        storage.build("corpus", "x", room="corpus", config={}, parents={}) as writer,
+    ):
+        writer.write_json("a.json", {})
+        raise RuntimeError("no")
+    assert not list(tmp_path.rglob("a.json"))
