@@ -39,7 +39,7 @@ from llmrec.models.weights import load_weights, save_weights
 from llmrec.storage import MANIFEST, Artifact, Manifest, Storage, artifact_id
 from llmrec.training.data import load_features
 
-FORMAT = 1
+FORMAT = 2
 CARD = "README.md"
 _SETTINGS, _TOWERS, _RANKER, _VECTORS = (
     "bundle.json", "two_tower.safetensors", "ranker.safetensors", "item_vectors.safetensors",

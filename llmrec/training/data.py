@@ -89,7 +89,7 @@ def read_examples(
 ) -> Examples:
     """The split's rows (`clicks_only`: without negatives) that `shard` holds, a record batch in memory at a time.
 
-    Arrays of more than IN_MEMORY bytes lie in files of `storage.cache_folder` that vanish with the process: rows may be
+    Arrays of more than IN_MEMORY bytes lie in files of `files.cache_folder` that vanish with the process: rows may be
     larger than memory, and are read as fast where they are not.
 
     With the label `like` these are all reviews with stars, and nothing else.
