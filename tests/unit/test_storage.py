@@ -10,7 +10,7 @@ import pytest
 
 from llmrec import storage as storage_module
 from llmrec.features.arrays import map_array, write_array
-from llmrec.files import filesystem, local_path, read_bytes, write_bytes
+from llmrec.files import copy_file, copy_folder, filesystem, local_path, read_bytes, write_bytes
 from llmrec.storage import MANIFEST, Storage, artifact_id, check_row_sum, fingerprint
 
 ARTIFACT = {"room": "corpus", "config": {"a": 1}, "parents": {}}
@@ -153,3 +153,26 @@ def test_a_failed_attempt_leaves_nothing(tmp_path: Path) -> None:
         writer.write_json("a.json", {})
         raise RuntimeError("no")
     assert not list(tmp_path.rglob("a.json"))
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_copy_stays_as_it_was_when_the_other_is_replaced(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refused)
+    write_bytes(str(tmp_path / "a" / "deep" / "file"), b"old")
+    for _ in range(2):  # the second time it is there already
+        copy_folder(str(tmp_path / "a"), str(tmp_path / "b"))
+    first, second = tmp_path / "a" / "deep" / "file", tmp_path / "b" / "deep" / "file"
+    assert first.samefile(second) == links
+    write_bytes(str(first), b"new")
+    assert second.read_bytes() == b"old"
+    first.unlink()
+    assert second.read_bytes() == b"old"
+    assert [p.name for p in second.parent.iterdir()] == ["file"]
+    with pytest.raises(FileNotFoundError):
+        copy_file(str(tmp_path / "nothing"), str(tmp_path / "c"))
