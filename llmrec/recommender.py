@@ -106,9 +106,9 @@ class Recommender:
     def _popular(self, user: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None) -> tuple[Ints, Floats]:
         allowed = self.retriever.candidates(user, times, exclude)
         rows = np.flatnonzero(allowed[0])
-        states = self.history.items_at(rows, np.full(len(rows), times[0], np.int64))
+        counts = self.history.item_counts(rows, np.full(len(rows), times[0], np.int64))
         scores = np.full(allowed.shape, -np.inf, np.float32)
-        scores[0, rows] = self.bundle.stage_two.popularity(states)
+        scores[0, rows] = self.bundle.stage_two.popularity(counts)
         hashes = id_hash([self.history.user_ids[user.rows[0]]])
         found, best = top_k(scores, k, hashes, self.retriever.item_hash)
         return found[0], best[0]

@@ -25,7 +25,7 @@ from llmrec.features.history_data import (
 from llmrec.features.ids import Ids
 from llmrec.features.reduction import Reductions
 from llmrec.features.side import BEHAVIOUR, COLUMNS, SEQUENCES, TEXT, VECTORS, Side, Take, behaviour_values
-from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
+from llmrec.features.state import TEXT_VARIANTS, ItemCounts, ItemState, UserState
 from llmrec.features.vectors import Layout
 from llmrec.files import copy_folder, read_json, write_json
 from llmrec.schema import CONTEXT_PREFIX, DAY_MS
@@ -201,6 +201,12 @@ class History:
             price=self.data.price[rows],
             attributes=self.data.attributes[rows],
         )
+
+    def item_counts(self, rows: Ints, times: Ints) -> ItemCounts:
+        """Of (I,) items, each at its own time, the counts that `items_at` has too, at a fraction of its cost."""
+        span = self.items.events.span(np.asarray(rows, np.int64), np.asarray(times, np.int64))
+        decayed = self.items.sums[BEHAVIOUR].at(span, range(1, 1 + len(self._days)))[:, :, 0]
+        return ItemCounts(span.count.astype(np.float64), decayed)
 
     def guest(
         self, liked_rows: Ints, text_vector: Floats32 | None, time: int, contexts: Ints | None = None

@@ -1,7 +1,7 @@
 """What is known about users and items at a moment: the input of every feature."""
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -73,6 +73,24 @@ class UserState(_Behaviour):
     def history_mask(self) -> Bools:
         """(Q, L) True where there is an event."""
         return self.history > 0
+
+
+class Counted(Protocol):
+    """What popularity is made of: an ItemState has it, and ItemCounts has nothing else."""
+
+    @property
+    def count(self) -> Floats: ...
+
+    @property
+    def decayed(self) -> Floats: ...
+
+
+@dataclass(frozen=True)
+class ItemCounts:
+    """Of I items, each at a time; see ItemState."""
+
+    count: Floats  # (I,)
+    decayed: Floats  # (I, W)
 
 
 @dataclass(frozen=True)

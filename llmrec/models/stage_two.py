@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from llmrec.features.columns import FeatureSelection
 from llmrec.features.history import History
 from llmrec.features.spec import FeatureSpec
-from llmrec.features.state import ItemState, UserState
+from llmrec.features.state import Counted, ItemState, UserState
 from llmrec.models.ranker import Ranker
 
 Floats = npt.NDArray[np.float32]
@@ -35,7 +35,7 @@ def popularity_columns(days: Sequence[float]) -> tuple[str, ...]:
     return ("log_popularity", *(f"log_popularity_{d:g}d" for d in days))
 
 
-def log_popularity(items: ItemState) -> npt.NDArray[np.float64]:
+def log_popularity(items: Counted) -> npt.NDArray[np.float64]:
     """(I, 1 + n_windows): log of the smoothed count and of the decayed counts, as of each row's time."""
     return np.log(np.column_stack([items.count, items.decayed]) + SMOOTHING)
 
@@ -58,7 +58,7 @@ class StageTwo:
         """(N, n_columns) → (N,)."""
         return np.asarray(values @ np.asarray(self.weights), np.float32)
 
-    def popularity(self, items: ItemState) -> Floats:
+    def popularity(self, items: Counted) -> Floats:
         """(I,) the fallback's score."""
         column = self.columns.index(self.fallback) - 2
         return np.asarray(log_popularity(items)[:, column], np.float32)

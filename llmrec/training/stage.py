@@ -175,7 +175,7 @@ def _fallback(start: StageTwo, retriever: Retriever, queries: Queries) -> tuple[
         part = np.flatnonzero(queries.times == time)
         users = queries.users.take(part)
         hashes = id_hash([history.user_ids[r] for r in users.rows])
-        popular = log_popularity(history.items_at(everything, np.full(len(everything), time)))
+        popular = log_popularity(history.item_counts(everything, np.full(len(everything), time)))
         allowed = retriever.candidates(users, queries.times[part])
         for c in range(len(columns)):
             scores = np.where(allowed, popular[:, c].astype(np.float32), np.float32(-np.inf))

@@ -93,6 +93,13 @@ def test_vectors_of_users_are_means_of_their_past_items_that_have_one(history: H
         np.testing.assert_array_equal(state.last_vectors[e], own[past[-1]] if len(past) else 0 * own[0])
 
 
+def test_counts_alone_are_those_of_the_whole_state(history: History) -> None:
+    data = history.data
+    counts, state = (ask(data.item_rows, data.times) for ask in (history.item_counts, history.items_at))
+    np.testing.assert_array_equal(counts.count, state.count)
+    np.testing.assert_array_equal(counts.decayed, state.decayed)
+
+
 def test_candidates_are_dated_or_seen_strictly_before(world: World, history: History) -> None:
     time = START + 20 * DAY_MS
     seen = {r[C.ITEM_ID] for r in world.reviews if r[C.TIMESTAMP] < time}
