@@ -16,6 +16,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 _COPIED = 1 << 24  # bytes of a file that are in memory while it is copied
+_COPY = "llmrec-copy-"
 _CACHED_S = 7 * 86_400.0
 
 
@@ -127,7 +128,8 @@ def local_path(uri: str) -> Path:
     if info.type != pafs.FileType.File:
         raise FileNotFoundError(f"{uri}: found no such file")
     folder = cache_folder()
-    copy = folder / hashlib.sha256(f"{uri}\0{info.size}\0{info.mtime_ns}".encode()).hexdigest()[:32]
+    name = hashlib.sha256(f"{uri}\0{info.size}\0{info.mtime_ns}".encode()).hexdigest()[:32]
+    copy = folder / f"{_COPY}{name}"
     try:
         os.utime(copy)
     except FileNotFoundError:
@@ -145,7 +147,7 @@ def cache_folder() -> Path:
 
 def _sweep(folder: Path) -> None:
     oldest = time.time() - _CACHED_S
-    for path in folder.iterdir():
+    for path in folder.glob(f"{_COPY}*"):  # nothing else: the folder may be anybody's
         with suppress(FileNotFoundError):  # another process sweeps too
             if path.stat().st_mtime < oldest:
                 path.unlink()

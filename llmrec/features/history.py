@@ -239,7 +239,7 @@ class History:
         return replace(nobody, **changes)
 
     def save(self, folder_uri: str) -> None:
-        """Write all of it below the folder: running sums too, so that loading computes nothing."""
+        """Write all of it below the folder: running sums too, so that loading sums nothing up."""
         if self._source:
             copy_folder(self._source, folder_uri)
             return

@@ -1,7 +1,7 @@
 """As-of state of one side, each user's events or each item's: what they gave, and running sums of it, in ranges.
 
 A range is a stretch of (entity, time). Each is written by itself; an entity that reaches over several, however heavy,
-is carried from one to the next as its last sum. So no process ever holds what all events gave, nor all of one entity's.
+is carried from one to the next as its last sum. So no task ever holds the vectors of all events, nor of one entity's.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -113,7 +113,7 @@ def test_a_fold_with_nothing_to_train_on_is_refused() -> None:
 
 
 def test_a_fold_travels_without_its_arrays_being_copied() -> None:
-    """As Ray hands it to the tasks that write examples: arrays in shared memory, read only."""
+    """One in memory; what is mapped travels as its address (below)."""
     prepared = World.random().prepare()
     buffers: list[pickle.PickleBuffer] = []
     data = pickle.dumps(prepared, protocol=5, buffer_callback=buffers.append)

@@ -121,12 +121,14 @@ def test_a_file_of_another_machine_is_copied_once_and_again_where_it_changed(
     path = local_path(uri)
     assert path.parent == tmp_path / "cache"
     assert np.array_equal(map_array(uri), values) and local_path(uri) == path
-    old = path.parent / "old"
-    old.write_bytes(b"x")
-    os.utime(old, (0, 0))
+    old, stranger = path.with_name("llmrec-copy-old"), path.with_name("thesis.tex")
+    for file in (old, stranger):
+        file.write_bytes(b"x")
+        os.utime(file, (0, 0))
     write_array(uri, values[:10])
     assert np.array_equal(map_array(uri), values[:10])
     assert path.exists() and not old.exists(), "a copy of a week ago goes, a new one stays"
+    assert stranger.exists(), "LLMREC_CACHE may hold what is not ours"
     with pytest.raises(FileNotFoundError, match="no such file"):
         local_path("memory://bucket/history/nothing.npy")
 
