@@ -25,7 +25,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmrec.features.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, profile_schema, vectors_of
+from llmrec.features.asof.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, profile_schema, vectors_of
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 
@@ -89,7 +89,7 @@ def rival(inputs: list[str], output: Path) -> None:
 
 def ours(inputs: list[str], output: Path) -> None:
     """The product's way."""
-    from llmrec.features.distributed import as_of_profiles
+    from llmrec.features.build.profile_export import as_of_profiles
 
     as_of_profiles(inputs, str(output), str(output / "scratch"), SIDES)
     shutil.rmtree(output / "scratch")

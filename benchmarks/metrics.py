@@ -24,9 +24,9 @@ import numpy.typing as npt
 import psutil
 import scipy.sparse as sp
 
-from llmrec.evaluation.intervals import Bootstrap
-from llmrec.evaluation.metrics import list_metrics
-from llmrec.evaluation.topk import blocked_top_k
+from llmrec.evaluation.ranking.metrics import list_metrics
+from llmrec.evaluation.ranking.topk import blocked_top_k
+from llmrec.evaluation.statistics.intervals import Bootstrap
 from llmrec.schema import id_hash
 
 REPOSITORY = Path(__file__).resolve().parent.parent

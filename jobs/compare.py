@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from llmrec.config import RunConfig
-from llmrec.evaluation.compare import SideBySide, compare_runs, load_run
-from llmrec.evaluation.words import effect, interval, metric_title, number
+from llmrec.evaluation.report.compare import SideBySide, compare_runs, load_run
+from llmrec.evaluation.report.format import effect, interval, metric_title, number
 from llmrec.storage import Storage
 
 

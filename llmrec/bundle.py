@@ -27,13 +27,13 @@ from safetensors.numpy import save as save_arrays
 
 from llmrec.config import EncoderConfig, RunConfig
 from llmrec.encoding import encoder_config
-from llmrec.features.history import History
-from llmrec.features.spec import FeatureSpec
+from llmrec.features.asof.history import History
+from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.files import filesystem, read_bytes, read_json, write_bytes, write_json
+from llmrec.models.blender import ScoreBlender
 from llmrec.models.modelfile import ModelFile
 from llmrec.models.ranker import Ranker
 from llmrec.models.retrieval import Retriever
-from llmrec.models.stage_two import StageTwo
 from llmrec.models.two_tower import TwoTower
 from llmrec.models.weights import load_weights, save_weights
 from llmrec.storage import MANIFEST, Artifact, Manifest, Storage, artifact_id
@@ -83,9 +83,9 @@ class Bundle:
         return self.settings.id
 
     @property
-    def arm(self) -> str:
+    def variant(self) -> str:
         """Which feature families the models read: `text` or `no_text`."""
-        return self.settings.models.arm
+        return self.settings.models.variant
 
     @property
     def encoder(self) -> EncoderConfig:
@@ -97,9 +97,9 @@ class Bundle:
         return self.settings.encoder_fingerprint
 
     @property
-    def stage_two(self) -> StageTwo:
+    def blender(self) -> ScoreBlender:
         """The second stage's weights."""
-        return self.settings.models.make_stage_two()
+        return self.settings.models.make_blender()
 
     @property
     def last_time(self) -> int:
@@ -153,7 +153,11 @@ def assemble(config: RunConfig, storage: Storage, test_examples: Artifact, model
     with storage.build("bundle", made_id, room="bundle.py", config=read, parents=parents) as writer:
         bundle = _put_together(config, storage, test_examples, models, made_id)
         bundle.save(writer.folder)
-        writer.info = {"arm": bundle.arm, "last_time": bundle.last_time, "fingerprint": bundle.encoder_fingerprint}
+        writer.info = {
+            "variant": bundle.variant,
+            "last_time": bundle.last_time,
+            "fingerprint": bundle.encoder_fingerprint,
+        }
     made = storage.find("bundle", made_id)
     assert made is not None
     return Artifact(made.root, made.manifest)
@@ -170,13 +174,15 @@ def _put_together(config: RunConfig, storage: Storage, examples: Artifact, model
     encoder = encoder_config(embeddings) if embeddings else config.encoding.encoder
     facts = _facts(storage, examples, history)
     settings = BundleFile(id=bundle_id, models=file, encoder=encoder, encoder_fingerprint=fingerprint, facts=facts)
-    return Bundle(settings, towers, ranker, spec, history, make_item_vectors(towers, spec, history, file.arm),
+    return Bundle(settings, towers, ranker, spec, history, make_item_vectors(towers, spec, history, file.variant),
                   model_card(settings))  # fmt: skip
 
 
-def make_item_vectors(towers: TwoTower, spec: FeatureSpec, history: History, arm: str) -> npt.NDArray[np.float32]:
+def make_item_vectors(towers: TwoTower, spec: FeatureSpec, history: History, variant: str) -> npt.NDArray[np.float32]:
     """(n_items + 1, vector_dim) as of the bundle's last moment."""
-    return Retriever(towers, spec, history, spec.columns_of(arm), refresh_ms=1).item_index(last_time(history)).vectors
+    return (
+        Retriever(towers, spec, history, spec.columns_of(variant), refresh_ms=1).item_index(last_time(history)).vectors
+    )
 
 
 def model_card(settings: BundleFile, metrics: dict[str, Any] | None = None) -> str:
@@ -239,7 +245,7 @@ def _read_settings(uri: str) -> BundleFile:
 
 def _check_columns(uri: str, models: ModelFile, spec: FeatureSpec) -> None:
     """The models must have been fitted on the columns that this FeatureSpec makes, in this order."""
-    chosen = spec.columns_of(models.arm)
+    chosen = spec.columns_of(models.variant)
     for side, columns, index, expected in (
         ("user", spec.user_columns, chosen.user, models.user_columns),
         ("item", spec.item_columns, chosen.item, models.item_columns),
@@ -271,14 +277,14 @@ def _read_item_vectors(uri: str, shape: tuple[int, int]) -> npt.NDArray[np.float
 
 def verify(bundle: Bundle) -> None:
     """Ask the bundle what it must know. Raises BundleError where an answer is missing or is not what it stored."""
-    made = make_item_vectors(bundle.two_tower, bundle.spec, bundle.history, bundle.arm)
+    made = make_item_vectors(bundle.two_tower, bundle.spec, bundle.history, bundle.variant)
     worst = float(np.abs(made - bundle.item_vectors).max(initial=0))
     if not worst < 1e-3:
         raise BundleError(
             f"bundle {bundle.id}: its weights, features and history make item vectors that differ by {worst:.3g} from "
             "the stored ones, expected less than 0.001; its files come from different runs: assemble it again"
         )
-    retriever = Retriever(bundle.two_tower, bundle.spec, bundle.history, bundle.spec.columns_of(bundle.arm))
+    retriever = Retriever(bundle.two_tower, bundle.spec, bundle.history, bundle.spec.columns_of(bundle.variant))
     moment = np.array([bundle.last_time])
     known = bundle.history.known_items(bundle.last_time).any()
     rows, scores = retriever.retrieve(bundle.history.users_at(np.zeros(1, np.int64), moment), moment, 1)

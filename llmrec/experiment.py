@@ -1,4 +1,5 @@
-"""Controls that retrain: the same model, rows, split and seed with the text withheld, spoilt or encoded otherwise.
+"""Controls that retrain: the same model, rows, split and seed with the text withheld, spoilt or encoded
+otherwise.
 
 A control is fitted through the same stages as the model itself, with one input swapped. Each stage is an artifact, so a
 study that is stopped goes on where it was.
@@ -14,7 +15,7 @@ import pyarrow as pa
 from llmrec.config import EncoderConfig, RunConfig
 from llmrec.encoding import EmbeddingStore, encode, open_store
 from llmrec.evaluation import evaluate
-from llmrec.evaluation.refit import fit_arm
+from llmrec.evaluation.ablation.refit import fit_variant
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage, artifact_id
 
@@ -23,11 +24,11 @@ Swap = Literal["random_vectors", "shuffled_text", "masked_reviews"]
 
 @dataclass(frozen=True)
 class Control:
-    """One control: which arm is fitted, on whose vectors, and with which encoder."""
+    """One control: which variant is fitted, on whose vectors, and with which encoder."""
 
     name: str
     description: str
-    arm: str = "text"
+    variant: str = "text"
     swap: Swap | None = None
     encoder: EncoderConfig | None = None
 
@@ -35,8 +36,8 @@ class Control:
 CONTROLS: Mapping[str, Control] = {
     c.name: c
     for c in (
-        Control("ids_only", "no feature at all: user and item ids, and the ids of past items", arm="ids_only"),
-        Control("text_only", "text families alone; ids and the ids of past items remain", arm="text_only"),
+        Control("ids_only", "no feature at all: user and item ids, and the ids of past items", variant="ids_only"),
+        Control("text_only", "text families alone; ids and the ids of past items remain", variant="text_only"),
         Control("random_vectors", "each text's vector replaced by a random unit vector", swap="random_vectors"),
         Control("shuffled_text", "each review given the text of another, drawn once", swap="shuffled_text"),
         Control("masked_reviews", "reviews without their text; item texts remain", swap="masked_reviews"),
@@ -64,9 +65,9 @@ def run_study(
     alone = config.model_copy(update={"training": config.training.model_copy(update={"workers": 0})})
     cells = []
     for control in (CONTROLS[n] for n in names):
-        vectors = spoilt(config, storage, corpus, embeddings, control)
-        cells.append((alone, storage, corpus, vectors, control.arm))
-    fitted = dict(zip(names, spread(fit_arm, cells, stage="evaluate"), strict=True))
+        vectors = control_embeddings(config, storage, corpus, embeddings, control)
+        cells.append((alone, storage, corpus, vectors, control.variant))
+    fitted = dict(zip(names, spread(fit_variant, cells, stage="evaluate"), strict=True))
     return evaluate(config, storage, corpus, embeddings, bundles, fitted)
 
 
@@ -80,7 +81,9 @@ def control_names(config: RunConfig) -> tuple[str, ...]:
     return asked
 
 
-def spoilt(config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact, control: Control) -> Artifact:
+def control_embeddings(
+    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact, control: Control
+) -> Artifact:
     """The `embeddings` that the control reads: encoded otherwise, with texts swapped, or as they are."""
     if control.encoder is not None:
         encoding = config.encoding.model_copy(update={"encoder": control.encoder})
@@ -89,7 +92,7 @@ def spoilt(config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Ar
 
 
 def swapped(storage: Storage, embeddings: Artifact, swap: Swap, seed: int) -> Artifact:
-    """An `embeddings` artifact whose texts were spoilt; the original's vectors stay as they are."""
+    """An `embeddings` artifact whose texts were control_embeddings; the original's vectors stay as they are."""
     read = {"swap": swap, "seed": seed}
     parents = {"embeddings": embeddings.id}
     made = artifact_id("experiment.py", read, parents)

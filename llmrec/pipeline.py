@@ -48,7 +48,7 @@ class Run:
     published: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def arms(self) -> tuple[str, ...]:
+    def variants(self) -> tuple[str, ...]:
         """The choices of feature families to train: with the text and, beside it, without."""
         return ("text", "no_text") if self.config.features.text else ("no_text",)
 
@@ -74,18 +74,18 @@ class Run:
     def _train(self) -> dict[str, Artifact]:
         validation, test = self.artifacts["examples.validation"], self.artifacts["examples.test"]
         made = {}
-        for arm, models in training.train(self.config, self.storage, validation, test, self.arms).items():
-            made[f"models.{arm}"] = models
-            made[f"bundle.{arm}"] = bundle.assemble(self.config, self.storage, test, models)
+        for variant, models in training.train(self.config, self.storage, validation, test, self.variants).items():
+            made[f"models.{variant}"] = models
+            made[f"bundle.{variant}"] = bundle.assemble(self.config, self.storage, test, models)
         return made
 
     def _evaluate(self) -> dict[str, Artifact]:
-        bundles = {arm: self.artifacts[f"bundle.{arm}"] for arm in self.arms}
+        bundles = {variant: self.artifacts[f"bundle.{variant}"] for variant in self.variants}
         parents = self.artifacts["corpus"], self.artifacts["embeddings"]
         return {"report": experiment.run_study(self.config, self.storage, *parents, bundles)}
 
     def _publish(self) -> dict[str, Artifact]:
-        artifact = self.artifacts[f"bundle.{self.arms[0]}"]
+        artifact = self.artifacts[f"bundle.{self.variants[0]}"]
         self.published = bundle.publish(self.storage, artifact, self.config.name)
         return {}
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.bundle import Bundle
-from llmrec.features.state import UserState
+from llmrec.features.asof.state import UserState
+from llmrec.models.blender import ClickModel
 from llmrec.models.retrieval import Retriever
-from llmrec.models.stage_two import ClickModel
 from llmrec.models.topk import top_k
 from llmrec.schema import id_hash
 
@@ -20,7 +20,7 @@ FALLBACK_REASON = "popularity: nothing is known about this user before this time
 
 
 class Recommender:
-    """Retrieve by the two-tower model, rank by the click model (see `models.stage_two`), fall back to popularity.
+    """Retrieve by the two-tower model, rank by the click model (see `models.blender`), fall back to popularity.
 
     `retrieve` is how many candidates are ranked. `approximate_above`: catalogues larger than this are searched by an
     HNSW graph; None (the default) searches exactly. Every answer is as of a time: only events strictly before count.
@@ -28,7 +28,7 @@ class Recommender:
 
     def __init__(self, bundle: Bundle, *, retrieve: int = 200, approximate_above: int | None = None) -> None:
         self.bundle, self.history, self.n_retrieve = bundle, bundle.history, retrieve
-        selection = bundle.spec.columns_of(bundle.arm)
+        selection = bundle.spec.columns_of(bundle.variant)
         self.retriever = Retriever(
             bundle.two_tower, bundle.spec, bundle.history, selection, approximate_above=approximate_above
         )
@@ -66,7 +66,7 @@ class Recommender:
             found = rows[q] >= 0
             user = users.take(np.array([q]))
             values = self.clicks.columns(user, rows[q, found], scores[q, found], int(times[q]))
-            ranked[q, found] = self.bundle.stage_two.score(values)
+            ranked[q, found] = self.bundle.blender.score(values)
         return ranked
 
     def rank(self, user: UserState, item_rows: Ints, time: int) -> Floats:
@@ -108,7 +108,7 @@ class Recommender:
         rows = np.flatnonzero(allowed[0])
         counts = self.history.item_counts(rows, np.full(len(rows), times[0], np.int64))
         scores = np.full(allowed.shape, -np.inf, np.float32)
-        scores[0, rows] = self.bundle.stage_two.popularity(counts)
+        scores[0, rows] = self.bundle.blender.popularity(counts)
         hashes = id_hash([self.history.user_ids[user.rows[0]]])
         found, best = top_k(scores, k, hashes, self.retriever.item_hash)
         return found[0], best[0]

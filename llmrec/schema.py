@@ -163,7 +163,7 @@ RECOMMENDATIONS = pa.schema(
 
 _LABEL = pa.dictionary(pa.int32(), pa.string())  # each name is stored once; pandas reads it as a category
 
-#: `family_weights/ARM.parquet` of the report: one row a (click of the test, tower, feature family).
+#: `family_weights/VARIANT.parquet` of the report: one row a (click of the test, tower, feature family).
 FAMILY_WEIGHTS = pa.schema(
     [
         pa.field(C.QUERY_ID, pa.int64(), nullable=False),  # of the click in `examples`, not in `truth`

@@ -11,9 +11,8 @@ from starlette.types import ASGIApp
 import llmrec
 from llmrec.config import ServingConfig
 from serve_app import errors, limits
-from serve_app.engine import Engine
-from serve_app.guard import Guard
 from serve_app.messages import Listed
+from serve_app.request_limits import RequestLimits
 from serve_app.schemas import (
     EncodeAnswer,
     EncodeRequest,
@@ -27,6 +26,7 @@ from serve_app.schemas import (
     RecommendRequest,
     SimilarAnswer,
 )
+from serve_app.service import RecommendationService
 
 DESCRIPTION = """Recommendations from reviews. Start with `POST /v1/recommend`: `{"user_id": "…"}` for somebody known,
 `{"text": "…"}` or `{"liked_items": ["…"]}` for somebody new. Every answer names the one `bundle` that made it.
@@ -46,7 +46,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer, "description": "no such item"}}
 
 
-def make_api(engine: Engine, digest: bytes | None = None) -> ASGIApp:
+def make_api(engine: RecommendationService, digest: bytes | None = None) -> ASGIApp:
     """The whole application: routes behind the guard. `digest` is that of the key, None where none is wanted."""
     app = FastAPI(title="llmrec", version=llmrec.__version__, description=DESCRIPTION, redoc_url=None)
     app.openapi = _documented(app.openapi, engine.config)  # type: ignore[method-assign]
@@ -55,10 +55,10 @@ def make_api(engine: Engine, digest: bytes | None = None) -> ASGIApp:
     key = [Security(HTTPBearer(auto_error=False))] if digest else []
     for router in (_recommending(engine), _looking(engine)):
         app.include_router(router, prefix="/v1", responses=ERRORS, dependencies=key)
-    return Guard(app, engine.config.max_body_bytes, engine.config.request_timeout_s, digest)
+    return RequestLimits(app, engine.config.max_body_bytes, engine.config.request_timeout_s, digest)
 
 
-def _recommending(engine: Engine) -> APIRouter:
+def _recommending(engine: RecommendationService) -> APIRouter:
     router, table = APIRouter(tags=["recommend"]), limits.limits(engine.config)
 
     @router.post("/recommend")
@@ -86,7 +86,7 @@ def _recommending(engine: Engine) -> APIRouter:
     return router
 
 
-def _looking(engine: Engine) -> APIRouter:
+def _looking(engine: RecommendationService) -> APIRouter:
     router, table = APIRouter(tags=["look"]), limits.limits(engine.config)
 
     @router.get("/items/{item_id:path}/similar", responses=NOT_FOUND)
@@ -107,7 +107,7 @@ def _looking(engine: Engine) -> APIRouter:
     return router
 
 
-def _health(engine: Engine) -> APIRouter:
+def _health(engine: RecommendationService) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")

@@ -19,10 +19,10 @@ from llmrec.config import EncoderConfig, RunConfig, ServingConfig, load_config
 from llmrec.encoding import encoder_fingerprint
 from llmrec.storage import Storage
 from serve_app.deployments import Encoder, Ranker, Retriever
-from serve_app.guard import key_digest
-from serve_app.holder import Order
+from serve_app.hot_swap import ServedVersion
 from serve_app.ingress import Ingress
 from serve_app.model import Model, open_library
+from serve_app.request_limits import key_digest
 
 logger = logging.getLogger(__name__)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -52,10 +52,12 @@ def build(args: BuildArgs) -> Application:
     encoder = model.recommender.bundle.encoder
     _check_encoder(model, encoder)
     _warn_if_open(config.serving)
-    return compose(config, encoder, Order(version, model.encoder, config.serving.follow_seconds), storage.root, name)
+    return compose(
+        config, encoder, ServedVersion(version, model.encoder, config.serving.follow_seconds), storage.root, name
+    )
 
 
-def compose(config: RunConfig, encoder: EncoderConfig, order: Order, root: str, name: str) -> Application:
+def compose(config: RunConfig, encoder: EncoderConfig, order: ServedVersion, root: str, name: str) -> Application:
     """The deployments and how they hang together. `root` must be seen by every node that runs a replica."""
     serving = config.serving
     library = partial(open_library, root, name, serving.retrieve)

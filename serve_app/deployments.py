@@ -11,8 +11,8 @@ from ray import serve
 from llmrec.config import EncoderConfig
 from llmrec.encoding import Encoder as TextEncoder
 from llmrec.encoding import make_encoder
-from serve_app.holder import BundleHolder, Library, Order
-from serve_app.messages import Asker, Candidates, Described, Kind, Listed, NotHeld, Vectors
+from serve_app.hot_swap import ModelHotSwapper, ModelRepository, ServedVersion
+from serve_app.messages import Candidates, Described, Kind, Listed, NotHeld, RequestUser, Vectors
 from serve_app.model import Model
 
 Request = tuple[list[str], Kind]
@@ -72,14 +72,14 @@ def _encode(encoder: TextEncoder, parts: list[list[str]], kind: Kind) -> list[Ve
 
 
 class _Holding:
-    """A deployment that answers from the bundle it holds; `user_config` is an `Order`."""
+    """A deployment that answers from the bundle it holds; `user_config` is an `ServedVersion`."""
 
-    def __init__(self, library: Callable[[], Library[Model]]) -> None:
-        self._holder: BundleHolder[Model] = BundleHolder(library())
+    def __init__(self, library: Callable[[], ModelRepository[Model]]) -> None:
+        self._holder: ModelHotSwapper[Model] = ModelHotSwapper(library())
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Called by Serve at the start and, while requests run, whenever `user_config` changes."""
-        await self._holder.obey(Order(**user_config))
+        await self._holder.obey(ServedVersion(**user_config))
 
     async def describe(self) -> Described:
         """The newest bundle held, and what was refused."""
@@ -92,11 +92,11 @@ class Retriever(_Holding):
     """First stage: the items nearest to a shopper, or what is popular."""
 
     async def retrieve(
-        self, asker: Asker, exclude: tuple[str, ...], time: int | None, version: str | None
+        self, user: RequestUser, exclude: tuple[str, ...], time: int | None, version: str | None
     ) -> Candidates | NotHeld:
         """Candidates for the ranker, without what the shopper had and without `exclude`."""
-        model = self._holder.get(version, asker.encoder)
-        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.retrieve, asker, exclude, time)
+        model = self._holder.get(version, user.encoder)
+        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.retrieve, user, exclude, time)
 
     async def similar(self, item_id: str, k: int) -> Listed:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where the bundle does not know it."""
@@ -108,12 +108,12 @@ class Retriever(_Holding):
 class Ranker(_Holding):
     """Second stage: candidates by the click model."""
 
-    async def order(self, asker: Asker, candidates: Candidates, k: int) -> Listed | NotHeld:
+    async def order(self, user: RequestUser, candidates: Candidates, k: int) -> Listed | NotHeld:
         """The `k` best of what the retriever found, by the bundle that found them."""
         model = self._holder.get(candidates.grounds.bundle)
-        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.order, asker, candidates, k)
+        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.order, user, candidates, k)
 
-    async def rank(self, asker: Asker, candidates: list[str], time: int | None) -> Listed | NotHeld:
+    async def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> Listed | NotHeld:
         """The known ones of `candidates`, by the probability of a click."""
-        model = self._holder.get(encoder=asker.encoder)
-        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.rank, asker, candidates, time)
+        model = self._holder.get(encoder=user.encoder)
+        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.rank, user, candidates, time)

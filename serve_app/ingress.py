@@ -7,8 +7,8 @@ from starlette.types import ASGIApp
 
 from llmrec.config import ServingConfig
 from serve_app.api import make_api
-from serve_app.engine import Engine, Handle
 from serve_app.messages import EncoderApi, RankerApi, RetrieverApi
+from serve_app.service import Handle, RecommendationService
 
 
 @serve.ingress()
@@ -17,7 +17,7 @@ class Ingress:
 
     def __init__(self, encoder: Any, retriever: Any, ranker: Any, config: ServingConfig, digest: bytes | None) -> None:
         self._digest = digest
-        self._engine = Engine(
+        self._engine = RecommendationService(
             cast(EncoderApi, Handle(encoder)), cast(RetrieverApi, Handle(retriever)), cast(RankerApi, Handle(ranker)),
             config,
         )  # fmt: skip

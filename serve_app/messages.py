@@ -24,7 +24,7 @@ class Vectors:
 
 
 @dataclass(frozen=True)
-class Asker:
+class RequestUser:
     """Who asks and in which context, the text already encoded: `vector` (dim,) made by the encoder called `encoder`."""
 
     user_id: str | None = None
@@ -43,8 +43,8 @@ class NotHeld:
 
 
 @dataclass(frozen=True)
-class Grounds:
-    """What an answer rests on: one bundle, one moment (ms UTC), and what was known of the asker."""
+class Provenance:
+    """What an answer rests on: one bundle, one moment (ms UTC), and what was known of the user."""
 
     bundle: str
     as_of: int
@@ -57,7 +57,7 @@ class Grounds:
 class Candidates:
     """The first stage's answer, as `Recommender.retrieve` gives it: (1, N) rows of that bundle, and scores."""
 
-    grounds: Grounds
+    grounds: Provenance
     rows: npt.NDArray[np.int64]
     scores: Floats
 
@@ -66,7 +66,7 @@ class Candidates:
 class Listed:
     """Items, the best first."""
 
-    grounds: Grounds
+    grounds: Provenance
     item_ids: list[str]
     scores: list[float]
 
@@ -95,7 +95,7 @@ class RetrieverApi(Protocol):
     """First stage. `version` None means the newest that the replica holds; `time` None the bundle's own."""
 
     def retrieve(
-        self, asker: Asker, exclude: tuple[str, ...], time: int | None, version: str | None
+        self, user: RequestUser, exclude: tuple[str, ...], time: int | None, version: str | None
     ) -> Awaitable[Candidates | NotHeld]: ...
     def similar(self, item_id: str, k: int) -> Awaitable[Listed]: ...
     def describe(self) -> Awaitable[Described]: ...
@@ -104,6 +104,6 @@ class RetrieverApi(Protocol):
 class RankerApi(Protocol):
     """Second stage."""
 
-    def order(self, asker: Asker, candidates: Candidates, k: int) -> Awaitable[Listed | NotHeld]: ...
-    def rank(self, asker: Asker, candidates: list[str], time: int | None) -> Awaitable[Listed | NotHeld]: ...
+    def order(self, user: RequestUser, candidates: Candidates, k: int) -> Awaitable[Listed | NotHeld]: ...
+    def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> Awaitable[Listed | NotHeld]: ...
     def describe(self) -> Awaitable[Described]: ...

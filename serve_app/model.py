@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.bundle import Bundle, current, verify
-from llmrec.features.history import History
-from llmrec.features.state import UserState
+from llmrec.features.asof.history import History
+from llmrec.features.asof.state import UserState
 from llmrec.recommender import Recommender
 from llmrec.storage import Storage
-from serve_app.holder import Library
-from serve_app.messages import Asker, Candidates, Described, Grounds, Listed
+from serve_app.hot_swap import ModelRepository
+from serve_app.messages import Candidates, Described, Listed, Provenance, RequestUser
 from serve_app.schemas import Basis
 
 Ints = npt.NDArray[np.int64]
@@ -35,7 +35,7 @@ class Model:
             raise ValueError(f"bundle {version!r}: not found under {storage.root}; `python -m jobs.publish` names one")
         bundle = Bundle.load(artifact.root)
         verify(bundle)
-        card = {"made_unix": artifact.manifest.created_unix, "arm": bundle.arm, "text": bundle.card}
+        card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
         model = cls(version, bundle.encoder_fingerprint or None, Recommender(bundle, retrieve=retrieve), card)
         model.prove()
         return model
@@ -52,37 +52,37 @@ class Model:
     @property
     def reads_text(self) -> bool:
         """Whether words change an answer: its features know a text part, and its models were fitted on it."""
-        return self.recommender.bundle.arm == "text" and self.history.text_dim > 0
+        return self.recommender.bundle.variant == "text" and self.history.text_dim > 0
 
-    def retrieve(self, asker: Asker, exclude: tuple[str, ...], time: int | None) -> Candidates:
-        """First stage: candidates of the retriever, or by popularity where nothing is known of the asker."""
-        state, grounds = self._state(asker, time)
-        unwanted = self.history.item_rows([*exclude, *asker.liked])
+    def retrieve(self, user: RequestUser, exclude: tuple[str, ...], time: int | None) -> Candidates:
+        """First stage: candidates of the retriever, or by popularity where nothing is known of the user."""
+        state, grounds = self._state(user, time)
+        unwanted = self.history.item_rows([*exclude, *user.liked])
         rows, scores = self.recommender.retrieve(state, state.times, self.recommender.n_retrieve, [unwanted])
         return Candidates(grounds, rows, scores)
 
-    def order(self, asker: Asker, candidates: Candidates, k: int) -> Listed:
+    def order(self, user: RequestUser, candidates: Candidates, k: int) -> Listed:
         """Second stage: the `k` best of `retrieve`'s answer."""
-        state, _ = self._state(asker, candidates.grounds.as_of)
+        state, _ = self._state(user, candidates.grounds.as_of)
         rows, scores = self.recommender.order(state, state.times, candidates.rows, candidates.scores, k)
         found = rows[0] >= 0
         return self._listed(candidates.grounds, rows[0][found], scores[0][found])
 
-    def rank(self, asker: Asker, candidates: list[str], time: int | None) -> Listed:
+    def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> Listed:
         """The candidates that the bundle knows, by the probability of a click."""
-        state, grounds = self._state(asker, time, candidates)
+        state, grounds = self._state(user, time, candidates)
         rows = self.history.item_rows(list(dict.fromkeys(candidates)))
         rows = rows[rows > 0]
         probability = self.recommender.rank(state, rows, grounds.as_of) if len(rows) else np.zeros(0, np.float32)
         best = np.argsort(-probability, kind="stable")
-        if grounds.basis == "popularity":  # nothing is known of the asker, yet each item has a probability
+        if grounds.basis == "popularity":  # nothing is known of the user, yet each item has a probability
             grounds = replace(grounds, basis="item")
         return self._listed(grounds, rows[best], probability[best])
 
     def similar(self, item_id: str, k: int) -> Listed:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""
         row = int(self.history.item_rows([item_id])[0])
-        grounds = Grounds(self.version, self.as_of, "item", unknown=() if row else (item_id,))
+        grounds = Provenance(self.version, self.as_of, "item", unknown=() if row else (item_id,))
         if row == 0:
             return Listed(grounds, [], [])
         rows, scores = self.recommender.similar(row, k)
@@ -95,48 +95,52 @@ class Model:
 
     def prove(self) -> None:
         """Answer for somebody unknown and for somebody known; raises ValueError where a score is not a number."""
-        for user in ("", *self.history.user_ids[1:2], *self.history.user_ids[-1:]):
-            asker = Asker(user or None, liked=tuple(self.history.item_ids[1:2]))
-            candidates = self.retrieve(asker, (), None)
-            listed = self.order(asker, candidates, 10)
-            ranked = self.rank(asker, self.history.item_ids[1:11], None)
+        for user_id in ("", *self.history.user_ids[1:2], *self.history.user_ids[-1:]):
+            user = RequestUser(user_id or None, liked=tuple(self.history.item_ids[1:2]))
+            candidates = self.retrieve(user, (), None)
+            listed = self.order(user, candidates, 10)
+            ranked = self.rank(user, self.history.item_ids[1:11], None)
             if not np.isfinite([*listed.scores, *ranked.scores]).all():
                 raise ValueError(f"bundle {self.version}: a probe was answered with scores that are not numbers")
 
-    def _state(self, asker: Asker, time: int | None, also: list[str] | None = None) -> tuple[UserState, Grounds]:
-        """What is known of the asker at a time, and what that rests on. `also`: more ids that may be unknown."""
+    def _state(
+        self, user: RequestUser, time: int | None, also: list[str] | None = None
+    ) -> tuple[UserState, Provenance]:
+        """What is known of the user at a time, and what that rests on. `also`: more ids that may be unknown."""
         at = self.as_of if time is None else time
-        unknown = self._unknown([*asker.liked, *(also or ())])
-        asked = self.history.request_contexts(asker.context)
-        known = self.history.users_at(self.history.user_rows([asker.user_id or ""]), np.array([at]), asked)
+        unknown = self._unknown([*user.liked, *(also or ())])
+        asked = self.history.request_contexts(user.context)
+        known = self.history.users_at(self.history.user_rows([user.user_id or ""]), np.array([at]), asked)
         if known.count[0] > 0:
-            return known, Grounds(self.version, at, "history", unknown=unknown)
-        liked = self.history.item_rows(list(asker.liked))
+            return known, Provenance(self.version, at, "history", unknown=unknown)
+        liked = self.history.item_rows(list(user.liked))
         liked = liked[liked > 0]
-        spoken = asker.vector is not None and self.reads_text and bool(np.any(asker.vector))
+        spoken = user.vector is not None and self.reads_text and bool(np.any(user.vector))
         if not spoken and not len(liked):
-            return known, Grounds(self.version, at, "popularity", _why_nothing(asker), unknown)
+            return known, Provenance(self.version, at, "popularity", _why_nothing(user), unknown)
         basis: Basis = "text_and_liked_items" if spoken and len(liked) else "text" if spoken else "liked_items"
-        guest = self.history.guest(liked, asker.vector if spoken else None, at, asked)
-        return guest, Grounds(self.version, at, basis, unknown=unknown)
+        guest = self.history.guest(liked, user.vector if spoken else None, at, asked)
+        return guest, Provenance(self.version, at, basis, unknown=unknown)
 
     def _unknown(self, ids: list[str]) -> tuple[str, ...]:
         rows = self.history.item_rows(ids)
         return tuple(dict.fromkeys(i for i, row in zip(ids, rows, strict=True) if row == 0))
 
-    def _listed(self, grounds: Grounds, rows: Ints, scores: npt.NDArray[np.float32]) -> Listed:
+    def _listed(self, grounds: Provenance, rows: Ints, scores: npt.NDArray[np.float32]) -> Listed:
         return Listed(grounds, [self.history.item_ids[row] for row in rows], [float(s) for s in scores])
 
 
-def open_library(root: str, name: str, retrieve: int) -> Library[Model]:
+def open_library(root: str, name: str, retrieve: int) -> ModelRepository[Model]:
     """The bundles under the storage `root`, CURRENT being that of the registry's `name`."""
     storage = Storage(root)
-    return Library(lambda: str(current(storage, name)["id"]), lambda version: Model.load(storage, version, retrieve))
+    return ModelRepository(
+        lambda: str(current(storage, name)["id"]), lambda version: Model.load(storage, version, retrieve)
+    )
 
 
-def _why_nothing(asker: Asker) -> str:
-    if asker.vector is not None:
+def _why_nothing(user: RequestUser) -> str:
+    if user.vector is not None:
         return "bundle_without_text"
-    if asker.user_id is not None:
+    if user.user_id is not None:
         return "unknown_user"
-    return "unknown_liked_items" if asker.liked else "nothing_given"
+    return "unknown_liked_items" if user.liked else "nothing_given"

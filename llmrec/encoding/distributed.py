@@ -21,7 +21,7 @@ from llmrec.encoding.bisect import encode_surviving
 from llmrec.encoding.corpus_texts import Fragment
 from llmrec.encoding.encoder import Encoder, EncodingError
 from llmrec.encoding.keys import prefix_width
-from llmrec.encoding.missing import GRAINS, Missing, batches, deal, find_missing, lay_out, n_parts
+from llmrec.encoding.missing import GRAINS, Missing, batches, deal, find_missing, n_parts, plan_build
 from llmrec.encoding.placement import Node, plan
 from llmrec.encoding.progress import EncodeProgress
 from llmrec.encoding.store import EmbeddingStore, keys_array
@@ -121,7 +121,7 @@ def _misses(
 ) -> list[Missing]:
     parts = n_parts(sum(f.n_rows for f in fragments), config.batch_texts, width)
     laid = [f"{scratch}/texts-{at:06d}.arrow" for at in range(len(fragments))]
-    scan, find = ray.remote(lay_out), ray.remote(find_missing)
+    scan, find = ray.remote(plan_build), ray.remote(find_missing)
     gather(
         [
             scan.remote(fragment, config.encoder, store.fingerprint, width, f"{keys_uri}/{at:06d}", laid[at], parts)

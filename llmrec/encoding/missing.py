@@ -12,8 +12,8 @@ import pyarrow as pa
 from llmrec.config import EncoderConfig
 from llmrec.encoding.corpus_texts import Fragment, scan
 from llmrec.encoding.store import EmbeddingStore, keys_array
-from llmrec.ranges import read_batches, read_range, write_batches, write_ranges
 from llmrec.schema import Column as C
+from llmrec.shuffle_files import read_batches, read_range, write_batches, write_ranges
 
 #: A batch of the encoder is dealt in so many grains, or, towards the end, in fewer.
 GRAINS = 4
@@ -38,7 +38,7 @@ def n_parts(n_rows: int, batch_texts: int, width: int) -> int:
     return parts
 
 
-def lay_out(
+def plan_build(
     fragment: Fragment, config: EncoderConfig, fingerprint: str, width: int, target: str, laid: str, parts: int
 ) -> None:
     """Lay the texts of one fragment out by part of the keys."""

@@ -17,21 +17,26 @@ from llmrec.bundle import BundleFile, model_card
 from llmrec.config import RunConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import load_vectors
-from llmrec.evaluation import clicks, console, corpus_facts, files, leak, likes, protocols, stars
-from llmrec.evaluation.answers import Catalogue, Contestant, Table, joined_queries
+from llmrec.evaluation.ablation.family_weights import family_weights
+from llmrec.evaluation.ablation.refit import fit_variant, with_cut, with_seed
+from llmrec.evaluation.ablation.stage import family_studies
 from llmrec.evaluation.baselines import candidates
-from llmrec.evaluation.click_rivals import ClickData, click_rivals
-from llmrec.evaluation.contestants import baseline_contestants, control_contestants, our_contestants
-from llmrec.evaluation.families import family_studies
-from llmrec.evaluation.family_weights import family_weights
-from llmrec.evaluation.interactions import Interactions, Ints
-from llmrec.evaluation.like_ranker import our_likes
-from llmrec.evaluation.ours import Arm
-from llmrec.evaluation.profiles import Vectors
-from llmrec.evaluation.protocols import Split
-from llmrec.evaluation.refit import fit_arm, with_cut, with_seed
-from llmrec.evaluation.report import write_report
-from llmrec.evaluation.results import (
+from llmrec.evaluation.data import corpus_facts, protocols
+from llmrec.evaluation.data.interactions import Interactions, Ints
+from llmrec.evaluation.data.profiles import Vectors
+from llmrec.evaluation.data.protocols import Split
+from llmrec.evaluation.data.slices import SliceMask, slices
+from llmrec.evaluation.labels import clicks, leak, likes, stars
+from llmrec.evaluation.labels.click_rivals import ClickData, click_rivals
+from llmrec.evaluation.labels.like_ranker import our_likes
+from llmrec.evaluation.ranking import lists as files
+from llmrec.evaluation.ranking.evaluator import Catalogue, EvaluatedModel, Table, joined_queries
+from llmrec.evaluation.ranking.our_models import Variant
+from llmrec.evaluation.ranking.roster import baseline_models, control_models, our_models
+from llmrec.evaluation.ranking.tables import Asked, protocol_table
+from llmrec.evaluation.report import console
+from llmrec.evaluation.report.render import write_report
+from llmrec.evaluation.report.schema import (
     Comparison,
     Control,
     FamilyStudy,
@@ -44,8 +49,6 @@ from llmrec.evaluation.results import (
     Results,
     TrainingCurve,
 )
-from llmrec.evaluation.slices import SliceMask, slices
-from llmrec.evaluation.tables import Asked, protocol_table
 from llmrec.files import write_bytes
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
@@ -107,19 +110,21 @@ def evaluate(
     bundles: Mapping[str, Artifact],
     controls: Mapping[str, Artifact] = MappingProxyType({}),
 ) -> Artifact:
-    """The artifact `report` of the arms in `bundles` (`text`, `no_text`), beside the tuned baselines.
+    """The artifact `report` of the variants in `bundles` (`text`, `no_text`), beside the tuned baselines.
 
     `controls`: bundles of `llmrec.experiment`, by name; they join the tables of the `temporal` and `frozen` protocols.
 
-    Holds `results.json`, `report.html`, `model_card.md`, each bundle's card with its test figures (`cards/ARM.md`) and
-    the lists of `files.py`; prints the tables. Raises ValueError where a bundle was made from another corpus.
+    Holds `results.json`, `report.html`, `model_card.md`, each bundle's card with its test figures
+    (`cards/VARIANT.md`) and the lists of `ranking/lists.py`; prints the tables.
+
+    Raises ValueError where a bundle was made from another corpus.
     """
     read = {
         "evaluation": config.evaluation.model_dump(), "split": config.split.model_dump(), "seed": config.seed,
         "name": config.name, "training": config.training.model_dump(exclude={"max_failures"}),
     }  # fmt: skip
     parents = {"corpus": corpus.id} | ({"embeddings": embeddings.id} if embeddings else {})
-    parents |= {f"bundle.{arm}": bundle.id for arm, bundle in bundles.items()}
+    parents |= {f"bundle.{variant}": bundle.id for variant, bundle in bundles.items()}
     parents |= {f"control.{name}": bundle.id for name, bundle in controls.items()}
     made = artifact_id("evaluation", read, parents)
     if (found := storage.find(_STAGE, made)) is None:
@@ -130,8 +135,8 @@ def evaluate(
             run = corpus_facts.run_facts(config, made, corpus, bundles, time.perf_counter() - started)
             results = results.model_copy(update={"run": run})
             write_report(writer.folder, results)
-            for arm, bundle in bundles.items():
-                write_bytes(writer.uri(f"cards/{arm}.md"), _card(arm, bundle, results).encode())
+            for variant, bundle in bundles.items():
+                write_bytes(writer.uri(f"cards/{variant}.md"), _card(variant, bundle, results).encode())
             writer.info |= summary(results)
         built = storage.find(_STAGE, made)
         assert built is not None
@@ -140,9 +145,9 @@ def evaluate(
     return found
 
 
-def _card(arm: str, bundle: Artifact, results: Results) -> str:
+def _card(variant: str, bundle: Artifact, results: Results) -> str:
     """The bundle's own model card, with what this evaluation measured of it."""
-    measured = {t.name: m for t in results.tables() for m in t.models if m.name == arm}
+    measured = {t.name: m for t in results.tables() for m in t.models if m.name == variant}
     metrics = {table: {k: v.value for k, v in m.metrics.items()} for table, m in measured.items()}
     return model_card(_settings(bundle), metrics)
 
@@ -190,8 +195,8 @@ def _protocol(e: Evaluation, name: str, folder: str) -> tuple[Protocol, Comparis
     with files.Lists(e.writer.uri(f"{folder}recommendations"), e.data) as lists:
         table, first = Table(lists, catalogue, config.cutoffs, config.list_length), 0
         for place, split in enumerate(splits):
-            for contestant in _contestants(e, split, place):
-                table.ask(contestant, split.test, first)
+            for evaluated in _contestants(e, split, place):
+                table.ask(evaluated, split.test, first)
             first += len(split.test.queries)
     masks = [m for m in _slices(e, splits) if len(m.mask)]
     asked = Asked(
@@ -214,15 +219,15 @@ def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]
     return [(protocols.frozen if name == "frozen" else protocols.temporal)(data, cut.t1, cut.t2)]
 
 
-def _contestants(e: Evaluation, split: Split, origin: int) -> Iterator[Contestant]:
+def _contestants(e: Evaluation, split: Split, origin: int) -> Iterator[EvaluatedModel]:
     """One after the other, each forgotten before the next is loaded or fitted."""
     if split.test.information_set == "point_in_time":
-        yield from our_contestants(_arms(e, split.name, origin), split, logger.info)
-        yield from control_contestants(_control_arms(e, split), split, logger.info)
-    yield from baseline_contestants(split, e.config.evaluation, logger.info, e.vectors)
+        yield from our_models(_arms(e, split.name, origin), split, logger.info)
+        yield from control_models(_control_arms(e, split), split, logger.info)
+    yield from baseline_models(split, e.config.evaluation, logger.info, e.vectors)
 
 
-def _arms(e: Evaluation, protocol: str, origin: int) -> Iterator[Arm]:
+def _arms(e: Evaluation, protocol: str, origin: int) -> Iterator[Variant]:
     """Our models for a protocol: the given bundles, or fitted anew for further seeds and for rolling origins."""
     config = e.config
     if protocol.startswith("rolling_origins"):
@@ -232,15 +237,15 @@ def _arms(e: Evaluation, protocol: str, origin: int) -> Iterator[Arm]:
         for n in range(config.evaluation.seeds):
             if n or config.split != e.config.split:
                 seeded = with_seed(config, config.seed + n)
-                bundle = fit_arm(seeded, e.storage, e.corpus, e.embeddings, name)
-            yield Arm.load(name, config.seed + n, bundle, e.data, config.evaluation.retrieve)
+                bundle = fit_variant(seeded, e.storage, e.corpus, e.embeddings, name)
+            yield Variant.load(name, config.seed + n, bundle, e.data, config.evaluation.retrieve)
 
 
-def _control_arms(e: Evaluation, split: Split) -> Iterator[Arm]:
+def _control_arms(e: Evaluation, split: Split) -> Iterator[Variant]:
     """Controls answer where the bundles themselves do: they were fitted before T2."""
     if not split.name.startswith("rolling_origins"):
         for name, bundle in e.controls.items():
-            yield Arm.load(name, e.config.seed, bundle, e.data, e.config.evaluation.retrieve)
+            yield Variant.load(name, e.config.seed, bundle, e.data, e.config.evaluation.retrieve)
 
 
 def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[Control]:
@@ -250,9 +255,9 @@ def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[Control]:
         for table in tables:
             pair = next((c for c in table.comparisons if (c.model, c.against) == ("text", name)), None)
             if pair is not None:
-                words = str(bundle.manifest.info.get("arm", ""))
-                found.append(Control(name=name, description=f"{name.replace('_', ' ')} (arm {words})", table=table.name,
-                                     comparison=pair))  # fmt: skip
+                words = str(bundle.manifest.info.get("variant", ""))
+                words = f"{name.replace('_', ' ')} (variant {words})"
+                found.append(Control(name=name, description=words, table=table.name, comparison=pair))
                 break
     return found
 
@@ -347,12 +352,12 @@ def _families(e: Evaluation) -> list[FamilyStudy]:
 
 
 def _family_weights(e: Evaluation) -> list[FusionWeights]:
-    """One entry an arm whose fusion learned weights, and its file."""
+    """One entry a variant whose fusion learned weights, and its file."""
     found = []
-    for arm, bundle in e.bundles.items():
+    for variant, bundle in e.bundles.items():
         examples = e.storage.find("examples", bundle.manifest.parents["examples"])
         if examples is not None:
-            found.append(family_weights(arm, bundle, examples, e.writer.uri(f"family_weights/{arm}.parquet")))
+            found.append(family_weights(variant, bundle, examples, e.writer.uri(f"family_weights/{variant}.parquet")))
     return [f for f in found if f]
 
 
@@ -378,7 +383,7 @@ def _likes(e: Evaluation, rows: stars.StarRows, vectors: Vectors | None) -> list
     predicted = []
     if examples is not None:
         logger.info("likes: our ranker")
-        settings = {arm: _settings(bundle).models for arm, bundle in e.bundles.items()}
+        settings = {variant: _settings(bundle).models for variant, bundle in e.bundles.items()}
         predicted += our_likes(settings, examples, asked.label, e.config.features.negatives, config.seeds, seed)
     logger.info("likes: rates, text")
     predicted += likes.like_models(data, rows, vectors, seed)
@@ -397,7 +402,7 @@ def _write_probabilities(
 def _curves(e: Evaluation) -> list[TrainingCurve]:
     """Loss and metrics after each epoch, from the models that the bundles were made of."""
     found = []
-    for arm, bundle in e.bundles.items():
+    for variant, bundle in e.bundles.items():
         models = e.storage.find("models", bundle.manifest.parents["models"])
         curves = models.json("curves.json") if models else {}
         for model, folds in curves.items():
@@ -405,7 +410,7 @@ def _curves(e: Evaluation) -> list[TrainingCurve]:
             for metric in sorted({k for row in epochs for k in row} - {"epoch"}):
                 points = [Point(x=row["epoch"], y=row[metric]) for row in epochs if metric in row]
                 split = "train" if metric == "loss" else "validation"
-                found.append(TrainingCurve(model=model, arm=arm, metric=metric, split=split, points=points))
+                found.append(TrainingCurve(model=model, variant=variant, metric=metric, split=split, points=points))
     return found
 
 

@@ -3,12 +3,12 @@
 from pydantic import BaseModel, ConfigDict
 
 from llmrec.config import RankerConfig, TwoTowerConfig
+from llmrec.models.blender import ScoreBlender
 from llmrec.models.ranker import Ranker
-from llmrec.models.stage_two import StageTwo
 from llmrec.models.two_tower import TwoTower
 
 
-class StageTwoFile(BaseModel):
+class ScoreBlenderFile(BaseModel):
     """The second stage's weights by column, in order."""
 
     model_config = ConfigDict(extra="forbid")
@@ -20,20 +20,20 @@ class ModelFile(BaseModel):
     """Everything but the weights."""
 
     model_config = ConfigDict(extra="forbid")
-    arm: str
+    variant: str
     two_tower: TwoTowerConfig
     ranker: RankerConfig
     n_users: int
     n_items: int
     history_length: int
-    user_columns: list[str]  # after the arm's selection, in order
+    user_columns: list[str]  # after the variant's selection, in order
     item_columns: list[str]
     pair_columns: list[str]
     user_families: dict[str, list[int]]
     item_families: dict[str, list[int]]
     chosen_epochs: dict[str, int] = {}
     validation: dict[str, dict[str, float]] = {}
-    stage_two: StageTwoFile
+    blender: ScoreBlenderFile
 
     def make_two_tower(self) -> TwoTower:
         """The retrieval model, its weights not filled in."""
@@ -47,7 +47,7 @@ class ModelFile(BaseModel):
         dense_dim = len(self.user_columns) + len(self.item_columns) + len(self.pair_columns)
         return Ranker(self.ranker, self.n_users, self.n_items, self.history_length, dense_dim)
 
-    def make_stage_two(self) -> StageTwo:
+    def make_blender(self) -> ScoreBlender:
         """The fitted second stage."""
-        weights = self.stage_two.weights
-        return StageTwo(tuple(weights), tuple(weights.values()), self.stage_two.fallback)
+        weights = self.blender.weights
+        return ScoreBlender(tuple(weights), tuple(weights.values()), self.blender.fallback)

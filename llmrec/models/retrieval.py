@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from llmrec.features.columns import FeatureSelection
-from llmrec.features.history import History
-from llmrec.features.spec import FeatureSpec
-from llmrec.features.state import UserState
+from llmrec.features.asof.history import History
+from llmrec.features.asof.state import UserState
+from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.families.columns import FeatureSelection
 from llmrec.models.topk import top_k
 from llmrec.models.two_tower import TwoTower
 from llmrec.schema import DAY_MS, id_hash

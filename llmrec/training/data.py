@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.features.columns import FeatureSelection
-from llmrec.features.history import History
-from llmrec.features.spec import FeatureSpec
+from llmrec.features.asof.history import History
+from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.families.columns import FeatureSelection
 from llmrec.files import cache_folder
 from llmrec.schema import C
 from llmrec.storage import Artifact
@@ -41,7 +41,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Examples:
-    """N rows in order of time. Features keep the arm's columns only."""
+    """N rows in order of time. Features keep the variant's columns only."""
 
     item_ids: npt.NDArray[np.object_]  # (N,), or none where they were not asked for
     user_ids: npt.NDArray[np.object_]  # likewise

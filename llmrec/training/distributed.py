@@ -14,7 +14,7 @@ import ray.train.torch
 from llmrec.config import TrainingConfig
 from llmrec.files import filesystem
 from llmrec.training.fit import Plan, Progress, dump, parse, run_plans
-from llmrec.training.peers import Peers
+from llmrec.training.process_group import ProcessGroup
 
 logger = logging.getLogger(__name__)
 _FILE = "progress.pt"
@@ -29,7 +29,7 @@ class TrainRun:
 
 
 def run_on_ray(plans: Mapping[str, Plan], config: TrainingConfig, run: TrainRun) -> dict[str, Progress]:
-    """Run the plans, by arm, on `config.workers` data-parallel workers, which are started once for all of them.
+    """Run the plans, by variant, on `config.workers` data-parallel workers, which are started once for all of them.
 
     A worker that dies is replaced, `config.max_failures` times in all, and the fit goes on after the last whole epoch.
     So it does when the job itself was killed and is run again: the checkpoints stay until the caller deletes them.
@@ -56,27 +56,27 @@ def run_on_ray(plans: Mapping[str, Plan], config: TrainingConfig, run: TrainRun)
 def _worker(settings: dict[str, Any]) -> None:
     context = ray.train.get_context()
     device = str(ray.train.torch.get_device())
-    peers = Peers(context.get_world_rank(), context.get_world_size(), device)
+    group = ProcessGroup(context.get_world_rank(), context.get_world_size(), device)
     checkpoint = ray.train.get_checkpoint()
     progress = {} if checkpoint is None else _read(checkpoint)
     before = _epochs(progress)
     if before:
         logger.info("resuming after epochs %s", before)
-    run_plans(settings["plans"], peers, progress, lambda p: _report(p, peers))
+    run_plans(settings["plans"], group, progress, lambda p: _report(p, group))
     if before and _epochs(progress) == before:
-        _report(progress, peers)  # the job died between the last epoch and reading its result
+        _report(progress, group)  # the job died between the last epoch and reading its result
 
 
 def _epochs(progress: dict[str, Progress]) -> dict[str, int]:
-    return {f"{arm}.{key}": state.epoch for arm, states in progress.items() for key, state in states.items()}
+    return {f"{variant}.{key}": state.epoch for variant, states in progress.items() for key, state in states.items()}
 
 
-def _report(progress: dict[str, Progress], peers: Peers) -> None:
+def _report(progress: dict[str, Progress], group: ProcessGroup) -> None:
     """A barrier: every worker takes part; rank 0 brings metrics and checkpoint."""
-    arm, states = list(progress.items())[-1]
+    variant, states = list(progress.items())[-1]
     key, state = list(states.items())[-1]
-    metrics = {"fit": f"{arm}.{key}", **state.curve[-1]}
-    if peers.rank:
+    metrics = {"fit": f"{variant}.{key}", **state.curve[-1]}
+    if group.rank:
         ray.train.report(metrics)
         return
     logger.info("%s", " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{v}" for k, v in metrics.items()))

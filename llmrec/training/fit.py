@@ -15,7 +15,7 @@ from llmrec.models.retrieval import Retriever
 from llmrec.schema import DAY_MS
 from llmrec.storage import Artifact
 from llmrec.training.data import Shard, load_features, read_examples
-from llmrec.training.peers import Peers
+from llmrec.training.process_group import ProcessGroup
 from llmrec.training.ranker import predict, ranker_epoch
 from llmrec.training.two_tower import TowerData, tower_epoch
 from llmrec.training.validation import Queries, click_metrics, ranking_metrics
@@ -42,7 +42,7 @@ class FitState:
     best: Weights = field(default_factory=dict)
 
 
-#: An arm's states by "MODEL.FOLD", in the order in which the fits are run.
+#: A variant's states by "MODEL.FOLD", in the order in which the fits are run.
 Progress = dict[str, FitState]
 
 
@@ -85,23 +85,23 @@ class TowerTask:
 
     metric, sign = "ndcg@50", 1
 
-    def __init__(self, fold: Fold, peers: Peers, validate: bool) -> None:
-        self.peers, self.config = peers, fold.file.two_tower
-        self.model = fold.file.make_two_tower().to(peers.device)
+    def __init__(self, fold: Fold, group: ProcessGroup, validate: bool) -> None:
+        self.group, self.config = group, fold.file.two_tower
+        self.model = fold.file.make_two_tower().to(group.device)
         spec, history = load_features(fold.examples)
-        selection, length = spec.columns_of(fold.file.arm), fold.file.history_length
-        shard = Shard(peers.rank, peers.world)
+        selection, length = spec.columns_of(fold.file.variant), fold.file.history_length
+        shard = Shard(group.rank, group.world)
         rows = read_examples(fold.examples, "train", selection, length, clicks_only=True, with_pairs=False, shard=shard)
         self.data = TowerData(rows, spec, history, selection)
-        self.n_rows = most_rows(peers, len(rows))
-        if validate and peers.rank == 0:
+        self.n_rows = most_rows(group, len(rows))
+        if validate and group.rank == 0:
             clicks = read_examples(fold.examples, "validation", selection, length, clicks_only=True, with_pairs=False)
             self.queries = Queries.of(history, clicks)
             self.copy = fold.file.make_two_tower()
             self.retriever = Retriever(self.copy, spec, history, selection, VALIDATION_REFRESH_MS)
 
     def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
-        return tower_epoch(self.model, optimizer, self.data, self.config, self.peers, rng, self.n_rows)
+        return tower_epoch(self.model, optimizer, self.data, self.config, self.group, rng, self.n_rows)
 
     def validate(self) -> Metrics:
         self.copy.load_state_dict(self.model.state_dict())
@@ -115,35 +115,35 @@ class RankerTask:
 
     metric, sign = "log_loss", -1
 
-    def __init__(self, fold: Fold, peers: Peers, validate: bool) -> None:
-        self.peers, self.config = peers, fold.file.ranker
-        self.model = fold.file.make_ranker().to(peers.device)
+    def __init__(self, fold: Fold, group: ProcessGroup, validate: bool) -> None:
+        self.group, self.config = group, fold.file.ranker
+        self.model = fold.file.make_ranker().to(group.device)
         spec, _ = load_features(fold.examples)
-        selection, length = spec.columns_of(fold.file.arm), fold.file.history_length
-        shard = Shard(peers.rank, peers.world)
+        selection, length = spec.columns_of(fold.file.variant), fold.file.history_length
+        shard = Shard(group.rank, group.world)
         self.rows = read_examples(fold.examples, "train", selection, length, with_ids=False, shard=shard)
-        self.n_rows = most_rows(peers, len(self.rows))
-        if validate and peers.rank == 0:
+        self.n_rows = most_rows(group, len(self.rows))
+        if validate and group.rank == 0:
             self.held_out = read_examples(fold.examples, "validation", selection, length, with_ids=False)
 
     def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
-        return ranker_epoch(self.model, optimizer, self.rows, self.config, self.peers, rng, self.n_rows)
+        return ranker_epoch(self.model, optimizer, self.rows, self.config, self.group, rng, self.n_rows)
 
     def validate(self) -> Metrics:
-        probability = predict(self.model, self.held_out, device=self.peers.device)
+        probability = predict(self.model, self.held_out, device=self.group.device)
         return click_metrics(self.held_out.click, probability)
 
 
-TASKS: dict[ModelName, Callable[[Fold, Peers, bool], Task]] = {"two_tower": TowerTask, "ranker": RankerTask}
+TASKS: dict[ModelName, Callable[[Fold, ProcessGroup, bool], Task]] = {"two_tower": TowerTask, "ranker": RankerTask}
 
 
-def most_rows(peers: Peers, own: int) -> int:
+def most_rows(group: ProcessGroup, own: int) -> int:
     """The most rows that a worker has, given that they were dealt out evenly."""
-    total = peers.sum(torch.tensor([own], dtype=torch.int64, device=peers.device))
-    return -(-int(total[0]) // peers.world)
+    total = group.sum(torch.tensor([own], dtype=torch.int64, device=group.device))
+    return -(-int(total[0]) // group.world)
 
 
-def run_plan(plan: Plan, peers: Peers, progress: Progress, on_epoch: Callable[[Progress], None]) -> Progress:
+def run_plan(plan: Plan, group: ProcessGroup, progress: Progress, on_epoch: Callable[[Progress], None]) -> Progress:
     """Fit what `progress` has not finished; `on_epoch` is called after each epoch, on every worker equally often."""
     names: tuple[ModelName, ...] = ("two_tower", "ranker")
     for name in names:
@@ -156,23 +156,23 @@ def run_plan(plan: Plan, peers: Peers, progress: Progress, on_epoch: Callable[[P
             validate = fold_name == "validation"
             epochs = config.epochs if validate else progress[f"{name}.validation"].best_epoch
             torch.manual_seed(plan.seed)
-            task: Task = TASKS[name](fold, peers, validate)
-            fit(task, config, state, peers, plan.seed, epochs, validate, lambda: on_epoch(progress))
+            task: Task = TASKS[name](fold, group, validate)
+            fit(task, config, state, group, plan.seed, epochs, validate, lambda: on_epoch(progress))
     return progress
 
 
 def run_plans(
-    plans: Mapping[str, Plan], peers: Peers, progress: dict[str, Progress],
+    plans: Mapping[str, Plan], group: ProcessGroup, progress: dict[str, Progress],
     on_epoch: Callable[[dict[str, Progress]], None],
 ) -> dict[str, Progress]:  # fmt: skip
-    """`run_plan` for one arm after the other; `progress` is by arm."""
-    for arm, plan in plans.items():
-        run_plan(plan, peers, progress.setdefault(arm, {}), lambda _: on_epoch(progress))
+    """`run_plan` for one variant after the other; `progress` is by variant."""
+    for variant, plan in plans.items():
+        run_plan(plan, group, progress.setdefault(variant, {}), lambda _: on_epoch(progress))
     return progress
 
 
 def fit(
-    task: Task, config: TwoTowerConfig | RankerConfig, state: FitState, peers: Peers, seed: int, epochs: int,
+    task: Task, config: TwoTowerConfig | RankerConfig, state: FitState, group: ProcessGroup, seed: int, epochs: int,
     validate: bool, on_epoch: Callable[[], None],
 ) -> None:  # fmt: skip
     """Run epochs until `epochs`, or until `config.patience` of them brought no better validation metric."""
@@ -182,13 +182,13 @@ def fit(
         optimizer.load_state_dict(state.optimizer)
     while not state.done:
         state.epoch += 1
-        torch.manual_seed((seed * 1_000_003 + state.epoch) * 10_007 + peers.rank)
+        torch.manual_seed((seed * 1_000_003 + state.epoch) * 10_007 + group.rank)
         loss = task.epoch(optimizer, np.random.default_rng([seed, state.epoch]))
         state.curve.append({"epoch": state.epoch, "loss": loss})
         state.model = {k: v.detach().cpu().clone() for k, v in task.model.state_dict().items()}
         state.optimizer = optimizer.state_dict()
         if validate:
-            _judge(task, state, peers)
+            _judge(task, state, group)
         patient = not validate or state.epoch - state.best_epoch < config.patience
         state.done = state.epoch >= epochs or not patient
         if state.done:
@@ -196,24 +196,24 @@ def fit(
         on_epoch()
 
 
-def _judge(task: Task, state: FitState, peers: Peers) -> None:
+def _judge(task: Task, state: FitState, group: ProcessGroup) -> None:
     """Rank 0 validates; all learn its metric, and so agree on when to stop."""
-    metrics = task.validate() if peers.rank == 0 else {}
-    value = torch.tensor([task.sign * metrics.get(task.metric, 0.0)], dtype=torch.float64, device=peers.device)
-    metric = float(peers.sum(value)[0])
+    metrics = task.validate() if group.rank == 0 else {}
+    value = torch.tensor([task.sign * metrics.get(task.metric, 0.0)], dtype=torch.float64, device=group.device)
+    metric = float(group.sum(value)[0])
     state.curve[-1] |= metrics
     if metric > state.best_metric:
         state.best_epoch, state.best_metric, state.best = state.epoch, metric, state.model
 
 
 def dump(progress: dict[str, Progress]) -> bytes:
-    """`progress` by arm as bytes: tensors and plain values only."""
+    """`progress` by variant as bytes: tensors and plain values only."""
     buffer = BytesIO()
-    torch.save({arm: {key: vars(s) for key, s in states.items()} for arm, states in progress.items()}, buffer)
+    torch.save({variant: {key: vars(s) for key, s in states.items()} for variant, states in progress.items()}, buffer)
     return buffer.getvalue()
 
 
 def parse(data: bytes) -> dict[str, Progress]:
     """What `dump` wrote; code in it would not be run."""
     found = torch.load(BytesIO(data), weights_only=True, map_location="cpu")
-    return {arm: {key: FitState(**state) for key, state in states.items()} for arm, states in found.items()}
+    return {variant: {key: FitState(**state) for key, state in states.items()} for variant, states in found.items()}

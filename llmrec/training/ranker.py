@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from llmrec.config import RankerConfig
 from llmrec.models.ranker import Ranker
 from llmrec.training.data import Examples
-from llmrec.training.peers import Peers
+from llmrec.training.process_group import ProcessGroup
 
 Floats = npt.NDArray[np.float32]
 
 
 def ranker_epoch(
-    model: Ranker, optimizer: torch.optim.Optimizer, rows: Examples, config: RankerConfig, peers: Peers,
+    model: Ranker, optimizer: torch.optim.Optimizer, rows: Examples, config: RankerConfig, group: ProcessGroup,
     rng: np.random.Generator, n_rows: int,
 ) -> float:  # fmt: skip
     """One pass over all workers' rows in random order; returns the mean log loss a row, over all of them.
@@ -24,19 +24,19 @@ def ranker_epoch(
     model.train()
     order = rng.permutation(n_rows)
     order = order[order < len(rows)]
-    total = torch.zeros(2, device=peers.device)
+    total = torch.zeros(2, device=group.device)
     for start in range(0, n_rows, config.batch_size):
         optimizer.zero_grad()
         part = rows.take(order[start : start + config.batch_size])
         if len(part):
-            logits = _logits(model, part, peers.device)
-            clicks = torch.as_tensor(part.click, device=peers.device)
+            logits = _logits(model, part, group.device)
+            clicks = torch.as_tensor(part.click, device=group.device)
             loss = F.binary_cross_entropy_with_logits(logits, clicks, reduction="sum")
             loss.backward()  # type: ignore[no-untyped-call]
-            total += torch.stack([loss.detach(), torch.tensor(float(len(part)), device=peers.device)])
-        peers.average_gradients(model.parameters(), len(part))
+            total += torch.stack([loss.detach(), torch.tensor(float(len(part)), device=group.device)])
+        group.average_gradients(model.parameters(), len(part))
         optimizer.step()
-    summed = peers.sum(total)
+    summed = group.sum(total)
     return float(summed[0] / summed[1])
 
 

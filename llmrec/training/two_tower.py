@@ -7,13 +7,13 @@ import numpy.typing as npt
 import torch
 
 from llmrec.config import TwoTowerConfig
-from llmrec.features.columns import FeatureSelection
-from llmrec.features.history import History
-from llmrec.features.spec import FeatureSpec
+from llmrec.features.asof.history import History
+from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.families.columns import FeatureSelection
 from llmrec.models.losses import accidental_hits, mixture_log_q, sampled_softmax
 from llmrec.models.two_tower import TwoTower
 from llmrec.training.data import Examples
-from llmrec.training.peers import Peers
+from llmrec.training.process_group import ProcessGroup
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -68,7 +68,7 @@ class TowerData:
 
 
 def tower_epoch(
-    model: TwoTower, optimizer: torch.optim.Optimizer, data: TowerData, config: TwoTowerConfig, peers: Peers,
+    model: TwoTower, optimizer: torch.optim.Optimizer, data: TowerData, config: TwoTowerConfig, group: ProcessGroup,
     rng: np.random.Generator, n_rows: int,
 ) -> float:  # fmt: skip
     """One pass over all workers' positives; returns the mean loss a row, over all of them.
@@ -78,18 +78,18 @@ def tower_epoch(
     """
     model.train()
     batches = data.batches(config.batch_size, rng, n_rows)
-    own = np.random.default_rng([int(rng.integers(1 << 62)), peers.rank])
-    total = torch.zeros(2, device=peers.device)
+    own = np.random.default_rng([int(rng.integers(1 << 62)), group.rank])
+    total = torch.zeros(2, device=group.device)
     for batch in batches:
         optimizer.zero_grad()
         rows = max(batch.stop - batch.start, 0)
         if rows:
-            loss = tower_loss(model, data, batch, config, own, peers.device)
+            loss = tower_loss(model, data, batch, config, own, group.device)
             loss.backward()  # type: ignore[no-untyped-call]
-            total += torch.stack([loss.detach(), torch.tensor(float(rows), device=peers.device)])
-        peers.average_gradients(model.parameters(), rows)
+            total += torch.stack([loss.detach(), torch.tensor(float(rows), device=group.device)])
+        group.average_gradients(model.parameters(), rows)
         optimizer.step()
-    summed = peers.sum(total)
+    summed = group.sum(total)
     return float(summed[0] / summed[1])
 
 

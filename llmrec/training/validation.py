@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import log_loss, roc_auc_score
 
-from llmrec.features.history import History
-from llmrec.features.state import UserState
+from llmrec.features.asof.history import History
+from llmrec.features.asof.state import UserState
 from llmrec.training.data import Examples
 
 Ints = npt.NDArray[np.int64]

@@ -6,10 +6,10 @@ import torch
 
 from llmrec.bundle import Bundle, BundleFile, make_item_vectors
 from llmrec.config import EncoderConfig, FeaturesConfig, RankerConfig, TwoTowerConfig
-from llmrec.features.history import History
-from llmrec.features.spec import FeatureSpec, Pairs
-from llmrec.models.modelfile import ModelFile, StageTwoFile
-from llmrec.models.stage_two import StageTwo
+from llmrec.features.asof.history import History
+from llmrec.features.dataset.spec import FeatureSpec, Pairs
+from llmrec.models.blender import ScoreBlender
+from llmrec.models.modelfile import ModelFile, ScoreBlenderFile
 from llmrec.schema import DAY_MS, event_order, items_schema, review_id, reviews_schema
 from llmrec.storage import Artifact, Storage
 
@@ -91,12 +91,12 @@ def _models(spec: FeatureSpec) -> ModelFile:
             ("pair", spec.pair_columns, chosen.pair),
         )
     }
-    second = StageTwo.prior_correction(spec.settings.popularity_days)
+    second = ScoreBlender.prior_correction(spec.settings.popularity_days)
     return ModelFile(
-        arm="text", two_tower=TwoTowerConfig(), ranker=RankerConfig(), n_users=spec.n_users, n_items=spec.n_items,
+        variant="text", two_tower=TwoTowerConfig(), ranker=RankerConfig(), n_users=spec.n_users, n_items=spec.n_items,
         history_length=spec.settings.history_length, user_columns=names["user"], item_columns=names["item"],
         pair_columns=names["pair"], user_families={"all": list(range(len(names["user"])))},
         item_families={"all": list(range(len(names["item"])))},
-        stage_two=StageTwoFile(weights=dict(zip(second.columns, second.weights, strict=True)),
+        blender=ScoreBlenderFile(weights=dict(zip(second.columns, second.weights, strict=True)),
                                fallback=second.fallback),
     )  # fmt: skip

@@ -11,8 +11,8 @@ from llmrec.config import FeaturesConfig
 from llmrec.encoding.keys import text_keys
 from llmrec.encoding.sequences import sequence_texts
 from llmrec.encoding.store import EmbeddingStore
-from llmrec.features.history_data import event_sort
-from llmrec.features.prepare import Fold, Prepared, prepare
+from llmrec.features.asof.history_data import event_sort
+from llmrec.features.dataset.folds import Fold, Prepared, prepare
 from llmrec.schema import DAY_MS, TEXT_KEYS, event_order, items_schema, reviews_schema
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage

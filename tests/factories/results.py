@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from llmrec.evaluation.results import (
+from llmrec.evaluation.report.schema import (
     CalibrationBin,
     Comparison,
     Control,
@@ -179,11 +179,11 @@ def family_weights() -> list[FusionWeights]:
                      ("item", "popularity", 0.7), ("item", "ratings", 0.3)],
     }  # fmt: skip
     return [
-        FusionWeights(arm=arm, fusion="attention", n_clicks=1032, families=[
+        FusionWeights(variant=variant, fusion="attention", n_clicks=1032, families=[
             FamilyWeight(side=side, family=family, mean=mean, q05=mean * 0.62, q95=mean**0.8)
             for side, family, mean in rows
         ])
-        for arm, rows in shares.items()
+        for variant, rows in shares.items()
     ]  # fmt: skip
 
 
@@ -232,9 +232,9 @@ def make_results(name: str = "Invented Instruments (fixture)", headline: Compari
         ],
         training_curves=[
             *(
-                TrainingCurve(model="two_tower", arm=arm, metric="loss", split=split,
+                TrainingCurve(model="two_tower", variant=variant, metric="loss", split=split,
                               points=[Point(x=p.x, y=p.y + offset) for p in epochs])
-                for arm, split, offset in (("text", "train", 0.0), ("text", "validation", 0.02),
+                for variant, split, offset in (("text", "train", 0.0), ("text", "validation", 0.02),
                                            ("no_text", "train", 0.03), ("no_text", "validation", 0.06))
             ),
             TrainingCurve(model="ranker", metric="auc", points=[Point(x=e, y=0.74 - 0.1 / e) for e in range(1, 7)]),

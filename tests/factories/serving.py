@@ -14,9 +14,9 @@ from llmrec.config import ServingConfig
 from llmrec.storage import Storage
 from serve_app.api import make_api
 from serve_app.deployments import Ranker, Retriever
-from serve_app.engine import Engine
 from serve_app.messages import Kind, Vectors
 from serve_app.model import open_library
+from serve_app.service import RecommendationService
 
 NAME = "demo"
 
@@ -68,8 +68,8 @@ class Parts:
     ranker: Any
     config: ServingConfig
 
-    def engine(self) -> Engine:
-        return Engine(self.encoder, self.retriever, self.ranker, self.config)
+    def engine(self) -> RecommendationService:
+        return RecommendationService(self.encoder, self.retriever, self.ranker, self.config)
 
     def app(self, digest: bytes | None = None) -> ASGIApp:
         return make_api(self.engine(), digest)

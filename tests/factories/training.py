@@ -8,8 +8,8 @@ import numpy as np
 from factories.features import START, World
 
 from llmrec.config import FeaturesConfig, RankerConfig, RunConfig, TrainingConfig, TwoTowerConfig
-from llmrec.features.examples import example_table
-from llmrec.features.prepare import Fold
+from llmrec.features.dataset.examples import example_table
+from llmrec.features.dataset.folds import Fold
 from llmrec.files import write_parquet
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C

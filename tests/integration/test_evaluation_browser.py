@@ -4,7 +4,7 @@ import pytest
 from factories.chromium import Page, chromium, find_chromium
 from factories.results import make_quick_results, make_results
 
-from llmrec.evaluation.report import render_html
+from llmrec.evaluation.report.render import render_html
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium: apt-get install chromium")
 

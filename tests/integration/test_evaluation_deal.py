@@ -12,18 +12,18 @@ import ray
 import ray.cloudpickle
 
 from llmrec.config import RunConfig
-from llmrec.evaluation import distributed
-from llmrec.evaluation.answers import Asking, Catalogue, Questions
 from llmrec.evaluation.baselines.base import Baseline, WithFallback
 from llmrec.evaluation.baselines.factors import IALS
 from llmrec.evaluation.baselines.pointwise import Boosted
 from llmrec.evaluation.baselines.popularity import Popularity
-from llmrec.evaluation.distributed import Columns, deal, over_cluster
-from llmrec.evaluation.ours import Arm
-from llmrec.evaluation.protocols import Fold
-from llmrec.evaluation.respondents import Respondent
+from llmrec.evaluation.data.protocols import Fold
+from llmrec.evaluation.ranking import block_runner as distributed
+from llmrec.evaluation.ranking.block_runner import Columns, deal, over_cluster
+from llmrec.evaluation.ranking.evaluator import BlockEvaluator, Catalogue, EvalTask
+from llmrec.evaluation.ranking.our_models import Variant
+from llmrec.evaluation.ranking.ranking_model import RankingModel
+from llmrec.evaluation.ranking.topk import blocks, in_order
 from llmrec.evaluation.stage import load_interactions, make_splits
-from llmrec.evaluation.topk import blocks, in_order
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.storage import Storage
 
@@ -51,9 +51,9 @@ def fold(run: Run) -> Fold:
     return split.test
 
 
-def both_ways(respondent: Respondent, fold: Fold, n_models: int = 1) -> tuple[list[Columns], list[Columns]]:
+def both_ways(respondent: RankingModel, fold: Fold, n_models: int = 1) -> tuple[list[Columns], list[Columns]]:
     vectors = np.random.default_rng(0).standard_normal((fold.data.n_items, 8)).astype(np.float32)
-    work = Asking(respondent, Questions(fold, Catalogue.of(fold, vectors), (5, 20), 30), n_models)
+    work = BlockEvaluator(respondent, EvalTask(fold, Catalogue.of(fold, vectors), (5, 20), 30), n_models)
     assert len(work.parts) > 1
     return list(in_order(work.open(), work.parts, work.threads)), list(over_cluster(work, work.parts))
 
@@ -67,9 +67,9 @@ def check(here: list[Columns], there: list[Columns], n_models: int = 1) -> None:
     assert here[0]["0.items"].dtype == np.int32 and here[0]["0.scores"].dtype == np.float32
 
 
-@pytest.mark.parametrize("arm", ["text", "no_text"])
-def test_our_arm_answers_the_same_there(run: Run, fold: Fold, arm: str) -> None:
-    model = Arm.load(arm, 7, run.artifacts[f"bundle.{arm}"], fold.data, 30)
+@pytest.mark.parametrize("variant", ["text", "no_text"])
+def test_our_arm_answers_the_same_there(run: Run, fold: Fold, variant: str) -> None:
+    model = Variant.load(variant, 7, run.artifacts[f"bundle.{variant}"], fold.data, 30)
     here, there = both_ways(model, fold, 2)
     check(here, there, 2)
     assert any((c["0.items"] != c["1.items"]).any() for c in here)  # ranked and retrieved alone

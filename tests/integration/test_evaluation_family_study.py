@@ -8,11 +8,12 @@ import pytest
 
 from llmrec.config import RunConfig
 from llmrec.config.features import SelectionConfig
-from llmrec.evaluation.families import family_studies, rows
-from llmrec.evaluation.families.rows import Part, StudyRows, all_columns
-from llmrec.evaluation.families.study import study
-from llmrec.evaluation.results import FamilyStudy
-from llmrec.features.columns import FeatureColumn
+from llmrec.evaluation.ablation import family_rows as rows
+from llmrec.evaluation.ablation.family_rows import Part, StudyRows, all_columns
+from llmrec.evaluation.ablation.family_study import study
+from llmrec.evaluation.ablation.stage import family_studies
+from llmrec.evaluation.report.schema import FamilyStudy
+from llmrec.features.families.columns import FeatureColumn
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.storage import Artifact, Storage
 
@@ -104,6 +105,6 @@ def test_asked_again_the_study_is_found(run: Run, examples: Artifact, monkeypatc
         update={"features": config.features.model_copy(update={"selection": SelectionConfig(method="f_score")})}
     )
     made = family_studies(config, run.storage, examples)
-    monkeypatch.delattr("llmrec.evaluation.families.stage.study")
+    monkeypatch.delattr("llmrec.evaluation.ablation.stage.study")
     assert family_studies(config, run.storage, examples) == made
     assert [s.metric for s in made] == ["auc", "log_loss"]

@@ -15,15 +15,16 @@ from factories.training import tiny_config
 from llmrec.bundle import Bundle, assemble
 from llmrec.config import RunConfig, TwoTowerConfig
 from llmrec.config.training import Fusion
-from llmrec.evaluation import evaluate, family_weights
-from llmrec.evaluation.results import FusionWeights, Results
-from llmrec.evaluation.words import count
+from llmrec.evaluation import evaluate
+from llmrec.evaluation.ablation import family_weights
+from llmrec.evaluation.report.format import count
+from llmrec.evaluation.report.schema import FusionWeights, Results
 from llmrec.schema import FAMILY_WEIGHTS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
 from llmrec.training import train
 
-#: Of the arms in one report; a run has one fusion, but a report shows whatever bundles it is given.
+#: Of the variants in one report; a run has one fusion, but a report shows whatever bundles it is given.
 REPORTS: tuple[dict[str, Fusion], ...] = (
     {"text": "weighted_sum", "no_text": "attention"},
     {"text": "gated"},
@@ -33,7 +34,7 @@ REPORTS: tuple[dict[str, Fusion], ...] = (
 
 @dataclass(frozen=True)
 class Made:
-    """A small world's examples and, for each arm's fusion, a bundle and the report that it is in."""
+    """A small world's examples and, for each variant's fusion, a bundle and the report that it is in."""
 
     storage: Storage
     examples: Artifact
@@ -46,16 +47,16 @@ class Made:
         found: pd.DataFrame = self.examples.table("examples").to_pandas()
         return found[(found.split == "test") & (found.click == 1)].reset_index(drop=True)
 
-    def table(self, arm: str, fusion: str) -> pd.DataFrame:
-        found: pd.DataFrame = pd.read_parquet(self.reports[arm, fusion].uri(f"family_weights/{arm}.parquet"))
+    def table(self, variant: str, fusion: str) -> pd.DataFrame:
+        found: pd.DataFrame = pd.read_parquet(self.reports[variant, fusion].uri(f"family_weights/{variant}.parquet"))
         return found
 
-    def entry(self, arm: str, fusion: str) -> FusionWeights | None:
-        entries = results(self.reports[arm, fusion]).family_weights
-        return next((f for f in entries if f.arm == arm), None)
+    def entry(self, variant: str, fusion: str) -> FusionWeights | None:
+        entries = results(self.reports[variant, fusion]).family_weights
+        return next((f for f in entries if f.variant == variant), None)
 
-    def families(self, arm: str, fusion: str) -> dict[str, list[str]]:
-        models = Bundle.load(self.bundles[arm, fusion].root).settings.models
+    def families(self, variant: str, fusion: str) -> dict[str, list[str]]:
+        models = Bundle.load(self.bundles[variant, fusion].root).settings.models
         return {"user": list(models.user_families), "item": list(models.item_families)}
 
 
@@ -80,10 +81,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     bundles, reports = {}, {}
     for fusions in REPORTS:
         of_report: dict[str, Artifact] = {}
-        for arm, fusion in fusions.items():
+        for variant, fusion in fusions.items():
             config = config_of(fusion)
-            models = train(config, storage, validation, test, [arm])[arm]
-            of_report[arm] = bundles[arm, fusion] = assemble(config, storage, test, models)
+            models = train(config, storage, validation, test, [variant])[variant]
+            of_report[variant] = bundles[variant, fusion] = assemble(config, storage, test, models)
         report = evaluate(config_of(fusions["text"]), storage, corpus, None, of_report)
         reports |= dict.fromkeys(fusions.items(), report)
     return Made(storage, test, bundles, reports)
@@ -92,9 +93,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 LEARNED = [("no_text", "attention"), ("text", "weighted_sum"), ("text", "gated")]
 
 
-@pytest.mark.parametrize(("arm", "fusion"), LEARNED)
-def test_every_click_has_each_family_of_both_towers_once(made: Made, arm: str, fusion: str) -> None:
-    table, clicks, families = made.table(arm, fusion), made.clicks, made.families(arm, fusion)
+@pytest.mark.parametrize(("variant", "fusion"), LEARNED)
+def test_every_click_has_each_family_of_both_towers_once(made: Made, variant: str, fusion: str) -> None:
+    table, clicks, families = made.table(variant, fusion), made.clicks, made.families(variant, fusion)
     owners = [(side, family) for side, names in families.items() for family in names]
     assert len(table) == len(clicks) * len(owners) > 100 and len(families["user"]) > 1 < len(families["item"])
     assert list(zip(table.side, table.family, strict=True)) == owners * len(clicks)
@@ -105,23 +106,23 @@ def test_every_click_has_each_family_of_both_towers_once(made: Made, arm: str, f
         assert (per_click == once[column].to_numpy()[:, None]).all(), column
 
 
-@pytest.mark.parametrize(("arm", "fusion"), LEARNED)
-def test_a_tower_shares_out_one(made: Made, arm: str, fusion: str) -> None:
-    table = made.table(arm, fusion)
+@pytest.mark.parametrize(("variant", "fusion"), LEARNED)
+def test_a_tower_shares_out_one(made: Made, variant: str, fusion: str) -> None:
+    table = made.table(variant, fusion)
     assert table.weight.dtype == np.float32 and table.weight.between(0, 1).all()
     sums = table.groupby(["query_id", "side"], observed=True).weight.sum()
     assert len(sums) == 2 * len(made.clicks) and np.allclose(sums, 1, atol=1e-5)
 
 
-@pytest.mark.parametrize(("arm", "fusion"), LEARNED)
-def test_weights_are_those_that_the_served_towers_use(made: Made, arm: str, fusion: str) -> None:
+@pytest.mark.parametrize(("variant", "fusion"), LEARNED)
+def test_weights_are_those_that_the_served_towers_use(made: Made, variant: str, fusion: str) -> None:
     """Put into the fusion by hand, they give what the tower itself computes from the same features."""
-    bundle, clicks = Bundle.load(made.bundles[arm, fusion].root), made.clicks
-    chosen = bundle.spec.columns_of(arm)
+    bundle, clicks = Bundle.load(made.bundles[variant, fusion].root), made.clicks
+    chosen = bundle.spec.columns_of(variant)
     sides = (("user", bundle.two_tower.user_tower, chosen.user), ("item", bundle.two_tower.item_tower, chosen.item))
     for side, tower, columns in sides:
         features = torch.from_numpy(np.stack(clicks[f"{side}_features"])[:, columns])
-        mine = made.table(arm, fusion).query("side == @side").weight.to_numpy(copy=True).reshape(len(clicks), -1)
+        mine = made.table(variant, fusion).query("side == @side").weight.to_numpy(copy=True).reshape(len(clicks), -1)
         projected = tower.fusion.projected(features)  # type: ignore[operator]
         if fusion == "gated":
             gates = torch.sigmoid(tower.fusion.gate(projected.flatten(1))).view_as(projected).mean(-1)  # type: ignore[operator]
@@ -134,14 +135,14 @@ def test_weights_are_those_that_the_served_towers_use(made: Made, arm: str, fusi
 
 @pytest.mark.parametrize(("fusion", "differs"), [("attention", True), ("gated", True), ("weighted_sum", False)])
 def test_weights_differ_between_examples_where_the_fusion_looks_at_them(made: Made, fusion: str, differs: bool) -> None:
-    arm = "no_text" if fusion == "attention" else "text"
-    spread = made.table(arm, fusion).groupby(["side", "family"], observed=True).weight.agg(np.ptp)
+    variant = "no_text" if fusion == "attention" else "text"
+    spread = made.table(variant, fusion).groupby(["side", "family"], observed=True).weight.agg(np.ptp)
     assert (spread > 1e-4).all() if differs else (spread == 0).all()
 
 
-@pytest.mark.parametrize(("arm", "fusion"), LEARNED)
-def test_the_figures_follow_from_the_table(made: Made, arm: str, fusion: str) -> None:
-    entry, table = made.entry(arm, fusion), made.table(arm, fusion)
+@pytest.mark.parametrize(("variant", "fusion"), LEARNED)
+def test_the_figures_follow_from_the_table(made: Made, variant: str, fusion: str) -> None:
+    entry, table = made.entry(variant, fusion), made.table(variant, fusion)
     assert entry is not None and (entry.fusion, entry.n_clicks) == (fusion, len(made.clicks))
     groups = dict(iter(table.groupby(["side", "family"], observed=True).weight))
     assert sorted(groups) == sorted((f.side, f.family) for f in entry.families)
@@ -152,12 +153,12 @@ def test_the_figures_follow_from_the_table(made: Made, arm: str, fusion: str) ->
         assert (f.q05, f.q95) == pytest.approx(tuple(expected), abs=1e-5)
 
 
-@pytest.mark.parametrize(("arm", "fusion"), [("text", "concat"), ("no_text", "mean")])
-def test_a_fusion_that_learns_no_weights_leaves_no_file(made: Made, arm: str, fusion: str) -> None:
-    assert made.entry(arm, fusion) is None
-    assert made.reports[arm, fusion].uri("report.html")
-    with pytest.raises(FileNotFoundError, match=f"no file 'family_weights/{arm}.parquet'"):
-        made.reports[arm, fusion].uri(f"family_weights/{arm}.parquet")
+@pytest.mark.parametrize(("variant", "fusion"), [("text", "concat"), ("no_text", "mean")])
+def test_a_fusion_that_learns_no_weights_leaves_no_file(made: Made, variant: str, fusion: str) -> None:
+    assert made.entry(variant, fusion) is None
+    assert made.reports[variant, fusion].uri("report.html")
+    with pytest.raises(FileNotFoundError, match=f"no file 'family_weights/{variant}.parquet'"):
+        made.reports[variant, fusion].uri(f"family_weights/{variant}.parquet")
 
 
 def test_the_page_names_families_and_fusion(made: Made) -> None:

@@ -4,10 +4,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from llmrec.config import RunConfig
-from llmrec.evaluation import likes
-from llmrec.evaluation.like_ranker import our_likes
+from llmrec.evaluation.labels import likes
+from llmrec.evaluation.labels.like_ranker import our_likes
+from llmrec.evaluation.labels.stars import StarRows
 from llmrec.evaluation.stage import load_interactions, make_splits
-from llmrec.evaluation.stars import StarRows
 from llmrec.pipeline import run_pipeline
 from llmrec.storage import Storage
 from llmrec.training.stage import make_fold
@@ -29,7 +29,7 @@ def auc(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     data, examples = likes.liked(load_interactions(run.artifacts["corpus"])), run.artifacts["examples.test"]
     rows = StarRows.of(make_splits(data, config, "temporal")[0])
     asked = likes.like_rows(data, rows)
-    files = {arm: make_fold(config, examples, arm).file for arm in ("text", "no_text")}
+    files = {variant: make_fold(config, examples, variant).file for variant in ("text", "no_text")}
     ours = our_likes(files, examples, asked.label, config.features.negatives, 1, config.seed)
     predicted = [*ours, *likes.like_models(data, rows, None, config.seed)]
     return {p.name: float(roc_auc_score(asked.label, p.probability)) for p in predicted}

@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 from llmrec.config import RunConfig
 from llmrec.encoding import load_vectors
 from llmrec.evaluation import evaluate
-from llmrec.evaluation.results import Results, Table
+from llmrec.evaluation.report.schema import Results, Table
 from llmrec.experiment import CONTROLS, control_names, run_study, swapped
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.storage import Artifact, Storage
@@ -148,16 +148,16 @@ def test_the_report_shows_families_and_likes(report: Artifact, results: Results)
 
 
 def test_each_bundles_card_has_its_test_figures(report: Artifact, results: Results) -> None:
-    for arm in ("text", "no_text"):
-        card = Path(report.uri(f"cards/{arm}.md")).read_text(encoding="utf-8")
-        model = results.protocols[0].model(arm)
+    for variant in ("text", "no_text"):
+        card = Path(report.uri(f"cards/{variant}.md")).read_text(encoding="utf-8")
+        model = results.protocols[0].model(variant)
         assert model is not None and f"ndcg@5 {model.metrics['ndcg@5'].value:.4f}" in card
-        assert f"arm `{arm}`" in card and "Not evaluated yet" not in card
+        assert f"variant `{variant}`" in card and "Not evaluated yet" not in card
 
 
 def test_training_curves_name_model_and_arm(results: Results) -> None:
-    assert {(c.model, c.arm) for c in results.training_curves} == {
-        (model, arm) for model in ("two_tower", "ranker") for arm in ("text", "no_text")
+    assert {(c.model, c.variant) for c in results.training_curves} == {
+        (model, variant) for model in ("two_tower", "ranker") for variant in ("text", "no_text")
     }
 
 
@@ -214,7 +214,7 @@ def test_the_headline_is_the_comparison_fixed_before(results: Results) -> None:
 
 
 def test_asked_again_it_is_found(run: Run) -> None:
-    bundles = {arm: run.artifacts[f"bundle.{arm}"] for arm in run.arms}
+    bundles = {variant: run.artifacts[f"bundle.{variant}"] for variant in run.variants}
     again = evaluate(run.config, run.storage, run.artifacts["corpus"], run.artifacts["embeddings"], bundles)
     assert again.reused and again.id == run.artifacts["report"].id
     assert Path(again.uri("report.html")).stat().st_size > 10_000
@@ -224,7 +224,7 @@ def test_controls_join_the_table_and_are_set_against_the_text(run: Run) -> None:
     names = ("ids_only", "text_only", "shuffled_text")
     asked = {"protocols": ("temporal",), "baselines": (), "controls": names}
     config = run.config.model_copy(update={"evaluation": run.config.evaluation.model_copy(update=asked)})
-    bundles = {arm: run.artifacts[f"bundle.{arm}"] for arm in run.arms}
+    bundles = {variant: run.artifacts[f"bundle.{variant}"] for variant in run.variants}
     parents = run.artifacts["corpus"], run.artifacts["embeddings"]
     found = Results.model_validate(run_study(config, run.storage, *parents, bundles).json("results.json"))
     assert {m.name for m in found.protocols[0].models if m.kind == "control"} == set(names)

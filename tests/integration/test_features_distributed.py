@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llmrec.features.distributed import as_of_profiles
-from llmrec.features.history import History
-from llmrec.features.history_data import event_sort
-from llmrec.features.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, vectors_of
-from llmrec.features.state import TEXT_VARIANTS
+from llmrec.features.asof.history import History
+from llmrec.features.asof.history_data import event_sort
+from llmrec.features.asof.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, vectors_of
+from llmrec.features.asof.state import TEXT_VARIANTS
+from llmrec.features.build.profile_export import as_of_profiles
 from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order
 from llmrec.schema import Column as C
 

@@ -12,14 +12,16 @@ import pytest
 from factories.features import IMAGE, World
 
 from llmrec.config import FeaturesConfig, RunConfig, SplitConfig
-from llmrec.features import layout, stage, waves
-from llmrec.features.examples import example_table
-from llmrec.features.history import History
-from llmrec.features.prepare import Fold, Prepared, prepare
-from llmrec.features.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, vectors_of
-from llmrec.features.reduction import to_arrays
-from llmrec.features.side import SEQUENCES, VECTORS
-from llmrec.features.state import TEXT_VARIANTS
+from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
+from llmrec.features.asof.history import History
+from llmrec.features.asof.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, vectors_of
+from llmrec.features.asof.state import TEXT_VARIANTS
+from llmrec.features.build import driver as waves
+from llmrec.features.build import plan as layout
+from llmrec.features.build import stage
+from llmrec.features.dataset.examples import example_table
+from llmrec.features.dataset.folds import Fold, Prepared, prepare
+from llmrec.features.transforms.reduction import to_arrays
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
 
@@ -90,7 +92,7 @@ def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: p
             folders = writer.uri("history"), f"{writer.root}/scratch"
             inputs = layout.Inputs(storage, corpus, embeddings, settings, SPLIT, "test", *folders, piece_rows=30,
                                    range_rows=50)  # fmt: skip
-            plan = layout.lay_out(inputs)
+            plan = layout.plan_build(inputs)
             assert min(len(plan.of("text", "review")), len(plan.of("sequence")), *map(len, plan.ranges.values())) >= 4
             waves.build(inputs, writer)
         made = storage.find("examples", "x")

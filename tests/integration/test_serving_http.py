@@ -175,7 +175,7 @@ def test_probes_documents_and_limits_over_real_http(server: Server) -> None:
     assert httpx.get(f"{server.url}/readyz").json()["checks"] == {"encoder": "ok", "retriever": "ok", "ranker": "ok"}
     assert "swagger" in httpx.get(f"{server.url}/docs").text
     assert "/v1/recommend" in httpx.get(f"{server.url}/openapi.json").json()["paths"]
-    item = server.model()["card"]["arm"]
+    item = server.model()["card"]["variant"]
     assert item == "text"
     huge = httpx.post(f"{server.url}/v1/recommend", content=b"[" * 5_000_000, timeout=60)
     assert huge.status_code == 413

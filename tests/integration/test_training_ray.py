@@ -17,7 +17,7 @@ from factories.training import Folds, folds, tiny_config
 from llmrec.config import TrainingConfig
 from llmrec.training.distributed import TrainRun, run_on_ray
 from llmrec.training.fit import Plan, Progress, run_plan
-from llmrec.training.peers import Peers
+from llmrec.training.process_group import ProcessGroup
 from llmrec.training.stage import make_fold
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(240)]
@@ -63,11 +63,11 @@ def test_a_worker_killed_mid_epoch_costs_nothing_but_time(made: Folds, tmp_path:
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
-    arms = run_on_ray({"text": plan, "again": plan}, config, TrainRun(f"{tmp_path}/runs", "killed"))
-    assert killed and list(arms) == ["text", "again"]
+    variants = run_on_ray({"text": plan, "again": plan}, config, TrainRun(f"{tmp_path}/runs", "killed"))
+    assert killed and list(variants) == ["text", "again"]
     torch.set_num_threads(1)  # as Ray Train's worker, so that sums are made in the same order
-    whole = run_plan(plan, Peers(), {}, lambda p: None)
-    for progress in arms.values():
+    whole = run_plan(plan, ProcessGroup(), {}, lambda p: None)
+    for progress in variants.values():
         _same(progress, whole)
 
 

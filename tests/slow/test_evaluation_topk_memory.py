@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 _SCRIPT = """
 import resource
 import numpy as np
-from llmrec.evaluation.topk import blocked_top_k
+from llmrec.evaluation.ranking.topk import blocked_top_k
 from llmrec.schema import id_hash
 n, dim = 100_000, 8
 rng = np.random.default_rng(0)
@@ -27,12 +27,12 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 _PROTOCOL = """
 import resource, tempfile
 import numpy as np
-from llmrec.evaluation.answers import Answer, Catalogue, Contestant, Table
+from llmrec.evaluation.ranking.evaluator import Answer, Catalogue, EvaluatedModel, Table
 from llmrec.evaluation.baselines import WithFallback
 from llmrec.evaluation.baselines.popularity import Popularity
-from llmrec.evaluation.files import Lists
-from llmrec.evaluation.interactions import Interactions
-from llmrec.evaluation.protocols import temporal
+from llmrec.evaluation.ranking.lists import Lists
+from llmrec.evaluation.data.interactions import Interactions
+from llmrec.evaluation.data.protocols import temporal
 n, asked = 200_000, 4_000
 rng = np.random.default_rng(0)
 users, items = (np.concatenate([np.arange(100_000), rng.integers(100_000, size=n - 100_000)]) for _ in range(2))
@@ -42,7 +42,7 @@ vectors = rng.standard_normal((data.n_items, 64), np.float32)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with tempfile.TemporaryDirectory() as folder, Lists(folder, data) as lists:
     table = Table(lists, Catalogue.of(fold, vectors), (10, 50), 100)
-    table.ask(Contestant((Answer("popularity", "baseline", "", ""),), [WithFallback(Popularity(30.0))]), fold, 0)
+    table.ask(EvaluatedModel((Answer("popularity", "baseline", "", ""),), [WithFallback(Popularity(30.0))]), fold, 0)
 (found,) = table.measured
 assert len(fold.queries) == asked == len(found.values["ndcg@10"]) and found.recall_over_k[-1].x == 100
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)

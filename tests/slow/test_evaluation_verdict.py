@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llmrec.config import RunConfig
-from llmrec.evaluation.results import Comparison, Results
+from llmrec.evaluation.report.schema import Comparison, Results
 from llmrec.pipeline import run_pipeline
 from llmrec.storage import Storage
 

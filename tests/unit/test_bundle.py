@@ -31,9 +31,9 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     world = folds(tmp_path_factory.mktemp("bundle"), World.random())
     config, bundles = tiny_config(), {}
-    for arm in ("text", "no_text"):
-        models = train(config, world.storage, world.validation, world.test, [arm])[arm]
-        bundles[arm] = bundle.assemble(config, world.storage, world.test, models)
+    for variant in ("text", "no_text"):
+        models = train(config, world.storage, world.validation, world.test, [variant])[variant]
+        bundles[variant] = bundle.assemble(config, world.storage, world.test, models)
     return Made(world, bundles)
 
 
@@ -57,9 +57,9 @@ def test_it_loads_from_its_artifact_and_from_a_copied_folder_and_answers_alike(m
     verify(first)
     for a, b in zip(answers(first), answers(second), strict=True):
         assert np.array_equal(a, b)
-    assert first.arm == "text"
+    assert first.variant == "text"
     assert first.id == made.bundles["text"].id
-    assert Bundle.load(made.bundles["no_text"].root).arm == "no_text"
+    assert Bundle.load(made.bundles["no_text"].root).variant == "no_text"
 
 
 def test_saved_again_it_answers_alike(made: Made, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_publish_moves_current_and_rollback_moves_it_back(made: Made) -> None:
     assert (second["sequence"], second["previous"]) == (2, 1)
     assert publish(storage, made.bundles["no_text"], "shop") == second  # nothing new to publish
     assert current(storage, "shop") == second
-    assert Bundle.load(current(storage, "shop")["uri"]).arm == "no_text"
+    assert Bundle.load(current(storage, "shop")["uri"]).variant == "no_text"
     assert rollback(storage, "shop") == first
     assert current(storage, "shop") == first
     third = publish(storage, made.bundles["no_text"], "shop")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from llmrec.encoding.missing import GRAINS, Missing, batches, deal, drop_known, find_missing
 from llmrec.encoding.store import EmbeddingStore
-from llmrec.ranges import write_batches, write_ranges
 from llmrec.schema import Column as C
+from llmrec.shuffle_files import write_batches, write_ranges
 
 
 @given(st.lists(st.integers(0, 40), max_size=12), st.integers(1, 5))

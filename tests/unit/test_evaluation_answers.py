@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation import files, metrics, tables
-from llmrec.evaluation.answers import Answer, Catalogue, Contestant, Measured, Table
-from llmrec.evaluation.interactions import Interactions
-from llmrec.evaluation.protocols import Fold, Queries, Wording, temporal
-from llmrec.evaluation.slices import SliceMask
-from llmrec.evaluation.tables import Asked, protocol_table
-from llmrec.evaluation.topk import TopK, blocks, in_order
+from llmrec.evaluation.data.interactions import Interactions
+from llmrec.evaluation.data.protocols import Fold, Queries, Wording, temporal
+from llmrec.evaluation.data.slices import SliceMask
+from llmrec.evaluation.ranking import lists as files
+from llmrec.evaluation.ranking import metrics, tables
+from llmrec.evaluation.ranking.evaluator import Answer, Catalogue, EvaluatedModel, Measured, Table
+from llmrec.evaluation.ranking.tables import Asked, protocol_table
+from llmrec.evaluation.ranking.topk import TopK, blocks, in_order
 from llmrec.schema import DAY_MS
 
 N, K = 90, 6
@@ -60,8 +61,8 @@ def ask(folder: Path, folds: Sequence[Fold], size: int) -> list[Measured]:
         for n, fold in enumerate(folds):
             tops = [lists_of(len(fold.queries), 10 * n + s) for s in range(5)]
             pairs = [Listed((tops[2 * s], tops[2 * s + 1]), size) for s in range(2)]
-            table.ask(Contestant(answers, pairs), fold, first)
-            table.ask(Contestant((Answer("c", "baseline", "c", ""),), [Listed((tops[4],), size)]), fold, first)
+            table.ask(EvaluatedModel(answers, pairs), fold, first)
+            table.ask(EvaluatedModel((Answer("c", "baseline", "c", ""),), [Listed((tops[4],), size)]), fold, first)
             first += len(fold.queries)
     return table.measured
 

@@ -8,11 +8,11 @@ import pytest
 
 from llmrec.config import EvaluationConfig, RunConfig
 from llmrec.config.features import SelectionConfig
-from llmrec.evaluation.families.cells import probabilities
-from llmrec.evaluation.families.rows import Part, StudyRows
-from llmrec.evaluation.families.study import members, study
-from llmrec.evaluation.results import FamilyStudy
-from llmrec.features.columns import FeatureColumn
+from llmrec.evaluation.ablation.family_fits import probabilities
+from llmrec.evaluation.ablation.family_rows import Part, StudyRows
+from llmrec.evaluation.ablation.family_study import members, study
+from llmrec.evaluation.report.schema import FamilyStudy
+from llmrec.features.families.columns import FeatureColumn
 
 CONFIG = EvaluationConfig(bootstrap=200)
 WIDTHS = {"text_match": 2, "user_side": 1, "item_side": 1, "noise_a": 6, "noise_b": 6}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from llmrec.evaluation.intervals import Bootstrap, Pair, Sampled, compare, mean_over_seeds
-from llmrec.evaluation.label_metrics import auc, click_metrics
+from llmrec.evaluation.labels.metrics import auc, click_metrics
+from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare, mean_over_seeds
 
 
 def pairs_of(bootstrap: Bootstrap, a: np.ndarray, b: np.ndarray, metric: str = "ndcg@10") -> list[Pair]:
@@ -124,7 +124,7 @@ def test_auc_is_recomputed_on_each_resample() -> None:
 def test_blocks_of_resamples_give_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).random(50)
     whole = Bootstrap(np.arange(50), 64, 9).means([values])[0].draws
-    monkeypatch.setattr("llmrec.evaluation.intervals._CELLS", 500)
+    monkeypatch.setattr("llmrec.evaluation.statistics.intervals._CELLS", 500)
     np.testing.assert_allclose(Bootstrap(np.arange(50), 64, 9).means([values])[0].draws, whole, rtol=1e-12)
 
 

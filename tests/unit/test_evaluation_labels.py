@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from llmrec.evaluation import label_metrics
+from llmrec.evaluation.labels import metrics as label_metrics
 
 LABEL = np.array([1, 0, 1, 0, 0], bool)
 P = np.array([0.9, 0.4, 0.4, 0.6, 0.1])

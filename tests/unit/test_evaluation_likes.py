@@ -8,13 +8,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from llmrec.config import EvaluationConfig, RankerConfig, TwoTowerConfig
-from llmrec.evaluation import likes, protocols
-from llmrec.evaluation.click_rivals import RIVALS, ClickData, click_rivals
-from llmrec.evaluation.clicks import ClickRows, Predicted
-from llmrec.evaluation.interactions import Interactions
-from llmrec.evaluation.like_ranker import LikeRows, fit_likes, platt
-from llmrec.evaluation.stars import StarRows
-from llmrec.models.modelfile import ModelFile, StageTwoFile
+from llmrec.evaluation.data import protocols
+from llmrec.evaluation.data.interactions import Interactions
+from llmrec.evaluation.labels import likes
+from llmrec.evaluation.labels.click_rivals import RIVALS, ClickData, click_rivals
+from llmrec.evaluation.labels.clicks import ClickRows, Predicted
+from llmrec.evaluation.labels.like_ranker import LikeRows, fit_likes, platt
+from llmrec.evaluation.labels.stars import StarRows
+from llmrec.models.modelfile import ModelFile, ScoreBlenderFile
 from llmrec.training.data import Examples
 
 N, USERS, ITEMS, DIM = 3_000, 60, 50, 6
@@ -76,11 +77,11 @@ def test_no_prediction_of_a_like_sees_its_own_or_a_later_review(world: tuple[Int
     data, vectors = world
     rows = split_rows(likes.liked(data))
     changed = rows.test[len(rows.test) // 2]
-    stars, spoilt = data.stars.copy(), vectors.copy()
-    spoilt[changed] = 50
+    stars, control_embeddings = data.stars.copy(), vectors.copy()
+    control_embeddings[changed] = 50
     stars[changed] = 1.0 if data.stars[changed] >= 4 else 5.0
     place = int(np.flatnonzero(rows.test == changed)[0])
-    after = predictions(replace(data, stars=stars), spoilt)
+    after = predictions(replace(data, stars=stars), control_embeddings)
     later = 0
     for name, before in predictions(data, vectors).items():
         np.testing.assert_array_equal(before.probability[: place + 1], after[name].probability[: place + 1])
@@ -104,9 +105,9 @@ def network(dim: int = 4) -> ModelFile:
     ranker = RankerConfig(embedding_dim=2, hidden=(16,), batch_size=32, dropout=0, epochs=8, learning_rate=0.01)
     names = [str(n) for n in range(dim)]
     return ModelFile(
-        arm="text", two_tower=TwoTowerConfig(), ranker=ranker, n_users=1, n_items=1, history_length=2,
+        variant="text", two_tower=TwoTowerConfig(), ranker=ranker, n_users=1, n_items=1, history_length=2,
         user_columns=names, item_columns=names, pair_columns=["0"], user_families={}, item_families={},
-        stage_two=StageTwoFile(weights={}, fallback=""),
+        blender=ScoreBlenderFile(weights={}, fallback=""),
     )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrec.evaluation import metrics
-from llmrec.evaluation.metrics import RANKING
+from llmrec.evaluation.ranking import metrics
+from llmrec.evaluation.ranking.metrics import RANKING
 
 LISTS = np.array([[4, 2, 0, 7], [1, 3, -1, -1], [5, 6, 8, 9]])
 INDPTR = np.array([0, 3, 4, 5])

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from factories.results import make_quick_results, make_results
 
-from llmrec.evaluation.report import render_html, render_model_card, write_report
-from llmrec.evaluation.results import Results
+from llmrec.evaluation.report.render import render_html, render_model_card, write_report
+from llmrec.evaluation.report.schema import Results
 
 ATTACK = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
 
@@ -125,7 +125,7 @@ def test_every_figure_of_a_table_is_on_the_page():
 
 def test_a_label_says_in_words_what_the_text_was_worth():
     text = Document(render_html(make_results())).text
-    assert text.count("The text was worth +0.0140 AUC [+0.0080,") == 1  # clicks have both arms, stars do not
+    assert text.count("The text was worth +0.0140 AUC [+0.0080,") == 1  # clicks have both variants, stars do not
 
 
 def table_after(text: str, start: str, end: str) -> str:
@@ -141,7 +141,7 @@ def test_weights_of_families_stand_side_by_side_by_tower():
     assert user.endswith("context ·28.0 %17.4 % to 36.1 % equal shares would be50.0 %50.0 %"), user
     item = table_after(text, "Item tower", "Is it the meaning")
     assert item.index("popularity") < item.index("text match") < item.index("ratings")
-    assert "text match 31.0 %19.2 % to 39.2 %·" in item, item  # the arm without text does not have it
+    assert "text match 31.0 %19.2 % to 39.2 %·" in item, item  # the variant without text does not have it
 
 
 def test_arms_of_different_fusions_are_told_apart():

@@ -6,7 +6,7 @@ import pytest
 from factories.results import comparison, estimate, make_quick_results, make_results
 from pydantic import ValidationError
 
-from llmrec.evaluation.results import Comparison, Estimate, Headline, ModelResult, Results, lower_is_better
+from llmrec.evaluation.report.schema import Comparison, Estimate, Headline, ModelResult, Results, lower_is_better
 
 
 @pytest.mark.parametrize("make", [make_results, make_quick_results])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from llmrec.evaluation.family_weights import Shares
+from llmrec.evaluation.ablation.family_weights import Shares
 
 
 def shares_of(values: np.ndarray, size: int) -> Shares:

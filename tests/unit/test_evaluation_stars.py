@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation import leak, protocols, stars
-from llmrec.evaluation.interactions import Interactions
-from llmrec.evaluation.profiles import Profiles
+from llmrec.evaluation.data import protocols
+from llmrec.evaluation.data.interactions import Interactions
+from llmrec.evaluation.data.profiles import Profiles
+from llmrec.evaluation.labels import leak, stars
 from llmrec.schema import DAY_MS
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from factories.features import DIM, World, encode
 
-from llmrec.features import reduction
-from llmrec.features.autoencoder import Autoencoder
-from llmrec.features.history import History
-from llmrec.features.projection import Moments, Projection
-from llmrec.features.reduction import Sample
+from llmrec.features.asof.history import History
+from llmrec.features.transforms import reduction
+from llmrec.features.transforms.autoencoder import Autoencoder
+from llmrec.features.transforms.projection import Moments, Projection
+from llmrec.features.transforms.reduction import Sample
 
 NONE = np.zeros((0, DIM), np.float32)
 

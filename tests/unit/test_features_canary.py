@@ -10,15 +10,15 @@ import pytest
 from factories.features import DEVICE, START, World
 
 from llmrec.config.features import SelectionConfig
-from llmrec.features import collaborative
-from llmrec.features import prepare as prepare_module
-from llmrec.features import spec as spec_module
-from llmrec.features.asof import EntityEvents
-from llmrec.features.examples import example_table
-from llmrec.features.history import History
-from llmrec.features.prepare import Fold, Prepared
-from llmrec.features.reduction import to_arrays
-from llmrec.features.spec import FeatureSpec
+from llmrec.features.asof.history import History
+from llmrec.features.asof.sums import EntityEvents
+from llmrec.features.dataset import folds as prepare_module
+from llmrec.features.dataset import spec as spec_module
+from llmrec.features.dataset.examples import example_table
+from llmrec.features.dataset.folds import Fold, Prepared
+from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.families.registry import collaborative
+from llmrec.features.transforms.reduction import to_arrays
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 

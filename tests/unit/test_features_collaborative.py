@@ -6,7 +6,15 @@ from factories.features import START, World
 from scipy.sparse import csr_matrix
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.collaborative import Collaborative, block_starts, covisitation, ease, from_arrays, ials, to_arrays
+from llmrec.features.families.collaborative import (
+    Collaborative,
+    block_starts,
+    covisitation,
+    ease,
+    from_arrays,
+    ials,
+    to_arrays,
+)
 from llmrec.schema import DAY_MS
 
 RNG = np.random.default_rng(0)

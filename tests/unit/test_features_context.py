@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from factories.features import DEVICE, START, World
 
-from llmrec.features.history import History
-from llmrec.features.prepare import Prepared
+from llmrec.features.asof.history import History
+from llmrec.features.dataset.folds import Prepared
 from llmrec.schema import DAY_MS
 
 T2 = START + 70 * DAY_MS

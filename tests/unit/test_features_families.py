@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from factories.features import START, World
 
-from llmrec.features import crosses
-from llmrec.features.prepare import Prepared
+from llmrec.features.dataset.folds import Prepared
+from llmrec.features.families.registry import crosses
 from llmrec.schema import DAY_MS
 
 T2 = START + 70 * DAY_MS

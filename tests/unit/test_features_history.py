@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof import BLOCK, BlockedSums, EntityEvents
-from llmrec.features.history import History
-from llmrec.features.projection import Moments, Projection
-from llmrec.features.side import SEQUENCES, VECTORS
-from llmrec.features.state import TEXT_VARIANTS, ItemState, UserState
+from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
+from llmrec.features.asof.history import History
+from llmrec.features.asof.state import TEXT_VARIANTS, ItemState, UserState
+from llmrec.features.asof.sums import BLOCK, BlockedSums, EntityEvents
+from llmrec.features.transforms.projection import Moments, Projection
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 

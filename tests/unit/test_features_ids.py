@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pyarrow as pa
 
-from llmrec.features.ids import Ids
+from llmrec.features.asof.ids import Ids
 from llmrec.schema import id_hash
 
 NAMES = ["zoë", "", "Ada", "zoë", "b10", "b9", "🎸"]

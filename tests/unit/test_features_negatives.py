@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from factories.features import START, World
 
-from llmrec.features.history import History
-from llmrec.features.negatives import NegativeSampler
+from llmrec.features.asof.history import History
+from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.schema import DAY_MS
 
 

@@ -10,10 +10,10 @@ import torch
 from factories.features import World
 
 from llmrec.config.features import SelectionConfig
-from llmrec.features.columns import FeatureColumn
-from llmrec.features.gates import gates, price
-from llmrec.features.selection import Ranking, rank, select
-from llmrec.features.spec import FeatureSpec
+from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.families.columns import FeatureColumn
+from llmrec.features.transforms.gates import gates, price
+from llmrec.features.transforms.selection import Ranking, rank, select
 
 METHODS = ["f_score", "mutual_information", "gradient_boosting", "permutation", "gates"]
 

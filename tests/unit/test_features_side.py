@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof import BLOCK, EntityEvents
-from llmrec.features.side import VECTORS, Ranges, Side, carry_on, load_events, save_events, write_range
+from llmrec.features.asof.entity_log import VECTORS, Ranges, Side, carry_on, load_events, save_events, write_range
+from llmrec.features.asof.sums import BLOCK, EntityEvents
 from llmrec.schema import DAY_MS
 
 SETTINGS = FeaturesConfig(popularity_days=(30.0,))

@@ -1,4 +1,4 @@
-"""FeatureSpec: scaling, vocabularies, arms, storage, and defined values for what is unknown."""
+"""FeatureSpec: scaling, vocabularies, variants, storage, and defined values for what is unknown."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +10,10 @@ from factories.features import START, World
 from scipy.stats import skew
 from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
-from llmrec.features.examples import example_table
-from llmrec.features.prepare import Prepared
-from llmrec.features.scaling import CLIP, Scaler
-from llmrec.features.spec import FeatureSpec, Pairs
+from llmrec.features.dataset.examples import example_table
+from llmrec.features.dataset.folds import Prepared
+from llmrec.features.dataset.spec import FeatureSpec, Pairs
+from llmrec.features.transforms.scaling import CLIP, Scaler
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 

@@ -10,13 +10,15 @@ import pytest
 from factories.features import START, World
 
 from llmrec.config import FeaturesConfig, RunConfig, SplitConfig
-from llmrec.features import layout, stage, waves
-from llmrec.features.asof import BLOCK
-from llmrec.features.examples import example_table
-from llmrec.features.history import History
-from llmrec.features.prepare import prepare
-from llmrec.features.side import SEQUENCES, VECTORS
-from llmrec.features.spec import FeatureSpec
+from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
+from llmrec.features.asof.history import History
+from llmrec.features.asof.sums import BLOCK
+from llmrec.features.build import driver as waves
+from llmrec.features.build import plan as layout
+from llmrec.features.build import stage
+from llmrec.features.dataset.examples import example_table
+from llmrec.features.dataset.folds import prepare
+from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.schema import DAY_MS, examples_schema
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
@@ -134,7 +136,7 @@ def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, layout.P
         folders = writer.uri("history"), f"{writer.root}/scratch"
         inputs = layout.Inputs(storage, *world.stored(storage, 3), world.settings, SPLIT, "test", *folders,
                                piece_rows=100, range_rows=64)  # fmt: skip
-        plan = layout.lay_out(inputs)
+        plan = layout.plan_build(inputs)
         waves.build(inputs, writer)
     made = storage.find("examples", "x")
     assert made

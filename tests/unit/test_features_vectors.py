@@ -1,4 +1,4 @@
-"""Families of the items' vector columns: values, what is missing, arms, choice, and columns that do not fit."""
+"""Families of the items' vector columns: values, what is missing, variants, choice, and columns that do not fit."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from factories.features import IMAGE, START, World
 
-from llmrec.features.prepare import Prepared
-from llmrec.features.vectors import vector_columns
+from llmrec.features.dataset.folds import Prepared
+from llmrec.features.families.item_vectors import vector_columns
 from llmrec.schema import DAY_MS, items_schema
 from llmrec.schema import Column as C
 
@@ -29,8 +29,8 @@ def columns(prepared: Prepared, side: str, family: str) -> np.ndarray:
 
 def test_both_arms_hold_them_and_a_pattern_leaves_them_out(prepared: Prepared) -> None:
     assert set(prepared.spec.families) >= FAMILIES
-    for arm in ("text", "no_text"):
-        chosen = prepared.spec.columns_of(arm)
+    for variant in ("text", "no_text"):
+        chosen = prepared.spec.columns_of(variant)
         found = {getattr(prepared.spec, f"{s}_columns")[k].family for s in ("user", "item", "pair")
                  for k in getattr(chosen, s)}  # fmt: skip
         assert found >= FAMILIES

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from llmrec.models.stage_two import StageTwo, fit_stage_two
+from llmrec.models.blender import ScoreBlender, fit_score_blender
 from llmrec.models.topk import top_k
 from llmrec.models.weights import WeightsError, load_weights, save_weights
 from llmrec.schema import id_hash, tie_hash
@@ -34,7 +34,7 @@ def test_top_k_pads_where_few_may_be_listed() -> None:
 
 
 def test_the_prior_correction_adds_log_q_to_the_click_logit() -> None:
-    stage = StageTwo.prior_correction((7.0, 90.0))
+    stage = ScoreBlender.prior_correction((7.0, 90.0))
     values = np.array([[9.0, 0.5, 2.0, 7.0, 7.0]])
     assert stage.columns == ("retrieval", "click_logit", "log_popularity", "log_popularity_7d", "log_popularity_90d")
     assert stage.score(values).tolist() == [2.5]
@@ -53,22 +53,24 @@ def planted(n: int, weights: list[float], seed: int = 0) -> tuple[list[np.ndarra
 
 
 def test_the_second_stage_recovers_planted_weights() -> None:
-    start = StageTwo(("retrieval", "click_logit", "log_popularity"), (0.0, 1.0, 1.0), "log_popularity")
-    found = fit_stage_two(*planted(3_000, [0.8, 0.3, -1.0]), start)
+    start = ScoreBlender(("retrieval", "click_logit", "log_popularity"), (0.0, 1.0, 1.0), "log_popularity")
+    found = fit_score_blender(*planted(3_000, [0.8, 0.3, -1.0]), start)
     assert np.allclose(found.weights, [0.8, 0.3, -1.0], atol=0.1)
     assert found.columns == start.columns
 
 
 def test_without_queries_the_second_stage_is_the_prior_correction() -> None:
-    start = StageTwo.prior_correction((7.0,))
-    assert fit_stage_two([], [], start) == start
+    start = ScoreBlender.prior_correction((7.0,))
+    assert fit_score_blender([], [], start) == start
 
 
 def test_the_penalty_pulls_to_the_prior_correction() -> None:
-    start = StageTwo(("retrieval", "click_logit", "log_popularity"), (0.0, 1.0, 1.0), "log_popularity")
+    start = ScoreBlender(("retrieval", "click_logit", "log_popularity"), (0.0, 1.0, 1.0), "log_popularity")
     values, targets = planted(20, [3.0, 0.0, 0.0])
     distances = [
-        np.linalg.norm((np.array(fit_stage_two(values, targets, start, ridge).weights) - start.weights) * [1, 3, 0.5])
+        np.linalg.norm(
+            (np.array(fit_score_blender(values, targets, start, ridge).weights) - start.weights) * [1, 3, 0.5]
+        )
         for ridge in (0.01, 1.0, 100.0, 1e6)
     ]
     assert distances == sorted(distances, reverse=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec.ranges import read_batches, read_range, write_batches, write_ranges
+from llmrec.shuffle_files import read_batches, read_range, write_batches, write_ranges
 
 
 @given(st.lists(st.lists(st.integers(0, 4), max_size=30), min_size=1, max_size=3))

@@ -11,7 +11,7 @@ from factories.training import folds, tiny_config
 
 from llmrec import bundle
 from llmrec.bundle import Bundle
-from llmrec.models.modelfile import StageTwoFile
+from llmrec.models.modelfile import ScoreBlenderFile
 from llmrec.models.retrieval import ItemIndex, Retriever, Snapshots
 from llmrec.recommender import Recommender
 from llmrec.schema import DAY_MS, id_hash, tie_hash
@@ -89,10 +89,10 @@ def test_beyond_the_ranked_the_order_is_retrievals(model: Recommender) -> None:
 
 
 def test_the_second_stage_orders_by_its_blend(loaded: Bundle) -> None:
-    only = StageTwoFile(weights=dict.fromkeys(loaded.settings.models.stage_two.weights, 0.0) | {"click_logit": 1.0},
+    only = ScoreBlenderFile(weights=dict.fromkeys(loaded.settings.models.blender.weights, 0.0) | {"click_logit": 1.0},
                         fallback="log_popularity")  # fmt: skip
     settings = loaded.settings.model_copy(
-        update={"models": loaded.settings.models.model_copy(update={"stage_two": only})}
+        update={"models": loaded.settings.models.model_copy(update={"blender": only})}
     )
     model = Recommender(replace(loaded, settings=settings), retrieve=6)
     state, times = users(model, [5])
@@ -126,7 +126,7 @@ def test_somebody_of_whom_nothing_is_known_gets_popularity_with_a_reason(model: 
     assert reasons[1] is None
     rows, _ = model.recommend(state, times, 10)
     known = np.flatnonzero(model.history.known_items(int(times[0])))
-    popular = model.bundle.stage_two.popularity(model.history.items_at(known, np.full(len(known), times[0])))
+    popular = model.bundle.blender.popularity(model.history.items_at(known, np.full(len(known), times[0])))
     ties = tie_hash(id_hash([""]), id_hash([model.history.item_ids[r] for r in known]))
     assert rows[0].tolist() == known[np.lexsort((ties, -popular))][:10].tolist()
 

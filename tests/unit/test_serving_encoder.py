@@ -10,7 +10,7 @@ from serve_app.deployments import encode_joined
 from serve_app.messages import Kind, Vectors
 
 
-class Engine:
+class RecommendationService:
     """Counts its calls and chokes on the word `poison`."""
 
     fingerprint = "fake-encoder"
@@ -28,7 +28,7 @@ class Engine:
 
 
 def test_requests_that_meet_are_one_call_of_the_engine_and_keep_their_own() -> None:
-    engine = Engine()
+    engine = RecommendationService()
     answers = encode_joined(
         engine, [(["a b", "c"], "document"), (["d"], "document"), (["e", "f g h", "i"], "document")]
     )
@@ -40,7 +40,7 @@ def test_requests_that_meet_are_one_call_of_the_engine_and_keep_their_own() -> N
 
 
 def test_queries_and_documents_are_not_mixed() -> None:
-    engine = Engine()
+    engine = RecommendationService()
     answers = encode_joined(engine, [(["a"], "query"), (["a"], "document"), (["b"], "query")])
     assert sorted(engine.calls) == [(1, "document"), (2, "query")]
     vectors = [a.vectors[0] for a in answers if isinstance(a, Vectors)]
@@ -48,7 +48,7 @@ def test_queries_and_documents_are_not_mixed() -> None:
 
 
 def test_a_text_that_breaks_the_engine_breaks_its_own_request_only() -> None:
-    engine = Engine()
+    engine = RecommendationService()
     good, bad, fine = encode_joined(engine, [(["a"], "document"), (["b", "poison"], "document"), (["c"], "document")])
     assert isinstance(bad, RuntimeError)
     assert isinstance(good, Vectors)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from serve_app.holder import BundleHolder, BundleRefusedError, Library, Order
+from serve_app.hot_swap import BundleRefusedError, ModelHotSwapper, ModelRepository, ServedVersion
 from serve_app.messages import NotHeld
 
 
@@ -25,8 +25,8 @@ class Shelf:
     away: bool = False
     loads: list[str] = field(default_factory=list)
 
-    def library(self) -> Library[Loaded]:
-        return Library(self._current, self._load)
+    def library(self) -> ModelRepository[Loaded]:
+        return ModelRepository(self._current, self._load)
 
     def _current(self) -> str:
         if self.away:
@@ -40,18 +40,18 @@ class Shelf:
         return Loaded(version, None if version == "wordless" else "other" if version == "alien" else "e")
 
 
-def version(holder: BundleHolder[Loaded], wanted: str | None = None) -> str | None:
+def version(holder: ModelHotSwapper[Loaded], wanted: str | None = None) -> str | None:
     found = holder.get(wanted)
     return None if isinstance(found, NotHeld) else found.version
 
 
 def test_a_swap_keeps_the_bundle_before_and_forgets_the_one_before_that() -> None:
     async def story() -> None:
-        holder = BundleHolder(Shelf().library())
-        await holder.obey(Order("a"))
-        await holder.obey(Order("b"))
+        holder = ModelHotSwapper(Shelf().library())
+        await holder.obey(ServedVersion("a"))
+        await holder.obey(ServedVersion("b"))
         assert (version(holder), version(holder, "a"), version(holder, "b")) == ("b", "a", "b")
-        await holder.obey(Order("c"))
+        await holder.obey(ServedVersion("c"))
         assert holder.get("a") == NotHeld("a", ("c", "b"))
 
     asyncio.run(story())
@@ -61,9 +61,9 @@ def test_going_back_loads_nothing_anew() -> None:
     shelf = Shelf()
 
     async def story() -> None:
-        holder = BundleHolder(shelf.library())
+        holder = ModelHotSwapper(shelf.library())
         for wanted in ("a", "b", "a", "b", "b"):
-            await holder.obey(Order(wanted))
+            await holder.obey(ServedVersion(wanted))
             assert version(holder) == wanted
 
     asyncio.run(story())
@@ -72,12 +72,12 @@ def test_going_back_loads_nothing_anew() -> None:
 
 def test_a_bad_bundle_is_refused_with_its_reason_and_the_old_one_serves_on() -> None:
     async def story() -> None:
-        holder = BundleHolder(Shelf().library())
-        await holder.obey(Order("a"))
-        await holder.obey(Order("bad"))
+        holder = ModelHotSwapper(Shelf().library())
+        await holder.obey(ServedVersion("a"))
+        await holder.obey(ServedVersion("bad"))
         assert version(holder) == "a"
         assert holder.refused == {"bad": "ValueError: bad is cut off"}
-        await holder.obey(Order("b"))
+        await holder.obey(ServedVersion("b"))
         assert version(holder) == "b"
 
     asyncio.run(story())
@@ -86,7 +86,7 @@ def test_a_bad_bundle_is_refused_with_its_reason_and_the_old_one_serves_on() -> 
 def test_without_any_good_bundle_the_replica_does_not_start() -> None:
     async def story() -> None:
         with pytest.raises(BundleRefusedError, match="bad is cut off"):
-            await BundleHolder(Shelf("bad2").library()).obey(Order("bad"))
+            await ModelHotSwapper(Shelf("bad2").library()).obey(ServedVersion("bad"))
 
     asyncio.run(story())
 
@@ -99,8 +99,8 @@ def test_a_restarted_replica_takes_what_the_others_serve(
     current: str, ordered: str, follow: float, served: str
 ) -> None:
     async def story() -> None:
-        holder = BundleHolder(Shelf(current).library())
-        await holder.obey(Order(ordered, follow_seconds=follow))
+        holder = ModelHotSwapper(Shelf(current).library())
+        await holder.obey(ServedVersion(ordered, follow_seconds=follow))
         assert version(holder) == served
 
     asyncio.run(story())
@@ -108,12 +108,12 @@ def test_a_restarted_replica_takes_what_the_others_serve(
 
 def test_a_bundle_of_another_encoder_waits_for_a_redeployment() -> None:
     async def story() -> None:
-        holder = BundleHolder(Shelf().library())
-        await holder.obey(Order("a", encoder="e"))
-        await holder.obey(Order("alien", encoder="e"))
+        holder = ModelHotSwapper(Shelf().library())
+        await holder.obey(ServedVersion("a", encoder="e"))
+        await holder.obey(ServedVersion("alien", encoder="e"))
         assert version(holder) == "a"
         assert "deploy again" in holder.refused["alien"]
-        await holder.obey(Order("wordless", encoder="e"))
+        await holder.obey(ServedVersion("wordless", encoder="e"))
         assert version(holder) == "wordless"
 
     asyncio.run(story())
@@ -121,9 +121,9 @@ def test_a_bundle_of_another_encoder_waits_for_a_redeployment() -> None:
 
 def test_vectors_of_an_encoder_meet_the_bundle_that_was_made_with_it() -> None:
     async def story() -> None:
-        holder = BundleHolder(Shelf().library())
-        await holder.obey(Order("a"))
-        await holder.obey(Order("alien"))
+        holder = ModelHotSwapper(Shelf().library())
+        await holder.obey(ServedVersion("a"))
+        await holder.obey(ServedVersion("alien"))
         found = [holder.get(encoder=e) for e in ("e", "other", None)]
         assert [f.version for f in found if isinstance(f, Loaded)] == ["a", "alien", "alien"]
         assert holder.get(encoder="third") == NotHeld("encoder third", ("alien", "a"))
@@ -131,7 +131,7 @@ def test_vectors_of_an_encoder_meet_the_bundle_that_was_made_with_it() -> None:
     asyncio.run(story())
 
 
-async def _until(holder: BundleHolder[Loaded], wanted: str) -> None:
+async def _until(holder: ModelHotSwapper[Loaded], wanted: str) -> None:
     async with asyncio.timeout(5):
         while version(holder) != wanted:
             await asyncio.sleep(0.01)
@@ -141,8 +141,8 @@ def test_a_published_bundle_is_followed_and_a_bad_one_is_not() -> None:
     shelf = Shelf()
 
     async def story() -> None:
-        holder = BundleHolder(shelf.library())
-        await holder.obey(Order("a", follow_seconds=0.02))
+        holder = ModelHotSwapper(shelf.library())
+        await holder.obey(ServedVersion("a", follow_seconds=0.02))
         for published, served in (("b", "b"), ("a", "a"), ("bad", "a"), ("c", "c")):
             shelf.current = published
             await _until(holder, served)
@@ -158,8 +158,8 @@ def test_storage_that_is_away_stops_nothing() -> None:
     shelf = Shelf()
 
     async def story() -> None:
-        holder = BundleHolder(shelf.library())
-        await holder.obey(Order("a", follow_seconds=0.02))
+        holder = ModelHotSwapper(shelf.library())
+        await holder.obey(ServedVersion("a", follow_seconds=0.02))
         shelf.away = True
         await asyncio.sleep(0.1)
         assert version(holder) == "a"
@@ -173,8 +173,8 @@ def test_a_request_for_a_version_not_held_makes_the_replica_look_at_once() -> No
     shelf = Shelf()
 
     async def story() -> None:
-        holder = BundleHolder(shelf.library())
-        await holder.obey(Order("a", follow_seconds=3600))
+        holder = ModelHotSwapper(shelf.library())
+        await holder.obey(ServedVersion("a", follow_seconds=3600))
         await asyncio.sleep(0)
         shelf.current = "b"
         assert isinstance(holder.get("b"), NotHeld)
@@ -187,9 +187,9 @@ def test_a_redeployment_may_stop_the_following() -> None:
     shelf = Shelf()
 
     async def story() -> None:
-        holder = BundleHolder(shelf.library())
-        await holder.obey(Order("a", follow_seconds=0.02))
-        await holder.obey(Order("a", follow_seconds=0))
+        holder = ModelHotSwapper(shelf.library())
+        await holder.obey(ServedVersion("a", follow_seconds=0.02))
+        await holder.obey(ServedVersion("a", follow_seconds=0))
         shelf.current = "b"
         await asyncio.sleep(0.1)
         assert version(holder) == "a"

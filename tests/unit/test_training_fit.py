@@ -19,7 +19,7 @@ from llmrec.training import data as training_data
 from llmrec.training import train
 from llmrec.training.data import Examples, Shard, load_features, read_examples
 from llmrec.training.fit import Plan, Progress, dump, parse, run_plan, run_plans
-from llmrec.training.peers import Peers
+from llmrec.training.process_group import ProcessGroup
 from llmrec.training.stage import make_fold
 from llmrec.training.two_tower import TowerData, tower_loss
 from llmrec.training.validation import Queries, click_metrics, ranking_metrics
@@ -30,14 +30,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Folds:
     return folds(tmp_path_factory.mktemp("training"), World.random())
 
 
-def plan_of(made: Folds, arm: str = "text") -> Plan:
+def plan_of(made: Folds, variant: str = "text") -> Plan:
     config = tiny_config()
-    return Plan(make_fold(config, made.validation, arm), make_fold(config, made.test, arm), config.seed)
+    return Plan(make_fold(config, made.validation, variant), make_fold(config, made.test, variant), config.seed)
 
 
-def read(made: Folds, shard: Shard = Shard(), arm: str = "text") -> Examples:  # noqa: B008
+def read(made: Folds, shard: Shard = Shard(), variant: str = "text") -> Examples:  # noqa: B008
     spec, _ = load_features(made.validation)
-    return read_examples(made.validation, "train", spec.columns_of(arm), 5, shard=shard)
+    return read_examples(made.validation, "train", spec.columns_of(variant), 5, shard=shard)
 
 
 def test_examples_are_read_as_they_were_written(made: Folds) -> None:
@@ -59,7 +59,7 @@ def test_examples_are_read_as_they_were_written(made: Folds) -> None:
 
 
 def test_the_arm_without_text_reads_other_columns_of_the_same_rows(made: Folds) -> None:
-    text, without = read(made), read(made, arm="no_text")
+    text, without = read(made), read(made, variant="no_text")
     assert text.item_ids.tolist() == without.item_ids.tolist()
     chosen = load_features(made.validation)[0].columns_of("no_text")
     assert np.array_equal(without.item, text.item[:, chosen.item])
@@ -147,7 +147,7 @@ def test_sampled_items_are_known_at_the_time_of_their_features(made: Folds) -> N
 
 def test_the_towers_loss_falls_and_is_a_golden_number(made: Folds) -> None:
     plan = plan_of(made)
-    progress = run_plan(plan, Peers(), {}, lambda p: None)
+    progress = run_plan(plan, ProcessGroup(), {}, lambda p: None)
     losses = [e["loss"] for e in progress["two_tower.validation"].curve]
     assert losses[-1] < losses[0]
     torch.manual_seed(0)
@@ -166,9 +166,9 @@ def weights_equal(a: Progress, b: Progress) -> bool:
 
 def test_a_seed_decides_everything(made: Folds) -> None:
     plan = plan_of(made)
-    first, second = (run_plan(plan, Peers(), {}, lambda p: None) for _ in range(2))
+    first, second = (run_plan(plan, ProcessGroup(), {}, lambda p: None) for _ in range(2))
     assert weights_equal(first, second)
-    third = run_plan(replace(plan, seed=plan.seed + 1), Peers(), {}, lambda p: None)
+    third = run_plan(replace(plan, seed=plan.seed + 1), ProcessGroup(), {}, lambda p: None)
     assert not weights_equal(first, third)
 
 
@@ -179,7 +179,7 @@ class KilledError(Exception):
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9])
 def test_resumed_after_any_epoch_it_ends_where_it_would_have_ended(made: Folds, share: float) -> None:
     plans, saved = {"text": plan_of(made), "no_text": plan_of(made, "no_text")}, [b""]
-    whole = run_plans(plans, Peers(), {}, lambda p: None)
+    whole = run_plans(plans, ProcessGroup(), {}, lambda p: None)
     epochs_before = max(1, int(share * sum(s.epoch for states in whole.values() for s in states.values())))
 
     def die(progress: dict[str, Progress]) -> None:
@@ -188,15 +188,15 @@ def test_resumed_after_any_epoch_it_ends_where_it_would_have_ended(made: Folds, 
             raise KilledError
 
     with pytest.raises(KilledError):
-        run_plans(plans, Peers(), {}, die)
-    resumed = run_plans(plans, Peers(), parse(saved[-1]), lambda p: None)
-    for arm, states in whole.items():
-        assert weights_equal(states, resumed[arm])
-        assert {k: s.curve for k, s in states.items()} == {k: s.curve for k, s in resumed[arm].items()}
+        run_plans(plans, ProcessGroup(), {}, die)
+    resumed = run_plans(plans, ProcessGroup(), parse(saved[-1]), lambda p: None)
+    for variant, states in whole.items():
+        assert weights_equal(states, resumed[variant])
+        assert {k: s.curve for k, s in states.items()} == {k: s.curve for k, s in resumed[variant].items()}
 
 
 def test_the_refit_takes_the_epochs_that_validation_chose(made: Folds) -> None:
-    progress = run_plan(plan_of(made), Peers(), {}, lambda p: None)
+    progress = run_plan(plan_of(made), ProcessGroup(), {}, lambda p: None)
     for model, metric, best in (("two_tower", "ndcg@50", max), ("ranker", "log_loss", min)):
         tried, refit = progress[f"{model}.validation"], progress[f"{model}.test"]
         values = [e[metric] for e in tried.curve]
@@ -208,9 +208,9 @@ def test_the_refit_takes_the_epochs_that_validation_chose(made: Folds) -> None:
 def test_gradients_are_of_the_mean_over_all_rows_however_they_are_dealt() -> None:
     """Two workers with 3 rows and 1: the mean over 4 rows, not the mean of means."""
     parameter = torch.nn.Parameter(torch.zeros(2))
-    peers, others = Peers(), torch.tensor([9.0, 1.0, 1.0])  # the other worker's summed gradient, and its one row
+    group, others = ProcessGroup(), torch.tensor([9.0, 1.0, 1.0])  # the other worker's summed gradient, and its one row
 
-    class Two(Peers):
+    class Two(ProcessGroup):
         def sum(self, value: torch.Tensor) -> torch.Tensor:
             return value.add_(others)
 
@@ -219,7 +219,7 @@ def test_gradients_are_of_the_mean_over_all_rows_however_they_are_dealt() -> Non
     assert parameter.grad is not None
     assert parameter.grad.tolist() == [3.0, 1.0]
     parameter.grad = None
-    assert peers.average_gradients([parameter], 0) == 1  # nobody has rows: zeros, not NaN
+    assert group.average_gradients([parameter], 0) == 1  # nobody has rows: zeros, not NaN
     assert parameter.grad.tolist() == [0.0, 0.0]
 
 
@@ -248,7 +248,7 @@ def test_the_towers_find_the_planted_colours(tmp_path: Path) -> None:
                             learning_rate=0.02, id_dropout=0.1, weight_decay=0.0)  # fmt: skip
     config = tiny_config(two_tower=towers)
     plan = Plan(make_fold(config, made.validation, "no_text"), make_fold(config, made.test, "no_text"), 0)
-    progress = run_plan(plan, Peers(), {}, lambda p: None)
+    progress = run_plan(plan, ProcessGroup(), {}, lambda p: None)
     spec, history = load_features(made.test)
     selection = spec.columns_of("no_text")
     model = plan.test.file.make_two_tower()

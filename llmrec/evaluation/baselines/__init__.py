@@ -9,7 +9,7 @@ from llmrec.evaluation.baselines.item_item import EASE, SLIM, ItemKNN
 from llmrec.evaluation.baselines.neural import NCF, TextFactorization
 from llmrec.evaluation.baselines.pointwise import Boosted, TextLogistic
 from llmrec.evaluation.baselines.popularity import Popularity
-from llmrec.evaluation.profiles import Vectors
+from llmrec.evaluation.data.profiles import Vectors
 
 __all__ = ["Baseline", "Block", "Candidate", "Tuned", "WithFallback", "candidates", "recommend", "tune"]
 

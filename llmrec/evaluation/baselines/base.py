@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from llmrec.evaluation.interactions import AsOf, Ints, Scores
-from llmrec.evaluation.metrics import hits, parse, ranking
-from llmrec.evaluation.protocols import Fold, Split
-from llmrec.evaluation.respondents import MOST_QUERIES, lists_of
-from llmrec.evaluation.topk import TopK, blocks, usual_threads
+from llmrec.evaluation.data.interactions import AsOf, Ints, Scores
+from llmrec.evaluation.data.protocols import Fold, Split
+from llmrec.evaluation.ranking.metrics import hits, parse, ranking
+from llmrec.evaluation.ranking.ranking_model import MOST_QUERIES, lists_of
+from llmrec.evaluation.ranking.topk import TopK, blocks, usual_threads
 from llmrec.models.topk import top_k
 
 Settings = Mapping[str, Any]

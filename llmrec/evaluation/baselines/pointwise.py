@@ -17,9 +17,9 @@ from sklearn.preprocessing import StandardScaler
 
 from llmrec.evaluation.baselines.base import Baseline, Block
 from llmrec.evaluation.baselines.item_item import ease_weights
-from llmrec.evaluation.interactions import END, AsOf, Interactions, Ints, Scores
-from llmrec.evaluation.profiles import Profiles, PutBack, Vectors, reduced
-from llmrec.evaluation.protocols import Fold
+from llmrec.evaluation.data.interactions import END, AsOf, Interactions, Ints, Scores
+from llmrec.evaluation.data.profiles import IncludedTargetReview, Profiles, Vectors, reduced
+from llmrec.evaluation.data.protocols import Fold
 from llmrec.schema import DAY_MS
 
 _NEGATIVES = 60
@@ -33,7 +33,7 @@ class Pointwise(Baseline):
     """What both rankers share; `vectors` (n_events, dim) in the order of `Interactions`, None: no text."""
 
     vectors: Vectors | None = None
-    put_back: PutBack | None = None
+    put_back: IncludedTargetReview | None = None
     seed: int = 7
     text_dim: int = 32
     label: ClassVar[str] = ""

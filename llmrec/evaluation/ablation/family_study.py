@@ -1,0 +1,110 @@
+"""The study of feature families, as entries of `results.json`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import combinations
+
+import numpy as np
+
+from llmrec.config import EvaluationConfig
+from llmrec.config.features import SelectionConfig
+from llmrec.evaluation.ablation.family_fits import METRICS, MODEL, Cell, Cells
+from llmrec.evaluation.ablation.family_rows import StudyRows
+from llmrec.evaluation.ablation.selection_curve import Selected, select_by_budget
+from llmrec.evaluation.data.interactions import Ints
+from llmrec.evaluation.report.schema import FamilyEffect, FamilyStudy, Interaction
+from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare
+from llmrec.features.families.columns import indices
+
+#: Families that stand in for each other are worth little one by one; together they show what they carry.
+GROUPS = ("text*", "text_user_*", "text_item_*", "user_*", "item_*", "*cross*")
+#: Families of which every two are left out together.
+INTERACTING = 6
+
+
+@dataclass(frozen=True)
+class Studied:
+    """The cells of a study: with every column; a family or group alone, and left out; two families left out."""
+
+    full: Cell
+    alone: Mapping[str, Cell]
+    without: Mapping[str, Cell]
+    pairs: Mapping[tuple[str, str], Cell]
+
+
+def study(
+    rows: StudyRows, selection: SelectionConfig, config: EvaluationConfig, seed: int, progress: Callable[[str], None]
+) -> list[FamilyStudy]:
+    """One entry for each of `cells.METRICS`. Everything but the figures themselves is decided before T2."""
+    cells = Cells(rows, Bootstrap(rows.test.user, config.bootstrap, seed), seed, progress)
+    sets = members(rows.families)
+    places = {name: indices(rows.columns, families) for name, families in sets.items()}
+    found = _measured(rows, cells, sets, places)
+    selected = select_by_budget(rows, selection, cells)
+    return [_entry(rows, sets, places, found, selected, metric, config.confidence) for metric in METRICS]
+
+
+def members(families: Sequence[str]) -> dict[str, list[str]]:
+    """Every family, then the groups of at least two that are not all of them: name -> its families."""
+    groups = {pattern: [f for f in families if fnmatchcase(f, pattern)] for pattern in GROUPS}
+    return {f: [f] for f in families} | {p: g for p, g in groups.items() if 1 < len(g) < len(families)}
+
+
+def _measured(rows: StudyRows, cells: Cells, sets: Mapping[str, Sequence[str]], places: Mapping[str, Ints]) -> Studied:
+    every = np.arange(len(rows.columns))
+    rest = {name: np.setdiff1d(every, p) for name, p in places.items()}
+    full = cells("all families", {"all": every})["all"]
+    alone, without = cells("alone", places), cells("left out", rest)
+    single = [name for name in sets if name in rows.families]
+    strongest = sorted(single, key=lambda f: without[f].validation_auc)[:INTERACTING]
+    both = {f"{a}+{b}": np.intersect1d(rest[a], rest[b]) for a, b in combinations(strongest, 2)}
+    pairs = cells("two left out", both)
+    return Studied(full, alone, without, {(a, b): pairs[f"{a}+{b}"] for a, b in combinations(strongest, 2)})
+
+
+def _entry(
+    rows: StudyRows, sets: Mapping[str, Sequence[str]], places: Mapping[str, Ints], found: Studied,
+    selected: Selected, metric: str, confidence: float,
+) -> FamilyStudy:  # fmt: skip
+    full = found.full.test[metric]
+    judged = compare([Pair("all", n, metric, full, c.test[metric]) for n, c in found.without.items()], confidence)
+    effects = [
+        FamilyEffect(
+            family=name, members=list(sets[name]) if name not in rows.families else [], n_columns=len(places[name]),
+            alone=found.alone[name].test[metric].estimate(confidence), contribution=c.difference,
+            p_adjusted=c.p_adjusted,
+        )
+        for name, c in zip(found.without, judged, strict=True)
+    ]  # fmt: skip
+    return FamilyStudy(
+        table="click", model=MODEL, metric=metric, description=_words(rows), full=full.estimate(confidence),
+        families=effects, interactions=_interactions(found, metric, confidence),
+        curves=selected.curves(metric, found.full, len(rows.columns), confidence), budget=selected.budget,
+        kept_by=selected.method, kept=selected.kept,
+    )  # fmt: skip
+
+
+def _interactions(found: Studied, metric: str, confidence: float) -> list[Interaction]:
+    """Largest first; their intervals hold together."""
+    full, pairs = found.full.test[metric], []
+    for (a, b), cell in found.pairs.items():
+        first, second, neither = found.without[a].test[metric], found.without[b].test[metric], cell.test[metric]
+        beyond = Sampled(
+            full.value - first.value - second.value + neither.value,
+            full.draws - first.draws - second.draws + neither.draws, full.n,
+        )  # fmt: skip
+        pairs.append(Pair(a, b, metric, beyond, Sampled(0.0, np.zeros(len(beyond.draws)), full.n)))
+    judged = compare(pairs, confidence)
+    judged.sort(key=lambda c: -abs(c.difference.value))
+    return [Interaction(first=c.model, second=c.against, effect=c.difference) for c in judged]
+
+
+def _words(rows: StudyRows) -> str:
+    return (
+        f"The model is a stand-in: {MODEL} as the ranker reads, and not the ranker itself, which is too dear to fit "
+        f"dozens of times. Each fit learns from {len(rows.fit):,} rows before T1, {len(rows.validation):,} rows of "
+        f"[T1, T2) say when to stop, and it is measured once, on {len(rows.test):,} rows at t ≥ T2 of the click table. "
+        "Which families are tried in pairs, and which columns are kept, was decided on rows before T2. Intervals are "
+        "of the test's users; another fit of the same trees would differ too."
+    )

@@ -1,0 +1,1 @@
+"""Events as arrays, protocols that split them, slices of queries."""

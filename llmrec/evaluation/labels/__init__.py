@@ -1,0 +1,1 @@
+"""Tables of labels: clicks, likes, stars; and the leak gap."""

@@ -1,0 +1,1 @@
+"""Lists from every model, block by block, and what they are worth."""

@@ -1,0 +1,1 @@
+"""Intervals and corrected comparisons."""

@@ -1,0 +1,1 @@
+"""What is known before a moment: running sums by entity, in mapped files."""

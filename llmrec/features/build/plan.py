@@ -1,0 +1,162 @@
+"""From the artifacts to a plan: numbers in files, in order of events and by entity, and the texts' keys in pieces."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from llmrec.config import FeaturesConfig, SplitConfig
+from llmrec.corpus.splits import cutoffs
+from llmrec.encoding import keys_of_rows, open_store
+from llmrec.features.arrays import Ints, write_array
+from llmrec.features.asof.sums import EntityEvents
+from llmrec.features.asof.history import ITEMS, PARTS, USERS, WORLD, world_of
+from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData
+from llmrec.features.dataset.negatives import first_of_pairs
+from llmrec.features.build.readers import read_numbers, reviews
+from llmrec.features.build.vector_shards import PIECE_ROWS, Piece, pieces_of_column, write_keys
+from llmrec.features.dataset.folds import Fold, FitRows, learned_until, splits_of
+from llmrec.features.transforms.projection import Kind
+from llmrec.features.asof.entity_log import Ranges, save_events
+from llmrec.files import write_json
+from llmrec.shuffle_files import read_range, write_ranges
+from llmrec.schema import VECTOR_PREFIX
+from llmrec.schema import Column as C
+from llmrec.storage import Artifact, Storage
+
+_ITEMS = [C.ITEM_ID, C.BRAND, C.PRICE, C.CATEGORIES, C.AVAILABLE_FROM]
+#: Positions of a range of a side: with 64 dimensions their vectors take 68 MB.
+RANGE_ROWS = 1 << 18
+_MOST_RANGES = 64  # beyond, ranges get longer: who maps a history holds some files of each open
+#: Events whose ids lie in one batch.
+_ID_ROWS = 1 << 14
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a fold is made from, and where to; `embeddings` is None where no text is asked for."""
+
+    storage: Storage
+    corpus: Artifact
+    embeddings: Artifact | None
+    settings: FeaturesConfig
+    split: SplitConfig
+    fold: Fold
+    history: str  # folder of the history's files
+    scratch: str  # folder of what nobody needs afterwards
+    piece_rows: int = PIECE_ROWS
+    range_rows: int = RANGE_ROWS
+
+    @property
+    def n_reviews(self) -> int:
+        return int(self.corpus.dataset("reviews").count_rows())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the driver needs to know of a fold."""
+
+    t1: int
+    t2: int
+    splits: dict[str, tuple[int, int]]  # the events, from and to, of train and of the fold's other split
+    n_events: int
+    n_items: int  # rows of the items' table
+    dims: dict[str, int]  # of the vectors of each reduction, as they come
+    pieces: list[Piece]
+    ranges: dict[str, Ranges]  # of each side
+    ids: list[str]  # files that `review_ids` reads
+
+    def of(self, name: str, kind: Kind | None = None) -> list[Piece]:
+        """The pieces of a reduction, of one kind or of both."""
+        return [p for p in self.pieces if p.name == name and kind in (None, p.kind)]
+
+
+def plan_build(inputs: Inputs) -> Plan:
+    """Write the history's numbers; to scratch, what else is in order of events, and the vectors' keys in pieces."""
+    items = inputs.corpus.table("items", _ITEMS)
+    data, number = read_numbers(inputs.corpus, items, inputs.settings)
+    cut = cutoffs(data.times, inputs.split)
+    t1, t2 = math.ceil(cut.t1), math.ceil(cut.t2)  # the same rows lie before them: times are whole
+    places = FitRows.of(data, items, learned_until(inputs.fold, t1, t2))
+    splits = splits_of(data, inputs.fold, t1, t2)
+    ranges = _write_numbers(inputs, data, items)
+    n_events, n_items = len(data.times), items.num_rows
+    ids, item_ids = _write_ids(inputs, number), items[C.ITEM_ID]
+    del data, items
+    pieces, dims = list[Piece](), dict[str, int]()
+    if inputs.embeddings is not None and inputs.embeddings.manifest.info["dim"]:  # 0: nobody wrote a word
+        pieces += _pieces_of_texts(inputs, number, item_ids, places)
+        dims |= dict.fromkeys((p.name for p in pieces), inputs.embeddings.manifest.info["dim"])
+    uris = inputs.corpus.uris("items") or [inputs.corpus.uri("items.parquet")]
+    for name in (n for n in inputs.corpus.dataset("items").schema.names if n.startswith(VECTOR_PREFIX)):
+        found = pieces_of_column(name, uris, places.items, places.total(name), inputs.scratch)
+        pieces, dims = pieces + found, dims | {p.name: p.width for p in found}
+    return Plan(t1, t2, splits, n_events, n_items, dims, pieces, ranges, ids)
+
+
+def _write_numbers(inputs: Inputs, data: HistoryData, items: pa.Table) -> dict[str, Ranges]:
+    """The history's files that need no vectors, and scratch about them; the ranges of both sides."""
+    folder, scratch, ranges = inputs.history, inputs.scratch, dict[str, Ranges]()
+    data.save_numbers(folder)
+    write_array(f"{folder}/{WORLD}", world_of(data.stars))
+    for side, rows, ids in ((USERS, data.user_rows, data.user_ids), (ITEMS, data.item_rows, data.item_ids)):
+        events = EntityEvents.of(rows, data.times, len(ids))
+        save_events(f"{folder}/{side}", events, data.stars[events.order])
+        position = np.empty(len(events), np.int64)
+        position[events.order] = np.arange(len(events))
+        write_array(positions_uri(scratch, side), position)
+        ranges[side] = Ranges.of(events, max(inputs.range_rows, -(-len(events) // _MOST_RANGES)))
+    write_json(f"{folder}/{PARTS}", {side: len(found) for side, found in ranges.items()})
+    write_array(f"{scratch}/where.npy", data.item_ids.rows_of(items[C.ITEM_ID]))
+    for name, values in zip(("keys", "times"), first_of_pairs(data), strict=True):
+        write_array(f"{scratch}/pair_{name}.npy", values)
+    return ranges
+
+
+def positions_uri(scratch: str, side: str) -> str:
+    """Of the position (E,) of each event in a side."""
+    return f"{scratch}/{side}-positions.npy"
+
+
+def _write_ids(inputs: Inputs, number: Ints) -> list[str]:
+    """The reviews' ids in batches by their numbers; one file for some rows of the corpus."""
+    files, start = list[str](), 0
+    for table in reviews(inputs.corpus, [C.REVIEW_ID]):
+        numbers = number[start : (start := start + table.num_rows)]
+        files.append(f"{inputs.scratch}/ids-{len(files):05d}.arrow")
+        rows = pa.table({"number": numbers, "id": table[C.REVIEW_ID]})
+        write_ranges(files[-1], rows, numbers // _ID_ROWS, -(-len(number) // _ID_ROWS))
+    return files
+
+
+def review_ids(plan: Plan, start: int, stop: int) -> pa.Array:
+    """The ids of the events `start` to `stop` (exclusive)."""
+    batches = range(start // _ID_ROWS, -(-stop // _ID_ROWS))
+    rows = pa.concat_tables([read_range(plan.ids, batch) for batch in batches]).sort_by("number")
+    return rows["id"].slice(start - batches.start * _ID_ROWS, stop - start).combine_chunks()
+
+
+def _pieces_of_texts(inputs: Inputs, number: Ints, item_ids: pa.ChunkedArray, places: FitRows) -> list[Piece]:
+    """Pieces of reviews, items and, where they were encoded, sequences."""
+    assert inputs.embeddings is not None
+    store = open_store(inputs.storage, inputs.embeddings)
+    wanted: list[tuple[str, Kind, str]] = [(TEXT, "review", "review"), (TEXT, "item", "item")]
+    if inputs.embeddings.manifest.info["sequence_items"]:
+        wanted.append((SEQUENCE, "review", "sequence"))
+    pieces = list[Piece]()
+    for name, kind, texts in wanted:
+        of_reviews, files, start = kind == "review", list[str](), 0
+        numbers = number if of_reviews else np.arange(len(item_ids))
+        ids = (t[C.REVIEW_ID] for t in reviews(inputs.corpus, [C.REVIEW_ID])) if of_reviews else [item_ids]
+        n_pieces = max(1, -(-(places.n_reviews if of_reviews else places.n_items) // inputs.piece_rows))
+        for keys, known in keys_of_rows(inputs.embeddings, texts, ids):
+            mine = numbers[start : (start := start + len(keys))][known]
+            files.append(f"{inputs.scratch}/{name}-{kind}-keys-{len(files):05d}.arrow")
+            write_keys(files[-1], mine, places.of_rows(name, kind, mine), keys[known], n_pieces)
+        target = f"{inputs.scratch}/{name}-{kind}"
+        pieces += [
+            Piece(name, kind, f"{target}-{at:05d}", places.total(name), store, (tuple(files), at))
+            for at in range(n_pieces)
+        ]
+    return pieces

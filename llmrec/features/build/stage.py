@@ -1,0 +1,33 @@
+"""The stage `featurize`: reviews and their vectors in, examples with features, the spec and the history out."""
+
+from llmrec.config import RunConfig
+from llmrec.features.build.plan import Inputs
+from llmrec.features.dataset.folds import Fold
+from llmrec.storage import Artifact, Storage, artifact_id
+
+_STAGE, _ROOM = "examples", "features"
+
+
+def featurize(
+    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, fold: Fold
+) -> Artifact:
+    """The artifact `examples` of a fold; what exists is reused.
+
+    Fold `validation` learns from events before T1 and holds the splits train and validation, [T1, T2); fold `test`
+    learns from events before T2 and holds train and test. `embeddings` may be None where `features.text` is false.
+    Raises ValueError where the corpus has no event to train on, `tasks.StarvedError` where the cluster has no free CPU.
+    """
+    sections = {"features": config.features.model_dump(), "split": config.split.model_dump(), "fold": fold}
+    parents = {a.manifest.stage: a.id for a in (corpus, embeddings) if a is not None}
+    made = artifact_id(_ROOM, sections, parents)
+    if (found := storage.find(_STAGE, made)) is not None:
+        return found
+    from llmrec.features.build.driver import build  # Ray, only where it is used
+
+    read = embeddings if config.features.text else None
+    with storage.build(_STAGE, made, room=_ROOM, config=sections, parents=parents) as writer:
+        folders = writer.uri("history"), f"{writer.root}/scratch-{writer.attempt}"
+        build(Inputs(storage, corpus, read, config.features, config.split, fold, *folders), writer)
+    artifact = storage.find(_STAGE, made)
+    assert artifact is not None
+    return Artifact(artifact.root, artifact.manifest)

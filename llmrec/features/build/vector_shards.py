@@ -1,0 +1,186 @@
+"""Vectors in pieces, so that no process holds all of them: each piece is summed, and later brought down, by itself.
+
+A piece of texts is a range of their keys, not of events: the embedding store lies in order of key, so that every part
+of it is read for one piece alone. How many pieces there are depends on training rows only, and what they give is added
+in their order: the same bits on any number of CPUs, whatever happens after the cut-off.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
+
+from llmrec.config import FeaturesConfig
+from llmrec.encoding.keys import KEY_BYTES
+from llmrec.encoding.store import EmbeddingStore, Keys
+from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, write_arrays
+from llmrec.features.asof.history_data import TEXT
+from llmrec.features.asof.profiles import vectors_of
+from llmrec.features.transforms.projection import CHUNK, Kind, Moments
+from llmrec.features.transforms.reduction import Reduction, Sample, Summary, brought_down, fit_reduction, summarise, with_presence
+from llmrec.features.asof.entity_log import Ranges
+from llmrec.features.families.item_vectors import vector_length, vectors_in
+from llmrec.files import filesystem
+from llmrec.shuffle_files import read_range, write_ranges
+
+#: Training rows of a piece, on average: with 384 dimensions their vectors take 50 MB.
+PIECE_ROWS = 1 << 15
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a kind, and where their vectors lie: in the embedding store, or in a column of an items file."""
+
+    name: str  # of the reduction: TEXT, SEQUENCE, vector_NAME
+    kind: Kind
+    uri: str  # before the names of its scratch files
+    total: int  # rows that the reduction is fitted on, in all pieces
+    store: EmbeddingStore | None = None
+    keys_in: tuple[tuple[str, ...], int] = ((), 0)  # (files, range) that `write_keys` wrote
+    column_of: tuple[str, int] = ("", 0)  # (file, row group)
+    width: int = 0  # of the column's vectors
+
+    def batches(self) -> Iterator[tuple[Ints, Ints, Floats32]]:
+        """(numbers of rows (n,), ascending, places (n,), vectors (n, dim)), at most CHUNK at a time; zero: absent."""
+        rows = read_arrays(f"{self.uri}.rows") if self.store is None else read_keys(*self.keys_in)
+        vectors = self._of_column() if self.store is None else self._of_store(self.store, rows["keys"])
+        at = 0
+        for batch in vectors:
+            some = slice(at, at + len(batch))
+            yield rows["numbers"][some], rows["places"][some], batch
+            at += len(batch)
+
+    def _of_store(self, store: EmbeddingStore, raw: npt.NDArray[np.uint8]) -> Iterator[Floats32]:
+        keys, place = np.unique(raw.view(f"S{KEY_BYTES}").ravel(), return_inverse=True)  # often said is held once
+        found = store.find(keys)
+        for start in range(0, len(place) if found.present.any() else 0, CHUNK):
+            yield found.vectors[place[start : start + CHUNK]]
+
+    def _of_column(self) -> Iterator[Floats32]:
+        for part in _column(self.name, *self.column_of):
+            yield vectors_in(part, self.width)
+
+
+def write_keys(uri: str, numbers: Ints, places: Ints, keys: Keys, n: int) -> None:
+    """Rows that have a text, by n ranges of keys: their numbers, their places among those fitted on, and the keys."""
+    raw = keys.view(np.uint8).reshape(len(keys), KEY_BYTES)
+    head = np.ascontiguousarray(raw[:, :4]).view(">u4").ravel().astype(np.int64)
+    binary = pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(raw.tobytes())])
+    write_ranges(uri, pa.table({"numbers": numbers, "places": places, "keys": binary}), (head * n) >> 32, n)
+
+
+def read_keys(uris: Sequence[str], part: int) -> dict[str, npt.NDArray[Any]]:
+    """One range of what `write_keys` wrote to all files: arrays in order of the numbers; keys (n, KEY_BYTES)."""
+    rows = read_range(uris, part)
+    numbers, places = (rows[name].to_numpy() for name in ("numbers", "places"))
+    order = np.argsort(numbers, kind="stable")
+    column = rows["keys"].combine_chunks()
+    keys = np.frombuffer(column.buffers()[1], np.uint8)[column.offset * KEY_BYTES :][: len(column) * KEY_BYTES]
+    keys = keys.reshape(len(numbers), KEY_BYTES)
+    return {"numbers": numbers[order], "places": places[order], "keys": keys[order]}
+
+
+def pieces_of_column(name: str, uris: Sequence[str], places: Ints, total: int, folder: str) -> list[Piece]:
+    """A piece for each row group of the items' files; none where nothing is in the column. `places` of all items.
+
+    Raises ValueError where the column's vectors differ in length.
+    """
+    groups = [(uri, group, rows) for uri in uris for group, rows in enumerate(_row_groups(uri))]
+    width = vector_length(name, (part for uri, group, _ in groups for part in _column(name, uri, group)))
+    pieces, start = list[Piece](), 0
+    for uri, group, rows in groups if width else ():
+        target = f"{folder}/{name}-item-{len(pieces):05d}"
+        pieces.append(Piece(name, "item", target, total, column_of=(uri, group), width=width))
+        numbers = np.arange(start, start := start + rows)
+        write_arrays(f"{target}.rows", {"numbers": numbers, "places": places[numbers]})
+    return pieces
+
+
+def _row_groups(uri: str) -> list[int]:
+    """The rows of each row group of a file."""
+    fs, path = filesystem(uri)
+    with pq.ParquetFile(fs.open_input_file(path)) as file:
+        return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+
+
+def _column(name: str, uri: str, group: int) -> Iterator[pa.Array]:
+    """A column of one row group, at most CHUNK rows at a time."""
+    fs, path = filesystem(uri)
+    with pq.ParquetFile(fs.open_input_file(path)) as file:
+        for batch in file.iter_batches(CHUNK, row_groups=[group], columns=[name]):
+            yield batch.column(0)
+
+
+def partial_fit(settings: FeaturesConfig, piece: Piece) -> None:
+    """Write what the piece gives to fit on, where it gives anything."""
+    with one_thread():
+        total: Summary | None = None
+        for _, places, vectors in piece.batches():
+            part = summarise(settings, vectors, places, piece.total)
+            total = part if total is None else total + part  # type: ignore[operator]  # both are of one kind
+    if total is not None:
+        write_arrays(f"{piece.uri}.summary", {k: np.asarray(v) for k, v in vars(total).items()})
+
+
+def fit_pieces(settings: FeaturesConfig, dim: int, pieces: Sequence[Piece]) -> Reduction:
+    """The reduction of the summed pieces; they are added in order, one in memory at a time."""
+    made: dict[Kind, Any] = {}
+    sample = settings.text_reduction == "autoencoder"
+    for piece in pieces:
+        arrays = find_arrays(f"{piece.uri}.summary")
+        if arrays is not None:
+            part = Sample(**arrays) if sample else Moments(arrays.pop("count").item(), **arrays)
+            made[piece.kind] = part if piece.kind not in made else made[piece.kind] + part
+    nothing = np.zeros((0, dim), np.float32)
+    with one_thread():
+        return fit_reduction(settings, made or {"item": summarise(settings, nothing, np.zeros(0, np.int64), 0)})
+
+
+def transform_shard(reductions: Mapping[str, Reduction], sides: Mapping[str, tuple[str, Ranges]], piece: Piece) -> None:
+    """Write the piece's rows and their reduced vectors; those of reviews' texts with their presence.
+
+    What belongs to events is laid out by the ranges of `sides`, name -> (URI of the events' positions, ranges).
+    """
+    reduction = reductions[piece.name]
+    flagged = piece.name == TEXT and piece.kind == "review"
+    numbers, values = [np.zeros(0, np.int64)], [np.zeros((0, reduction.dim + flagged), np.float32)]
+    for rows, _, vectors in piece.batches():
+        numbers.append(rows)
+        values.append(with_presence(vectors, reduction) if flagged else brought_down(vectors, reduction, piece.kind))
+    rows, reduced = np.concatenate(numbers), np.concatenate(values)
+    if piece.kind == "item":
+        write_arrays(f"{piece.uri}.reduced", {"numbers": rows, "values": reduced})
+        return
+    for side, (uri, ranges) in sides.items():
+        positions = map_array(uri)[rows]
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(reduced.ravel()), reduced.shape[1])
+        table = pa.table({"positions": positions, "vectors": vectors})
+        write_ranges(f"{piece.uri}.{side}", table, ranges.of_positions(positions), len(ranges))
+
+
+def of_range(pieces: Sequence[Piece], side: str, number: int, start: int, stop: int, width: int) -> Floats32:
+    """(stop - start, width) reduced vectors of a range of positions; zero where no piece has any."""
+    found = np.zeros((stop - start, width), np.float32)
+    for piece in pieces:
+        rows = read_range([f"{piece.uri}.{side}"], number)
+        found[rows["positions"].to_numpy() - start] = vectors_of(rows["vectors"])
+    return found
+
+
+def collect(pieces: Sequence[Piece], n: int, width: int) -> Floats32:
+    """(n, width) reduced vectors of all items from their pieces; zero where no piece has the row."""
+    vectors = np.zeros((n, width), np.float32)
+    for piece in pieces:
+        reduced = read_arrays(f"{piece.uri}.reduced")
+        vectors[reduced["numbers"]] = reduced["values"]
+    return vectors
+
+
+def one_thread() -> Any:
+    """Matrix products and decompositions whose bits do not depend on how many cores there are."""
+    return threadpool_limits(1, "blas")

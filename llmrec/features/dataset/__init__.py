@@ -1,0 +1,1 @@
+"""The fitted FeatureSpec, labelled examples, negatives, folds."""

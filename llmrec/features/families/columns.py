@@ -1,0 +1,72 @@
+"""Names of feature columns and of the families that they belong to."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from llmrec.features.arrays import Ints
+
+#: Every family made from words starts so; the variant `no_text` is every other family.
+TEXT_PREFIX = "text"
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """One number of a feature vector."""
+
+    name: str
+    family: str
+
+
+@dataclass(frozen=True)
+class FeatureSelection:
+    """Columns kept: ascending index arrays into user, item and pair features."""
+
+    user: Ints
+    item: Ints
+    pair: Ints
+
+    def within(self, other: "FeatureSelection") -> "FeatureSelection":
+        """The columns that are in both."""
+        return FeatureSelection(*(np.intersect1d(a, b) for a, b in zip(self._sides(), other._sides(), strict=True)))
+
+    def _sides(self) -> tuple[Ints, Ints, Ints]:
+        return self.user, self.item, self.pair
+
+
+def chosen(families: Iterable[str], include: Sequence[str] = ("*",), exclude: Sequence[str] = ()) -> list[str]:
+    """Families that match a pattern of `include` and none of `exclude` (shell patterns: `text*`).
+
+    Raises ValueError for a pattern that matches no family at all.
+    """
+    names = sorted(set(families))
+    for pattern in (*include, *exclude):
+        if pattern not in ("*", f"{TEXT_PREFIX}*") and not any(fnmatchcase(n, pattern) for n in names):
+            raise ValueError(f"feature family {pattern!r}: matches nothing; families here: {', '.join(names)}")
+    kept = [n for n in names if any(fnmatchcase(n, p) for p in include)]
+    return [n for n in kept if not any(fnmatchcase(n, p) for p in exclude)]
+
+
+def variant_families(variant: str, families: Iterable[str]) -> list[str]:
+    """The families of a variant: `text` (all), `no_text`, and for controls `text_only` and `ids_only` (none).
+
+    Raises ValueError for another name.
+    """
+    words = f"{TEXT_PREFIX}*"
+    variants: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        "text": (("*",), ()), "no_text": (("*",), (words,)), "text_only": ((words,), ()), "ids_only": ((), ()),
+    }  # fmt: skip
+    if variant not in variants:
+        raise ValueError(
+            f"variant {variant!r}: expected `text` or `no_text` (for controls `text_only` or `ids_only`); for other "
+            "choices use select(include, exclude)"
+        )
+    include, exclude = variants[variant]
+    return chosen(families, include, exclude)
+
+
+def indices(columns: Sequence[FeatureColumn], families: Sequence[str]) -> Ints:
+    """Ascending positions of the columns whose family is in `families`."""
+    return np.array([k for k, c in enumerate(columns) if c.family in families], np.int64)

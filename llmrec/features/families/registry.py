@@ -1,0 +1,191 @@
+"""The registry of feature families: what each is called, whose feature it is, and how it is computed."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from llmrec.config import FeaturesConfig
+from llmrec.features.arrays import Ints
+from llmrec.features.asof.state import ItemState, UserState
+from llmrec.features.families import behaviour, crosses, text
+from llmrec.features.families import item_vectors as vectors
+from llmrec.features.families.collaborative import Collaborative
+from llmrec.features.families.columns import TEXT_PREFIX, chosen
+
+Side = Literal["user", "item", "pair"]
+Values = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What families need beyond a state; all of it is fitted on training rows."""
+
+    settings: FeaturesConfig
+    text_dim: int
+    attributes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
+    attribute_names: tuple[str, ...] = ()
+    collaborative: Collaborative = field(default_factory=lambda: Collaborative((), ()))
+    contexts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
+    context_names: tuple[str, ...] = ()
+    sequence_dim: int = 0
+    vector_dims: Mapping[str, int] = field(default_factory=dict)  # column of the items -> its reduced width
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family. `names(learned)` are its columns; `values(learned, *states)` is (Q, columns).
+
+    `vector` families are directions: they are scaled as a whole, and a zero row, "absent", stays zero.
+    """
+
+    side: Side
+    names: Callable[[Learned], list[str]]
+    values: Callable[..., Values]
+    vector: bool = False
+
+
+def _profile(side: Side, variant: str) -> Family:
+    return Family(
+        side,
+        lambda learned: [f"{side}_{variant}_{k}" for k in range(learned.text_dim)],
+        lambda learned, state: text.profile(state, variant),
+        vector=True,
+    )
+
+
+def _last(side: Side) -> Family:
+    return Family(
+        side,
+        lambda learned: [f"{side}_last_{k}" for k in range(learned.text_dim)],
+        lambda learned, state: text.unit(state.text_last),
+        vector=True,
+    )
+
+
+def _vector_families(column: str) -> dict[str, Family]:
+    """The families of one of the items' vector columns, `vector_NAME`."""
+
+    def span(learned: Learned) -> slice:
+        return vectors.Layout(learned.vector_dims).spans()[column]
+
+    def names(side: Side) -> Callable[[Learned], list[str]]:
+        return lambda learned: [f"{column}_{side}_{k}" for k in range(learned.vector_dims[column])]
+
+    def own(learned: Learned, state: UserState | ItemState) -> Values:
+        return text.unit(state.vectors[:, span(learned)])
+
+    return {
+        f"{column}_user": Family("user", names("user"), own, vector=True),
+        f"{column}_item": Family("item", names("item"), own, vector=True),
+        f"{column}_similarity": Family(
+            "pair",
+            lambda _: [f"{column}_mean_cosine", f"{column}_last_cosine"],
+            lambda learned, u, i: vectors.similarities(u, i, span(learned)),
+        ),
+    }
+
+
+def _days(names: Callable[[Any], list[str]]) -> Callable[[Learned], list[str]]:
+    return lambda learned: names(learned.settings.popularity_days)
+
+
+#: Those of every corpus. Columns appear in this order.
+FAMILIES: dict[str, Family] = {
+    "user_activity": Family("user", _days(behaviour.activity_names), lambda _, u: behaviour.activity(u)),
+    "user_stars": Family("user", lambda _: behaviour.STARS_NAMES, lambda _, u: behaviour.stars(u)),
+    "context": Family("user", lambda _: behaviour.CONTEXT_NAMES, lambda _, u: behaviour.context(u)),
+    "context_columns": Family(  # as a block, so that nothing given is zero after scaling too
+        "user",
+        lambda learned: list(learned.context_names),
+        lambda learned, u: behaviour.has_code(u.contexts, learned.contexts),
+        vector=True,
+    ),
+    "text_user_profile": _profile("user", "mean"),
+    "text_user_recent": _profile("user", "recent"),
+    "text_user_liked": _profile("user", "liked"),
+    "text_user_disliked": _profile("user", "disliked"),
+    "text_user_last": _last("user"),
+    "text_user_sequence": Family(
+        "user",
+        lambda learned: [f"sequence_{k}" for k in range(learned.sequence_dim)],
+        lambda _, u: text.unit(u.sequence),
+        vector=True,
+    ),
+    "item_popularity": Family("item", _days(behaviour.popularity_names), lambda _, i: behaviour.popularity(i)),
+    "item_stars": Family("item", lambda _: behaviour.STARS_NAMES, lambda _, i: behaviour.stars(i)),
+    "item_age": Family("item", lambda _: behaviour.ITEM_AGE_NAMES, lambda _, i: behaviour.item_age(i)),
+    "item_price": Family("item", lambda _: behaviour.PRICE_NAMES, lambda _, i: behaviour.price(i)),
+    "item_attributes": Family(
+        "item",
+        lambda learned: list(learned.attribute_names),
+        lambda learned, i: behaviour.has_code(i.attributes, learned.attributes),
+    ),
+    "text_item_profile": _profile("item", "mean"),
+    "text_item_liked": _profile("item", "liked"),
+    "text_item_disliked": _profile("item", "disliked"),
+    "text_item_last": _last("item"),
+    "text_item_description": Family(
+        "item",
+        lambda learned: [f"description_{k}" for k in range(learned.text_dim)],
+        lambda _, i: text.description(i),
+        vector=True,
+    ),
+    "shared_attributes": Family(
+        "pair", lambda _: behaviour.SHARED_NAMES, lambda _, u, i: behaviour.shared_attributes(u, i)
+    ),
+    "collaborative": Family(
+        "pair", lambda learned: learned.collaborative.names, lambda learned, u, i: learned.collaborative(u, i)
+    ),
+    "cross_polynomial": Family("pair", lambda _: crosses.POLYNOMIAL_NAMES, lambda _, u, i: crosses.polynomial(u, i)),
+    "cross_hashed": Family(
+        "pair",
+        lambda learned: [f"cross_bucket_{k}" for k in range(learned.settings.cross_columns)],
+        lambda learned, u, i: crosses.hashed(u, i, learned.settings.cross_columns),
+    ),
+    "text_cross_low_rank": Family(
+        "pair",
+        lambda learned: [f"cross_axis_{k}" for k in range(crosses.rank(learned.settings, learned.text_dim))],
+        lambda learned, u, i: crosses.low_rank(u, i, crosses.rank(learned.settings, learned.text_dim)),
+        vector=True,
+    ),
+    "text_similarity": Family("pair", lambda _: text.similarity_names(), lambda _, u, i: text.similarities(u, i)),
+}
+
+
+#: Families that a setting turns on; all others are made unless excluded.
+_CROSSES = {"cross_polynomial": "polynomial", "cross_hashed": "hashed", "text_cross_low_rank": "low_rank"}
+
+
+def families_of(columns: Iterable[str]) -> dict[str, Family]:
+    """FAMILIES and, behind them, those of the items' vector `columns`."""
+    return FAMILIES | {name: family for column in columns for name, family in _vector_families(column).items()}
+
+
+def active(learned: Learned) -> dict[str, Family]:
+    """Families that this run makes, in the order of `families_of`: without vectors there are none made from words.
+
+    Raises ValueError where `include` or `exclude` names no family, or where nothing is left.
+    """
+    settings, families = learned.settings, families_of(learned.vector_dims)
+    named = chosen(families, settings.include, settings.exclude)
+    off = {name for name, kind in _CROSSES.items() if kind not in settings.crosses}
+    if not settings.text or not learned.text_dim:
+        off |= {name for name in families if name.startswith(TEXT_PREFIX)}
+    if not settings.profile_last:
+        off |= {"text_user_last", "text_item_last"}
+    if not learned.sequence_dim:
+        off.add("text_user_sequence")
+    if not learned.context_names:
+        off.add("context_columns")
+    if not settings.collaborative:
+        off.add("collaborative")
+    made = {name: family for name, family in families.items() if name in named and name not in off}
+    if not made:
+        raise ValueError(
+            f"features: include {settings.include} and exclude {settings.exclude} leave no family, expected at least "
+            f"one of {', '.join(name for name in families if name not in off)}"
+        )
+    return made

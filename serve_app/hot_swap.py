@@ -1,0 +1,128 @@
+"""Which bundles a replica holds: the newest and the one before, so that a swap never leaves a request without one."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from serve_app.messages import NotHeld
+
+logger = logging.getLogger(__name__)
+
+
+class Versioned(Protocol):
+    """What a holder holds."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def encoder(self) -> str | None: ...
+
+
+M = TypeVar("M", bound=Versioned)
+
+
+class BundleRefusedError(ValueError):
+    """No bundle that was offered can be served."""
+
+
+@dataclass(frozen=True)
+class ModelRepository(Generic[M]):
+    """Where bundles come from. Both functions block and may raise whatever storage and loading raise."""
+
+    current: Callable[[], str]  # the version that the registry's CURRENT names
+    load: Callable[[str], M]  # loads a version whole and proves that it answers
+
+
+@dataclass(frozen=True)
+class ServedVersion:
+    """A deployment's `user_config`: the bundle to serve, the encoder beside it, and whether to follow CURRENT."""
+
+    bundle: str
+    encoder: str | None = None  # fingerprint; a bundle of another encoder needs a redeployment
+    follow_seconds: float = 0.0
+
+
+class ModelHotSwapper(Generic[M]):
+    """Swaps whole bundles under running requests: load beside the old one, prove it, rebind one attribute."""
+
+    def __init__(self, library: ModelRepository[M]) -> None:
+        self._library = library
+        self._held: tuple[M, ...] = ()
+        self.refused: dict[str, str] = {}
+        self._order = ServedVersion("")
+        self._followed: str | None = None
+        self._swapping = asyncio.Lock()
+        self._behind = asyncio.Event()
+        self._follower: asyncio.Task[None] | None = None
+
+    def get(self, version: str | None = None, encoder: str | None = None) -> M | NotHeld:
+        """The newest bundle of that version and of that encoder (None: any), or NotHeld with what there is."""
+        for model in self._held:
+            if version in (None, model.version) and (model.encoder is None or encoder in (None, model.encoder)):
+                return model
+        self._behind.set()  # somebody has a newer one: look at CURRENT now
+        return NotHeld(version or f"encoder {encoder}", tuple(m.version for m in self._held))
+
+    async def obey(self, order: ServedVersion) -> None:
+        """Serve `order.bundle`. A bad one is refused and the old one serves on; BundleRefusedError if there is none."""
+        first = not self._held
+        self._order = order
+        offers = [order.bundle]
+        if first:  # a replica that restarts long after its deployment: CURRENT first, the deployed one as reserve
+            self._followed = await asyncio.to_thread(self._library.current)
+            offers = [self._followed, order.bundle] if order.follow_seconds else [order.bundle, self._followed]
+        for version in dict.fromkeys(offers):
+            if await self._adopt(version):
+                break
+        if not self._held:
+            raise BundleRefusedError(f"no bundle can be served: {self.refused}; expected at least one whole bundle")
+        if order.follow_seconds and self._follower is None:
+            self._follower = asyncio.create_task(self._follow())
+
+    async def _adopt(self, version: str) -> bool:
+        async with self._swapping:
+            if self._held and self._held[0].version == version:
+                return True
+            try:
+                model = await asyncio.to_thread(self._load, version)
+            except Exception as error:  # whatever is wrong with it, it must not serve
+                self.refused = self.refused | {version: f"{type(error).__name__}: {error}"[:500]}
+                logger.error("bundle %s refused: %s", version, error)
+                return False
+            self.refused = {k: v for k, v in self.refused.items() if k != version}
+            self._held = (model, *(m for m in self._held if m.version != version))[:2]
+            logger.info("serving bundle %s", version)
+            return True
+
+    def _load(self, version: str) -> M:
+        held = next((m for m in self._held if m.version == version), None)
+        model = held or self._library.load(version)
+        if model.encoder is not None and self._order.encoder not in (None, model.encoder):
+            raise BundleRefusedError(
+                f"its features come from encoder {model.encoder}, the running encoder is {self._order.encoder}; "
+                "deploy again to swap both"
+            )
+        return model
+
+    async def _follow(self) -> None:
+        while self._order.follow_seconds:
+            try:
+                await asyncio.wait_for(self._behind.wait(), self._order.follow_seconds)
+                await asyncio.sleep(min(0.2, self._order.follow_seconds))  # many requests wake it: look once
+            except TimeoutError:
+                pass
+            self._behind.clear()
+            await self._look()
+        self._follower = None
+
+    async def _look(self) -> None:
+        try:
+            current = await asyncio.to_thread(self._library.current)
+        except Exception as error:  # storage is away for a while: go on with what is held
+            logger.warning("cannot read CURRENT: %s", error)
+            return
+        if current != self._followed:
+            self._followed = current
+            await self._adopt(current)
