@@ -17,7 +17,7 @@ from llmrec.features.dataset import spec as spec_module
 from llmrec.features.dataset.examples import example_table
 from llmrec.features.dataset.folds import Fold, Prepared
 from llmrec.features.dataset.spec import FeatureSpec
-from llmrec.features.families.registry import collaborative
+from llmrec.features.families import collaborative
 from llmrec.features.transforms.reduction import to_arrays
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
