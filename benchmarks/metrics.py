@@ -24,9 +24,9 @@ import numpy.typing as npt
 import psutil
 import scipy.sparse as sp
 
-from llmrec.evaluation.ranking.metrics import list_metrics
 from llmrec.evaluation.ranking.topk import blocked_top_k
 from llmrec.evaluation.statistics.intervals import Bootstrap
+from llmrec.models.metrics import list_metrics
 from llmrec.schema import id_hash
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -118,7 +118,7 @@ def ours(data: Arrays, resamples: int) -> dict[str, Any]:
     started = time.perf_counter()
     user_hash, item_hash = (id_hash([f"{kind}{i}" for i in range(len(x))]) for kind, x in (("u", users), ("i", items)))
     top = blocked_top_k(score, len(users), K, user_hash, item_hash)
-    values = list_metrics(top, truth_indptr, truth, len(items), CUTOFFS)
+    values = list_metrics(top.item_rows, truth_indptr, truth, len(items), CUTOFFS)
     drawn = Bootstrap(np.arange(len(users)), resamples, 7).means(list(values.values()))
     seconds = time.perf_counter() - started
     return {"seconds": seconds, "metrics": {m: s.value for m, s in zip(values, drawn, strict=True)}}

@@ -23,9 +23,10 @@ from typing import Any
 
 import httpx
 
-from llmrec.bundle import Bundle, current, publish
+from llmrec.bundle import Bundle
 from llmrec.config import RunConfig, load_config
 from llmrec.pipeline import run_pipeline
+from llmrec.registry import current, publish
 from llmrec.storage import Storage
 
 REPOSITORY = Path(__file__).resolve().parent.parent

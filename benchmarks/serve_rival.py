@@ -16,7 +16,6 @@ from transformers import AutoModel, AutoTokenizer
 
 from llmrec.bundle import Bundle
 from llmrec.encoding.model_files import model_folder
-from llmrec.recommender import Recommender
 
 
 class Request(BaseModel):
@@ -46,7 +45,7 @@ class Encoder:
 
 def make_app(bundle: Bundle, retrieve: int) -> FastAPI:
     """The whole server."""
-    app, recommender, encoder = FastAPI(), Recommender(bundle, retrieve=retrieve), Encoder(bundle)
+    app, recommender, encoder = FastAPI(), bundle.recommender(retrieve), Encoder(bundle)
     history, now = bundle.history, np.array([bundle.last_time])
 
     @app.post("/v1/recommend")

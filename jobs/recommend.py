@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from jobs.cli import main, parser
-from llmrec.bundle import Bundle, current
+from llmrec.bundle import Bundle
 from llmrec.config import RunConfig
 from llmrec.files import filesystem, read_bytes
-from llmrec.recommender import Recommender
+from llmrec.registry import current
 from llmrec.schema import RECOMMENDATIONS, C
 from llmrec.storage import Storage, artifact_id
 
@@ -30,7 +30,7 @@ class RecommendUsers:
     """A Ray Data actor: a block of users in, their ranked items out."""
 
     def __init__(self, bundle_uri: str, retrieve: int, k: int, time: int) -> None:
-        self.recommender = Recommender(Bundle.load(bundle_uri), retrieve=retrieve)
+        self.recommender = Bundle.load(bundle_uri).recommender(retrieve)
         self.k, self.time = k, time
 
     def __call__(self, users: pa.Table) -> pa.Table:

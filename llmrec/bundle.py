@@ -1,53 +1,47 @@
-"""A bundle: everything that serves, in one folder, and the registry whose CURRENT names the one in use.
+"""A bundle: everything that serves, in one folder.
 
-    bundle.json                settings, sizes, second stage, encoder and its fingerprint
-    two_tower.safetensors      weights
-    ranker.safetensors         weights
-    item_vectors.safetensors   (n_items + 1, vector_dim) as of the last event: what the parts must reproduce together
-    spec/ history/             fitted features and as-of state
-    README.md                  the model card
+    bundle.json              settings, columns, the models by role, the encoder and its fingerprint
+    models/KEY/              each model: model.json, weights.safetensors
+    spec/ history/           fitted features and as-of state
+    probes.safetensors       what both stages answer as of the last event: what the parts must reproduce together
+    README.md                the model card
 
 No file of it runs code on loading, and a file that does not belong there is refused.
 """
 
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import jinja2
 import numpy as np
-import numpy.typing as npt
 import pyarrow.fs as pafs
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
-from safetensors.numpy import save as save_arrays
 
 from llmrec.config import EncoderConfig, RunConfig
 from llmrec.encoding import encoder_config
 from llmrec.features.asof.history import History
+from llmrec.features.dataset.rows import load_features
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.files import filesystem, read_bytes, read_json, write_bytes, write_json
-from llmrec.models.blender import ScoreBlender
-from llmrec.models.modelfile import ModelFile
-from llmrec.models.ranker import Ranker
-from llmrec.models.retrieval import Retriever
-from llmrec.models.two_tower import TwoTower
-from llmrec.models.weights import load_weights, save_weights
+from llmrec.models.base import Arrays, ModelContext
+from llmrec.models.networks.weights import load_arrays, save_arrays
+from llmrec.models.store import load_model, save_model
+from llmrec.recommender import FittedModels, Recommender
 from llmrec.storage import MANIFEST, Artifact, Manifest, Storage, artifact_id
-from llmrec.training.data import load_features
+from llmrec.training.second_stage import as_models
+from llmrec.training.stage import SUMMARY, ModelsFile
 
-FORMAT = 2
+FORMAT = 3
 CARD = "README.md"
-_SETTINGS, _TOWERS, _RANKER, _VECTORS = (
-    "bundle.json", "two_tower.safetensors", "ranker.safetensors", "item_vectors.safetensors",
-)  # fmt: skip
+_SETTINGS, _PROBES, _MODELS = "bundle.json", "probes.safetensors", "models"
 _BELONGS = re.compile(
-    rf"({re.escape(_SETTINGS)}|{_TOWERS}|{_RANKER}|{_VECTORS}|{CARD}|(spec|history)/([\w-]+/)?[\w-]+\.(json|safetensors|npy|arrow))"
+    rf"{re.escape(_SETTINGS)}|{_PROBES}|{CARD}|{_MODELS}/[\w.]+/(model\.json|weights\.safetensors)"
+    r"|(spec|history)/([\w-]+/)?[\w-]+\.(json|safetensors|npy|arrow)"
 )
-_NAME = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+#: Users that are asked for as probes, beside the unknown one, and how long their lists are.
+_PROBED, _PROBE_K = 4, 20
 
 
 class BundleError(ValueError):
@@ -60,22 +54,26 @@ class BundleFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
     format: int = FORMAT
     id: str = ""
-    models: ModelFile
+    models: ModelsFile
     encoder: EncoderConfig
     encoder_fingerprint: str
     facts: dict[str, Any] = {}
 
+    @property
+    def roles(self) -> dict[str, tuple[str, str]]:
+        """Role, or role and name where there may be several -> (the model's name, its folder in the bundle)."""
+        named = {key: str(config["name"]) for key, config in self.models.models.items()}
+        return {key: (name, f"{_MODELS}/{key}") for key, name in named.items()}
+
 
 @dataclass(frozen=True)
 class Bundle:
-    """Two models, the fitted features and the as-of state they read, loaded and checked."""
+    """The models, the fitted features and the as-of state that they read, loaded and checked."""
 
     settings: BundleFile
-    two_tower: TwoTower
-    ranker: Ranker
-    spec: FeatureSpec
-    history: History
-    item_vectors: npt.NDArray[np.float32]  # (n_items + 1, vector_dim) as of `last_time`
+    models: FittedModels
+    context: ModelContext
+    probes: Arrays
     card: str
 
     @property
@@ -85,7 +83,11 @@ class Bundle:
     @property
     def variant(self) -> str:
         """Which feature families the models read: `text` or `no_text`."""
-        return self.settings.models.variant
+        return self.context.variant
+
+    @property
+    def history(self) -> History:
+        return self.context.history
 
     @property
     def encoder(self) -> EncoderConfig:
@@ -96,10 +98,9 @@ class Bundle:
     def encoder_fingerprint(self) -> str:
         return self.settings.encoder_fingerprint
 
-    @property
-    def blender(self) -> ScoreBlender:
-        """The second stage's weights."""
-        return self.settings.models.make_blender()
+    def recommender(self, retrieve: int = 200, approximate_above: int | None = None) -> Recommender:
+        """What answers; see `Recommender`."""
+        return Recommender(self.models, self.context, retrieve=retrieve, approximate_above=approximate_above)
 
     @property
     def last_time(self) -> int:
@@ -108,32 +109,35 @@ class Bundle:
 
     def save(self, uri: str) -> None:
         """Write all files below the folder `uri`."""
-        save_weights(f"{uri}/{_TOWERS}", self.two_tower.state_dict())
-        save_weights(f"{uri}/{_RANKER}", self.ranker.state_dict())
-        write_bytes(f"{uri}/{_VECTORS}", save_arrays({"item_vectors": np.ascontiguousarray(self.item_vectors)}))
-        self.spec.save(f"{uri}/spec")
+        for key, model in self.models.by_key().items():
+            save_model(f"{uri}/{_MODELS}/{key}", model)
+        self.context.spec.save(f"{uri}/spec")
         self.history.save(f"{uri}/history")
+        save_arrays(f"{uri}/{_PROBES}", self.probes)
         write_bytes(f"{uri}/{CARD}", self.card.encode())
-        write_json(f"{uri}/{_SETTINGS}", self.settings.model_dump())
+        write_json(f"{uri}/{_SETTINGS}", self.settings.model_dump(mode="json"))
 
     @classmethod
     def load(cls, uri: str) -> Self:
         """Read and check the bundle in the folder `uri`, or in the artifact at `uri`.
 
-        Raises BundleError for a file that does not belong, settings that cannot be read, item vectors that do not fit;
-        WeightsError (a ValueError too) for weights that are cut off, of other dimensions or not finite.
+        Raises BundleError for a file that does not belong or settings that cannot be read; WeightsError (a ValueError
+        too) for weights that are cut off, of other dimensions or not finite.
         """
         uri = _folder(uri.rstrip("/"))
         _refuse_strangers(uri)
         settings = _read_settings(uri)
-        towers, ranker = settings.models.make_two_tower(), settings.models.make_ranker()
-        load_weights(towers, f"{uri}/{_TOWERS}")
-        load_weights(ranker, f"{uri}/{_RANKER}")
-        spec, history = FeatureSpec.load(f"{uri}/spec"), History.load(f"{uri}/history")
-        _check_columns(uri, settings.models, spec)
-        vectors = _read_item_vectors(uri, (len(history.item_ids), towers.vector_dim))
+        context = ModelContext(FeatureSpec.load(f"{uri}/spec"), History.load(f"{uri}/history"), settings.models.variant)
+        _check_columns(uri, settings.models, context)
+        models = load_models(f"{uri}/{_MODELS}", settings.models, context)
         card = (read_bytes(f"{uri}/{CARD}") or b"").decode()
-        return cls(settings, towers.eval(), ranker.eval(), spec, history, vectors, card)
+        return cls(settings, models, context, load_arrays(f"{uri}/{_PROBES}"), card)
+
+
+def load_models(folder: str, file: ModelsFile, context: ModelContext) -> FittedModels:
+    """The models that lie by their keys below `folder`."""
+    fitted = {key: load_model(f"{folder}/{key}", context) for key in file.models}
+    return as_models(fitted, load_model(f"{folder}/blender", context), file.fallback)
 
 
 def last_time(history: History) -> int:
@@ -143,7 +147,7 @@ def last_time(history: History) -> int:
 
 
 def assemble(config: RunConfig, storage: Storage, test_examples: Artifact, models: Artifact) -> Artifact:
-    """Stage `bundle`: put weights, fitted features, as-of state, item vectors and model card into one folder."""
+    """Stage `bundle`: put models, fitted features, as-of state, probes and model card into one folder."""
     read = {"encoder": config.encoding.encoder.model_dump()}
     parents = {"examples": test_examples.id, "models": models.id}
     made_id = artifact_id("bundle.py", read, parents)
@@ -154,35 +158,41 @@ def assemble(config: RunConfig, storage: Storage, test_examples: Artifact, model
         bundle = _put_together(config, storage, test_examples, models, made_id)
         bundle.save(writer.folder)
         writer.info = {
-            "variant": bundle.variant,
-            "last_time": bundle.last_time,
-            "fingerprint": bundle.encoder_fingerprint,
-        }
+            "variant": bundle.variant, "last_time": bundle.last_time, "fingerprint": bundle.encoder_fingerprint
+        }  # fmt: skip
     made = storage.find("bundle", made_id)
     assert made is not None
     return Artifact(made.root, made.manifest)
 
 
 def _put_together(config: RunConfig, storage: Storage, examples: Artifact, models: Artifact, bundle_id: str) -> Bundle:
-    file = ModelFile.model_validate(models.json("models.json"))
-    towers, ranker = file.make_two_tower(), file.make_ranker()
-    load_weights(towers, models.uri(_TOWERS))
-    load_weights(ranker, models.uri(_RANKER))
-    spec, history = load_features(examples)
+    file = ModelsFile.model_validate(models.json(SUMMARY))
+    context = ModelContext(*load_features(examples), file.variant)
+    fitted = load_models(models.uri(SUMMARY).rsplit("/", 1)[0], file, context)
     embeddings = storage.find("embeddings", examples.manifest.parents.get("embeddings", "none"))
     fingerprint = str(embeddings.manifest.info["fingerprint"]) if embeddings else ""  # features without text
     encoder = encoder_config(embeddings) if embeddings else config.encoding.encoder
-    facts = _facts(storage, examples, history)
+    facts = _facts(storage, examples, context.history)
     settings = BundleFile(id=bundle_id, models=file, encoder=encoder, encoder_fingerprint=fingerprint, facts=facts)
-    return Bundle(settings, towers, ranker, spec, history, make_item_vectors(towers, spec, history, file.variant),
-                  model_card(settings))  # fmt: skip
+    return Bundle(settings, fitted, context, make_probes(fitted, context), model_card(settings))
 
 
-def make_item_vectors(towers: TwoTower, spec: FeatureSpec, history: History, variant: str) -> npt.NDArray[np.float32]:
-    """(n_items + 1, vector_dim) as of the bundle's last moment."""
-    return (
-        Retriever(towers, spec, history, spec.columns_of(variant), refresh_ms=1).item_index(last_time(history)).vectors
-    )
+def make_probes(models: FittedModels, context: ModelContext) -> Arrays:
+    """What both stages answer, as of the bundle's last moment, for nobody known and for users spread over all."""
+    n = len(context.history.user_ids) - 1
+    asking = np.unique(np.concatenate([[0], np.linspace(min(1, n), n, _PROBED).astype(np.int64)]))
+    times, recommender = np.full(len(asking), last_time(context.history)), Recommender(models, context)
+    users = context.history.users_at(asking, times)
+    found = recommender.retrieve(users, times, recommender.n_retrieve)
+    rows, scores = recommender.order(users, times, found, _PROBE_K)
+    return {
+        "retrieved": found.rows[:, :_PROBE_K], "retrieval_scores": _finite(found.scores[:, :_PROBE_K]),
+        "rows": rows, "scores": _finite(scores),
+    }  # fmt: skip
+
+
+def _finite(scores: Any) -> Any:
+    return np.where(np.isneginf(scores), np.float32(-1e30), scores)
 
 
 def model_card(settings: BundleFile, metrics: dict[str, Any] | None = None) -> str:
@@ -221,8 +231,8 @@ def _refuse_strangers(uri: str) -> None:
     strangers = [n for n in names if not _BELONGS.fullmatch(n)]
     if strangers:
         raise BundleError(
-            f"{uri}: found {strangers[:5]}, which do not belong to a bundle; expected {_SETTINGS}, *.safetensors, "
-            f"{CARD}, spec/ and history/. Delete them if you know where they come from"
+            f"{uri}: found {strangers[:5]}, which do not belong to a bundle; expected {_SETTINGS}, {_PROBES}, "
+            f"{CARD}, {_MODELS}/, spec/ and history/. Delete them if you know where they come from"
         )
 
 
@@ -243,15 +253,10 @@ def _read_settings(uri: str) -> BundleFile:
         raise BundleError(f"{uri}/{_SETTINGS}: cannot be read: {error}") from None
 
 
-def _check_columns(uri: str, models: ModelFile, spec: FeatureSpec) -> None:
+def _check_columns(uri: str, models: ModelsFile, context: ModelContext) -> None:
     """The models must have been fitted on the columns that this FeatureSpec makes, in this order."""
-    chosen = spec.columns_of(models.variant)
-    for side, columns, index, expected in (
-        ("user", spec.user_columns, chosen.user, models.user_columns),
-        ("item", spec.item_columns, chosen.item, models.item_columns),
-        ("pair", spec.pair_columns, chosen.pair, models.pair_columns),
-    ):
-        found = [columns[int(i)].name for i in index]
+    for side, columns in context.columns.items():
+        found, expected = [c.name for c in columns], models.columns[side]
         if found != expected:
             differ = sorted(set(found) ^ set(expected))[:5]
             raise BundleError(
@@ -260,100 +265,18 @@ def _check_columns(uri: str, models: ModelFile, spec: FeatureSpec) -> None:
             )
 
 
-def _read_item_vectors(uri: str, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    data = read_bytes(f"{uri}/{_VECTORS}")
-    if data is None:
-        raise BundleError(f"{uri}: found no {_VECTORS}; expected a whole bundle, copy it again")
-    try:
-        vectors = load_arrays(data)["item_vectors"]
-    except (SafetensorError, KeyError) as error:
-        raise BundleError(f"{uri}/{_VECTORS}: not a whole safetensors file of item_vectors ({error})") from None
-    if vectors.shape != shape:
-        raise BundleError(f"{uri}/{_VECTORS}: found shape {vectors.shape}, expected {shape} (items, two-tower vector)")
-    if not np.isfinite(vectors).all():
-        raise BundleError(f"{uri}/{_VECTORS}: holds NaN or infinity; expected finite numbers")
-    return np.asarray(vectors, np.float32)
-
-
 def verify(bundle: Bundle) -> None:
     """Ask the bundle what it must know. Raises BundleError where an answer is missing or is not what it stored."""
-    made = make_item_vectors(bundle.two_tower, bundle.spec, bundle.history, bundle.variant)
-    worst = float(np.abs(made - bundle.item_vectors).max(initial=0))
-    if not worst < 1e-3:
+    made = make_probes(bundle.models, bundle.context)
+    for name, expected in bundle.probes.items():
+        same = name in made and made[name].shape == expected.shape and np.allclose(made[name], expected, atol=1e-3)
+        if not same:
+            raise BundleError(
+                f"bundle {bundle.id}: its models, features and history answer the stored probes otherwise ({name}), "
+                "expected the same to 0.001; its files come from different runs: assemble it again"
+            )
+    known = bundle.context.interactions.known_from < bundle.last_time
+    if known.any() and not bundle.probes["rows"][0, 0] > 0:
         raise BundleError(
-            f"bundle {bundle.id}: its weights, features and history make item vectors that differ by {worst:.3g} from "
-            "the stored ones, expected less than 0.001; its files come from different runs: assemble it again"
+            f"bundle {bundle.id}: recommended nothing for somebody new, expected an item with a finite score"
         )
-    retriever = Retriever(bundle.two_tower, bundle.spec, bundle.history, bundle.spec.columns_of(bundle.variant))
-    moment = np.array([bundle.last_time])
-    known = bundle.history.known_items(bundle.last_time).any()
-    rows, scores = retriever.retrieve(bundle.history.users_at(np.zeros(1, np.int64), moment), moment, 1)
-    if known and not (rows[0, 0] > 0 and np.isfinite(scores[0, 0])):
-        raise BundleError(
-            f"bundle {bundle.id}: retrieved nothing for somebody new, expected an item with a finite score"
-        )
-
-
-def publish(storage: Storage, bundle: Artifact, name: str) -> dict[str, Any]:
-    """Let `ROOT/registry/NAME/CURRENT` name this bundle, once it has been loaded and has answered.
-
-    Returns the pointer: bundle (relative to ROOT), uri, id, sequence, published_unix, previous (a sequence, or None).
-    Raises BundleError or WeightsError, CURRENT being untouched. Publishing what is current already changes nothing.
-    """
-    verify(Bundle.load(bundle.root))
-    now = _pointer(storage, name, "CURRENT")
-    if now and now["id"] == bundle.id:
-        return _with_uri(storage, now)
-    relative = bundle.root.removeprefix(f"{storage.root}/")
-    pointer = {
-        "bundle": relative, "id": bundle.id, "sequence": _latest_sequence(storage, name) + 1,
-        "published_unix": time.time(), "previous": now["sequence"] if now else None,
-    }  # fmt: skip
-    write_json(f"{_registry(storage, name)}/versions/{pointer['sequence']:06d}", pointer)
-    write_json(f"{_registry(storage, name)}/CURRENT", pointer)
-    return _with_uri(storage, pointer)
-
-
-def current(storage: Storage, name: str) -> dict[str, Any]:
-    """The pointer of `name`. Raises FileNotFoundError where nothing was published."""
-    pointer = _pointer(storage, name, "CURRENT")
-    if pointer is None:
-        raise FileNotFoundError(
-            f"{_registry(storage, name)}/CURRENT: nothing is published as {name!r}; run `python -m jobs.publish`"
-        )
-    return _with_uri(storage, pointer)
-
-
-def rollback(storage: Storage, name: str) -> dict[str, Any]:
-    """Let CURRENT name the version before it, once that has been loaded and has answered. Returns the pointer."""
-    now = current(storage, name)
-    if now["previous"] is None:
-        raise BundleError(f"{name}: version {now['sequence']} is the first; there is nothing to roll back to")
-    pointer = _pointer(storage, name, f"versions/{now['previous']:06d}")
-    if pointer is None:
-        raise BundleError(f"{name}: version {now['previous']} is gone from {_registry(storage, name)}/versions")
-    pointer = _with_uri(storage, pointer)
-    verify(Bundle.load(pointer["uri"]))
-    write_json(f"{_registry(storage, name)}/CURRENT", {k: v for k, v in pointer.items() if k != "uri"})
-    return pointer
-
-
-def _registry(storage: Storage, name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"registry: found name {name!r}, expected letters, digits, '_', '-' and '.', not only dots")
-    return f"{storage.root}/registry/{name}"
-
-
-def _pointer(storage: Storage, name: str, record: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = read_json(f"{_registry(storage, name)}/{record}")
-    return found
-
-
-def _with_uri(storage: Storage, pointer: dict[str, Any]) -> dict[str, Any]:
-    return pointer | {"uri": f"{storage.root}/{pointer['bundle']}"}
-
-
-def _latest_sequence(storage: Storage, name: str) -> int:
-    fs, base = filesystem(f"{_registry(storage, name)}/versions")
-    infos = fs.get_file_info(pafs.FileSelector(base, allow_not_found=True))
-    return max((int(i.base_name) for i in infos if i.base_name.isdigit()), default=0)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmrec import bundle, corpus, encoding, experiment, features, training
+from llmrec import bundle, corpus, encoding, experiment, features, registry, training
 from llmrec.config import RunConfig
 from llmrec.storage import Artifact, ArtifactWriter, Storage
 
@@ -86,7 +86,7 @@ class Run:
 
     def _publish(self) -> dict[str, Artifact]:
         artifact = self.artifacts[f"bundle.{self.variants[0]}"]
-        self.published = bundle.publish(self.storage, artifact, self.config.name)
+        self.published = registry.publish(self.storage, artifact, self.config.name)
         return {}
 
 

@@ -1,117 +1,211 @@
-"""Two-stage recommendation from a bundle: what evaluation, `jobs.recommend` and the server all call."""
+"""Two stages: retrievers bring candidates, a ranker and a blender order them.
 
-from collections.abc import Sequence
+What training fits the blender with, and evaluation, `jobs.recommend` and the server all call.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.bundle import Bundle
-from llmrec.features.asof.state import UserState
-from llmrec.models.blender import ClickModel
-from llmrec.models.retrieval import Retriever
+from llmrec.features.asof.state import ItemState, UserState
+from llmrec.features.dataset.rows import Examples
+from llmrec.models.base import Blender, Bools, Floats, Ints, Model, ModelContext, Ranker, Rater, Requests, Retriever
+from llmrec.models.blenders.prior_correction import LOGIT, log_popularity, popularity_columns
+from llmrec.models.retrieval import candidates, retrieve
 from llmrec.models.topk import top_k
-from llmrec.schema import id_hash
 
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
-FALLBACK_REASON = "popularity: nothing is known about this user before this time (no events, no words)"
+@dataclass(frozen=True)
+class FittedModels:
+    """The models of a bundle. `fallback`: the popularity column that answers where nothing is known of a user."""
+
+    retrievers: Mapping[str, Retriever]
+    ranker: Ranker
+    blender: Blender
+    fallback: str
+    raters: Mapping[str, Rater] = field(default_factory=dict)
+
+    def by_key(self) -> dict[str, Model]:
+        """Every model by its key in a bundle."""
+        named: dict[str, Model] = {f"retriever.{name}": model for name, model in self.retrievers.items()}
+        named |= {f"rater.{name}": model for name, model in self.raters.items()}
+        return {**named, "ranker": self.ranker, "blender": self.blender}
+
+
+@dataclass(frozen=True)
+class CandidateSet:
+    """What retrieval found for Q users: rows (Q, N), best first, −1 pads; scores (Q, N) that order them, −inf pads.
+
+    `columns` (Q, N, R): the score of each of R retrievers.
+    """
+
+    rows: Ints
+    scores: Floats
+    columns: Floats
+
+
+def click_rows(context: ModelContext, users: UserState, items: ItemState) -> Examples:
+    """Row-aligned states as a ranker reads them; `users` may be one row for all items."""
+    spec, chosen, n = context.spec, context.selection, len(items)
+    user = spec.user_features(users)[:, chosen.user]
+    idx, past, ages = spec.user_idx(users.rows), spec.history_idx(users), spec.history_ages(users)
+    if len(users) == 1 and n != 1:
+        user, idx, past, ages = (np.broadcast_to(x, (n, *x.shape[1:])) for x in (user, idx, past, ages))
+        users = users.repeat(n)
+    none = np.zeros(0, np.object_)
+    return Examples(
+        item_ids=none, user_ids=none, query=np.zeros(n, np.int64), times=items.times, click=np.zeros(n, np.float32),
+        user_idx=idx.astype(np.int64), item_idx=spec.item_idx(items.rows).astype(np.int64),
+        history=past.astype(np.int64), ages=ages, user=user, item=spec.item_features(items)[:, chosen.item],
+        pair=spec.pair_features(users, items)[:, chosen.pair],
+    )  # fmt: skip
 
 
 class Recommender:
-    """Retrieve by the two-tower model, rank by the click model (see `models.blender`), fall back to popularity.
+    """`n_retrieve` is how many candidates are ranked. Every answer is as of a time: only events before it count."""
 
-    `retrieve` is how many candidates are ranked. `approximate_above`: catalogues larger than this are searched by an
-    HNSW graph; None (the default) searches exactly. Every answer is as of a time: only events strictly before count.
-    """
+    def __init__(
+        self, models: FittedModels, context: ModelContext, *, retrieve: int = 200, approximate_above: int | None = None
+    ) -> None:
+        """`approximate_above`: catalogues larger than this are searched by an HNSW graph; None searches exactly."""
+        self.models, self.context, self.history, self.n_retrieve = models, context, context.history, retrieve
+        self.popularity = popularity_columns(context.history.settings.popularity_days)
+        for model in models.retrievers.values():
+            if hasattr(model, "approximate_above"):
+                model.approximate_above = approximate_above
 
-    def __init__(self, bundle: Bundle, *, retrieve: int = 200, approximate_above: int | None = None) -> None:
-        self.bundle, self.history, self.n_retrieve = bundle, bundle.history, retrieve
-        selection = bundle.spec.columns_of(bundle.variant)
-        self.retriever = Retriever(
-            bundle.two_tower, bundle.spec, bundle.history, selection, approximate_above=approximate_above
-        )
-        self.clicks = ClickModel(bundle.ranker, bundle.spec, bundle.history, selection)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the blender reads of a candidate."""
+        return (*self.models.retrievers, LOGIT, *self.popularity)
+
+    def requests(self, users: UserState, times: Ints) -> Requests:
+        return Requests(users.rows, times, self.context.as_of, users)
 
     def nothing_known(self, users: UserState) -> Bools:
         """(Q,) true where there are neither events nor words: these users get the popularity list."""
         return np.asarray((users.count == 0) & ~(users.text_weight > 0).any(axis=1))
 
-    def fallback_reasons(self, users: UserState) -> list[str | None]:
-        """Per user, why the answer is a popularity list; None where it is a personal one."""
-        return [FALLBACK_REASON if cold else None for cold in self.nothing_known(users)]
-
-    def retrieve(
-        self, users: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None = None
-    ) -> tuple[Ints, Floats]:
-        """The first stage: rows (Q, k), best first, −1 pads, and scores (Q, k), −inf pads.
+    def retrieve(self, users: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None = None) -> CandidateSet:
+        """The first stage: the k best of all retrievers together, each giving in turn.
 
         Candidates are the items known before `times` (Q,), less those that the user had, those in the state's own
-        history, and `exclude` (rows for each query).
+        history, and `exclude` (rows for each query). Users of whom nothing is known get popularity.
         """
-        rows, scores = self.retriever.retrieve(users, times, k, exclude)
-        for q in np.flatnonzero(self.nothing_known(users)):
+        requests = self.requests(users, times)
+        found = self.unite(requests, k, exclude)
+        rows, scores, columns = found.rows, found.scores, found.columns
+        cold = self.nothing_known(users) | (rows[:, :1] < 0).all(axis=1)
+        for q in np.flatnonzero(cold):
             only = None if exclude is None else [exclude[q]]
-            rows[q], scores[q] = self._popular(users.take(np.array([q])), times[q : q + 1], k, only)
-        return rows, scores
+            rows[q], scores[q] = self._popular(requests.take(np.array([q])), k, only)
+            columns[q] = 0
+        return CandidateSet(rows, scores, columns)
 
-    def rerank(self, users: UserState, times: Ints, rows: Ints, scores: Floats) -> Floats:
-        """The second stage: its score for each retrieved item, (Q, N); −inf where `rows` is −1.
+    def unite(self, requests: Requests, k: int, exclude: Sequence[Ints] | None = None) -> CandidateSet:
+        """What the retrievers alone find, without the popularity that answers for them."""
+        rows, scores = self._in_turn(requests, k, exclude)
+        return CandidateSet(rows, scores, self._columns(requests, rows, scores))
 
-        `rows`, `scores` (Q, N) are `retrieve`'s answer. Users of whom nothing is known keep their popularity scores.
+    def _in_turn(self, requests: Requests, k: int, exclude: Sequence[Ints] | None) -> tuple[Ints, Floats]:
+        found = [retrieve(model, requests, k, exclude) for model in self.models.retrievers.values()]
+        for (rows, scores), model in zip(found, self.models.retrievers.values(), strict=True):
+            silent = ~model.answers(requests)
+            rows[silent], scores[silent] = -1, -np.inf
+        if len(found) == 1:
+            return found[0]
+        in_turn = np.stack([rows for rows, _ in found], axis=2).reshape(len(requests), -1)
+        rows = np.stack([_first_of_each(mine, k) for mine in in_turn]) if len(requests) else np.empty((0, k), np.int64)
+        place = np.where(rows >= 0, -np.arange(k, dtype=np.float32), np.float32(-np.inf))
+        return rows, place
+
+    def _columns(self, requests: Requests, rows: Ints, scores: Floats) -> Floats:
+        """(Q, N, R); where a retriever knows nothing of a user it says 0 of each item."""
+        models = self.models.retrievers.values()
+        if len(models) == 1:
+            return scores[:, :, None].copy()
+        known = (np.where(m.answers(requests)[:, None], m.scores_of(requests, rows), 0) for m in models)
+        return np.stack([np.asarray(column, np.float32) for column in known], axis=2)
+
+    def values(self, user: UserState, rows: Ints, columns: Floats, time: int) -> npt.NDArray[np.float64]:
+        """(N, n_columns) of one user's candidates `rows` (N,), whose retrieval scores are `columns` (N, R)."""
+        items = self.history.items_at(rows, np.full(len(rows), time, np.int64))
+        logits = self.models.ranker.logits(click_rows(self.context, user, items))
+        return np.column_stack([columns, logits, log_popularity(items)])
+
+    def rerank(self, users: UserState, times: Ints, found: CandidateSet) -> Floats:
+        """The second stage: its score for each candidate, (Q, N); −inf where there is none.
+
+        Users of whom nothing is known keep their popularity scores.
         """
-        ranked, cold = scores.copy(), self.nothing_known(users)
+        ranked, cold = found.scores.copy(), self.nothing_known(users)
         for q in np.flatnonzero(~cold):
-            found = rows[q] >= 0
-            user = users.take(np.array([q]))
-            values = self.clicks.columns(user, rows[q, found], scores[q, found], int(times[q]))
-            ranked[q, found] = self.bundle.blender.score(values)
+            some = found.rows[q] >= 0
+            if some.any():
+                user = users.take(np.array([q]))
+                values = self.values(user, found.rows[q, some], found.columns[q, some], int(times[q]))
+                ranked[q, some] = self.models.blender.score(values)
         return ranked
 
     def rank(self, user: UserState, item_rows: Ints, time: int) -> Floats:
         """(N,) probability of a click by one user (Q = 1), among negatives drawn by popularity as in training."""
         items = self.history.items_at(item_rows, np.full(len(item_rows), time, np.int64))
-        return np.asarray(1 / (1 + np.exp(-self.clicks.logits(user, items).astype(np.float64))), np.float32)
+        logits = self.models.ranker.logits(click_rows(self.context, user, items))
+        return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
+
+    def rate(self, user_row: int, item_rows: Ints, time: int) -> dict[str, npt.NDArray[np.float64]]:
+        """Rater -> (N,) predicted stars, or probability of a like, of items by one user (row 0: unknown)."""
+        users, times = np.full(len(item_rows), user_row), np.full(len(item_rows), time)
+        return {name: rater.predict(users, item_rows, times) for name, rater in self.models.raters.items()}
 
     def recommend(
         self, users: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None = None
     ) -> tuple[Ints, Floats]:
         """Both stages: rows (Q, k), best first, −1 pads, and scores (Q, k). Beyond `retrieve`, retrieval's order."""
-        rows, scores = self.retrieve(users, times, max(k, self.n_retrieve), exclude)
-        return self.order(users, times, rows, scores, k)
+        return self.order(users, times, self.retrieve(users, times, max(k, self.n_retrieve), exclude), k)
 
-    def order(self, users: UserState, times: Ints, rows: Ints, scores: Floats, k: int) -> tuple[Ints, Floats]:
+    def order(self, users: UserState, times: Ints, found: CandidateSet, k: int) -> tuple[Ints, Floats]:
         """The k best of `retrieve`'s answer by the second stage."""
-        n = self.n_retrieve
-        head = self.rerank(users, times, rows[:, :n], scores[:, :n])
-        whole = np.concatenate([head, _below(head, scores[:, n:])], axis=1)
-        hashes = id_hash([self.history.user_ids[r] for r in users.rows])
-        places, best = top_k(whole, k, hashes, self.retriever.item_hash[rows])
-        return np.where(places >= 0, np.take_along_axis(rows, np.maximum(places, 0), axis=1), -1), best
+        n, data = self.n_retrieve, self.context.interactions
+        head = self.rerank(users, times, CandidateSet(found.rows[:, :n], found.scores[:, :n], found.columns[:, :n]))
+        whole = np.concatenate([head, _below(head, found.scores[:, n:])], axis=1)
+        places, best = top_k(whole, k, data.user_hash[users.rows], data.item_hash[found.rows])
+        return np.where(places >= 0, np.take_along_axis(found.rows, np.maximum(places, 0), axis=1), -1), best
 
-    def similar(self, item_row: int, k: int, time: int | None = None) -> tuple[Ints, Floats]:
-        """The k items whose vectors have the highest cosine to the item's, rows (k,) and cosines (k,), as of `time`.
+    def similar(self, item_row: int, k: int, time: int) -> tuple[Ints, Floats]:
+        """The k items nearest to the item, rows (k,) and cosines (k,), as of `time`.
 
-        `time`: now, as far as the bundle knows, where None.
+        By the vectors of the first retriever that has some; else what somebody who liked the item would be brought.
         """
-        moment = self.bundle.last_time if time is None else time
-        unit = self.retriever.item_index(moment).vectors[:, :-1]  # the last number is the bias
-        known = self.history.known_items(moment)
+        vectors = next((m.vectors_at(time) for m in self.models.retrievers.values() if hasattr(m, "vectors_at")), None)
+        if vectors is None:
+            found = self.retrieve(self.history.guest(np.array([item_row]), None, time), np.array([time]), k)
+            return found.rows[0], found.scores[0]
+        data, unit = self.context.interactions, vectors[:, :-1]  # the last number is the bias
+        known = data.known_from < time
         known[item_row] = False
         cosines = np.where(known, unit @ unit[item_row], np.float32(-np.inf))[None]
-        rows, scores = top_k(cosines, k, self.retriever.item_hash[item_row : item_row + 1], self.retriever.item_hash)
+        rows, scores = top_k(cosines, k, data.item_hash[item_row : item_row + 1], data.item_hash)
         return rows[0], scores[0]
 
-    def _popular(self, user: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None) -> tuple[Ints, Floats]:
-        allowed = self.retriever.candidates(user, times, exclude)
+    def _popular(self, request: Requests, k: int, exclude: Sequence[Ints] | None) -> tuple[Ints, Floats]:
+        allowed, data = candidates(request, exclude), self.context.interactions
         rows = np.flatnonzero(allowed[0])
-        counts = self.history.item_counts(rows, np.full(len(rows), times[0], np.int64))
+        counts = self.history.item_counts(rows, np.full(len(rows), request.times[0], np.int64))
         scores = np.full(allowed.shape, -np.inf, np.float32)
-        scores[0, rows] = self.bundle.blender.popularity(counts)
-        hashes = id_hash([self.history.user_ids[user.rows[0]]])
-        found, best = top_k(scores, k, hashes, self.retriever.item_hash)
+        scores[0, rows] = log_popularity(counts)[:, self.popularity.index(self.models.fallback)]
+        found, best = top_k(scores, k, data.user_hash[request.users], data.item_hash)
         return found[0], best[0]
+
+
+def _first_of_each(rows: Ints, k: int) -> Ints:
+    """(k,) the first k different rows, in order, −1 pads."""
+    rows = rows[rows >= 0]
+    _, first = np.unique(rows, return_index=True)
+    kept = rows[np.sort(first)][:k]
+    return np.pad(kept, (0, k - len(kept)), constant_values=-1)
 
 
 def _below(head: Floats, tail: Floats) -> Floats:

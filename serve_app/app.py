@@ -14,9 +14,9 @@ from ray.serve import Application
 from ray.serve.config import BackpressureConfig
 from ray.serve.schema import LoggingConfig
 
-from llmrec.bundle import current
 from llmrec.config import EncoderConfig, RunConfig, ServingConfig, load_config
 from llmrec.encoding import encoder_fingerprint
+from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.deployments import Encoder, Ranker, Retriever
 from serve_app.hot_swap import ServedVersion
@@ -49,7 +49,7 @@ def build(args: BuildArgs) -> Application:
     storage, name = Storage(args.storage or config.storage), args.name or config.name
     version = str(current(storage, name)["id"])
     model = Model.load(storage, version, config.serving.retrieve)
-    encoder = model.recommender.bundle.encoder
+    encoder = model.bundle.encoder
     _check_encoder(model, encoder)
     _warn_if_open(config.serving)
     return compose(

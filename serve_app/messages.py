@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.recommender import CandidateSet
 from serve_app.schemas import Basis
 
 Floats = npt.NDArray[np.float32]
@@ -55,11 +56,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The first stage's answer, as `Recommender.retrieve` gives it: (1, N) rows of that bundle, and scores."""
+    """The first stage's answer, as `Recommender.retrieve` gives it: of one user, rows being that bundle's."""
 
     grounds: Provenance
-    rows: npt.NDArray[np.int64]
-    scores: Floats
+    found: CandidateSet
 
 
 @dataclass(frozen=True)

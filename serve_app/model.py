@@ -6,10 +6,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.bundle import Bundle, current, verify
+from llmrec.bundle import Bundle, verify
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import UserState
 from llmrec.recommender import Recommender
+from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.hot_swap import ModelRepository
 from serve_app.messages import Candidates, Described, Listed, Provenance, RequestUser
@@ -24,6 +25,7 @@ class Model:
 
     version: str
     encoder: str | None  # fingerprint
+    bundle: Bundle
     recommender: Recommender
     card: dict[str, Any]
 
@@ -36,7 +38,7 @@ class Model:
         bundle = Bundle.load(artifact.root)
         verify(bundle)
         card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
-        model = cls(version, bundle.encoder_fingerprint or None, Recommender(bundle, retrieve=retrieve), card)
+        model = cls(version, bundle.encoder_fingerprint or None, bundle, bundle.recommender(retrieve), card)
         model.prove()
         return model
 
@@ -47,24 +49,24 @@ class Model:
     @property
     def as_of(self) -> int:
         """The bundle's own time, ms UTC: every event that it knows lies before."""
-        return self.recommender.bundle.last_time
+        return self.bundle.last_time
 
     @property
     def reads_text(self) -> bool:
         """Whether words change an answer: its features know a text part, and its models were fitted on it."""
-        return self.recommender.bundle.variant == "text" and self.history.text_dim > 0
+        return self.bundle.variant == "text" and self.history.text_dim > 0
 
     def retrieve(self, user: RequestUser, exclude: tuple[str, ...], time: int | None) -> Candidates:
         """First stage: candidates of the retriever, or by popularity where nothing is known of the user."""
         state, grounds = self._state(user, time)
         unwanted = self.history.item_rows([*exclude, *user.liked])
-        rows, scores = self.recommender.retrieve(state, state.times, self.recommender.n_retrieve, [unwanted])
-        return Candidates(grounds, rows, scores)
+        found = self.recommender.retrieve(state, state.times, self.recommender.n_retrieve, [unwanted])
+        return Candidates(grounds, found)
 
     def order(self, user: RequestUser, candidates: Candidates, k: int) -> Listed:
         """Second stage: the `k` best of `retrieve`'s answer."""
         state, _ = self._state(user, candidates.grounds.as_of)
-        rows, scores = self.recommender.order(state, state.times, candidates.rows, candidates.scores, k)
+        rows, scores = self.recommender.order(state, state.times, candidates.found, k)
         found = rows[0] >= 0
         return self._listed(candidates.grounds, rows[0][found], scores[0][found])
 
@@ -85,7 +87,7 @@ class Model:
         grounds = Provenance(self.version, self.as_of, "item", unknown=() if row else (item_id,))
         if row == 0:
             return Listed(grounds, [], [])
-        rows, scores = self.recommender.similar(row, k)
+        rows, scores = self.recommender.similar(row, k, self.as_of)
         return self._listed(grounds, rows[rows >= 0], scores[rows >= 0])
 
     def describe(self, refused: dict[str, str]) -> Described:

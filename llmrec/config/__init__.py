@@ -18,13 +18,14 @@ from llmrec.config.corpus import CorpusConfig, SampleConfig, SplitConfig
 from llmrec.config.encoding import EncoderConfig, EncodingConfig
 from llmrec.config.evaluation import EvaluationConfig
 from llmrec.config.features import FeaturesConfig
+from llmrec.config.models import ModelConfig
 from llmrec.config.serving import ServingConfig
-from llmrec.config.training import RankerConfig, TrainingConfig, TwoTowerConfig
+from llmrec.config.training import TrainingConfig
 
 __all__ = [
     "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
-    "RankerConfig", "RunConfig", "SampleConfig", "Section", "ServingConfig", "SplitConfig", "TrainingConfig",
-    "TwoTowerConfig", "load_config",
+    "ModelConfig", "RunConfig", "SampleConfig", "Section", "ServingConfig", "SplitConfig", "TrainingConfig",
+    "load_config",
 ]  # fmt: skip
 
 
@@ -42,7 +43,7 @@ class RunConfig(Section):
     split: SplitConfig = SplitConfig()
     encoding: EncodingConfig = EncodingConfig()
     features: FeaturesConfig = FeaturesConfig()
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = Field(default_factory=TrainingConfig)  # names models, whose modules read configurations
     evaluation: EvaluationConfig = EvaluationConfig()
     serving: ServingConfig = ServingConfig()
 

@@ -12,6 +12,8 @@ Floats32 = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
+#: Scores held at once by one thread; a block has as many rows as fit.
+BLOCK_CELLS = 4_000_000
 _GROUP = 32
 _LOWEST = np.finfo(np.float32).min  # -inf is below it
 
@@ -91,3 +93,10 @@ def _pack(row: Ints, column: Ints, value: Floats, n_rows: int, k: int) -> tuple[
     columns[row[kept], rank[kept]] = column[kept]
     best[row[kept], rank[kept]] = value[kept]
     return columns, best
+
+
+def blocks(n_rows: int, n_columns: int, cells: int = BLOCK_CELLS, most: int | None = None) -> list[slice]:
+    """Slices of rows such that a block of (rows, n_columns) holds about `cells` numbers, and at most `most` rows."""
+    size = max(1, cells // max(n_columns, 1))
+    size = size if most is None else min(size, most)
+    return [slice(i, min(i + size, n_rows)) for i in range(0, n_rows, size)]

@@ -1,4 +1,4 @@
-"""Fitting the two models: plain torch steps and epochs; Ray Train runs them in `distributed.py`."""
+"""Fitting the models of a bundle: networks on Ray Train, others in a task each."""
 
 from llmrec.training.stage import train
 

@@ -13,8 +13,8 @@ import ray.train.torch
 
 from llmrec.config import TrainingConfig
 from llmrec.files import filesystem
+from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.training.fit import Plan, Progress, dump, parse, run_plans
-from llmrec.training.process_group import ProcessGroup
 
 logger = logging.getLogger(__name__)
 _FILE = "progress.pt"

@@ -1,30 +1,41 @@
-"""The stage `train`: examples in, both models out."""
+"""The stage `train`: examples in, the models of a bundle out."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from safetensors.torch import save
+from pydantic import BaseModel, ConfigDict
 
+from llmrec.catalogue import Role, model_class, module_of
 from llmrec.config import RunConfig
-from llmrec.features.families.columns import FeatureColumn, FeatureSelection
-from llmrec.files import delete_folder, write_bytes
-from llmrec.models.blender import ClickModel, ScoreBlender, fit_score_blender, log_popularity
-from llmrec.models.modelfile import ModelFile, ScoreBlenderFile
-from llmrec.models.retrieval import Retriever
-from llmrec.models.topk import top_k
-from llmrec.schema import id_hash
+from llmrec.files import delete_folder
+from llmrec.models.base import Model, ModelContext
+from llmrec.models.networks.process_group import ProcessGroup
+from llmrec.models.networks.weights import from_arrays
+from llmrec.models.store import fit_data, make_model, save_model
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
-from llmrec.training.data import load_features, read_examples
-from llmrec.training.fit import Fold, Plan, Progress, run_plans
-from llmrec.training.process_group import ProcessGroup
-from llmrec.training.validation import Queries, ranking_metrics
+from llmrec.training.closed_form import Fitted, fit_both_folds
+from llmrec.training.fit import Plan, Progress, load_context, role_of, run_plans
+from llmrec.training.second_stage import fit_second_stage
 
 logger = logging.getLogger(__name__)
+SUMMARY = "models.json"
+
+
+class ModelsFile(BaseModel):
+    """`models.json`: what was fitted for a variant, and what validation chose."""
+
+    model_config = ConfigDict(extra="forbid")
+    variant: str
+    models: dict[str, dict[str, Any]]  # key -> settings, as fitted at last
+    columns: dict[str, list[str]]  # of user, item and pair features, after the variant's selection, in order
+    families: dict[str, list[str]]
+    chosen: dict[str, dict[str, Any]] = {}  # key -> what validation chose: epochs, rounds
+    validation: dict[str, dict[str, float]] = {}
+    blender: dict[str, float] = {}  # column -> weight
+    fallback: str = ""
 
 
 def train(
@@ -32,9 +43,9 @@ def train(
 ) -> dict[str, Artifact]:
     """Stage `models` for each of the variants, `text` or `no_text`.
 
-    Each model is fitted on fold `validation`'s split train, early stopping choosing the number of epochs, then anew on
-    fold `test`'s split train. The second stage's weights are fitted on the validation clicks with the models that have
-    not seen them. `curves.json` holds the loss and the validation metrics of every epoch.
+    Each model is fitted on fold `validation`'s split train, validation choosing epochs and the like, then anew on fold
+    `test`'s split train. The blender is fitted on the validation clicks with the models that have not seen them.
+    `curves.json` holds the loss and the validation metrics of every epoch of a network.
     """
     parents = {"validation": validation_examples.id, "test": test_examples.id}
     read = {variant: _read_by(config, variant) for variant in variants}
@@ -52,139 +63,123 @@ def train(
             _fit(config, storage, (validation_examples, test_examples), writers, run)
         delete_folder(f"{storage.root}/train_runs/{run}")  # not before all is committed
     found = {variant: storage.find("models", ids[variant]) for variant in variants}
-    return {
-        variant: Artifact(a.root, a.manifest, reused=variant not in missing)
-        for variant, a in found.items()
-        if a is not None
-    }
+    made = {variant: a for variant, a in found.items() if a is not None}
+    return {variant: Artifact(a.root, a.manifest, reused=variant not in missing) for variant, a in made.items()}
 
 
 def _read_by(config: RunConfig, variant: str) -> dict[str, Any]:
     return {
-        "training": config.training.model_dump(exclude={"max_failures"}), "seed": config.seed, "variant": variant,
-        "retrieve": config.evaluation.retrieve,
+        "training": config.training.model_dump(mode="json", exclude={"max_failures"}), "seed": config.seed,
+        "variant": variant, "retrieve": config.evaluation.retrieve,
     }  # fmt: skip
+
+
+def modules_of(config: RunConfig) -> tuple[str, ...]:
+    """The modules of the models that a run names: its stage `train` depends on them, and on no other model's."""
+    t = config.training
+    blender: tuple[Role, str] = ("blender", t.blender.name)
+    named = {(role_of(key), c.name) for key, c in t.models().items()} | {blender}
+    return tuple(sorted(module_of(role, name) for role, name in named))
+
+
+def is_network(role: Role, name: str) -> bool:
+    """Whether Ray Train fits the model epoch by epoch."""
+    return model_class(role, name).fit_task is not Model.fit_task
 
 
 def _fit(
     config: RunConfig, storage: Storage, folds: tuple[Artifact, Artifact], writers: dict[str, ArtifactWriter], run: str
 ) -> None:
-    """Fit the variants of `writers`, all in one run, and write what each gave."""
-    plans = {
-        variant: Plan(make_fold(config, folds[0], variant), make_fold(config, folds[1], variant), config.seed)
-        for variant in writers
-    }
-    if config.training.workers == 0:
+    """Fit the variants of `writers`, their networks all in one run, and write what each gave."""
+    models = config.training.models()
+    networks = {key: c for key, c in models.items() if is_network(role_of(key), c.name)}
+    plans = {variant: Plan(networks, *folds, variant, config.seed) for variant in writers}
+    others = _fit_others({key: c for key, c in models.items() if key not in networks}, plans, config)
+    if not networks:
+        progress: dict[str, Progress] = {variant: {} for variant in writers}
+    elif config.training.workers == 0:
         progress = run_plans(plans, ProcessGroup(), {}, lambda progress: None)
     else:
         from llmrec.training.distributed import TrainRun, run_on_ray  # Ray only where it is used
 
         progress = run_on_ray(plans, config.training, TrainRun(f"{storage.root}/train_runs", run))
     for variant, writer in writers.items():
-        _write(plans[variant], progress[variant], config.evaluation.retrieve, writer)
+        _write(config, plans[variant], progress[variant], others[variant], writer)
 
 
-def _write(plan: Plan, progress: Progress, n_retrieve: int, writer: ArtifactWriter) -> None:
-    blender, validated = _second_stage(plan.validation, progress, n_retrieve)
-    file = _finished(plan.test.file, progress, blender, validated)
-    for model in ("two_tower", "ranker"):
-        write_bytes(writer.uri(f"{model}.safetensors"), save(progress[f"{model}.test"].model))
-    writer.write_json("models.json", file.model_dump())
-    writer.write_json("curves.json", _curves(progress))
-    writer.info = {"variant": file.variant, "chosen_epochs": file.chosen_epochs, "validation": file.validation}
+def _fit_others(
+    models: Mapping[str, Any], plans: Mapping[str, Plan], config: RunConfig
+) -> dict[str, dict[str, Fitted]]:
+    """Variant -> key -> what a Ray task fitted, or this process."""
+    from llmrec.tasks import spread
+
+    asked = [(key, c, plan) for plan in plans.values() for key, c in models.items()]
+    fitted = spread(fit_both_folds, asked, stage="train", local=config.training.workers == 0) if asked else []
+    found: dict[str, dict[str, Fitted]] = {variant: {} for variant in plans}
+    for (key, _, plan), made in zip(asked, fitted, strict=True):
+        found[plan.variant][key] = made
+    return found
 
 
-def make_fold(config: RunConfig, examples: Artifact, variant: str) -> Fold:
-    """A fold's examples with the sizes that both models of a variant have there."""
-    spec, _ = load_features(examples)
-    chosen = spec.columns_of(variant)
-    file = ModelFile(
-        variant=variant, two_tower=config.training.two_tower, ranker=config.training.ranker,
-        n_users=spec.n_users, n_items=spec.n_items, history_length=config.features.history_length,
-        user_columns=[spec.user_columns[i].name for i in chosen.user],
-        item_columns=[spec.item_columns[i].name for i in chosen.item],
-        pair_columns=[spec.pair_columns[i].name for i in chosen.pair],
-        user_families=_families(spec.user_columns, chosen.user),
-        item_families=_families(spec.item_columns, chosen.item),
-        blender=_as_file(ScoreBlender.prior_correction(config.features.popularity_days)),
-    )  # fmt: skip
-    return Fold(examples, file)
-
-
-def _families(columns: list[FeatureColumn], chosen: npt.NDArray[np.int64]) -> dict[str, list[int]]:
-    """FitRows, after the selection, of each family's columns."""
-    families: dict[str, list[int]] = defaultdict(list)
-    for place, column in enumerate(chosen):
-        families[columns[int(column)].family].append(place)
-    return dict(families)
-
-
-def _finished(file: ModelFile, progress: Progress, blender: ScoreBlender, validated: dict[str, Any]) -> ModelFile:
-    best = {m: progress[f"{m}.validation"] for m in ("two_tower", "ranker")}
-    metrics = {
-        m: {k: v for k, v in s.curve[s.best_epoch - 1].items() if k not in ("epoch", "loss")} for m, s in best.items()
-    }
-    return file.model_copy(
-        update={
-            "chosen_epochs": {m: s.best_epoch for m, s in best.items()},
-            "validation": metrics | validated,
-            "blender": _as_file(blender),
-        }
+def _write(
+    config: RunConfig, plan: Plan, progress: Progress, others: Mapping[str, Fitted], writer: ArtifactWriter
+) -> None:
+    keys, chosen = config.training.models(), _chosen(progress, others)
+    early, context = load_context(plan.validation, plan.variant), load_context(plan.test, plan.variant)
+    before = {key: _model(key, c, progress, others, early, "validation") for key, c in keys.items()}
+    blender, fallback, popular = fit_second_stage(
+        config.training, plan.validation, early, before, config.evaluation.retrieve
     )
+    final = {key: _model(key, c, progress, others, context, "test") for key, c in keys.items()}
+    for key, model in {**final, "blender": blender}.items():
+        save_model(writer.uri(key), model)
+    columns = {side: [c.name for c in found] for side, found in context.columns.items()}
+    families = {side: list(dict.fromkeys(c.family for c in found)) for side, found in context.columns.items()}
+    file = ModelsFile(
+        variant=plan.variant, models={key: m.config.model_dump(mode="json") for key, m in final.items()},
+        columns=columns, families=families, chosen=chosen, validation=_validated(progress) | popular,
+        blender=dict(blender.weights), fallback=fallback,
+    )  # fmt: skip
+    writer.write_json(SUMMARY, file.model_dump())
+    writer.write_json("curves.json", _curves(progress))
+    writer.info = {"variant": file.variant, "chosen": chosen, "validation": file.validation}
 
 
-def _as_file(blender: ScoreBlender) -> ScoreBlenderFile:
-    return ScoreBlenderFile(weights=dict(zip(blender.columns, blender.weights, strict=True)), fallback=blender.fallback)
+def _model(
+    key: str, config: Any, progress: Progress, others: Mapping[str, Fitted], context: ModelContext, fold: str
+) -> Any:
+    """A model as fitted on a fold: of a network, on fold `validation`, that of the best epoch."""
+    if key in others:
+        model = make_model(role_of(key), others[key].config, context)
+        model.restore(others[key].arrays[fold], fit_data(context, model))
+        return model
+    state, model = progress[f"{key}.{fold}"], make_model(role_of(key), config, context)
+    weights = state.best if fold == "validation" else state.model
+    from_arrays(model.net, {name: w.numpy() for name, w in weights.items()})
+    return model
+
+
+def _chosen(progress: Progress, others: Mapping[str, Fitted]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {
+        key.removesuffix(".validation"): {"epochs": s.best_epoch}
+        for key, s in progress.items() if key.endswith(".validation")
+    }  # fmt: skip
+    found |= {key: made.chosen for key, made in others.items()}
+    return found
+
+
+def _validated(progress: Progress) -> dict[str, dict[str, float]]:
+    """Key -> what the best epoch of a network reached on validation rows."""
+    best = {key.removesuffix(".validation"): s for key, s in progress.items() if key.endswith(".validation")}
+    return {
+        key: {k: v for k, v in s.curve[s.best_epoch - 1].items() if k not in ("epoch", "loss")}
+        for key, s in best.items()
+    }
 
 
 def _curves(progress: Progress) -> dict[str, Any]:
     curves: dict[str, dict[str, Any]] = defaultdict(dict)
     for key, state in progress.items():
-        model, fold = key.split(".")
+        model, _, fold = key.rpartition(".")
         curves[model][fold] = state.curve
     return curves
-
-
-def _second_stage(fold: Fold, progress: Progress, n_retrieve: int) -> tuple[ScoreBlender, dict[str, dict[str, float]]]:
-    """Fit `ScoreBlender` on the validation clicks, with the models of the chosen epochs, fitted before them."""
-    spec, history = load_features(fold.examples)
-    selection: FeatureSelection = spec.columns_of(fold.file.variant)
-    towers, ranker = fold.file.make_two_tower(), fold.file.make_ranker()
-    towers.load_state_dict(progress["two_tower.validation"].best)
-    ranker.load_state_dict(progress["ranker.validation"].best)
-    clicks = read_examples(
-        fold.examples, "validation", selection, fold.file.history_length, clicks_only=True, with_pairs=False
-    )
-    queries = Queries.of(history, clicks)
-    retriever, model = Retriever(towers, spec, history, selection), ClickModel(ranker, spec, history, selection)
-    start, validated = _fallback(fold.file.make_blender(), retriever, queries)
-    rows, scores = retriever.retrieve(queries.users, queries.times, n_retrieve)
-    values, targets = [], []
-    for q in np.flatnonzero((rows == queries.targets[:, None]).any(axis=1)):
-        found = rows[q] >= 0
-        user = queries.users.take(np.array([q]))
-        values.append(model.columns(user, rows[q, found], scores[q, found], int(queries.times[q])))
-        targets.append(int(np.flatnonzero(rows[q] == queries.targets[q])[0]))
-    return fit_score_blender(values, targets, start), validated
-
-
-def _fallback(
-    start: ScoreBlender, retriever: Retriever, queries: Queries
-) -> tuple[ScoreBlender, dict[str, dict[str, float]]]:
-    """`start` with the popularity column that ranks the validation clicks best."""
-    history, metrics = retriever.history, {}
-    columns = start.columns[2:]
-    lists = np.full((len(columns), len(queries), 50), -1, np.int64)
-    everything = np.arange(len(history.item_ids))
-    for time in np.unique(queries.times):
-        part = np.flatnonzero(queries.times == time)
-        users = queries.users.take(part)
-        hashes = id_hash([history.user_ids[r] for r in users.rows])
-        popular = log_popularity(history.item_counts(everything, np.full(len(everything), time)))
-        allowed = retriever.candidates(users, queries.times[part])
-        for c in range(len(columns)):
-            scores = np.where(allowed, popular[:, c].astype(np.float32), np.float32(-np.inf))
-            lists[c, part] = top_k(scores, 50, hashes, retriever.item_hash)[0]
-    metrics = {name: ranking_metrics(lists[c], queries.targets) for c, name in enumerate(columns)}
-    best = max(columns, key=lambda name: metrics[name]["ndcg@50"])  # the measure that chose the towers' epochs
-    return ScoreBlender(start.columns, start.weights, best), metrics

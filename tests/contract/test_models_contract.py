@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from llmrec.models.rankers.networks import Ranker
 
 from llmrec.config import RankerConfig, TwoTowerConfig
-from llmrec.models.ranker import Ranker
-from llmrec.models.two_tower import TwoTower
-from llmrec.models.weights import load_weights, save_weights
+from llmrec.models.networks.weights import load_weights, save_weights
+from llmrec.models.retrievers.two_tower_net import TwoTower
 
 N_USERS, N_ITEMS, LENGTH = 9, 13, 4
 FAMILIES = {"a": [0, 1], "b": [2]}

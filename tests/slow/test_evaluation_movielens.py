@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from llmrec.evaluation.baselines import candidates, recommend, tune
 from llmrec.evaluation.baselines.base import quality
-from llmrec.evaluation.data.interactions import Interactions
+
 from llmrec.evaluation.data.protocols import Split, random_split
+from llmrec.features.asof.interactions import Interactions
 
 pytestmark = pytest.mark.slow
 _WHEEL = "recbole-1.2.1-py3-none-any.whl"

@@ -31,7 +31,7 @@ from llmrec.evaluation.ranking.evaluator import Answer, Catalogue, EvaluatedMode
 from llmrec.evaluation.baselines import WithFallback
 from llmrec.evaluation.baselines.popularity import Popularity
 from llmrec.evaluation.ranking.lists import Lists
-from llmrec.evaluation.data.interactions import Interactions
+from llmrec.features.asof.interactions import Interactions
 from llmrec.evaluation.data.protocols import temporal
 n, asked = 200_000, 4_000
 rng = np.random.default_rng(0)

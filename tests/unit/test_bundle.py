@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from llmrec import bundle
 from llmrec.bundle import Bundle, BundleError, current, publish, rollback, verify
-from llmrec.models.weights import WeightsError
+from llmrec.models.networks.weights import WeightsError
 from llmrec.recommender import Recommender
 from llmrec.storage import Artifact, Storage
 from llmrec.training import train

@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-
 from llmrec.evaluation.baselines import candidates, recommend, tune
 from llmrec.evaluation.baselines.base import Baseline, Block, Candidate, quality
 from llmrec.evaluation.baselines.factors import BPR, IALS
@@ -14,9 +13,10 @@ from llmrec.evaluation.baselines.item_item import EASE, SLIM, ItemKNN
 from llmrec.evaluation.baselines.neural import NCF, TextFactorization
 from llmrec.evaluation.baselines.pointwise import Boosted, TextLogistic
 from llmrec.evaluation.baselines.popularity import Popularity
+
 from llmrec.evaluation.data import protocols
-from llmrec.evaluation.data.interactions import END, Interactions
 from llmrec.evaluation.data.protocols import Fold, Queries
+from llmrec.features.asof.interactions import END, Interactions
 from llmrec.schema import DAY_MS
 
 N = 24

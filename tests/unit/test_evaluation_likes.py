@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
-
-from llmrec.config import EvaluationConfig, RankerConfig, TwoTowerConfig
-from llmrec.evaluation.data import protocols
-from llmrec.evaluation.data.interactions import Interactions
-from llmrec.evaluation.labels import likes
 from llmrec.evaluation.labels.click_rivals import RIVALS, ClickData, click_rivals
 from llmrec.evaluation.labels.clicks import ClickRows, Predicted
 from llmrec.evaluation.labels.like_ranker import LikeRows, fit_likes, platt
 from llmrec.evaluation.labels.stars import StarRows
 from llmrec.models.modelfile import ModelFile, ScoreBlenderFile
-from llmrec.training.data import Examples
+from sklearn.metrics import roc_auc_score
+
+from llmrec.config import EvaluationConfig, RankerConfig, TwoTowerConfig
+from llmrec.evaluation.data import protocols
+from llmrec.evaluation.labels import likes
+from llmrec.features.asof.interactions import Interactions
+from llmrec.features.dataset.rows import Examples
 
 N, USERS, ITEMS, DIM = 3_000, 60, 50, 6
 

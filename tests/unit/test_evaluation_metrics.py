@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec.evaluation.ranking import metrics
-from llmrec.evaluation.ranking.metrics import RANKING
+from llmrec.models.metrics import RANKING
 
 LISTS = np.array([[4, 2, 0, 7], [1, 3, -1, -1], [5, 6, 8, 9]])
 INDPTR = np.array([0, 3, 4, 5])

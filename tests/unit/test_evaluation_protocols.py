@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from llmrec.config import SplitConfig
-from llmrec.corpus.splits import cutoffs
 from llmrec.evaluation.baselines.base import Baseline, quality, recommend
 from llmrec.evaluation.baselines.item_item import EASE, ItemKNN
 from llmrec.evaluation.baselines.popularity import Popularity
+
+from llmrec.config import SplitConfig
+from llmrec.corpus.splits import cutoffs
 from llmrec.evaluation.data import protocols
-from llmrec.evaluation.data.interactions import END, AsOf, Interactions
+from llmrec.features.asof.interactions import END, AsOf, Interactions
 
 DAY = 86_400_000
 EVENTS = [("ann", "a", 1), ("ann", "b", 2), ("bob", "a", 2), ("bob", "c", 4), ("cy", "b", 4), ("ann", "c", 5),

@@ -5,9 +5,9 @@ import pytest
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data import protocols
-from llmrec.evaluation.data.interactions import Interactions
-from llmrec.evaluation.data.profiles import Profiles
 from llmrec.evaluation.labels import leak, stars
+from llmrec.features.asof.interactions import Interactions
+from llmrec.features.asof.text_profiles import Profiles
 from llmrec.schema import DAY_MS
 
 

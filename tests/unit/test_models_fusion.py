@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from llmrec.models.fusion import make_fusion
+from llmrec.models.networks.fusion import make_fusion
 
 FAMILIES = {"behaviour": [0, 1], "text": [2, 3, 4], "price": [5]}
 NAMES = ("concat", "mean", "weighted_sum", "gated", "attention")

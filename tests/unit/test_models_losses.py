@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec.models.losses import accidental_hits, mixture_log_q, sampled_softmax
+from llmrec.models.networks.losses import accidental_hits, mixture_log_q, sampled_softmax
 
 NOTHING = torch.zeros((1, 3), dtype=torch.bool)
 

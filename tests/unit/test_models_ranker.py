@@ -5,10 +5,10 @@ from typing import Literal
 
 import pytest
 import torch
+from llmrec.models.rankers.networks import CrossNetwork, Ranker, pairwise_interactions
 
 from llmrec.config import RankerConfig
-from llmrec.models.layers import AttentionPool, IdEmbedding, MeanPool, TargetAttention
-from llmrec.models.ranker import CrossNetwork, Ranker, pairwise_interactions
+from llmrec.models.networks.layers import AttentionPool, IdEmbedding, MeanPool, TargetAttention
 
 
 def test_the_cross_network_is_equation_1() -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from llmrec.models.blender import ScoreBlender, fit_score_blender
 from safetensors.torch import save
 
-from llmrec.models.blender import ScoreBlender, fit_score_blender
+from llmrec.models.networks.weights import WeightsError, load_weights, save_weights
 from llmrec.models.topk import top_k
-from llmrec.models.weights import WeightsError, load_weights, save_weights
 from llmrec.schema import id_hash, tie_hash
 
 

@@ -11,18 +11,18 @@ import pytest
 import torch
 from factories.features import World
 from factories.training import Folds, checkerboard, folds, tiny_config
+from llmrec.training.two_tower import TowerData, tower_loss
 
 from llmrec.config import TwoTowerConfig
+from llmrec.features.dataset.rows import Examples, Shard, load_features, read_examples
+from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.retrieval import Retriever
+from llmrec.models.validation import Queries, click_metrics, ranking_metrics
 from llmrec.schema import Column as C
 from llmrec.training import data as training_data
 from llmrec.training import train
-from llmrec.training.data import Examples, Shard, load_features, read_examples
 from llmrec.training.fit import Plan, Progress, dump, parse, run_plan, run_plans
-from llmrec.training.process_group import ProcessGroup
 from llmrec.training.stage import make_fold
-from llmrec.training.two_tower import TowerData, tower_loss
-from llmrec.training.validation import Queries, click_metrics, ranking_metrics
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.ablation.family_rows import StudyRows
-from llmrec.evaluation.data.interactions import Floats, Ints
 from llmrec.evaluation.labels.metrics import Bools, Weighted, auc, click_loss
 from llmrec.evaluation.statistics.intervals import Bootstrap, Sampled
+from llmrec.features.asof.interactions import Floats, Ints
 from llmrec.tasks import spread
 
 MODEL = "boosted trees on the same columns"

@@ -12,9 +12,9 @@ from llmrec.config.features import SelectionConfig
 from llmrec.evaluation.ablation.family_fits import METRICS, MODEL, Cell, Cells
 from llmrec.evaluation.ablation.family_rows import StudyRows
 from llmrec.evaluation.ablation.selection_curve import Selected, select_by_budget
-from llmrec.evaluation.data.interactions import Ints
 from llmrec.evaluation.report.schema import FamilyEffect, FamilyStudy, Interaction
 from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare
+from llmrec.features.asof.interactions import Ints
 from llmrec.features.families.columns import indices
 
 #: Families that stand in for each other are worth little one by one; together they show what they carry.

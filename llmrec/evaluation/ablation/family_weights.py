@@ -11,18 +11,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from llmrec.bundle import BundleFile
-from llmrec.evaluation.data.interactions import Floats, Ints
+from llmrec.bundle import Bundle
 from llmrec.evaluation.report.schema import FamilyWeight, FusionWeights
+from llmrec.features.asof.interactions import Floats, Ints
 from llmrec.features.asof.profiles import vectors_of
+from llmrec.features.families.columns import FeatureSelection
 from llmrec.files import writing
-from llmrec.models.fusion import Fusion
-from llmrec.models.modelfile import ModelFile
-from llmrec.models.weights import load_weights
+from llmrec.models.networks.fusion import Fusion
+from llmrec.models.retrievers.two_tower_net import TwoTower
 from llmrec.schema import FAMILY_WEIGHTS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact
-from llmrec.training.data import load_features
 
 Weights = npt.NDArray[np.float32]
 #: Counted intervals of [0, 1]: quantiles are right to half of one, whatever the number of clicks.
@@ -31,17 +30,17 @@ _BINS = 1 << 16
 _ROWS = 1 << 16
 
 
-def family_weights(variant: str, bundle: Artifact, examples: Artifact, uri: str) -> FusionWeights | None:
+def family_weights(bundle: Bundle, examples: Artifact, uri: str) -> FusionWeights | None:
     """Write `uri` by `schema.FAMILY_WEIGHTS`, a record batch of `examples` in memory at a time, and sum it up.
 
     None, and no file, where there is nothing to tell: a fusion without learned weights (`concat`, `mean`), a variant
     without features, a test without clicks.
     """
-    file = BundleFile.model_validate(bundle.json("bundle.json")).models
-    fusion = file.two_tower.fusion
-    if fusion == "concat" or fusion == "mean":
+    towers = bundle.models.retrievers.get("two_tower")
+    fusion = towers.config.fusion if towers else "concat"
+    if towers is None or fusion == "concat" or fusion == "mean":
         return None
-    sides = _sides(file, bundle, examples)
+    sides = _sides(towers.net, bundle.context.selection)  # type: ignore[attr-defined]
     clicks = (pc.field(C.SPLIT) == "test") & (pc.field(C.CLICK) == 1)
     shares = Shares(sum(len(s.fusion.names) for s in sides))
     if not shares.width or not examples.dataset("examples").count_rows(filter=clicks):
@@ -51,7 +50,7 @@ def family_weights(variant: str, bundle: Artifact, examples: Artifact, uri: str)
             weights = np.concatenate([s.weights(batch) for s in sides], axis=1)
             shares.add(weights)
             parquet.write_table(_rows(batch, sides, weights))
-    return FusionWeights(variant=variant, fusion=fusion, n_clicks=shares.n, families=_entries(sides, shares))
+    return FusionWeights(variant=bundle.variant, fusion=fusion, n_clicks=shares.n, families=_entries(sides, shares))
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,10 @@ class _Side:
         return np.asarray(found.numpy(), np.float32)
 
 
-def _sides(file: ModelFile, bundle: Artifact, examples: Artifact) -> list[_Side]:
-    towers = file.make_two_tower().eval()
-    load_weights(towers, bundle.uri("two_tower.safetensors"))
-    chosen = load_features(examples)[0].columns_of(file.variant)
+def _sides(net: TwoTower, chosen: FeatureSelection) -> list[_Side]:
     return [
-        _Side("user", C.USER_FEATURES, chosen.user, towers.user_tower.fusion),
-        _Side("item", C.ITEM_FEATURES, chosen.item, towers.item_tower.fusion),
+        _Side("user", C.USER_FEATURES, chosen.user, net.eval().user_tower.fusion),
+        _Side("item", C.ITEM_FEATURES, chosen.item, net.item_tower.fusion),
     ]
 
 

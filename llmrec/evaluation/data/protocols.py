@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from llmrec.config import SplitConfig
 from llmrec.corpus import splits
-from llmrec.evaluation.data.interactions import END, AsOf, Interactions, Ints
+from llmrec.features.asof.interactions import END, AsOf, Interactions, Ints
 
 InformationSet = Literal["point_in_time", "transductive"]
 
@@ -30,7 +30,7 @@ class Wording:
 
 @dataclass(frozen=True)
 class Queries:
-    """EvalTask "what will this user take?" and their answers.
+    """Questions "what will this user take?" and their answers.
 
     `user`, `time` (Q,); the relevant items of query q are `item[indptr[q]:indptr[q + 1]]`, `event` their event rows.
     """
@@ -75,7 +75,7 @@ class Fold:
     def candidates(self, rows: slice) -> npt.NDArray[np.bool_] | None:
         """(B, n_items) items known before each query's time; None: all of them."""
         times = self.queries.time[rows]
-        if not self.known_items_only or (len(times) and self.data.known_from.max() < times.min()):
+        if not self.known_items_only or (len(times) and self.data.known_from[1:].max() < times.min()):
             return None
         return self.data.known_from[None, :] < times[:, None]
 

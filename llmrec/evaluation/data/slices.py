@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.evaluation.data.interactions import Ints
 from llmrec.evaluation.data.protocols import Fold
+from llmrec.features.asof.interactions import Ints
 
 Mask = npt.NDArray[np.bool_]
 _HISTORY = ((0, 0), (1, 1), (2, 4), (5, 9), (10, None))

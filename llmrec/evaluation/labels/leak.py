@@ -9,36 +9,28 @@ from typing import get_args
 import numpy as np
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.baselines import recommend
-from llmrec.evaluation.baselines.pointwise import Boosted
-from llmrec.evaluation.data.interactions import Floats, Interactions
-from llmrec.evaluation.data.profiles import IncludedTargetReview, Vectors
 from llmrec.evaluation.data.protocols import Fold
 from llmrec.evaluation.labels.metrics import star_metrics
-from llmrec.evaluation.labels.stars import StarRows, TextStars
-from llmrec.evaluation.ranking.metrics import list_metrics, parse
+from llmrec.evaluation.labels.raters import RatedRows
+from llmrec.evaluation.ranking.baselines import WithFallback, fit_data, make
+from llmrec.evaluation.ranking.ranking_model import lists_of
 from llmrec.evaluation.report.schema import LeakGap
 from llmrec.evaluation.statistics.intervals import Bootstrap, Sampled
+from llmrec.features.asof.interactions import Floats
+from llmrec.features.asof.text_profiles import IncludedTargetReview, Vectors
+from llmrec.models.metrics import list_metrics, parse
 
 SIDES: tuple[IncludedTargetReview, ...] = get_args(IncludedTargetReview)
 
 
-def star_gaps(
-    data: Interactions,
-    rows: StarRows,
-    vectors: Vectors,
-    settings: dict[str, float],
-    config: EvaluationConfig,
-    seed: int,
-) -> list[LeakGap]:
+def star_gaps(rows: RatedRows, settings: dict[str, float], config: EvaluationConfig, seed: int) -> list[LeakGap]:
     """RMSE of `bias_text` with `settings`, clean and with the review put back."""
-    bootstrap = Bootstrap(data.user[rows.test], config.bootstrap, seed)
-    stars = data.stars[rows.test].astype(np.float64)
+    bootstrap = Bootstrap(rows.data.user[rows.test], config.bootstrap, seed)
+    stars = rows.data.stars[rows.test].astype(np.float64)
 
     def rmse(put_back: IncludedTargetReview | None) -> Sampled:
-        model = TextStars(data, **settings, vectors=vectors, put_back=put_back, seed=seed)
-        model.fit(rows.train)
-        return bootstrap.statistics(star_metrics(stars, model.predict(rows.test)))["rmse"]
+        predicted = rows.asked(rows.fitted("bias_text", settings, rows.train, put_back=put_back), rows.test)
+        return bootstrap.statistics(star_metrics(stars, predicted))["rmse"]
 
     clean = rmse(None)
     return [_gap("stars", "bias_text", "rmse", side, clean, rmse(side), config.confidence) for side in SIDES]
@@ -49,15 +41,14 @@ def ranking_gaps(fold: Fold, vectors: Vectors, config: EvaluationConfig, table: 
 
     Of all candidates only the target has a review to put back: on the item's side that it exists is a leak already.
     """
-    bootstrap = Bootstrap(fold.queries.user, config.bootstrap, seed)
+    bootstrap, k = Bootstrap(fold.queries.user, config.bootstrap, seed), parse(config.primary_metric)[1]
 
     def values(put_back: IncludedTargetReview | None) -> Floats:
-        model = Boosted(vectors=vectors, put_back=put_back, seed=seed)
-        model.fit(fold)
-        top = recommend(model, fold, parse(config.primary_metric)[1], None)
-        q = fold.queries
-        found = list_metrics(top, q.indptr, q.item, fold.data.n_items, [parse(config.primary_metric)[1]])
-        return found[config.primary_metric]
+        model = make("boosted_text", {})
+        model.put_back = put_back  # type: ignore[attr-defined]
+        model.fit(fit_data(fold, vectors, seed))
+        rows, q = lists_of(WithFallback(model), fold, k).item_rows, fold.queries
+        return list_metrics(rows, q.indptr, q.item, fold.data.n_items, [k])[config.primary_metric]
 
     clean, *leaked = bootstrap.means([values(None), *(values(side) for side in SIDES)])
     return [

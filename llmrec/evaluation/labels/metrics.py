@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.evaluation.data.interactions import Floats, Ints
+from llmrec.features.asof.interactions import Floats, Ints
 
 CLICK = ("auc", "gauc", "log_loss", "accuracy", "precision", "recall", "f1", "ece")
 STARS = ("rmse", "mae")

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from llmrec.evaluation.data.interactions import Floats, Ints
 from llmrec.evaluation.data.protocols import Fold, Queries
-from llmrec.evaluation.ranking import metrics
 from llmrec.evaluation.ranking.block_runner import Columns, deal
 from llmrec.evaluation.ranking.lists import Lists
 from llmrec.evaluation.ranking.ranking_model import RankingModel
 from llmrec.evaluation.ranking.topk import TopK
 from llmrec.evaluation.report.schema import ModelKind, Point
 from llmrec.evaluation.statistics.intervals import mean_over_seeds
+from llmrec.features.asof.interactions import Floats, Ints
+from llmrec.models import metrics
 
 #: Cut-offs at which recall is drawn.
 CURVE = (1, 2, 5, 10, 20, 30, 50, 75, 100)
@@ -68,7 +68,7 @@ class Catalogue:
         data = fold.data
         popularity = np.bincount(data.item[fold.train], minlength=data.n_items)
         last = fold.queries.time.max(initial=0)
-        n = int((data.known_from < last).sum()) if fold.known_items_only else data.n_items
+        n = int((data.known_from < last).sum()) if fold.known_items_only else data.n_items - 1
         return cls(popularity, sp.csc_matrix(data.matrix(fold.train)), n, vectors)
 
 

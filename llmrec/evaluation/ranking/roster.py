@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.baselines import RECENT, Tuned, WithFallback, candidates, tune
-from llmrec.evaluation.data.profiles import Vectors
 from llmrec.evaluation.data.protocols import Split
+from llmrec.evaluation.ranking.baselines import RECENT, Tuned, WithFallback, baseline_names, info, tune
 from llmrec.evaluation.ranking.evaluator import Answer, EvaluatedModel
 from llmrec.evaluation.ranking.our_models import VARIANT_LABELS, Variant
+from llmrec.features.asof.text_profiles import Vectors
 
 Progress = Callable[[str], None]
 
@@ -18,14 +18,16 @@ def our_models(variants: Iterable[Variant], split: Split, progress: Progress) ->
 
     `variants`: the seeds of a variant one after the other.
     """
-    for name, found in groupby(variants, lambda a: a.name):
+    for name, found in groupby(variants, lambda v: v.name):
         seeds = list(found)
         progress(f"{split.name}: {name}")
         words = VARIANT_LABELS.get(name, name)
-        fallback = f"{seeds[0].recommender.bundle.blender.fallback} where nothing is known of the user"
-        both = "two-tower retrieval, then the click model over the candidates"
-        ranked = Answer(name, "ours", f"Two-tower + ranker, {words}", both, _settings(seeds[0]), fallback=fallback)
-        alone = Answer(f"{name}_retrieval", "ours", f"Two-tower, {words}", "two-tower retrieval alone",
+        models = seeds[0].recommender.models
+        fallback = f"{models.fallback} where nothing is known of the user"
+        found_by, ranker = " + ".join(m.INFO.title for m in models.retrievers.values()), models.ranker.INFO.title
+        both = f"{found_by} retrieval, then {ranker} over the candidates"
+        ranked = Answer(name, "ours", f"{found_by} + ranker, {words}", both, _settings(seeds[0]), fallback=fallback)
+        alone = Answer(f"{name}_retrieval", "ours", f"{found_by}, {words}", f"{found_by} retrieval alone",
                        fallback=fallback)  # fmt: skip
         yield EvaluatedModel((ranked, alone), seeds)
 
@@ -40,10 +42,10 @@ def control_models(variants: Iterable[Variant], split: Split, progress: Progress
 
 
 def _settings(variant: Variant) -> dict[str, float]:
-    models = variant.recommender.bundle.settings.models
-    return {f"epochs.{m}": n for m, n in models.chosen_epochs.items()} | {
-        f"second_stage.{c}": round(w, 4) for c, w in models.blender.weights.items()
-    }
+    """What validation chose, and the blend."""
+    models = variant.settings.models
+    chosen = {f"{name}.{key}": value for key, found in models.chosen.items() for name, value in found.items()}
+    return chosen | {f"blend.{column}": round(w, 4) for column, w in models.blender.items()}
 
 
 def baseline_models(
@@ -56,19 +58,18 @@ def baseline_models(
     """
     days = None
     point_in_time = split.test.information_set == "point_in_time"
-    for candidate in candidates(config.size, config.baselines, vectors):
-        if candidate.needs_clock and not point_in_time:
+    for name in baseline_names(config.size, config.baselines, vectors is not None):
+        if info(name).needs_clock and not point_in_time:
             continue
-        progress(f"{split.name}: {candidate.name}")
-        tuned = tune(candidate, split, config.primary_metric, config.tuning_trials, days)
-        if candidate.name == RECENT:
+        progress(f"{split.name}: {name}")
+        tuned = tune(name, split, config.primary_metric, config.tuning_trials, days, vectors)
+        if name == RECENT:
             days = float(tuned.settings["decay_days"])
-        yield EvaluatedModel((_answer(candidate.name, tuned, days),), [WithFallback(tuned.model, days)])
+        yield EvaluatedModel((_answer(name, tuned, days),), [WithFallback(tuned.model, days)])
 
 
 def _answer(name: str, tuned: Tuned, days: float | None) -> Answer:
-    model = tuned.model
-    fallback = f"popularity, decay {days:g} days" if model.uses_history and days is not None else ""
-    label = "Recent popularity" if name == RECENT else model.label
-    return Answer(name, "baseline", label, model.description, tuned.settings, len(tuned.scores) or None, fallback,
+    model = info(name)
+    fallback = f"popularity, decay {days:g} days" if not model.answers_all and days is not None else ""
+    return Answer(name, "baseline", model.title, model.description, tuned.settings, len(tuned.scores) or None, fallback,
                   tuned.fit_seconds)  # fmt: skip

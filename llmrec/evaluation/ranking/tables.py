@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.data.interactions import Floats
 from llmrec.evaluation.data.protocols import InformationSet, Queries, Wording
 from llmrec.evaluation.data.slices import Mask, SliceMask
 from llmrec.evaluation.ranking.evaluator import Measured
-from llmrec.evaluation.ranking.topk import BLOCK_CELLS
 from llmrec.evaluation.report.schema import Comparison, Estimate, ModelResult, Protocol, Slice
 from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare
+from llmrec.features.asof.interactions import Floats
+from llmrec.models.topk import BLOCK_CELLS
 
 
 @dataclass(frozen=True)

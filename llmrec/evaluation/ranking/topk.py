@@ -11,15 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from llmrec.models.topk import top_k
+from llmrec.models.topk import blocks, top_k
 
 Ints = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 Hashes = npt.NDArray[np.uint64]
 T = TypeVar("T")
-
-#: Scores held at once by one thread; a block has as many rows as fit.
-BLOCK_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -35,13 +32,6 @@ class TopK:
     def cut(self, k: int) -> "TopK":
         """The first k of each list."""
         return TopK(self.item_rows[:, :k], self.scores[:, :k])
-
-
-def blocks(n_rows: int, n_columns: int, cells: int = BLOCK_CELLS, most: int | None = None) -> list[slice]:
-    """Slices of rows such that a block of (rows, n_columns) holds about `cells` numbers, and at most `most` rows."""
-    size = max(1, cells // max(n_columns, 1))
-    size = size if most is None else min(size, most)
-    return [slice(i, min(i + size, n_rows)) for i in range(0, n_rows, size)]
 
 
 def in_order(answer: Callable[[slice], T], parts: Sequence[slice], threads: int) -> Iterator[T]:

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.ranking.metrics import RANKING, parse, ranking
 from llmrec.evaluation.report.render import RESULTS
 from llmrec.evaluation.report.schema import Comparison, Estimate, Protocol, Results
 from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, compare, mean_over_seeds
 from llmrec.files import filesystem, read_bytes
+from llmrec.models.metrics import RANKING, parse, ranking
 from llmrec.schema import C
 from llmrec.storage import MANIFEST, Artifact, Storage
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from llmrec.evaluation.data.interactions import Floats, Ints
 from llmrec.evaluation.labels.metrics import Weighted
 from llmrec.evaluation.report.schema import Comparison, Estimate, Verdict, lower_is_better
+from llmrec.features.asof.interactions import Floats, Ints
 
 #: Weights (resamples × users or rows) held at once.
 _CELLS = 4_000_000

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats, Floats32, Ints
 from llmrec.features.asof.history_data import HistoryData
 from llmrec.features.asof.state import ItemState, UserState
+from llmrec.features.families.item_item import ease_weights, fit_als
 
 
 @dataclass(frozen=True)
@@ -122,30 +122,22 @@ def covisitation(matrix: csr_matrix, settings: FeaturesConfig) -> Fitted:
 
 
 def ease(matrix: csr_matrix, settings: FeaturesConfig) -> Fitted:
-    """EASE (Steck, WWW 2019, equation 8): ridge regression of each item on all others, in closed form."""
-    gram = np.asarray((matrix.T @ matrix).todense(), np.float64)
-    inverse = np.linalg.inv(gram + settings.ease_l2 * np.eye(len(gram)))
-    weights = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0)
-    return _padded(weights), _NONE
+    """Ridge regression of each item on all others: `ease_weights`."""
+    return _padded(ease_weights(matrix, settings.ease_l2)), _NONE
 
 
 def ials(matrix: csr_matrix, settings: FeaturesConfig) -> Fitted:
-    """iALS (Hu, Koren & Volinsky, ICDM 2008); a history enters by the fold-in with the unobserved part's Gram matrix.
+    """iALS; a history enters by the fold-in with the unobserved part's Gram matrix.
 
     Past item a speaks through `(Y'Y + l2 I)^-1 y_a`, so the score of a history is linear in its items.
     """
-    from implicit.cpu.als import AlternatingLeastSquares
-
     factors = min(settings.ials_factors, max(min(matrix.shape), 1))
     if not min(matrix.shape):
         return _padded(np.zeros((0, 0))), _NONE
-    with threadpool_limits(1, "blas"):  # many small solves: a thread pool under each slows them down
-        model = AlternatingLeastSquares(
-            factors=factors, regularization=settings.ials_l2, alpha=settings.ials_alpha, iterations=15,
-            random_state=settings.seed, dtype=np.float64, use_cg=False, num_threads=1,
-        )  # fmt: skip
-        model.fit(matrix, show_progress=False)
+    model = fit_als(
+        matrix, factors=factors, regularization=settings.ials_l2, alpha=settings.ials_alpha, iterations=15,
+        random_state=settings.seed, dtype=np.float64, use_cg=False,
+    )  # fmt: skip
     right = np.asarray(model.item_factors, np.float64)
     gram = right.T @ right + settings.ials_l2 * np.eye(factors)
     left = np.linalg.solve(gram, right.T).T * settings.ials_alpha

@@ -1,0 +1,60 @@
+"""Every model by role and name: one line each. A class is imported when it is named, not before."""
+
+from importlib import import_module
+from typing import Any, Literal, get_args
+
+Role = Literal["retriever", "ranker", "blender", "rater"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_R, _K, _B, _S = (f"llmrec.models.{room}" for room in ("retrievers", "rankers", "blenders", "raters"))
+
+#: Role -> name -> "module:Class". What a model is, its class says: `INFO`, and `Config`, its settings.
+MODELS: dict[Role, dict[str, str]] = {
+    "retriever": {
+        "two_tower": f"{_R}.two_tower:TwoTowerRetriever",
+        "popularity": f"{_R}.popularity:Popularity",
+        "recent_popularity": f"{_R}.popularity:RecentPopularity",
+        "ease": f"{_R}.ease:EASE",
+        "ials": f"{_R}.ials:IALS",
+        "bpr": f"{_R}.bpr:BPR",
+        "slim": f"{_R}.slim:SLIM",
+        "ncf": f"{_R}.ncf:NCF",
+        "boosted": f"{_R}.boosted:Boosted",
+        "boosted_text": f"{_R}.boosted:BoostedText",
+        "text_logistic": f"{_R}.text_logistic:TextLogistic",
+        "text_factorization": f"{_R}.text_factorization:TextFactorization",
+    },
+    "ranker": {
+        "dcnv2": f"{_K}.dcnv2:DCNv2Ranker",
+        "deepfm": f"{_K}.deepfm:DeepFMRanker",
+        "fm": f"{_K}.fm:FMRanker",
+        "ncf": f"{_K}.ncf:NCFRanker",
+        "boosted": f"{_K}.boosted:BoostedRanker",
+        "logistic": f"{_K}.logistic:LogisticRanker",
+        "popularity": f"{_K}.logistic:PopularityRanker",
+        "text_logistic": f"{_K}.logistic:TextLogisticRanker",
+    },
+    "blender": {
+        "conditional_logit": f"{_B}.conditional_logit:ConditionalLogit",
+        "prior_correction": f"{_B}.prior_correction:PriorCorrection",
+    },
+    "rater": {
+        "bias": f"{_S}.bias:Bias",
+        "matrix_factorization": f"{_S}.matrix_factorization:MatrixFactorization",
+        "bias_text": f"{_S}.bias_text:BiasText",
+        "rates": f"{_S}.rates:Rates",
+        "text_logistic": f"{_S}.text_likes:TextLikes",
+        "rates_text": f"{_S}.text_likes:RatesText",
+    },
+}
+
+
+def module_of(role: Role, name: str) -> str:
+    """The module that holds the model: what its version depends on. Raises KeyError."""
+    return MODELS[role][name].partition(":")[0]
+
+
+def model_class(role: Role, name: str) -> Any:
+    """The class of the model. Raises KeyError for a name that is not in MODELS."""
+    module, _, attribute = MODELS[role][name].partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,116 @@
+"""Registered rankers in the tables of labels: ours as served, ours fitted to likes, baselines beside them."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import expit
+
+from llmrec.catalogue import MODELS
+from llmrec.config.models import ModelConfig, model_config
+from llmrec.evaluation.labels.rows import LabelRows
+from llmrec.evaluation.labels.tables import Predicted
+from llmrec.evaluation.ranking.our_models import VARIANT_LABELS, Variant
+from llmrec.features.asof.interactions import Floats
+from llmrec.models.base import ModelContext, Ranker
+from llmrec.models.linear import platt
+from llmrec.models.store import make_model
+from llmrec.storage import Artifact
+
+logger = logging.getLogger(__name__)
+
+
+def our_clicks(variants: Iterable[Variant], examples: Artifact) -> list[Predicted]:
+    """The ranker of each variant, as it serves; `variants`: the seeds of a variant one after the other."""
+    found = []
+    for name, seeds in groupby(variants, lambda v: v.name):
+        bundles = [v.bundle for v in seeds]
+        rows = LabelRows.read(examples, bundles[0].context, "click").test
+        by_seed = [_probability(b.models.ranker.logits(rows)) for b in bundles]
+        label = f"Ranker, {VARIANT_LABELS.get(name, name)}"
+        found.append(Predicted(name, "ours", label, "CTR model on the click label", by_seed))
+    return found
+
+
+def baseline_rankers(size: str, names: Sequence[str] | None, ours: str) -> list[str]:
+    """The registered rankers of a size, or those named as baselines; but the one that is ours."""
+    wanted = names if names is not None else (["popularity"] if size == "quick" else list(MODELS["ranker"]))
+    return [name for name in MODELS["ranker"] if name in wanted and name != ours]
+
+
+def baseline_clicks(
+    names: Sequence[str], contexts: dict[str, ModelContext], examples: Artifact, seed: int
+) -> list[Predicted]:
+    """Each of the rankers, fitted before T2 on the columns of each variant in turn, where it reads others there."""
+    found, read = list[Predicted](), set[tuple[str, ...]]()
+    for variant, context in contexts.items():
+        rows = LabelRows.read(examples, context, "click") if names else None
+        if rows is None or not rows.measurable:
+            logger.warning("clicks: rows of one label only before T2; no baselines")
+            return []
+        for name in names:
+            model: Ranker = make_model("ranker", model_config("ranker", name), context)
+            columns = (name, *model.reads_columns())
+            if columns in read:
+                continue
+            read.add(columns)
+            logger.info("clicks: %s, %s", name, variant)
+            logits, chosen = fit_and_ask(model.config, context, rows, seed)
+            both = any(key[0] == name and key != columns for key in read)
+            title = f"{model.INFO.title}, {VARIANT_LABELS.get(variant, variant)}" if both else model.INFO.title
+            key = f"{name}_{variant}" if both else name
+            found.append(Predicted(key, "baseline", title, model.INFO.description, [_probability(logits)], chosen))
+    return found
+
+
+def our_likes(
+    bundles: dict[str, Any], contexts: dict[str, ModelContext], examples: Artifact, negatives: int, seeds: int,
+    seed: int,
+) -> list[Predicted]:  # fmt: skip
+    """Our ranker, fitted to the label `like` on reviews alone, of each variant; `bundles`: their settings.
+
+    `negatives`: so many rows of the click label are missing beside each review, and batches are smaller by as much. A
+    Platt scaling is chosen on [T1, T2).
+    """
+    found = []
+    for variant, context in contexts.items():
+        rows = LabelRows.read(examples, context, "like")
+        if not rows.measurable:
+            logger.warning("likes: reviews of one kind only in [T1, T2); our ranker is not fitted to them")
+            return []
+        config = _paced(model_config("ranker", bundles[variant].models.models["ranker"]), negatives)
+        fitted = [fit_and_ask(config, context, rows, seed + n, scaled=True) for n in range(seeds)]
+        words = "our ranker and features, fitted to `like` on reviews; Platt scaling on [T1, T2)"
+        title = f"Ranker, {VARIANT_LABELS.get(variant, variant)}"
+        found.append(Predicted(variant, "ours", title, words, [_probability(p) for p, _ in fitted], fitted[0][1]))
+    return found
+
+
+def fit_and_ask(
+    config: ModelConfig, context: ModelContext, rows: LabelRows, seed: int, scaled: bool = False
+) -> tuple[Floats, dict[str, Any]]:
+    """(logits (n,) of the test rows, what validation chose); `scaled`: by a Platt scaling of the validation rows."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: Ranker = make_model("ranker", config, context)
+        chosen = model.fit(rows.fit, rows.validation, seed)
+        slope, shift = platt(model.logits(rows.validation).astype(np.float64), rows.validation.click)
+        torch.manual_seed(seed)
+        model = make_model("ranker", config.model_copy(update=chosen), context)
+        model.fit(rows.train, None, seed)
+        logits = model.logits(rows.test).astype(np.float64)
+    return slope * logits + shift if scaled else logits, chosen
+
+
+def _paced(config: ModelConfig, negatives: int) -> ModelConfig:
+    """With as many steps an epoch as the click label takes for the same reviews, of a network."""
+    size = getattr(config, "batch_size", None)
+    return config.model_copy(update={"batch_size": max(2, size // (1 + negatives))}) if size else config
+
+
+def _probability(logits: npt.NDArray[np.floating[Any]]) -> Floats:
+    return np.asarray(expit(np.asarray(logits, np.float64)))

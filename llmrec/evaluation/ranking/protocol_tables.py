@@ -1,0 +1,108 @@
+"""A protocol's table: every model asked its queries, lists written, figures sliced and compared."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from llmrec.config import RunConfig
+from llmrec.corpus.splits import cutoffs
+from llmrec.evaluation.data import protocols
+from llmrec.evaluation.data.protocols import Split
+from llmrec.evaluation.data.slices import SliceMask, slices
+from llmrec.evaluation.evaluation_run import EvaluationRun
+from llmrec.evaluation.ranking import lists
+from llmrec.evaluation.ranking.evaluator import Catalogue, EvaluatedModel, Table, joined_queries
+from llmrec.evaluation.ranking.roster import baseline_models, control_models, our_models
+from llmrec.evaluation.ranking.tables import Asked, protocol_table
+from llmrec.evaluation.report.schema import Comparison, Protocol
+from llmrec.features.asof.interactions import Interactions, Ints
+from llmrec.features.asof.sums import EntityEvents
+
+logger = logging.getLogger(__name__)
+
+
+def measure_protocol(e: EvaluationRun, name: str, folder: str) -> tuple[Protocol, Comparison | None]:
+    """Ask every model the protocol's queries, write the lists, and make the table."""
+    config = e.config.evaluation
+    splits = make_splits(e.data, e.config, name)
+    last, folds = splits[-1], [s.test for s in splits]
+    queries = joined_queries([f.queries for f in folds])
+    if not len(queries):
+        raise ValueError(f"protocol {name!r}: found no query in {len(e.data)} events, expected at least one; leave it "
+                         "out of evaluation.protocols, or give a longer corpus")  # fmt: skip
+    e.writer.write_table(f"{folder}truth", lists.truth(queries, e.data))
+    catalogue = Catalogue.of(last.test, e.item_vectors(last.test.train))
+    with lists.Lists(e.writer.uri(f"{folder}recommendations"), e.data) as written:
+        table, first = Table(written, catalogue, config.cutoffs, config.list_length), 0
+        for place, split in enumerate(splits):
+            for evaluated in _roster(e, split, place):
+                table.ask(evaluated, split.test, first)
+            first += len(split.test.queries)
+    masks = [m for m in _slices(e, splits) if len(m.mask)]
+    asked = Asked(
+        name, last.test.information_set, last.wording, queries, catalogue.n_candidates, sum(f.missed() for f in folds),
+        splits[0].validation.t, splits[0].test.t,
+    )  # fmt: skip
+    return protocol_table(asked, table.measured, masks, config, e.config.seed)
+
+
+def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]:
+    """The protocol `name` on the corpus: one split, or one an origin."""
+    if name == "leave_last_out":
+        return [protocols.leave_last_out(data)]
+    if name == "random":
+        e = config.evaluation
+        return [protocols.random_split(data, config.seed, e.random_test_share, e.k_core)]
+    if name == "rolling_origins":
+        return protocols.rolling_origins(data, config.evaluation.origins)
+    cut = cutoffs(data.time, config.split)
+    return [(protocols.frozen if name == "frozen" else protocols.temporal)(data, cut.t1, cut.t2)]
+
+
+def _roster(e: EvaluationRun, split: Split, origin: int) -> Iterator[EvaluatedModel]:
+    """One after the other, each forgotten before the next is loaded or fitted."""
+    if split.test.information_set == "point_in_time":
+        yield from our_models(e.variants(split.name, origin), split, logger.info)
+        yield from control_models(e.control_variants(split.name), split, logger.info)
+    yield from baseline_models(split, e.config.evaluation, logger.info, e.vectors)
+
+
+def _slices(e: EvaluationRun, splits: Sequence[Split]) -> list[SliceMask]:
+    """Slices of the joined queries."""
+    parts = [slices(s.test, _languages(e, s.test), _text_length(e, s.test)) for s in splits]
+    sizes = [len(s.test.queries) for s in splits]
+    names = dict.fromkeys((m.by, m.level) for part in parts for m in part)
+    found = []
+    for by, level in names:
+        masks = [
+            next((m.mask for m in part if (m.by, m.level) == (by, level)), np.zeros(n, bool))
+            for part, n in zip(parts, sizes, strict=True)
+        ]
+        found.append(SliceMask(by, level, np.concatenate(masks)))
+    return found
+
+
+def _text_length(e: EvaluationRun, fold: protocols.Fold) -> Ints:
+    """(Q,) characters of the first relevant item's reviews before the query's time."""
+    events, q = EntityEvents.of(e.data.item, e.data.time, e.data.n_items), fold.queries
+    total = np.concatenate([[0], np.cumsum(e.text_lengths[events.order])])
+    span = events.span(q.item[q.indptr[:-1]], q.time)
+    return np.asarray(total[span.end] - total[span.begin])
+
+
+def _languages(e: EvaluationRun, fold: protocols.Fold) -> dict[int, str]:
+    """Event row -> language of its text, for the queries' events; {} where the corpus speaks one language."""
+    if len(e.corpus.manifest.info.get("languages", {})) < 2:
+        return {}
+    from py3langid import langid  # loads its model at the first text
+
+    asked = np.zeros(len(e.order), np.bool_)
+    asked[fold.queries.event] = True
+    asked &= e.text_lengths >= 20
+    return {
+        int(event): langid.classify(text)[0]
+        for events, texts in e.texts()
+        for event, text in zip(events[asked[events]], texts.filter(pa.array(asked[events])).to_pylist(), strict=True)
+    }

@@ -1,0 +1,148 @@
+"""Every event of a corpus as plain arrays, and what of it is known before a moment in time.
+
+Rows are those of `History`: row 0 of users and of items is "unknown" and has no event. Events are sorted by (timestamp,
+event_order). "Before t" is strict, by `EntityEvents.span`: an event at t itself is not seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import scipy.sparse as sp
+
+from llmrec.features.asof.history import History
+from llmrec.features.asof.sums import EntityEvents, flatten
+from llmrec.schema import DAY_MS, event_order, id_hash
+from llmrec.schema import Column as C
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.float32]
+
+#: Later than every event: the query time of transductive protocols, whose histories are all training rows.
+END = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Events in order: `user`, `item`, `time` (ms), `stars` (NaN where there are none), all (n,)."""
+
+    user_ids: Sequence[str]  # "" at row 0
+    item_ids: Sequence[str]
+    user: Ints
+    item: Ints
+    time: Ints
+    stars: npt.NDArray[np.float32]
+    known_from: Ints  # (n_items,) an item is a candidate at t if known_from < t; END at row 0
+
+    @classmethod
+    def of_history(cls, history: History) -> "Interactions":
+        """The events that a history holds, not copied."""
+        data, known = history.data, np.array(history.known_since)
+        known[0] = END
+        return cls(data.user_ids, data.item_ids, data.user_rows, data.item_rows, data.times, data.stars, known)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        user_ids: Sequence[str],
+        item_ids: Sequence[str],
+        time: Ints,
+        stars: npt.NDArray[np.float32] | None = None,
+        order: npt.NDArray[np.uint64] | None = None,
+        available_from: dict[str, int] | None = None,
+    ) -> "Interactions":
+        """One event a row, in any order. `available_from` may name items that have no event yet."""
+        order = event_order(user_ids, item_ids) if order is None else order
+        by_time = np.lexsort((order, time))
+        available = available_from or {}
+        users, user = np.unique(np.asarray(user_ids, dtype=object), return_inverse=True)
+        items, item = np.unique(np.asarray([*item_ids, *available], dtype=object), return_inverse=True)
+        user, item = user[by_time] + 1, item[: len(by_time)][by_time] + 1
+        time = np.asarray(time, np.int64)[by_time]
+        known = np.full(len(items) + 1, END, np.int64)
+        np.minimum.at(known, item, time)
+        known[1:] = np.minimum(known[1:], np.fromiter((available.get(i, END) for i in items), np.int64, len(items)))
+        values = np.full(len(by_time), np.nan, np.float32) if stars is None else np.asarray(stars, np.float32)[by_time]
+        return cls(("", *users), ("", *items), user, item, time, values, known)
+
+    @classmethod
+    def from_tables(cls, reviews: pa.Table, items: pa.Table | None = None) -> "Interactions":
+        """From the corpus tables `reviews` and `items` (schemas in `llmrec.schema`)."""
+        available: dict[str, int] = {}
+        if items is not None:
+            dates = zip(items[C.ITEM_ID].to_pylist(), items[C.AVAILABLE_FROM].to_pylist(), strict=True)
+            available = {i: END if date is None else date for i, date in dates}
+        stars = reviews[C.STARS].to_numpy(zero_copy_only=False).astype(np.float32)
+        return cls.from_arrays(
+            reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist(), reviews[C.TIMESTAMP].to_numpy(), stars,
+            reviews[C.EVENT_ORDER].to_numpy(), available,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def n_users(self) -> int:
+        """Rows of users, the unknown one among them."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """Rows of items, the unknown one among them."""
+        return len(self.item_ids)
+
+    @cached_property
+    def user_hash(self) -> npt.NDArray[np.uint64]:
+        return id_hash(self.user_ids)
+
+    @cached_property
+    def item_hash(self) -> npt.NDArray[np.uint64]:
+        return id_hash(self.item_ids)
+
+    def matrix(self, rows: Ints) -> sp.csr_matrix:
+        """(n_users, n_items) float32, 1 where one of the events `rows` joins user and item."""
+        ones = np.ones(len(rows), np.float32)
+        X = sp.csr_matrix((ones, (self.user[rows], self.item[rows])), shape=(self.n_users, self.n_items))
+        X.data[:] = 1
+        return X
+
+
+class AsOf:
+    """Answers "what is known before t" from the events that histories may hold."""
+
+    def __init__(self, data: Interactions, visible: Ints | None = None) -> None:
+        """`visible`: (n_visible,) rows of `data`; None: all of them."""
+        self.data = data
+        self.visible = np.arange(len(data)) if visible is None else np.sort(visible)
+        self._time, self._item = data.time[self.visible], data.item[self.visible]
+        self._users = EntityEvents.of(data.user[self.visible], self._time, data.n_users)
+
+    def history_lengths(self, users: Ints, times: Ints) -> Ints:
+        """(Q,) how many events each user has before its time."""
+        return self._users.span(users, times).count
+
+    def histories(self, users: Ints, times: Ints) -> sp.csr_matrix:
+        """(Q, n_items) float32: 1 where the user had the item before its time; columns in order of time."""
+        span = self._users.span(users, times)
+        at, indptr = flatten(span.begin, span.end)
+        ones = np.ones(len(at), np.float32)
+        found = self._item[self._users.order[at]]
+        return sp.csr_matrix((ones, found, indptr), shape=(len(users), self.data.n_items))
+
+    def popularity(self, times: Ints, decay_days: float | None = None) -> Scores:
+        """(Q, n_items) number of events before each time; with `decay_days` an event of age a counts exp(-a/decay)."""
+        moments, inverse = np.unique(times, return_inverse=True)
+        stop = np.searchsorted(self._time, moments)
+        clock = np.minimum(moments, self._time[-1] + 1 if len(self._time) else 0)  # END has no distance
+        zero = clock[0]
+        rate = 0.0 if decay_days is None else 1 / (decay_days * DAY_MS)
+        weight = np.exp((self._time[: stop[-1]] - zero) * rate)
+        step = np.searchsorted(stop, np.arange(stop[-1]), side="right")
+        counts = np.zeros((len(moments), self.data.n_items))
+        np.add.at(counts, (step, self._item[: stop[-1]]), weight)
+        counts = np.cumsum(counts, axis=0) * np.exp((zero - clock) * rate)[:, None]
+        return np.asarray(counts[inverse], np.float32)

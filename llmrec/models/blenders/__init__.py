@@ -1,0 +1,1 @@
+"""How the scores of a candidate become one, by name in `llmrec.catalogue`."""

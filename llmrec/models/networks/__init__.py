@@ -1,0 +1,1 @@
+"""Parts of networks: layers, fusion, losses, weights, and the fit of one over many workers."""

@@ -1,0 +1,66 @@
+"""The network of a click-through (CTR) ranker: ids, history and dense features into a body that each ranker names."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from llmrec.config.models import ModelConfig
+from llmrec.models.networks.layers import IdEmbedding, MeanPool, TargetAttention
+
+
+class NetworkConfig(ModelConfig):
+    """What the settings of every click network hold."""
+
+    embedding_dim: int = Field(16, ge=1)
+    history: Literal["mean", "din"] = Field("mean", description="din: attention of the candidate over past items")
+    dropout: float = Field(0.2, ge=0, lt=1)
+    epochs: int = Field(8, ge=1, description="at most; validation chooses how many")
+    patience: int = Field(2, ge=1, description="epochs without a better validation metric before the search ends")
+    batch_size: int = Field(512, ge=2, description="examples a worker and step")
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    id_dropout: float = Field(0.5, ge=0, lt=1)
+
+
+#: (settings, width of the input, number of embedded fields) → a module: embeddings (B, F, k), dense (B, D) → (B,).
+Body = Callable[..., nn.Module]
+
+
+class ClickNetwork(nn.Module):
+    """P(click | user, item, time) as a logit. Fields: user id, item id, pooled history; then the dense features.
+
+    `n_users`, `n_items`: sizes of the vocabularies, index 0 being "unknown".
+    """
+
+    N_FIELDS = 3
+
+    def __init__(
+        self, config: NetworkConfig, body: Body, n_users: int, n_items: int, history_length: int, dense_dim: int
+    ) -> None:
+        super().__init__()
+        self.config, self.dense_dim, self.history_length = config, dense_dim, history_length
+        k = config.embedding_dim
+        self.users = IdEmbedding(n_users, k, config.id_dropout)
+        self.items = IdEmbedding(n_items, k, config.id_dropout)
+        self.pool = TargetAttention(k) if config.history == "din" else MeanPool()
+        dim = self.N_FIELDS * k + dense_dim
+        self.body = body(config, dim, self.N_FIELDS)
+
+    def forward(self, user_idx: Tensor, item_idx: Tensor, history: Tensor, ages: Tensor, dense: Tensor) -> Tensor:
+        """Logits (B,).
+
+        Args:
+            user_idx, item_idx: (B,); `history`: (B, L) item_idx, left-padded with 0.
+            ages: (B, L) log(1 + days) since each item of the history.
+            dense: (B, D) user ‖ item ‖ pair features.
+        """
+        item = self.items(item_idx)
+        past, known = self.items.table(history), history > 0
+        seen = (past, known, ages, item) if isinstance(self.pool, TargetAttention) else (past, known, ages)
+        pooled = self.pool(*seen)
+        embedded = torch.stack([self.users(user_idx), item, pooled], dim=1)  # (B, 3, k)
+        logits: Tensor = self.body(embedded, dense)
+        return logits

@@ -1,0 +1,119 @@
+"""Rankers that are networks: their epochs on Ray Train, and their predictions."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from scipy.special import expit
+
+from llmrec.features.dataset.rows import Examples, Shard, read_examples
+from llmrec.models.base import Arrays, FitData, ModelContext, Ranker
+from llmrec.models.networks.epochs import fit_here
+from llmrec.models.networks.fit_task import Metrics, most_rows
+from llmrec.models.networks.process_group import ProcessGroup
+from llmrec.models.networks.weights import from_arrays, to_arrays
+from llmrec.models.rankers.click_network import Body, ClickNetwork, NetworkConfig
+from llmrec.models.validation import click_metrics
+from llmrec.storage import Artifact
+
+Floats = npt.NDArray[np.float32]
+
+
+def ranker_epoch(
+    net: ClickNetwork, optimizer: torch.optim.Optimizer, rows: Examples, config: NetworkConfig, group: ProcessGroup,
+    rng: np.random.Generator, n_rows: int,
+) -> float:  # fmt: skip
+    """One pass over all workers' rows in random order; returns the mean log loss a row, over all of them.
+
+    `n_rows`: the largest number of rows a worker has. `rng` must be in the same state on every worker.
+    """
+    net.train()
+    order = rng.permutation(n_rows)
+    order = order[order < len(rows)]
+    total = torch.zeros(2, device=group.device)
+    for start in range(0, n_rows, config.batch_size):
+        optimizer.zero_grad()
+        part = rows.take(order[start : start + config.batch_size])
+        if len(part):
+            logits = _logits(net, part, group.device)
+            clicks = torch.as_tensor(part.click, device=group.device)
+            loss = F.binary_cross_entropy_with_logits(logits, clicks, reduction="sum")
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += torch.stack([loss.detach(), torch.tensor(float(len(part)), device=group.device)])
+        group.average_gradients(net.parameters(), len(part))
+        optimizer.step()
+    summed = group.sum(total)
+    return float(summed[0] / summed[1])
+
+
+@torch.inference_mode()
+def predict(net: ClickNetwork, rows: Examples, batch_size: int = 8_192, device: str = "cpu") -> Floats:
+    """(N,) click logits, in the order of `rows`."""
+    net.eval()
+    parts = [
+        _logits(net, rows.take(slice(start, start + batch_size)), device).cpu().numpy()
+        for start in range(0, len(rows), batch_size)
+    ]
+    return np.concatenate([*parts, np.zeros(0, np.float32)])
+
+
+def _logits(net: ClickNetwork, rows: Examples, device: str) -> torch.Tensor:
+    columns = (rows.user_idx, rows.item_idx, rows.history, rows.ages, rows.dense)
+    writable = (np.require(c, requirements=("C", "W")) for c in columns)  # rows of one user are a view, seen N times
+    logits: torch.Tensor = net(*(torch.as_tensor(c, device=device) for c in writable))
+    return logits
+
+
+class NetworkTask:
+    """A network on labelled rows; validated by log loss on the rows held out, where there are some."""
+
+    metric, sign = "log_loss", -1
+
+    def __init__(
+        self, net: ClickNetwork, config: NetworkConfig, rows: Examples, held_out: Examples | None, group: ProcessGroup
+    ) -> None:
+        self.net, self.config, self.rows, self.group = net.to(group.device), config, rows, group
+        self.held_out, self.n_rows = held_out, most_rows(group, len(rows))
+
+    def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
+        return ranker_epoch(self.net, optimizer, self.rows, self.config, self.group, rng, self.n_rows)
+
+    def validate(self) -> Metrics:
+        assert self.held_out is not None
+        return click_metrics(self.held_out.click, expit(predict(self.net, self.held_out, device=self.group.device)))
+
+
+class NetworkRanker(Ranker):
+    """A `body` over ids, history and dense features."""
+
+    body: ClassVar[Body]
+
+    def __init__(self, config: Any, context: ModelContext) -> None:
+        super().__init__(config, context)
+        spec = context.spec
+        self.net = ClickNetwork(
+            config, type(self).body, spec.n_users, spec.n_items, context.history_length, len(context.dense)
+        )
+
+    def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> NetworkTask:
+        chosen, length = self.context.selection, self.context.history_length
+        rows = read_examples(examples, "train", chosen, length, with_ids=False, shard=Shard(group.rank, group.world))
+        held_out = None
+        if validate and group.rank == 0:
+            held_out = read_examples(examples, "validation", chosen, length, with_ids=False)
+        return NetworkTask(self.net, self.config, rows, held_out, group)
+
+    def fit(self, rows: Examples, held_out: Examples | None, seed: int) -> dict[str, Any]:
+        task = NetworkTask(self.net, self.config, rows, held_out, ProcessGroup())
+        return {"epochs": fit_here(task, self.config, seed, held_out is not None)}
+
+    def logits(self, rows: Examples) -> Floats:
+        return predict(self.net, rows)
+
+    def state(self) -> Arrays:
+        return to_arrays(self.net)
+
+    def restore(self, arrays: Arrays, data: FitData) -> None:
+        from_arrays(self.net, arrays)

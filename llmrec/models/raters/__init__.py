@@ -1,0 +1,1 @@
+"""Predictions of stars and likes, by name in `llmrec.catalogue`."""

@@ -1,0 +1,1 @@
+"""Models that bring candidates, by name in `llmrec.catalogue`."""

@@ -1,0 +1,63 @@
+"""Fitting the blender and choosing the fallback, on validation clicks, by models that were fitted before them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from llmrec.config import TrainingConfig
+from llmrec.features.dataset.rows import read_examples
+from llmrec.models.base import Blender, ModelContext
+from llmrec.models.blenders.prior_correction import log_popularity
+from llmrec.models.retrieval import candidates
+from llmrec.models.store import make_model
+from llmrec.models.topk import top_k
+from llmrec.models.validation import ValidationQueries, ranking_metrics
+from llmrec.recommender import FittedModels, Recommender
+from llmrec.storage import Artifact
+
+
+def fit_second_stage(
+    config: TrainingConfig, examples: Artifact, context: ModelContext, fitted: Mapping[str, object], n_retrieve: int
+) -> tuple[Blender, str, dict[str, dict[str, float]]]:
+    """(blender, fallback, metrics of each popularity column); `fitted`: the models of fold `validation` by key."""
+    clicks = read_examples(
+        examples, "validation", context.selection, context.history_length, clicks_only=True, with_pairs=False
+    )
+    queries = ValidationQueries.of(context.history, clicks)
+    blender: Blender = make_model("blender", config.blender, context)
+    recommender = Recommender(as_models(fitted, blender, ""), context, retrieve=n_retrieve)
+    fallback, validated = _fallback(recommender, queries)
+    found = recommender.unite(queries.requests(context), n_retrieve)
+    values, targets = [], []
+    for q in np.flatnonzero((found.rows == queries.targets[:, None]).any(axis=1)):
+        some, user = found.rows[q] >= 0, queries.users.take(np.array([q]))
+        values.append(recommender.values(user, found.rows[q, some], found.columns[q, some], int(queries.times[q])))
+        targets.append(int(np.flatnonzero(found.rows[q] == queries.targets[q])[0]))
+    blender.fit(recommender.columns, values, targets)
+    return blender, fallback, validated
+
+
+def as_models(fitted: Mapping[str, object], blender: Blender, fallback: str) -> FittedModels:
+    """Models by the keys of `TrainingConfig.models` as what serves together."""
+
+    def of(role: str) -> dict[str, object]:
+        return {key.partition(".")[2]: model for key, model in fitted.items() if key.startswith(f"{role}.")}
+
+    return FittedModels(of("retriever"), fitted["ranker"], blender, fallback, of("rater"))  # type: ignore[arg-type]
+
+
+def _fallback(recommender: Recommender, queries: ValidationQueries) -> tuple[str, dict[str, dict[str, float]]]:
+    """The popularity column that ranks the validation clicks best, and what each reaches."""
+    history, data, columns = recommender.history, recommender.context.interactions, recommender.popularity
+    lists = np.full((len(columns), len(queries), 50), -1, np.int64)
+    everything, requests = np.arange(data.n_items), queries.requests(recommender.context)
+    for time in np.unique(queries.times):
+        part = np.flatnonzero(queries.times == time)
+        asked = requests.take(part)
+        popular = log_popularity(history.item_counts(everything, np.full(len(everything), time)))
+        allowed = candidates(asked)
+        for c in range(len(columns)):
+            scores = np.where(allowed, popular[:, c].astype(np.float32), np.float32(-np.inf))
+            lists[c, part] = top_k(scores, 50, data.user_hash[asked.users], data.item_hash)[0]
+    metrics = {name: ranking_metrics(lists[c], queries.targets) for c, name in enumerate(columns)}
+    return max(columns, key=lambda name: metrics[name]["ndcg@50"]), metrics  # what chose the towers' epochs
