@@ -30,6 +30,7 @@ MODELS: dict[Role, dict[str, str]] = {
         "deepfm": f"{_K}.deepfm:DeepFMRanker",
         "fm": f"{_K}.fm:FMRanker",
         "ncf": f"{_K}.ncf:NCFRanker",
+        "lambdarank": f"{_K}.lambdarank:LambdaRank",
         "boosted": f"{_K}.boosted:BoostedRanker",
         "logistic": f"{_K}.logistic:LogisticRanker",
         "popularity": f"{_K}.logistic:PopularityRanker",
