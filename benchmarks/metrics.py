@@ -26,7 +26,7 @@ import scipy.sparse as sp
 
 from llmrec.evaluation.ranking.metrics import list_metrics
 from llmrec.evaluation.ranking.topk import blocked_top_k
-from llmrec.evaluation.statistics.intervals import Bootstrap
+from llmrec.evaluation.statistics.bootstrap import Bootstrap
 from llmrec.schema import id_hash
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -34,21 +34,12 @@ from llmrec.evaluation.ranking.evaluator import Catalogue, EvaluatedModel, Table
 from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.evaluation.ranking.roster import baseline_models, control_models, our_models
 from llmrec.evaluation.ranking.tables import Asked, protocol_table
+from llmrec.evaluation.records.estimates import Comparison, Point
+from llmrec.evaluation.records.families import FamilyStudy, FusionWeights
+from llmrec.evaluation.records.results import ControlResult, Headline, LeakGap, Results, TrainingCurve
+from llmrec.evaluation.records.tables import LabelTable, Protocol
 from llmrec.evaluation.report import console
 from llmrec.evaluation.report.render import write_report
-from llmrec.evaluation.report.schema import (
-    Comparison,
-    Control,
-    FamilyStudy,
-    FusionWeights,
-    Headline,
-    LabelTable,
-    LeakGap,
-    Point,
-    Protocol,
-    Results,
-    TrainingCurve,
-)
 from llmrec.files import write_bytes
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
@@ -248,7 +239,7 @@ def _control_arms(e: Evaluation, split: Split) -> Iterator[Variant]:
             yield Variant.load(name, e.config.seed, bundle, e.data, e.config.evaluation.retrieve)
 
 
-def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[Control]:
+def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[ControlResult]:
     """`text` against each control, from the comparisons of the first table that has it."""
     found = []
     for name, bundle in e.controls.items():
@@ -257,7 +248,7 @@ def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[Control]:
             if pair is not None:
                 words = str(bundle.manifest.info.get("variant", ""))
                 words = f"{name.replace('_', ' ')} (variant {words})"
-                found.append(Control(name=name, description=words, table=table.name, comparison=pair))
+                found.append(ControlResult(name=name, description=words, table=table.name, comparison=pair))
                 break
     return found
 

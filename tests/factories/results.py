@@ -2,31 +2,18 @@
 
 from typing import Literal
 
-from llmrec.evaluation.report.schema import (
-    CalibrationBin,
-    Comparison,
-    Control,
-    Estimate,
+from llmrec.evaluation.records.estimates import Comparison, Estimate, Point, Verdict
+from llmrec.evaluation.records.families import (
     FamilyEffect,
     FamilyStudy,
     FamilyWeight,
     FusionWeights,
-    Headline,
     Interaction,
-    LabelTable,
-    LeakGap,
-    ModelKind,
-    ModelResult,
-    Point,
-    Portrait,
-    Protocol,
-    Results,
-    Run,
     SelectionCurve,
-    Slice,
-    TrainingCurve,
-    Verdict,
 )
+from llmrec.evaluation.records.results import ControlResult, Headline, LeakGap, Results, TrainingCurve
+from llmrec.evaluation.records.run import Portrait, RunFacts
+from llmrec.evaluation.records.tables import CalibrationBin, LabelTable, ModelKind, ModelResult, Protocol, Slice
 
 DAY = 86_400_000
 START = 1_100_000_000_000
@@ -199,8 +186,8 @@ def portrait(name: str) -> Portrait:
     )  # fmt: skip
 
 
-def run() -> Run:
-    return Run(
+def run() -> RunFacts:
+    return RunFacts(
         name="fixture", id="0123456789abcdef", code_version="fixturefixtu", seeds=[7, 8, 9], size="full",
         machine="2 cores, 8 GiB", packages={"ray": "2.60.0", "vllm": "0.32.0"}, created=START + 3700 * DAY,
         seconds=512.0,
@@ -219,10 +206,12 @@ def make_results(name: str = "Invented Instruments (fixture)", headline: Compari
         headline=Headline(protocol="temporal", comparison=headline or comparison(), encoder_seconds_per_1000=2.4),
         families=[families()], family_weights=family_weights(),
         controls=[
-            Control(name="random_vectors", table="temporal", comparison=comparison("text", "random_vectors", 0.0082),
-                    description="Every text vector replaced by a random one of the same length."),
-            Control(name="shuffled_text", table="temporal", comparison=comparison("text", "shuffled_text", 0.0041),
-                    description="Each review carries the text of another."),
+            ControlResult(name="random_vectors", table="temporal",
+                          comparison=comparison("text", "random_vectors", 0.0082),
+                          description="Every text vector replaced by a random one of the same length."),
+            ControlResult(name="shuffled_text", table="temporal",
+                          comparison=comparison("text", "shuffled_text", 0.0041),
+                          description="Each review carries the text of another."),
         ],
         leak_gaps=[
             LeakGap(table="stars", model="mf_text", metric="rmse", put_back="both", clean=estimate(0.858, 0.03),
@@ -251,4 +240,4 @@ def make_quick_results(name: str = "Invented Instruments (fixture)") -> Results:
         models=[ModelResult(name="popularity", kind="baseline", metrics={"ndcg@10": Estimate(value=0.05)})],
     )  # fmt: skip
     small = Portrait(name=name, n_reviews=5, n_users=2, n_items=3)
-    return Results(run=Run(name="quick", id="q0"), portrait=small, protocols=[protocol])
+    return Results(run=RunFacts(name="quick", id="q0"), portrait=small, protocols=[protocol])

@@ -12,7 +12,7 @@ from llmrec.evaluation.ablation import family_rows as rows
 from llmrec.evaluation.ablation.family_rows import Part, StudyRows, all_columns
 from llmrec.evaluation.ablation.family_study import study
 from llmrec.evaluation.ablation.stage import family_studies
-from llmrec.evaluation.report.schema import FamilyStudy
+from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.features.families.columns import FeatureColumn
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.storage import Artifact, Storage

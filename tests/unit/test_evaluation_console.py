@@ -5,8 +5,8 @@ import io
 from factories.results import make_quick_results, make_results
 from rich.console import Console
 
+from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report.console import show
-from llmrec.evaluation.report.schema import Results
 
 
 def printed(results: Results) -> str:

@@ -11,7 +11,7 @@ from llmrec.config.features import SelectionConfig
 from llmrec.evaluation.ablation.family_fits import probabilities
 from llmrec.evaluation.ablation.family_rows import Part, StudyRows
 from llmrec.evaluation.ablation.family_study import members, study
-from llmrec.evaluation.report.schema import FamilyStudy
+from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.features.families.columns import FeatureColumn
 
 CONFIG = EvaluationConfig(bootstrap=200)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from llmrec.evaluation.labels.metrics import auc, click_metrics
-from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare, mean_over_seeds
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, mean_over_seeds
+from llmrec.evaluation.statistics.comparisons import Pair, compare
 
 
 def pairs_of(bootstrap: Bootstrap, a: np.ndarray, b: np.ndarray, metric: str = "ndcg@10") -> list[Pair]:
@@ -124,10 +125,10 @@ def test_auc_is_recomputed_on_each_resample() -> None:
 def test_blocks_of_resamples_give_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).random(50)
     whole = Bootstrap(np.arange(50), 64, 9).means([values])[0].draws
-    monkeypatch.setattr("llmrec.evaluation.statistics.intervals._CELLS", 500)
+    monkeypatch.setattr("llmrec.evaluation.statistics.bootstrap._BLOCK", 500)
     np.testing.assert_allclose(Bootstrap(np.arange(50), 64, 9).means([values])[0].draws, whole, rtol=1e-12)
 
 
 def test_seeds_are_averaged_within_a_row() -> None:
     assert mean_over_seeds([np.array([0.0, 1]), np.array([1.0, 1])]).tolist() == [0.5, 1]
-    assert Sampled(1.0, np.empty(0), 5).estimate(0.95).low is None
+    assert Resampled(1.0, np.empty(0), 5).estimate(0.95).low is None

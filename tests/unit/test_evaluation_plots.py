@@ -7,9 +7,9 @@ from factories.results import comparison, make_results
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmrec.evaluation.records.estimates import Estimate, Point
 from llmrec.evaluation.report import plots, sections, views
 from llmrec.evaluation.report.plots import Line, Mark, Scale
-from llmrec.evaluation.report.schema import Estimate, Point
 
 finite = st.floats(-1e6, 1e6).map(lambda x: round(x, 6))
 

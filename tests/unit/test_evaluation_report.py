@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from factories.results import make_quick_results, make_results
 
+from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report.render import render_html, render_model_card, write_report
-from llmrec.evaluation.report.schema import Results
 
 ATTACK = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
 

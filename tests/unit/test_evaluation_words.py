@@ -3,8 +3,8 @@
 import pytest
 from factories.results import clicks, comparison, make_quick_results, make_results, stars
 
+from llmrec.evaluation.records.estimates import Estimate
 from llmrec.evaluation.report import format as words
-from llmrec.evaluation.report.schema import Estimate
 
 
 def plain(text: str) -> str:

@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.ablation.family_rows import StudyRows
 from llmrec.evaluation.data.interactions import Floats, Ints
-from llmrec.evaluation.labels.metrics import Bools, Weighted, auc, click_loss
-from llmrec.evaluation.statistics.intervals import Bootstrap, Sampled
+from llmrec.evaluation.labels.metrics import Bools, auc, click_loss
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, WeightedMetrics
 from llmrec.tasks import spread
 
 MODEL = "boosted trees on the same columns"
@@ -23,7 +23,7 @@ _TREES = 150
 class Cell:
     """What some columns give: each of METRICS on the test rows, and AUC on the validation rows for choices."""
 
-    test: Mapping[str, Sampled]
+    test: Mapping[str, Resampled]
     validation_auc: float
 
 
@@ -56,7 +56,7 @@ def measure(rows: StudyRows, bootstrap: Bootstrap, seed: int, columns: Ints) -> 
     return Cell(bootstrap.statistics(_metrics(rows.test.click, test)), float(auc(rows.validation.click, held)[0]))
 
 
-def _metrics(label: Bools, probability: Floats) -> Weighted:
+def _metrics(label: Bools, probability: Floats) -> WeightedMetrics:
     loss = click_loss(label, probability)
 
     def at(weight: Floats) -> dict[str, Floats]:

@@ -13,8 +13,9 @@ from llmrec.evaluation.ablation.family_fits import METRICS, MODEL, Cell, Cells
 from llmrec.evaluation.ablation.family_rows import StudyRows
 from llmrec.evaluation.ablation.selection_curve import Selected, select_by_budget
 from llmrec.evaluation.data.interactions import Ints
-from llmrec.evaluation.report.schema import FamilyEffect, FamilyStudy, Interaction
-from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare
+from llmrec.evaluation.records.families import FamilyEffect, FamilyStudy, Interaction
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
+from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.features.families.columns import indices
 
 #: Families that stand in for each other are worth little one by one; together they show what they carry.
@@ -90,11 +91,11 @@ def _interactions(found: Studied, metric: str, confidence: float) -> list[Intera
     full, pairs = found.full.test[metric], []
     for (a, b), cell in found.pairs.items():
         first, second, neither = found.without[a].test[metric], found.without[b].test[metric], cell.test[metric]
-        beyond = Sampled(
+        beyond = Resampled(
             full.value - first.value - second.value + neither.value,
             full.draws - first.draws - second.draws + neither.draws, full.n,
         )  # fmt: skip
-        pairs.append(Pair(a, b, metric, beyond, Sampled(0.0, np.zeros(len(beyond.draws)), full.n)))
+        pairs.append(Pair(a, b, metric, beyond, Resampled(0.0, np.zeros(len(beyond.draws)), full.n)))
     judged = compare(pairs, confidence)
     judged.sort(key=lambda c: -abs(c.difference.value))
     return [Interaction(first=c.model, second=c.against, effect=c.difference) for c in judged]

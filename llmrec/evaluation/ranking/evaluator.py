@@ -18,8 +18,9 @@ from llmrec.evaluation.ranking.block_runner import Columns, deal
 from llmrec.evaluation.ranking.lists import Lists
 from llmrec.evaluation.ranking.ranking_model import RankingModel
 from llmrec.evaluation.ranking.topk import TopK
-from llmrec.evaluation.report.schema import ModelKind, Point
-from llmrec.evaluation.statistics.intervals import mean_over_seeds
+from llmrec.evaluation.records.estimates import Point
+from llmrec.evaluation.records.tables import ModelKind
+from llmrec.evaluation.statistics.bootstrap import mean_over_seeds
 
 #: Cut-offs at which recall is drawn.
 CURVE = (1, 2, 5, 10, 20, 30, 50, 75, 100)

@@ -11,8 +11,10 @@ from llmrec.evaluation.data.protocols import InformationSet, Queries, Wording
 from llmrec.evaluation.data.slices import Mask, SliceMask
 from llmrec.evaluation.ranking.evaluator import Measured
 from llmrec.evaluation.ranking.topk import BLOCK_CELLS
-from llmrec.evaluation.report.schema import Comparison, Estimate, ModelResult, Protocol, Slice
-from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare
+from llmrec.evaluation.records.estimates import Comparison, Estimate
+from llmrec.evaluation.records.tables import ModelResult, Protocol, Slice
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
+from llmrec.evaluation.statistics.comparisons import Pair, compare
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class _Columns:
         self._values.append((values, mask))
         return len(self._values) - 1
 
-    def draw(self) -> list[Sampled]:
+    def draw(self) -> list[Resampled]:
         """In groups, so that slices of many models need not lie in memory side by side."""
-        size, found = max(1, BLOCK_CELLS // max(self._bootstrap.n_users, 1)), list[Sampled]()
+        size, found = max(1, BLOCK_CELLS // max(self._bootstrap.n_users, 1)), list[Resampled]()
         for start in range(0, len(self._values), size):
             group = self._values[start : start + size]
             found += self._bootstrap.means([v if m is None else np.where(m, v, np.nan) for v, m in group])
@@ -90,7 +92,7 @@ class _ModelColumns:
         self._measured, self._confidence = measured, config.confidence
         self._columns = {m: columns.add(v) for m, v in measured.values.items()}
 
-    def __call__(self, drawn: list[Sampled]) -> ModelResult:
+    def __call__(self, drawn: list[Resampled]) -> ModelResult:
         answer = self._measured.answer
         found = {m: drawn[c] for m, c in self._columns.items() if np.isfinite(drawn[c].value)}
         estimates = {m: s.estimate(self._confidence) for m, s in found.items()}
@@ -126,7 +128,7 @@ def _slices(
     masks: Sequence[SliceMask],
     cells: Cells,
     judged: Sequence[Comparison],
-    drawn: list[Sampled],
+    drawn: list[Resampled],
     config: EvaluationConfig,
 ) -> list[Slice]:
     names = (config.primary_metric, f"recall@{config.cutoffs[-1]}")

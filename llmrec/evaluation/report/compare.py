@@ -17,9 +17,12 @@ from pydantic import ValidationError
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.ranking.metrics import RANKING, parse, ranking
+from llmrec.evaluation.records.estimates import Comparison, Estimate
+from llmrec.evaluation.records.results import Results
+from llmrec.evaluation.records.tables import Protocol
 from llmrec.evaluation.report.render import RESULTS
-from llmrec.evaluation.report.schema import Comparison, Estimate, Protocol, Results
-from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, compare, mean_over_seeds
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, mean_over_seeds
+from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.files import filesystem, read_bytes
 from llmrec.schema import C
 from llmrec.storage import MANIFEST, Artifact, Storage
@@ -155,7 +158,7 @@ def compare_runs(
     """Measure the models that all runs share on the same queries, and compare each run with the first.
 
     `metrics`: the first run's primary one by default; `models`: all shared ones. All comparisons are one family: see
-    `intervals.compare`. Raises NotComparable, or ValueError where a model or metric is unknown.
+    `statistics.comparisons.compare`. Raises NotComparable, or ValueError where a model or metric is unknown.
     """
     notes = check_comparable(runs)
     first = runs[0]

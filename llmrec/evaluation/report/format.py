@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from llmrec.evaluation.report.schema import Comparison, Estimate, LabelTable, Protocol, Results, lower_is_better
+from llmrec.evaluation.records.estimates import Comparison, Estimate, lower_is_better
+from llmrec.evaluation.records.results import Results
+from llmrec.evaluation.records.tables import LabelTable, Protocol
 
 MINUS = "\N{MINUS SIGN}"
 NBSP = "\N{NO-BREAK SPACE}"

@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from llmrec.evaluation.records.estimates import Comparison, Estimate, Point
+from llmrec.evaluation.records.tables import ResultTable
 from llmrec.evaluation.report.format import interval, metric_title, number, percent, round_percent
-from llmrec.evaluation.report.schema import Comparison, Estimate, Point, Table
 
 N_COLOURS = 8  # --c1 … --c8 in report.css
 
@@ -127,7 +128,7 @@ def _short(value: float) -> str:
 VERDICT_TONES = {"better": "better", "worse": "worse", "cannot tell": "unknown"}
 
 
-def model_forest(table: Table, metric: str) -> Forest | None:
+def model_forest(table: ResultTable, metric: str) -> Forest | None:
     """Every model of the table on one metric, coloured by kind."""
     marks = [Mark(m.title, m.kind, m.metrics[metric]) for m in table.models if metric in m.metrics]
     return forest(f"{metric_title(metric)} of each model with its interval", marks) if len(marks) > 1 else None

@@ -12,9 +12,9 @@ from typing import Any
 import jinja2
 import yaml
 
+from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report import format as words
 from llmrec.evaluation.report import plots, sections, views
-from llmrec.evaluation.report.schema import Results
 from llmrec.evaluation.report.weights_view import weights_view
 from llmrec.files import write_bytes
 

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llmrec.evaluation.records.estimates import Estimate, lower_is_better
+from llmrec.evaluation.records.families import FamilyEffect, FamilyStudy
+from llmrec.evaluation.records.results import LeakGap, Results, TrainingCurve
 from llmrec.evaluation.report import plots
 from llmrec.evaluation.report.format import (
     GLOSSARY,
@@ -16,15 +19,6 @@ from llmrec.evaluation.report.format import (
     two_digits,
 )
 from llmrec.evaluation.report.plots import Chart, Forest, Line, Mark
-from llmrec.evaluation.report.schema import (
-    Estimate,
-    FamilyEffect,
-    FamilyStudy,
-    LeakGap,
-    Results,
-    TrainingCurve,
-    lower_is_better,
-)
 from llmrec.evaluation.report.views import Facts, table_title, titles
 
 
@@ -110,7 +104,7 @@ class ControlView:
 
 
 def control_view(results: Results) -> ControlView | None:
-    """The real text against each control_embeddings one, a forest for each metric and table."""
+    """The real text against each control, a forest for each metric and table."""
     if not results.controls:
         return None
     names = {m.name: m.title for t in results.tables() for m in t.models}

@@ -3,18 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from llmrec.evaluation.records.estimates import Comparison, Point, lower_is_better
+from llmrec.evaluation.records.tables import LabelTable, ModelResult, Protocol, ResultTable
 from llmrec.evaluation.report import plots
 from llmrec.evaluation.report.format import VerdictText, count, date, metric_title, missed, number, of_the_text, percent
 from llmrec.evaluation.report.plots import Chart, Forest, Line
-from llmrec.evaluation.report.schema import (
-    Comparison,
-    LabelTable,
-    ModelResult,
-    Point,
-    Protocol,
-    Table,
-    lower_is_better,
-)
 
 Facts = list[tuple[str, str]]
 #: Metrics that describe lists rather than judge them: no reading is "the best".
@@ -35,7 +28,7 @@ class Column:
         return self.metric.split("@")[0] in _DESCRIPTIVE
 
 
-def columns(table: Table, primary: str = "") -> list[Column]:
+def columns(table: ResultTable, primary: str = "") -> list[Column]:
     """Every metric of the table, the primary one first; metrics that read alike (one relevant item a query makes
     recall the hit rate) share a column."""
     alike: dict[tuple[float | None, ...], list[str]] = {}
@@ -66,7 +59,7 @@ def _reading_order(primary: str) -> Callable[[str], tuple[bool, bool, int, int]]
     return key
 
 
-def _best(table: Table, metric: str) -> str | None:
+def _best(table: ResultTable, metric: str) -> str | None:
     have = [m for m in table.models if metric in m.metrics]
     if len(have) < 2 or metric.split("@")[0] in _DESCRIPTIVE:
         return None
@@ -91,7 +84,7 @@ class TableView:
 
     id: str  # anchor; set once all views are known
     title: str
-    table: Table
+    table: ResultTable
     columns: list[Column]
     facts: Facts
     titles: dict[str, str]
@@ -131,7 +124,7 @@ _TITLES = {
 }
 
 
-def table_title(table: Table | None) -> str:
+def table_title(table: ResultTable | None) -> str:
     """What readers see: two tables of one label keep their own names."""
     if isinstance(table, LabelTable):
         return _TITLES[table.label] if table.name in (table.label, f"{table.label}s") else table.name
@@ -189,16 +182,16 @@ def ranked(models: Sequence[ModelResult], metric: str | None) -> list[ModelResul
     return sorted(models, key=key)
 
 
-def titles(table: Table) -> dict[str, str]:
+def titles(table: ResultTable) -> dict[str, str]:
     return {m.name: m.title for m in table.models}
 
 
-def _primary_of(table: Table, primary: str) -> str | None:
+def _primary_of(table: ResultTable, primary: str) -> str | None:
     """The run's primary metric, else the first that the table has."""
     return next((c.metric for c in columns(table, primary)), None)
 
 
-def _pairs(table: Table) -> tuple[list[tuple[str, Comparison]], Forest | None]:
+def _pairs(table: ResultTable) -> tuple[list[tuple[str, Comparison]], Forest | None]:
     shown = titles(table)
     pairs = [(f"{shown[c.model]} against {shown[c.against]}", c) for c in table.comparisons]
     drawn = [(label, c) for label, c in pairs if table.comparisons[0].metric == c.metric]
@@ -268,12 +261,12 @@ def calibration_chart(table: LabelTable) -> Chart | None:
     return plots.chart("Calibration: does 30 % mean 30 %?", "Predicted", "Observed", lines, square=True)
 
 
-def slice_groups(table: Table, metric: str) -> list[SliceGroup]:
+def slice_groups(table: ResultTable, metric: str) -> list[SliceGroup]:
     groups = dict.fromkeys(s.by for s in table.slices)
     return [_slice_group(table, by, metric) for by in groups]
 
 
-def _slice_group(table: Table, by: str, metric: str) -> SliceGroup:
+def _slice_group(table: ResultTable, by: str, metric: str) -> SliceGroup:
     slices = [s for s in table.slices if s.by == by]
     models = [m.name for m in table.models if any(metric in s.models.get(m.name, {}) for s in slices)]
     marks = [(s.level, c) for s in slices for c in s.comparisons if c.metric == metric]
