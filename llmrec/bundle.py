@@ -38,6 +38,7 @@ from llmrec.models.two_tower import TwoTower
 from llmrec.models.weights import load_weights, save_weights
 from llmrec.storage import MANIFEST, Artifact, Manifest, Storage, artifact_id
 from llmrec.training.data import load_features
+from llmrec.variants import reads_text
 
 FORMAT = 2
 CARD = "README.md"
@@ -84,7 +85,7 @@ class Bundle:
 
     @property
     def variant(self) -> str:
-        """Which feature families the models read: `text` or `no_text`."""
+        """Which feature families the models read: see `variants.py`."""
         return self.settings.models.variant
 
     @property
@@ -189,7 +190,8 @@ def model_card(settings: BundleFile, metrics: dict[str, Any] | None = None) -> s
     """The model card as Markdown (after Mitchell et al., 2019); `metrics`: the evaluation's, by model, then by name."""
     source = (Path(__file__).parent / "models" / "model_card.md.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(source)
-    return template.render(b=settings, m=settings.models, metrics=metrics or {})
+    with_text = reads_text(settings.models.variant)
+    return template.render(b=settings, m=settings.models, with_text=with_text, metrics=metrics or {})
 
 
 def _facts(storage: Storage, examples: Artifact, history: History) -> dict[str, Any]:

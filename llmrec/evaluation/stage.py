@@ -43,6 +43,7 @@ from llmrec.evaluation.report.render import write_report
 from llmrec.files import write_bytes
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
+from llmrec.variants import TEXT
 
 logger = logging.getLogger(__name__)
 _STAGE = "report"
@@ -101,7 +102,7 @@ def evaluate(
     bundles: Mapping[str, Artifact],
     controls: Mapping[str, Artifact] = MappingProxyType({}),
 ) -> Artifact:
-    """The artifact `report` of the variants in `bundles` (`text`, `no_text`), beside the tuned baselines.
+    """The artifact `report` of the variants in `bundles`, beside the tuned baselines.
 
     `controls`: bundles of `llmrec.experiment`, by name; they join the tables of the `temporal` and `frozen` protocols.
 
@@ -244,7 +245,7 @@ def _controls(e: Evaluation, tables: Sequence[Protocol]) -> list[ControlResult]:
     found = []
     for name, bundle in e.controls.items():
         for table in tables:
-            pair = next((c for c in table.comparisons if (c.model, c.against) == ("text", name)), None)
+            pair = next((c for c in table.comparisons if (c.model, c.against) == (TEXT, name)), None)
             if pair is not None:
                 words = str(bundle.manifest.info.get("variant", ""))
                 words = f"{name.replace('_', ' ')} (variant {words})"

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 def train(
     config: RunConfig, storage: Storage, validation_examples: Artifact, test_examples: Artifact, variants: Sequence[str]
 ) -> dict[str, Artifact]:
-    """Stage `models` for each of the variants, `text` or `no_text`.
+    """Stage `models` for each of the variants.
 
     Each model is fitted on fold `validation`'s split train, early stopping choosing the number of epochs, then anew on
     fold `test`'s split train. The second stage's weights are fitted on the validation clicks with the models that have

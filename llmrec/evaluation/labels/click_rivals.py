@@ -26,9 +26,9 @@ from llmrec.evaluation.data.interactions import Floats, Interactions
 from llmrec.evaluation.data.profiles import Profiles, Vectors, reduced
 from llmrec.evaluation.labels.clicks import ORDER, ClickRows, Predicted
 from llmrec.evaluation.labels.metrics import Bools, click_loss
-from llmrec.features.families.columns import TEXT_PREFIX
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact
+from llmrec.variants import TEXT_PREFIX
 
 logger = logging.getLogger(__name__)
 _TEXT_DIM, _DIM, _EPOCHS = 32, 16, 15

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data.interactions import Floats, Interactions, Ints
 from llmrec.evaluation.labels.metrics import calibration, click_metrics
-from llmrec.evaluation.ranking.our_models import VARIANT_LABELS, Variant
+from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.evaluation.records.tables import CalibrationBin, LabelTable, ModelKind, ModelResult
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, mean_over_seeds
 from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact
+from llmrec.variants import VARIANT_LABELS
 
 PRIMARY = "auc"
 #: Of a table's rows: each click, then its negatives.

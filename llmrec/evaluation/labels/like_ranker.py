@@ -18,7 +18,6 @@ from scipy.special import expit, logit
 from llmrec.config import RankerConfig
 from llmrec.evaluation.data.interactions import Floats
 from llmrec.evaluation.labels.clicks import Predicted
-from llmrec.evaluation.ranking.our_models import VARIANT_LABELS
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.models.modelfile import ModelFile
 from llmrec.models.ranker import Ranker
@@ -29,6 +28,7 @@ from llmrec.training.fit import FitState, fit
 from llmrec.training.process_group import ProcessGroup
 from llmrec.training.ranker import predict, ranker_epoch
 from llmrec.training.validation import click_metrics
+from llmrec.variants import VARIANT_LABELS
 
 logger = logging.getLogger(__name__)
 #: Reviews learned from; where there are more, every n-th is.

@@ -17,8 +17,6 @@ from llmrec.features.asof.state import UserState
 from llmrec.recommender import Recommender
 from llmrec.storage import Artifact
 
-#: What the report calls a variant.
-VARIANT_LABELS = {"text": "with text", "no_text": "without text"}
 #: Labelled rows whose states are in memory at once.
 _ROWS = 2_000
 

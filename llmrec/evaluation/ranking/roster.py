@@ -8,7 +8,8 @@ from llmrec.evaluation.baselines import RECENT, Tuned, WithFallback, candidates,
 from llmrec.evaluation.data.profiles import Vectors
 from llmrec.evaluation.data.protocols import Split
 from llmrec.evaluation.ranking.evaluator import Answer, EvaluatedModel
-from llmrec.evaluation.ranking.our_models import VARIANT_LABELS, Variant
+from llmrec.evaluation.ranking.our_models import Variant
+from llmrec.variants import VARIANT_LABELS
 
 Progress = Callable[[str], None]
 

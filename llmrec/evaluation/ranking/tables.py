@@ -15,6 +15,7 @@ from llmrec.evaluation.records.estimates import Comparison, Estimate
 from llmrec.evaluation.records.tables import ModelResult, Protocol, Slice
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
 from llmrec.evaluation.statistics.comparisons import Pair, compare
+from llmrec.variants import NO_TEXT, TEXT, WITH_AND_WITHOUT
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,13 @@ def protocol_table(
         Pair(ours, n, config.primary_metric, drawn[primary[ours]], drawn[c]) for n, c in primary.items() if n != ours
     ]
     by_slice = [
-        Pair("text", "no_text", config.primary_metric, drawn[cell["text"][0]], drawn[cell["no_text"][0]])
+        Pair(TEXT, NO_TEXT, config.primary_metric, drawn[cell[TEXT][0]], drawn[cell[NO_TEXT][0]])
         for cell in cells
-        if {"text", "no_text"} <= set(cell)
+        if {TEXT, NO_TEXT} <= set(cell)
     ]
     judged = compare([*whole, *by_slice], config.confidence)
     kept = sum(np.isfinite(p.a.value) and np.isfinite(p.b.value) for p in whole)
-    single = [p for p in whole if (p.model, p.against) == ("text", "no_text")]
+    single = [p for p in whole if (p.model, p.against) == WITH_AND_WITHOUT]
     found = _slices(masks, cells, judged[kept:], drawn, config)
     table = _protocol(asked, [finish(drawn) for finish in models], judged[:kept], found)
     return table, next(iter(compare(single, config.confidence)), None)

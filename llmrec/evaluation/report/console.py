@@ -23,7 +23,9 @@ def show(results: Results, console: Console | None = None) -> None:
     if results.headline:
         c = results.headline.comparison
         ratio = f" ({c.ratio.value:+.1%})" if c.ratio else ""
-        console.print(f"text against no_text, {c.metric}: {_figure(c.difference, signed=True)}{ratio}: {c.verdict}")
+        console.print(
+            f"{c.model} against {c.against}, {c.metric}: {_figure(c.difference, signed=True)}{ratio}: {c.verdict}"
+        )
 
 
 def _rich(table: ResultTable, results: Results) -> Table:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from llmrec.evaluation.records.estimates import Comparison, Estimate, lower_is_better
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import LabelTable, Protocol
+from llmrec.variants import WITH_AND_WITHOUT
 
 MINUS = "\N{MINUS SIGN}"
 NBSP = "\N{NO-BREAK SPACE}"
@@ -165,7 +166,7 @@ def verdict(results: Results) -> VerdictText:
 
 def of_the_text(table: LabelTable) -> VerdictText | None:
     """What the text was worth for a label: `text` against `no_text` on the same rows, in the table's first metric."""
-    pair = next((c for c in table.comparisons if (c.model, c.against) == ("text", "no_text")), None)
+    pair = next((c for c in table.comparisons if (c.model, c.against) == WITH_AND_WITHOUT), None)
     if pair is None:
         return None
     tone, word, lead = _LEADS[pair.verdict]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmrec.evaluation.ranking.our_models import VARIANT_LABELS
 from llmrec.evaluation.records.families import FamilyWeight, FusionWeights
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report.format import FUSIONS, count, percent
+from llmrec.variants import VARIANT_LABELS
 
 
 @dataclass(frozen=True)
