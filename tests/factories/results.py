@@ -14,6 +14,7 @@ from llmrec.evaluation.records.families import (
 from llmrec.evaluation.records.results import ControlResult, Headline, LeakGap, Results, TrainingCurve
 from llmrec.evaluation.records.run import Portrait, RunFacts
 from llmrec.evaluation.records.tables import CalibrationBin, LabelTable, ModelKind, ModelResult, Protocol, Slice
+from llmrec.evaluation.report.format import MINUS, NBSP
 
 DAY = 86_400_000
 START = 1_100_000_000_000
@@ -241,3 +242,8 @@ def make_quick_results(name: str = "Invented Instruments (fixture)") -> Results:
     )  # fmt: skip
     small = Portrait(name=name, n_reviews=5, n_users=2, n_items=3)
     return Results(run=RunFacts(name="quick", id="q0"), portrait=small, protocols=[protocol])
+
+
+def plain(text: str) -> str:
+    """With an ordinary minus and ordinary spaces."""
+    return text.replace(NBSP, " ").replace(MINUS, "-")

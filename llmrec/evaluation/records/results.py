@@ -14,6 +14,9 @@ from llmrec.evaluation.records.families import FamilyStudy, FusionWeights
 from llmrec.evaluation.records.run import Portrait, RunFacts
 from llmrec.evaluation.records.tables import LabelTable, Protocol, ResultTable
 
+#: The file that holds them.
+RESULTS = "results.json"
+
 
 class Headline(ResultRecord):
     """The answer to the one question: what was the text worth?"""
@@ -89,6 +92,7 @@ class Results(ResultRecord):
         return [*self.protocols, *self.labels]
 
     def table(self, name: str) -> ResultTable | None:
+        """The table `name`; whatever part of the results names one, it is there."""
         return next((t for t in self.tables() if t.name == name), None)
 
     def to_json(self) -> str:

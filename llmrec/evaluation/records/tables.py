@@ -74,6 +74,16 @@ class ResultTable(ResultRecord):
     def model(self, name: str) -> ModelResult | None:
         return next((m for m in self.models if m.name == name), None)
 
+    def title(self, name: str) -> str:
+        """What readers see of the model `name`."""
+        model = self.model(name)
+        return model.title if model else name
+
+    def value(self, name: str, metric: str) -> float | None:
+        """The model's figure; None where it was not measured."""
+        model = self.model(name)
+        return model.metrics[metric].value if model and metric in model.metrics else None
+
 
 class Protocol(ResultTable):
     """A ranking protocol: each query asks for a list of items, over the whole catalogue."""

@@ -1,0 +1,69 @@
+"""Which metrics a table shows, in which order, and whose reading is the best."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llmrec.evaluation.records.estimates import lower_is_better
+from llmrec.evaluation.records.tables import ResultTable
+from llmrec.evaluation.report.glossary import metric_title
+
+#: Metrics that describe lists rather than judge them: no reading is "the best".
+_DESCRIPTIVE = ("coverage", "gini", "novelty", "diversity_text", "diversity_cooccurrence")
+_READING_ORDER = ("ndcg", "recall", "mrr", "map", "hit_rate", "recall_min", "precision")
+
+
+@dataclass(frozen=True)
+class MetricColumn:
+    metric: str
+    title: str
+    lower: bool
+    best: str | None  # name of the model with the best reading
+    same: tuple[str, ...] = ()  # titles of metrics that read alike for every model
+
+    @property
+    def descriptive(self) -> bool:
+        return self.metric.split("@")[0] in _DESCRIPTIVE
+
+
+def columns(table: ResultTable, primary: str = "") -> list[MetricColumn]:
+    """Every metric of the table, the primary one first; metrics that read alike (one relevant item a query makes
+    recall the hit rate) share a column."""
+    alike: dict[tuple[float | None, ...], list[str]] = {}
+    for metric in sorted(dict.fromkeys(k for m in table.models for k in m.metrics), key=_reading_order(primary)):
+        readings = tuple(m.metrics[metric].value if metric in m.metrics else None for m in table.models)
+        merge = len(readings) > 1 and _reading_rank(metric) is not None
+        alike.setdefault(readings if merge else (*readings, float(len(alike))), []).append(metric)
+    return [
+        MetricColumn(m, metric_title(m), lower_is_better(m), _best(table, m), tuple(metric_title(o) for o in others))
+        for m, *others in alike.values()
+    ]
+
+
+def _reading_rank(metric: str) -> int | None:
+    name, at, _ = metric.partition("@")  # without a cut-off it is the recall of labels, and keeps its place
+    return _READING_ORDER.index(name) if at and name in _READING_ORDER else None
+
+
+def _reading_order(primary: str) -> Callable[[str], tuple[bool, bool, int, int]]:
+    """The primary metric, then by cut-off and name; what describes lists comes last."""
+
+    def key(metric: str) -> tuple[bool, bool, int, int]:
+        name, _, k = metric.partition("@")
+        rank = _reading_rank(metric)
+        place = len(_READING_ORDER) if rank is None else rank
+        return metric != primary, name in _DESCRIPTIVE, int(k) if k.isdigit() else 0, place
+
+    return key
+
+
+def _best(table: ResultTable, metric: str) -> str | None:
+    have = [m for m in table.models if metric in m.metrics]
+    if len(have) < 2 or metric.split("@")[0] in _DESCRIPTIVE:
+        return None
+    sign = -1 if lower_is_better(metric) else 1
+    return max(have, key=lambda m: sign * m.metrics[metric].value).name
+
+
+def primary_of(table: ResultTable, primary: str) -> str | None:
+    """The run's primary metric, else the first that the table has."""
+    return next((c.metric for c in columns(table, primary)), None)
