@@ -10,9 +10,7 @@ benchmark together, the rival's included. Without RecTools in `.venv-rivals` (`m
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
@@ -24,13 +22,12 @@ import numpy.typing as npt
 import psutil
 import scipy.sparse as sp
 
+from benchmarks.common import RIVAL_PYTHON, RivalProcess
 from llmrec.evaluation.ranking.metrics import list_metrics
 from llmrec.evaluation.ranking.topk import blocked_top_k
 from llmrec.evaluation.statistics.bootstrap import Bootstrap
 from llmrec.schema import id_hash
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RIVAL_PYTHON = REPOSITORY / ".venv-rivals" / "bin" / "python"
 DIM, K, CUTOFFS, SEEN, RELEVANT, RESAMPLES = 64, 50, (10, 50), 20, 5, 1000
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -59,31 +56,9 @@ class Peak(threading.Thread):
         return self.mib
 
 
-class Rival:
-    """A process of `metrics_rivals.py`."""
-
-    def __init__(self) -> None:
-        script = str(Path(__file__).with_name("metrics_rivals.py"))
-        self._process = subprocess.Popen(
-            [str(RIVAL_PYTHON), script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # as implicit advises: it has threads of its own
-        )  # fmt: skip
-
-    def run(self, factors: Path) -> dict[str, Any]:
-        """{"seconds", "metrics"}."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"factors": str(factors)}) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the rival {self._process.args!r} died; run it by hand to see why")
-        found: dict[str, Any] = json.loads(answer)
-        return found
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
+def start_rival() -> RivalProcess:
+    """`metrics_rivals.py`, with one thread of OpenBLAS, as implicit advises: it has threads of its own."""
+    return RivalProcess(RIVAL_PYTHON, "metrics_rivals.py", OPENBLAS_NUM_THREADS="1")
 
 
 def make_factors(n_users: int, n_items: int, seed: int = 7) -> Arrays:
@@ -140,7 +115,7 @@ def main() -> None:
     options = parser.parse_args()
     peak = Peak()
     peak.start()
-    rival = Rival() if RIVAL_PYTHON.exists() else None
+    rival = start_rival() if RIVAL_PYTHON.exists() else None
     ratios, mine, with_intervals = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "factors.npz"
@@ -148,7 +123,7 @@ def main() -> None:
         np.savez(file, allow_pickle=False, **data)
         for n in range(options.rounds):
             first = ours(data, 0) if n % 2 == 0 else None
-            theirs = rival.run(file) if rival else None
+            theirs = rival.ask(factors=str(file)) if rival else None
             found = first or ours(data, 0)
             mine.append(found["seconds"])
             with_intervals.append(ours(data, RESAMPLES)["seconds"])
