@@ -113,7 +113,7 @@ def clicks() -> LabelTable:
     models = []
     for (name, label, kind, _, _), auc in zip(MODELS[:3], (0.742, 0.728, 0.671), strict=True):
         bins = [
-            CalibrationBin(predicted=p, observed=q + 0.01, n=400, low=q - 0.03, high=q + 0.05)
+            CalibrationBin(predicted=p, observed=q + 0.01, n=400)
             for p in (0.05, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8)
             for q in [p**1.15 + (auc - 0.742) * p]
         ]  # fmt: skip
@@ -180,7 +180,7 @@ def portrait(name: str) -> Portrait:
         name=name, n_reviews=10261, n_users=1429, n_items=900, first=START, last=START + 3600 * DAY,
         languages={"en": 0.981, "es": 0.012, "de": 0.004, "zh": 0.003},
         stars={"1": 217, "2": 250, "3": 772, "4": 2084, "5": 6938}, tied_share=0.31, tied_users=631, duplicates=3,
-        sparsity=0.992, empty_texts=7, median_tokens=71, median_per_user=6, median_per_item=8,
+        sparsity=0.992, empty_texts=7, median_per_user=6, median_per_item=8,
         quarantined={"malformed_json": 2, "stars_out_of_range": 1}, unknown_token_share=0.002,
         encoder="all-MiniLM-L6-v2 (vLLM, bfloat16, mean pooling)", encoder_seconds_per_1000=2.4,
         notes=["The 5-core was cut with the future in view."],
@@ -229,8 +229,6 @@ def make_results(name: str = "Invented Instruments (fixture)", headline: Compari
             ),
             TrainingCurve(model="ranker", metric="auc", points=[Point(x=e, y=0.74 - 0.1 / e) for e in range(1, 7)]),
         ],
-        notes=["Figures of this page are invented: it is a test fixture."],
-        warnings=["631 users tie on their last day: the order within a day is by hash."],
     )  # fmt: skip
 
 

@@ -72,8 +72,6 @@ class Results(ResultRecord):
     controls: list[ControlResult] = []
     leak_gaps: list[LeakGap] = []
     training_curves: list[TrainingCurve] = []
-    notes: list[str] = []
-    warnings: list[str] = []
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Results":

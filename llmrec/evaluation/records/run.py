@@ -12,7 +12,6 @@ class RunFacts(ResultRecord):
     id: str
     config: dict[str, JsonValue] = {}
     code_version: str = ""
-    commit: str = ""
     seeds: list[int] = []
     size: str = ""
     machine: str = ""
@@ -44,7 +43,6 @@ class Portrait(ResultRecord):
     duplicates: int | None = Field(None, ge=0)
     sparsity: float | None = Field(None, ge=0, le=1, description="share of user x item pairs without a review")
     empty_texts: int | None = Field(None, ge=0)
-    median_tokens: float | None = Field(None, ge=0)
     median_per_user: float | None = Field(None, ge=0)
     median_per_item: float | None = Field(None, ge=0)
     quarantined: dict[str, int] | None = Field(None, description="rows by reason; empty: none was")

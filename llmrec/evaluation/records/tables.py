@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue, model_validator
 from llmrec.evaluation.records.estimates import Comparison, Estimate, Point, ResultRecord
 
 InformationSet = Literal["point_in_time", "transductive"]
-ModelKind = Literal["ours", "baseline", "control", "ablation"]
+ModelKind = Literal["ours", "baseline", "control"]
 
 
 class CalibrationBin(ResultRecord):
@@ -16,8 +16,6 @@ class CalibrationBin(ResultRecord):
     predicted: float = Field(ge=0, le=1, description="mean predicted probability")
     observed: float = Field(ge=0, le=1, description="share of positives")
     n: int = Field(ge=1)
-    low: float | None = None
-    high: float | None = None
 
 
 class ModelResult(ResultRecord):

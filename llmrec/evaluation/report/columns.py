@@ -1,6 +1,5 @@
 """Which metrics a table shows, in which order, and whose reading is the best."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmrec.evaluation.records.estimates import lower_is_better
@@ -29,7 +28,8 @@ def columns(table: ResultTable, primary: str = "") -> list[MetricColumn]:
     """Every metric of the table, the primary one first; metrics that read alike (one relevant item a query makes
     recall the hit rate) share a column."""
     alike: dict[tuple[float | None, ...], list[str]] = {}
-    for metric in sorted(dict.fromkeys(k for m in table.models for k in m.metrics), key=_reading_order(primary)):
+    metrics = dict.fromkeys(k for m in table.models for k in m.metrics)
+    for metric in sorted(metrics, key=lambda m: (m != primary, _reading_order(m))):
         readings = tuple(m.metrics[metric].value if metric in m.metrics else None for m in table.models)
         merge = len(readings) > 1 and _reading_rank(metric) is not None
         alike.setdefault(readings if merge else (*readings, float(len(alike))), []).append(metric)
@@ -44,16 +44,11 @@ def _reading_rank(metric: str) -> int | None:
     return _READING_ORDER.index(name) if at and name in _READING_ORDER else None
 
 
-def _reading_order(primary: str) -> Callable[[str], tuple[bool, bool, int, int]]:
-    """The primary metric, then by cut-off and name; what describes lists comes last."""
-
-    def key(metric: str) -> tuple[bool, bool, int, int]:
-        name, _, k = metric.partition("@")
-        rank = _reading_rank(metric)
-        place = len(_READING_ORDER) if rank is None else rank
-        return metric != primary, name in _DESCRIPTIVE, int(k) if k.isdigit() else 0, place
-
-    return key
+def _reading_order(metric: str) -> tuple[bool, int, int]:
+    """By cut-off and name; what describes lists comes last."""
+    name, _, k = metric.partition("@")
+    rank = _reading_rank(metric)
+    return name in _DESCRIPTIVE, int(k) if k.isdigit() else 0, len(_READING_ORDER) if rank is None else rank
 
 
 def _best(table: ResultTable, metric: str) -> str | None:

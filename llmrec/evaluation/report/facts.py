@@ -41,8 +41,8 @@ def corpus_facts(results: Results) -> Facts:
         ("Reviews", count, p.n_reviews), ("Users", count, p.n_users), ("Items", count, p.n_items),
         ("First review", date, p.first if dated else None), ("Last review", date, p.last if dated else None),
         ("Reviews a user, median", count, p.median_per_user), ("Reviews an item, median", count, p.median_per_item),
-        ("Tokens a review, median", count, p.median_tokens), ("Empty texts", count, p.empty_texts),
-        ("Duplicates", count, p.duplicates), ("Users whose last events tie", count, p.tied_users),
+        ("Empty texts", count, p.empty_texts), ("Duplicates", count, p.duplicates),
+        ("Users whose last events tie", count, p.tied_users),
         ("Rows quarantined", count, None if p.quarantined is None else sum(p.quarantined.values())),
         ("Sparsity", percent, p.sparsity), ("Events that tie in time", percent, p.tied_share),
         ("Tokens unknown to the encoder", percent, p.unknown_token_share), ("Encoder", str, p.encoder),
@@ -54,8 +54,8 @@ def run_facts(results: Results) -> Facts:
     run = results.run
     return _present(
         ("Machine", str, run.machine), ("Size", str, run.size), ("Seeds", str, ", ".join(map(str, run.seeds))),
-        ("Commit", str, run.commit), ("Code version", str, run.code_version), ("Corpus", str, run.corpus_id),
-        ("Bundle", str, run.bundle_id), ("Took", duration, run.seconds),
+        ("Code version", str, run.code_version), ("Corpus", str, run.corpus_id), ("Bundle", str, run.bundle_id),
+        ("Took", duration, run.seconds),
     )  # fmt: skip
 
 

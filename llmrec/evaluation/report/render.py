@@ -43,7 +43,7 @@ def render_html(results: Results) -> str:
         "headline_forest": sections.headline_forest(results), "headline_facts": facts.headline_facts(results),
         "protocols": protocols, "labels": labels, "families": [family_view(f, results) for f in results.families],
         "weights": weights_view(results), "controls": sections.control_view(results),
-        "curves": sections.curve_charts(results), "leaks": sections.leak_views(results),
+        "curves": sections.curve_charts(results), "leaks": sections.leak_rows(results),
         "corpus_facts": facts.corpus_facts(results), "corpus_bars": corpus_bars(results),
         "stage_bars": stage_bars(results), "run_facts": facts.run_facts(results), "glossary": explained(shown),
         "config_text": _yaml(results.run.config),
@@ -81,6 +81,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters.update(
         number=format.number, percent=format.percent, interval=format.interval, count=format.count, date=format.date,

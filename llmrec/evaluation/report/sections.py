@@ -25,19 +25,10 @@ def headline_forest(results: Results) -> Forest | None:
     return forest(caption, [mark], as_percent=bool(compared.ratio), around_zero=True, detectable=detectable)
 
 
-@dataclass(frozen=True)
-class LeakView:
-    """A gap with the names that readers know."""
-
-    model: str
-    table: str
-    gap: LeakGap
-
-
-def leak_views(results: Results) -> list[LeakView]:
-    """Every gap that was measured."""
+def leak_rows(results: Results) -> list[tuple[str, str, LeakGap]]:
+    """Every gap that was measured, with the names of model and table that readers know."""
     pairs = [(gap, results.table(gap.table)) for gap in results.leak_gaps]
-    return [LeakView(table.title(gap.model), table_title(table), gap) for gap, table in pairs if table]
+    return [(table.title(gap.model), table_title(table), gap) for gap, table in pairs if table]
 
 
 @dataclass(frozen=True)

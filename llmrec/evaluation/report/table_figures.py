@@ -40,7 +40,7 @@ def calibration_chart(table: LabelTable) -> Chart | None:
     """Predicted against observed shares; the diagonal is perfect."""
     lines = [
         ChartLine(
-            m.title, [Point(x=b.predicted, y=b.observed, low=b.low, high=b.high) for b in m.calibration],
+            m.title, [Point(x=b.predicted, y=b.observed) for b in m.calibration],
             m.kind, [f"{m.title}: {percent(b.predicted)} predicted, {percent(b.observed)} observed "
                                f"in {count(b.n)} rows" for b in m.calibration],
         )

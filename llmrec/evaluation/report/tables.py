@@ -53,7 +53,7 @@ class TableView:
         ]
 
 
-_KIND_ORDER = {"ours": 0, "baseline": 1, "ablation": 2, "control": 3}
+_KINDS = ("ours", "baseline", "control")
 
 
 def protocol_view(protocol: Protocol, primary: str) -> TableView:
@@ -85,13 +85,8 @@ def label_view(table: LabelTable) -> TableView:
 def ranked(models: Sequence[ModelResult], metric: str | None) -> list[ModelResult]:
     """Ours first, then by kind; within a kind the best first."""
     sign = 1 if metric and lower_is_better(metric) else -1
-    worst = float("inf")
-
-    def key(model: ModelResult) -> tuple[int, float]:
-        estimate = model.metrics.get(metric or "")
-        return _KIND_ORDER[model.kind], sign * estimate.value if estimate else worst
-
-    return sorted(models, key=key)
+    values = {m.name: sign * m.metrics[metric].value for m in models if metric in m.metrics}
+    return sorted(models, key=lambda m: (_KINDS.index(m.kind), values.get(m.name, float("inf"))))
 
 
 def _pairs(table: ResultTable) -> tuple[list[tuple[str, Comparison]], Forest | None]:

@@ -19,10 +19,8 @@ FUSIONS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class WeightCell:
-    mean: str
-    span: str  # nothing where every example has the same weight
+#: A mean, and the middle 90 % (nothing where every example has the same weight).
+WeightCell = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -78,4 +76,4 @@ def _weight_cell(weights: FusionWeights, found: FamilyWeight | None) -> WeightCe
     if found is None:
         return None
     same = weights.fusion == "weighted_sum"
-    return WeightCell(percent(found.mean), "" if same else f"{percent(found.q05)} to {percent(found.q95)}")
+    return percent(found.mean), ("" if same else f"{percent(found.q05)} to {percent(found.q95)}")

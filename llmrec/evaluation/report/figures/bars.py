@@ -1,26 +1,16 @@
 """Bars drawn to the largest of their group."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report.format import count, duration, percent
 
-
-@dataclass(frozen=True)
-class Bar:
-    label: str
-    width: float
-    value: str
-
-
-@dataclass(frozen=True)
-class Bars:
-    caption: str
-    entries: list[Bar]
+#: A caption, and for each bar its label, width (percent of the longest) and figure.
+Bars = tuple[str, list[tuple[str, float, str]]]
 
 
 def corpus_bars(results: Results) -> list[Bars]:
+    """Languages, stars and quarantined rows, as far as there are any."""
     p = results.portrait
     languages = sorted(p.languages.items(), key=lambda kv: -kv[1])[:8]
     groups = [
@@ -28,16 +18,16 @@ def corpus_bars(results: Results) -> list[Bars]:
         ("Stars", [(k, float(v), count(v)) for k, v in sorted(p.stars.items(), key=lambda kv: float(kv[0]))]),
         ("Quarantined rows, by reason", [(k, float(v), count(v)) for k, v in sorted((p.quarantined or {}).items())]),
     ]
-    return [Bars(caption, bars(entries)) for caption, entries in groups if entries]
+    return [_bars(caption, entries) for caption, entries in groups if entries]
 
 
 def stage_bars(results: Results) -> Bars | None:
     """Where the time went."""
     entries = [(stage, seconds, duration(seconds)) for stage, seconds in results.run.stage_seconds.items()]
-    return Bars("Time by stage", bars(entries)) if entries else None
+    return _bars("Time by stage", entries) if entries else None
 
 
-def bars(entries: Sequence[tuple[str, float, str]]) -> list[Bar]:
+def _bars(caption: str, entries: Sequence[tuple[str, float, str]]) -> Bars:
     """(label, size, text) drawn to the largest; codes read as words."""
     most = max(value for _, value, _ in entries) or 1.0
-    return [Bar(label.replace("_", " "), round(100 * value / most, 2), text) for label, value, text in entries]
+    return caption, [(label.replace("_", " "), round(100 * value / most, 2), text) for label, value, text in entries]
