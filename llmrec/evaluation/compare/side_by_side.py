@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.compare.comparable import check_comparable
@@ -34,20 +35,19 @@ def compare_runs(
     first = runs[0]
     metrics = metrics or [first.results.run.primary_metric or EvaluationConfig().primary_metric]
     models = _shared_models(runs, models)
-    keys = [(run.title, model, metric) for run in runs for model in models for metric in metrics]
-    values = [run.values(model, metric) for run in runs for model in models for metric in metrics]
-    stored = first.results.run
-    resamples = EvaluationConfig().bootstrap if stored.bootstrap is None else stored.bootstrap
-    sampled = dict(zip(keys, Bootstrap(first.users(), resamples, seed).means(values), strict=True))
+    stored, defaults = first.results.run, EvaluationConfig()
+    values = [run.values(model, metric) for run, model, metric in product(runs, models, metrics)]
+    bootstrap = Bootstrap(first.users(), defaults.bootstrap if stored.bootstrap is None else stored.bootstrap, seed)
+    keys = product([run.title for run in runs], models, metrics)
+    sampled = dict(zip(keys, bootstrap.means(values), strict=True))
     pairs = [
-        Pair(f"{run.title}:{model}", f"{first.title}:{model}", metric, sampled[run.title, model, metric],
-             sampled[first.title, model, metric])
-        for run in runs[1:] for model in models for metric in metrics
-    ]  # fmt: skip
-    estimates = {
-        run.title: {m: {k: sampled[run.title, m, k].estimate(stored.confidence) for k in metrics} for m in models}
-        for run in runs
-    }
+        Pair(f"{run}:{model}", f"{first.title}:{model}", metric, found, sampled[first.title, model, metric])
+        for (run, model, metric), found in sampled.items()
+        if run != first.title
+    ]
+    estimates: dict[str, dict[str, dict[str, Estimate]]] = {run.title: {m: {} for m in models} for run in runs}
+    for (run, model, metric), found in sampled.items():
+        estimates[run][model][metric] = found.estimate(stored.confidence)
     return SideBySide(list(runs), len(values[0]), estimates, compare(pairs, stored.confidence), notes)
 
 

@@ -14,6 +14,11 @@ def lower_is_better(metric: str) -> bool:
     return metric.split("@")[0] in _LOWER_IS_BETTER
 
 
+def goodness(metric: str, value: float) -> float:
+    """The larger, the better: `value`, its sign turned where lower is better."""
+    return -value if lower_is_better(metric) else value
+
+
 class ResultRecord(BaseModel):
     """What every part shares: unknown keys are errors, and so are NaN and infinity, which JSON cannot hold."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llmrec.evaluation.records.estimates import lower_is_better
+from llmrec.evaluation.records.estimates import goodness, lower_is_better
 from llmrec.evaluation.records.tables import ResultTable
 from llmrec.evaluation.report.glossary import metric_title
 
@@ -55,8 +55,7 @@ def _best(table: ResultTable, metric: str) -> str | None:
     have = [m for m in table.models if metric in m.metrics]
     if len(have) < 2 or metric.split("@")[0] in _DESCRIPTIVE:
         return None
-    sign = -1 if lower_is_better(metric) else 1
-    return max(have, key=lambda m: sign * m.metrics[metric].value).name
+    return max(have, key=lambda m: goodness(metric, m.metrics[metric].value)).name
 
 
 def primary_of(table: ResultTable, primary: str) -> str | None:

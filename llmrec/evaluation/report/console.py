@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from llmrec.evaluation.records.estimates import Estimate, lower_is_better
+from llmrec.evaluation.records.estimates import Estimate, goodness
 from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import LabelTable, Protocol, ResultTable
@@ -23,9 +23,8 @@ def show(results: Results, console: Console | None = None) -> None:
     if results.headline:
         c = results.headline.comparison
         ratio = f" ({c.ratio.value:+.1%})" if c.ratio else ""
-        console.print(
-            f"{c.model} against {c.against}, {c.metric}: {_figure(c.difference, signed=True)}{ratio}: {c.verdict}"
-        )
+        difference = _figure(c.difference, signed=True) + ratio
+        console.print(f"{c.model} against {c.against}, {c.metric}: {difference}: {c.verdict}")
 
 
 def _rich(table: ResultTable, results: Results) -> Table:
@@ -50,11 +49,10 @@ def _families(study: FamilyStudy) -> Table:
                       caption=f"{study.metric} of all families together: {full}", caption_justify="left")  # fmt: skip
     for title in ("family", "columns", f"{study.metric} alone", "lost without it"):
         found.add_column(title, justify="left" if title == "family" else "right", no_wrap=True)
-    sign = 1 if lower_is_better(study.metric) else -1
-    for f in sorted(study.families, key=lambda f: sign * f.contribution.value if f.contribution else 0.0):
-        found.add_row(
-            f.family, str(f.n_columns), _figure(f.alone, interval=False), _figure(f.contribution, signed=True)
-        )
+    worth = {f.family: goodness(study.metric, f.contribution.value) for f in study.families if f.contribution}
+    for f in sorted(study.families, key=lambda f: -worth.get(f.family, 0.0)):
+        alone, contribution = _figure(f.alone, interval=False), _figure(f.contribution, signed=True)
+        found.add_row(f.family, str(f.n_columns), alone, contribution)
     return found
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from llmrec.evaluation.records.estimates import Estimate, lower_is_better
+from llmrec.evaluation.records.estimates import Estimate, goodness, lower_is_better
 from llmrec.evaluation.records.families import FamilyEffect, FamilyStudy
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report.facts import Facts
@@ -59,7 +59,7 @@ def _best_first(study: FamilyStudy, measured: Iterable[tuple[FamilyEffect, str, 
         for f, tone, estimate in measured
         if estimate
     ]
-    return sorted(marks, key=lambda m: m.estimate.value, reverse=not lower_is_better(study.metric))
+    return sorted(marks, key=lambda m: -goodness(study.metric, m.estimate.value))
 
 
 def _tone(study: FamilyStudy, effect: Estimate | None) -> str:

@@ -5,15 +5,10 @@ from collections.abc import Iterable
 from llmrec.evaluation.records.tables import LabelTable, ResultTable
 
 _TABLE_TITLES = {
-    "temporal": "Ranking, by the clock",
-    "frozen": "Ranking, one list a user at T2",
-    "rolling_origins": "Ranking, rolling origins",
-    "leave_last_out": "Ranking, leave last out",
-    "random": "Ranking, random split",
-    "click": "Clicks",
-    "like": "Likes",
-    "stars": "Stars",
-}
+    "temporal": "Ranking, by the clock", "frozen": "Ranking, one list a user at T2",
+    "rolling_origins": "Ranking, rolling origins", "leave_last_out": "Ranking, leave last out",
+    "random": "Ranking, random split", "click": "Clicks", "like": "Likes", "stars": "Stars",
+}  # fmt: skip
 _METRIC_TITLES = {
     "ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "auc": "AUC", "gauc": "GAUC", "ece": "ECE", "rmse": "RMSE",
     "mae": "MAE", "f1": "F1", "recall_min": "Recall (min)",

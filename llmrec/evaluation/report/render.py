@@ -65,7 +65,7 @@ def _sections(context: dict[str, Any]) -> list[dict[str, str]]:
     found = [("verdict", "Verdict")] + [(v.id, v.title) for v in [*context["protocols"], *context["labels"]]]
     optional = (
         ("families", "Features", context["families"] or context["weights"]),
-        ("controls", "Controls", context["controls"]), ("leak", "Leak gap", context["leaks"]),
+        ("controls", "Controls", context["results"].controls), ("leak", "Leak gap", context["leaks"]),
         ("training", "Training", context["curves"]),
     )  # fmt: skip
     found += [(anchor, title) for anchor, title, present in optional if present]

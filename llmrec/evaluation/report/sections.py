@@ -1,8 +1,7 @@
 """What the report shows beside its tables: the headline, controls, leaks, training."""
 
-from dataclasses import dataclass
-
 from llmrec.evaluation.records.results import ControlResult, LeakGap, Results, TrainingCurve
+from llmrec.evaluation.report.facts import Facts
 from llmrec.evaluation.report.figures.chart import Chart, ChartLine, chart
 from llmrec.evaluation.report.figures.forest import TONES, Forest, Mark, comparison_forest, forest
 from llmrec.evaluation.report.glossary import metric_title, table_title
@@ -31,18 +30,8 @@ def leak_rows(results: Results) -> list[tuple[str, str, LeakGap]]:
     return [(table.title(gap.model), table_title(table), gap) for gap, table in pairs if table]
 
 
-@dataclass(frozen=True)
-class ControlView:
-    """What the text is set against; `titles`: control -> what readers see."""
-
-    forests: list[Forest]
-    titles: dict[str, str]
-
-
-def control_view(results: Results) -> ControlView | None:
-    """The real text against each control, a forest for each metric and table."""
-    if not results.controls:
-        return None
+def control_view(results: Results) -> tuple[list[Forest], Facts]:
+    """The real text against each control, a forest for each metric and table; each control's title and description."""
     names = {m.name: m.title for t in results.tables() for m in t.models}
     shown = {c.name: names.get(c.name, c.name.replace("_", " ")) for c in results.controls}
     groups: dict[tuple[str, str], list[ControlResult]] = {}
@@ -54,7 +43,7 @@ def control_view(results: Results) -> ControlView | None:
         assert table is not None
         caption = f"{metric_title(metric)} of the real text against each control ({table_title(table)})"
         forests.append(comparison_forest(caption, [(shown[c.name], c.comparison) for c in controls]))
-    return ControlView([f for f in forests if f], shown)
+    return [f for f in forests if f], [(shown[c.name], c.description) for c in results.controls]
 
 
 def curve_charts(results: Results) -> list[Chart]:

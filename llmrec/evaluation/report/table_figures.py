@@ -11,7 +11,12 @@ from llmrec.evaluation.report.format import count, number, percent
 from llmrec.evaluation.report.glossary import metric_title
 
 
-def recall_chart(protocol: Protocol) -> Chart | None:
+def protocol_charts(protocol: Protocol, metric: str | None) -> list[Chart]:
+    """Recall over the list's length; accuracy against coverage."""
+    return [c for c in (_recall_chart(protocol), _coverage_chart(protocol, metric)) if c]
+
+
+def _recall_chart(protocol: Protocol) -> Chart | None:
     """Ours and the baselines that find most, as many lines as there are colours."""
     models = [m for m in protocol.models if m.recall_over_k]
     found = sorted(models, key=lambda m: (m.kind != "ours", -m.recall_over_k[-1].y))[:N_COLOURS]
@@ -20,7 +25,7 @@ def recall_chart(protocol: Protocol) -> Chart | None:
     return chart(f"Recall as the list grows{left_out}", "k, log scale", "Recall@k", lines, log_x=True, from_zero=True)
 
 
-def coverage_chart(protocol: Protocol, metric: str | None) -> Chart | None:
+def _coverage_chart(protocol: Protocol, metric: str | None) -> Chart | None:
     """Accuracy against the share of the catalogue that anybody is shown."""
     coverage = next((c.metric for c in columns(protocol) if c.metric.startswith("coverage")), None)
     if metric is None or coverage is None:
@@ -36,17 +41,16 @@ def coverage_chart(protocol: Protocol, metric: str | None) -> Chart | None:
     return chart(title, metric_title(coverage), metric_title(metric), lines, numbered=True)
 
 
-def calibration_chart(table: LabelTable) -> Chart | None:
-    """Predicted against observed shares; the diagonal is perfect."""
+def label_charts(table: LabelTable) -> list[Chart]:
+    """Predicted against observed shares, where they are probabilities; the diagonal is perfect."""
     lines = [
-        ChartLine(
-            m.title, [Point(x=b.predicted, y=b.observed) for b in m.calibration],
-            m.kind, [f"{m.title}: {percent(b.predicted)} predicted, {percent(b.observed)} observed "
-                               f"in {count(b.n)} rows" for b in m.calibration],
-        )
+        ChartLine(m.title, [Point(x=b.predicted, y=b.observed) for b in m.calibration], m.kind,
+                  [f"{m.title}: {percent(b.predicted)} predicted, {percent(b.observed)} observed in {count(b.n)} rows"
+                   for b in m.calibration])
         for m in table.models
     ]  # fmt: skip
-    return chart("Calibration: does 30 % mean 30 %?", "Predicted", "Observed", lines, square=True)
+    drawn = chart("Calibration: does 30 % mean 30 %?", "Predicted", "Observed", lines, square=True)
+    return [drawn] if drawn else []
 
 
 @dataclass(frozen=True)

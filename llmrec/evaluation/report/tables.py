@@ -1,9 +1,10 @@
 """Each table of the results with everything that is drawn from it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from llmrec.evaluation.records.estimates import Comparison, lower_is_better
+from llmrec.evaluation.records.estimates import Comparison, goodness
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import LabelTable, ModelResult, Protocol, ResultTable
 from llmrec.evaluation.report.columns import MetricColumn, columns, primary_of
@@ -11,13 +12,7 @@ from llmrec.evaluation.report.facts import Facts, label_facts, protocol_facts, p
 from llmrec.evaluation.report.figures.chart import Chart
 from llmrec.evaluation.report.figures.forest import Forest, comparison_forest, model_forest
 from llmrec.evaluation.report.glossary import metric_title, table_title
-from llmrec.evaluation.report.table_figures import (
-    SliceGroup,
-    calibration_chart,
-    coverage_chart,
-    recall_chart,
-    slice_groups,
-)
+from llmrec.evaluation.report.table_figures import SliceGroup, label_charts, protocol_charts, slice_groups
 from llmrec.evaluation.report.verdict import VerdictText, of_the_text
 
 
@@ -66,7 +61,7 @@ def protocol_view(protocol: Protocol, primary: str) -> TableView:
         facts=protocol_facts(protocol), words=protocol_words(protocol),
         forest=model_forest(protocol, metric) if metric else None, comparisons=pairs,
         comparison_forest=pair_forest, slices=slice_groups(protocol, metric) if metric else [],
-        charts=[c for c in (recall_chart(protocol), coverage_chart(protocol, metric)) if c],
+        charts=protocol_charts(protocol, metric),
     )  # fmt: skip
 
 
@@ -74,19 +69,16 @@ def label_view(table: LabelTable) -> TableView:
     """Clicks, likes or stars."""
     table = table.model_copy(update={"models": ranked(table.models, primary_of(table, ""))})
     pairs, pair_forest = _pairs(table)
-    calibration = calibration_chart(table)
     return TableView(
         id="", title=table_title(table), table=table, columns=columns(table), facts=label_facts(table),
-        verdict=of_the_text(table), comparisons=pairs, comparison_forest=pair_forest,
-        charts=[calibration] if calibration else [],
+        verdict=of_the_text(table), comparisons=pairs, comparison_forest=pair_forest, charts=label_charts(table),
     )  # fmt: skip
 
 
 def ranked(models: Sequence[ModelResult], metric: str | None) -> list[ModelResult]:
     """Ours first, then by kind; within a kind the best first."""
-    sign = 1 if metric and lower_is_better(metric) else -1
-    values = {m.name: sign * m.metrics[metric].value for m in models if metric in m.metrics}
-    return sorted(models, key=lambda m: (_KINDS.index(m.kind), values.get(m.name, float("inf"))))
+    values = {m.name: goodness(metric, m.metrics[metric].value) for m in models if metric and metric in m.metrics}
+    return sorted(models, key=lambda m: (_KINDS.index(m.kind), -values.get(m.name, -math.inf)))
 
 
 def _pairs(table: ResultTable) -> tuple[list[tuple[str, Comparison]], Forest | None]:

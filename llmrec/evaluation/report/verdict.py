@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llmrec.evaluation.records.estimates import Comparison, lower_is_better
+from llmrec.evaluation.records.estimates import Comparison, goodness
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import LabelTable
 from llmrec.evaluation.report.format import interval, number, percent, two_digits
@@ -91,8 +91,7 @@ def beside_baseline(results: Results) -> str:
     rivals = [m for m in table.models if m.kind == "baseline" and metric in m.metrics]
     if not rivals or ours is None:
         return ""
-    sign = -1 if lower_is_better(metric) else 1
-    best = max(rivals, key=lambda m: sign * m.metrics[metric].value)
+    best = max(rivals, key=lambda m: goodness(metric, m.metrics[metric].value))
     figures = f"{number(ours)} against {number(best.metrics[metric].value)} of {best.title}"
     paired = [c for c in table.comparisons if (c.model, c.against, c.metric) == (compared.model, best.name, metric)]
     tail = f": {paired[0].verdict}, {effect(paired[0])}" if paired else " (not compared in pairs)"

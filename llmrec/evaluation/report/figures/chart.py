@@ -63,16 +63,9 @@ class ChartLine:
 
 
 def chart(
-    caption: str,
-    x_title: str,
-    y_title: str,
-    lines: Sequence[ChartLine],
-    *,
-    log_x: bool = False,
-    square: bool = False,
-    from_zero: bool = False,
-    numbered: bool = False,
-) -> Chart | None:
+    caption: str, x_title: str, y_title: str, lines: Sequence[ChartLine], *,
+    log_x: bool = False, square: bool = False, from_zero: bool = False, numbered: bool = False,
+) -> Chart | None:  # fmt: skip
     """Place the lines; None where no line has a point. `square` gives both axes one scale from 0 and the diagonal."""
     lines = [line for line in lines if line.points]
     if not lines:

@@ -49,28 +49,21 @@ class Mark:
 
 
 def forest(
-    caption: str,
-    marks: Sequence[Mark],
-    *,
-    as_percent: bool = False,
-    around_zero: bool = False,
+    caption: str, marks: Sequence[Mark], *, as_percent: bool = False, around_zero: bool = False,
     detectable: float | None = None,
-) -> Forest | None:
+) -> Forest | None:  # fmt: skip
     """Place the marks on one axis; None where there is nothing to place."""
     if not marks:
         return None
     ends = [v for m in marks for v in (m.estimate.value, m.estimate.low, m.estimate.high) if v is not None]
     scale = Scale(*extent(ends, include=[0.0] if around_zero else []))
     rows = [_forest_row(m, scale, as_percent, around_zero) for m in marks]
-    places = ticks(scale.low, scale.high)
-    labels = [(round_percent if as_percent else short)(t) for t in places]
+    write = round_percent if as_percent else short
     return Forest(
-        caption,
-        rows,
-        [Tick(scale(t), label) for t, label in zip(places, labels, strict=True)],
+        caption, rows, [Tick(scale(t), write(t)) for t in ticks(scale.low, scale.high)],
         zero=scale(0.0) if around_zero else None,
         band=(scale(-detectable), scale(detectable)) if detectable and around_zero else None,
-    )
+    )  # fmt: skip
 
 
 def _forest_row(mark: Mark, scale: Scale, as_percent: bool, signed: bool) -> ForestRow:
