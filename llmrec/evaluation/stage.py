@@ -22,9 +22,9 @@ from llmrec.evaluation.ablation.refit import fit_variant, with_cut, with_seed
 from llmrec.evaluation.ablation.stage import family_studies
 from llmrec.evaluation.baselines import candidates
 from llmrec.evaluation.data import corpus_facts, protocols
+from llmrec.evaluation.data.folds import Fold, Split
 from llmrec.evaluation.data.interactions import Interactions, Ints
 from llmrec.evaluation.data.profiles import Vectors
-from llmrec.evaluation.data.protocols import Split
 from llmrec.evaluation.data.slices import SliceMask, slices
 from llmrec.evaluation.labels import clicks, leak, likes, stars
 from llmrec.evaluation.labels.click_rivals import ClickData, click_rivals
@@ -269,7 +269,7 @@ def _slices(e: Evaluation, splits: Sequence[Split]) -> list[SliceMask]:
     return found
 
 
-def _text_length(e: Evaluation, fold: protocols.Fold) -> Ints:
+def _text_length(e: Evaluation, fold: Fold) -> Ints:
     """(Q,) characters of the first relevant item's reviews before the query's time."""
     by_item = np.lexsort((e.data.time, e.data.item))
     total = np.concatenate([[0], np.cumsum(e.text_lengths[by_item])])
@@ -281,7 +281,7 @@ def _text_length(e: Evaluation, fold: protocols.Fold) -> Ints:
     return np.asarray(total[stop] - total[start])
 
 
-def _languages(e: Evaluation, fold: protocols.Fold) -> dict[int, str]:
+def _languages(e: Evaluation, fold: Fold) -> dict[int, str]:
     """Event row -> language of its text, for the queries' events; {} where the corpus speaks one language."""
     if len(e.corpus.manifest.info.get("languages", {})) < 2:
         return {}

@@ -11,8 +11,9 @@ import pytest
 
 from llmrec.evaluation.baselines import candidates, recommend, tune
 from llmrec.evaluation.baselines.base import quality
+from llmrec.evaluation.data.folds import Split
 from llmrec.evaluation.data.interactions import Interactions
-from llmrec.evaluation.data.protocols import Split, random_split
+from llmrec.evaluation.data.protocols import random_split
 
 pytestmark = pytest.mark.slow
 _WHEEL = "recbole-1.2.1-py3-none-any.whl"

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from llmrec.config import EvaluationConfig
+from llmrec.evaluation.data.folds import Fold, Queries, Wording
 from llmrec.evaluation.data.interactions import Interactions
-from llmrec.evaluation.data.protocols import Fold, Queries, Wording, temporal
+from llmrec.evaluation.data.protocols import temporal
 from llmrec.evaluation.data.slices import SliceMask
 from llmrec.evaluation.ranking import lists as files
 from llmrec.evaluation.ranking import metrics, tables

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from llmrec.evaluation.data.folds import Fold, Split
 from llmrec.evaluation.data.interactions import AsOf, Ints, Scores
-from llmrec.evaluation.data.protocols import Fold, Split
 from llmrec.evaluation.ranking.metrics import hits, parse, ranking
 from llmrec.evaluation.ranking.ranking_model import MOST_QUERIES, lists_of
 from llmrec.evaluation.ranking.topk import TopK, blocks, usual_threads

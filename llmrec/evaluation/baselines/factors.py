@@ -11,8 +11,8 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.baselines.base import Baseline, Block
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.data.interactions import Scores
-from llmrec.evaluation.data.protocols import Fold
 
 
 @dataclass

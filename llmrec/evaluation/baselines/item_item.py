@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet
 
 from llmrec.evaluation.baselines.base import Baseline, Block
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.data.interactions import Scores
-from llmrec.evaluation.data.protocols import Fold
 
 
 @dataclass

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmrec.evaluation.baselines.base import Baseline, Block
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.data.interactions import Ints, Scores
 from llmrec.evaluation.data.profiles import Vectors, reduced
-from llmrec.evaluation.data.protocols import Fold
 
 _NEGATIVES = 4
 _BATCH = 512

@@ -17,9 +17,9 @@ from sklearn.preprocessing import StandardScaler
 
 from llmrec.evaluation.baselines.base import Baseline, Block
 from llmrec.evaluation.baselines.item_item import ease_weights
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.data.interactions import END, AsOf, Interactions, Ints, Scores
 from llmrec.evaluation.data.profiles import IncludedTargetReview, Profiles, Vectors, reduced
-from llmrec.evaluation.data.protocols import Fold
 from llmrec.schema import DAY_MS
 
 _NEGATIVES = 60

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from llmrec.evaluation.baselines.base import Baseline, Block
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.data.interactions import Scores
-from llmrec.evaluation.data.protocols import Fold
 
 
 @dataclass

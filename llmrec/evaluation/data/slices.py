@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.data.interactions import Ints
-from llmrec.evaluation.data.protocols import Fold
 
 Mask = npt.NDArray[np.bool_]
 _HISTORY = ((0, 0), (1, 1), (2, 4), (5, 9), (10, None))

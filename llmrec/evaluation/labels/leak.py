@@ -11,9 +11,9 @@ import numpy as np
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.baselines import recommend
 from llmrec.evaluation.baselines.pointwise import Boosted
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.data.interactions import Floats, Interactions
 from llmrec.evaluation.data.profiles import IncludedTargetReview, Vectors
-from llmrec.evaluation.data.protocols import Fold
 from llmrec.evaluation.labels.metrics import star_metrics
 from llmrec.evaluation.labels.stars import StarRows, TextStars
 from llmrec.evaluation.ranking.metrics import list_metrics, parse

@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from llmrec.config import EvaluationConfig
+from llmrec.evaluation.data.folds import Split
 from llmrec.evaluation.data.interactions import Floats, Interactions, Ints
 from llmrec.evaluation.data.profiles import IncludedTargetReview, Profiles, Vectors, reduced
-from llmrec.evaluation.data.protocols import Split
 from llmrec.evaluation.labels.metrics import star_metrics
 from llmrec.evaluation.records.tables import LabelTable, ModelResult
 from llmrec.evaluation.statistics.bootstrap import Bootstrap

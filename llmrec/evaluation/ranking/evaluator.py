@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from llmrec.evaluation.data.folds import Fold, Queries
 from llmrec.evaluation.data.interactions import Floats, Ints
-from llmrec.evaluation.data.protocols import Fold, Queries
 from llmrec.evaluation.ranking import metrics
 from llmrec.evaluation.ranking.block_runner import Columns, deal
 from llmrec.evaluation.ranking.lists import Lists

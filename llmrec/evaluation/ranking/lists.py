@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from llmrec.evaluation.data.folds import Queries
 from llmrec.evaluation.data.interactions import Interactions, Ints
-from llmrec.evaluation.data.protocols import Queries
 from llmrec.evaluation.ranking.topk import TopK
 from llmrec.files import filesystem
 from llmrec.schema import Column as C

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from llmrec.bundle import Bundle
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.data.interactions import Interactions, Ints
-from llmrec.evaluation.data.protocols import Fold
 from llmrec.evaluation.ranking.ranking_model import MOST_QUERIES
 from llmrec.evaluation.ranking.topk import TopK, blocks
 from llmrec.features.asof.history import History

@@ -5,8 +5,8 @@ from itertools import groupby
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.baselines import RECENT, Tuned, WithFallback, candidates, tune
+from llmrec.evaluation.data.folds import Split
 from llmrec.evaluation.data.profiles import Vectors
-from llmrec.evaluation.data.protocols import Split
 from llmrec.evaluation.ranking.evaluator import Answer, EvaluatedModel
 from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.variants import VARIANT_LABELS

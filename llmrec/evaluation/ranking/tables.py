@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmrec.config import EvaluationConfig
+from llmrec.evaluation.data.folds import Queries, Wording
 from llmrec.evaluation.data.interactions import Floats
-from llmrec.evaluation.data.protocols import InformationSet, Queries, Wording
 from llmrec.evaluation.data.slices import Mask, SliceMask
 from llmrec.evaluation.ranking.evaluator import Measured
 from llmrec.evaluation.ranking.topk import BLOCK_CELLS
 from llmrec.evaluation.records.estimates import Comparison, Estimate
-from llmrec.evaluation.records.tables import ModelResult, Protocol, Slice
+from llmrec.evaluation.records.tables import InformationSet, ModelResult, Protocol, Slice
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
 from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.variants import NO_TEXT, TEXT, WITH_AND_WITHOUT
