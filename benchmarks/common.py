@@ -49,13 +49,13 @@ def private_bytes(process: psutil.Process) -> int:
 
 
 @contextmanager
-def sampled(sample: Callable[[], None]) -> Iterator[None]:
-    """Call `sample` now, and ten times a second while the block runs."""
+def sampled(sample: Callable[[], None], every: float = 0.1) -> Iterator[None]:
+    """Call `sample` now, and every so many seconds while the block runs."""
     ended = threading.Event()
     sample()
 
     def watch() -> None:
-        while not ended.wait(0.1):
+        while not ended.wait(every):
             sample()
 
     watcher = threading.Thread(target=watch, daemon=True)

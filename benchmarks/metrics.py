@@ -12,7 +12,6 @@ import argparse
 import json
 import statistics
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import numpy.typing as npt
 import psutil
 import scipy.sparse as sp
 
-from benchmarks.common import RIVAL_PYTHON, RivalProcess
+from benchmarks.common import RIVAL_PYTHON, RivalProcess, sampled
 from llmrec.evaluation.ranking.metrics import list_metrics
 from llmrec.evaluation.ranking.topk import blocked_top_k
 from llmrec.evaluation.statistics.bootstrap import Bootstrap
@@ -32,28 +31,15 @@ DIM, K, CUTOFFS, SEEN, RELEVANT, RESAMPLES = 64, 50, (10, 50), 20, 5, 1000
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-class Peak(threading.Thread):
-    """Highest resident memory of this process and its children, looked at every 20 ms."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.mib, self._stop_asked = 0.0, threading.Event()
-
-    def run(self) -> None:
-        me = psutil.Process()
-        while not self._stop_asked.wait(0.02):
-            total = 0
-            for process in (me, *me.children(recursive=True)):
-                try:
-                    total += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            self.mib = max(self.mib, total / 2**20)
-
-    def stop(self) -> float:
-        self._stop_asked.set()
-        self.join()
-        return self.mib
+def resident_mib() -> float:
+    """Resident memory of this process and its children."""
+    total, me = 0, psutil.Process()
+    for process in (me, *me.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 2**20
 
 
 def start_rival() -> RivalProcess:
@@ -106,17 +92,10 @@ def check(found: dict[str, float], theirs: dict[str, float]) -> None:
             raise RuntimeError(f"{name}: {found[name]} here, {value} by RecTools; expected a difference below 1e-6")
 
 
-def main() -> None:
-    """Run the rounds and print one line of JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    peak = Peak()
-    peak.start()
+def rounds(options: argparse.Namespace) -> tuple[list[float], list[float], list[float]]:
+    """Of each round: the rival's seconds over ours, ours, and ours with intervals."""
     rival = start_rival() if RIVAL_PYTHON.exists() else None
-    ratios, mine, with_intervals = [], [], []
+    ratios, mine, with_intervals = list[float](), list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "factors.npz"
         data = make_factors(options.users, options.items)
@@ -134,10 +113,23 @@ def main() -> None:
                   f"theirs {theirs['seconds'] if theirs else float('nan'):.2f} s", flush=True)  # fmt: skip
     if rival:
         rival.close()
+    return ratios, mine, with_intervals
+
+
+def main() -> None:
+    """Run the rounds and print one line of JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    seen_mib: list[float] = []
+    with sampled(lambda: seen_mib.append(resident_mib()), every=0.02):
+        ratios, mine, with_intervals = rounds(options)
     line = {
         "benchmark": "metrics",
         "ratio_vs_rectools": round(statistics.median(ratios), 3) if ratios else None,
-        "peak_mib": round(peak.stop()),
+        "peak_mib": round(max(seen_mib)),
         "seconds": round(statistics.median(mine), 3),
         "seconds_with_intervals": round(statistics.median(with_intervals), 3),
     }

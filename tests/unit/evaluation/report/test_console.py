@@ -28,5 +28,10 @@ def test_families_stand_in_order_of_what_is_lost_without_them() -> None:
     assert families_in_order(results.model_copy(update={"families": [study]})) == expected[::-1]
 
 
+def test_the_verdict_comes_last_with_its_interval() -> None:
+    last = printed(make_results()).splitlines()[-1]
+    assert last == "text against no_text, ndcg@10: +0.0074 [0.003, 0.012] (+13.3%): better"
+
+
 def test_a_run_without_a_study_shows_none() -> None:
     assert "feature families" not in printed(make_quick_results())
