@@ -1,5 +1,4 @@
-"""Controls that retrain: the same model, rows, split and seed with the text withheld, replaced or encoded
-otherwise.
+"""Controls that retrain: the same model, rows, split and seed with the text withheld, replaced or encoded otherwise.
 
 A control is fitted through the same stages as the model itself, with one input swapped. Each stage is an artifact, so a
 study that is stopped goes on where it was.
@@ -33,11 +32,10 @@ def run_study(
 
     # each control trains in its own process: workers inside it would wait for CPUs that the others hold
     alone = config.model_copy(update={"training": config.training.model_copy(update={"workers": 0})})
-    cells = []
-    for control in (CONTROLS[n] for n in names):
-        vectors = control_embeddings(config, storage, corpus, embeddings, control)
-        cells.append((alone, storage, corpus, vectors, control.variant))
-    fitted = dict(zip(names, spread(fit_variant, cells, stage="evaluate"), strict=True))
+    controls = [CONTROLS[n] for n in names]
+    vectors = [control_embeddings(config, storage, corpus, embeddings, c) for c in controls]
+    wanted = [(alone, storage, corpus, v, c.variant) for v, c in zip(vectors, controls, strict=True)]
+    fitted = dict(zip(names, spread(fit_variant, wanted, stage="evaluate"), strict=True))
     return evaluate(config, storage, corpus, embeddings, bundles, fitted)
 
 

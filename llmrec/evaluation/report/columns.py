@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
+from llmrec.evaluation.ranking.metrics import BEYOND_ACCURACY
 from llmrec.evaluation.records.estimates import goodness, lower_is_better
 from llmrec.evaluation.records.tables import ResultTable
 from llmrec.evaluation.report.glossary import metric_title
 
-#: Metrics that describe lists rather than judge them: no reading is "the best".
-_DESCRIPTIVE = ("coverage", "gini", "novelty", "diversity_text", "diversity_cooccurrence")
 _READING_ORDER = ("ndcg", "recall", "mrr", "map", "hit_rate", "recall_min", "precision")
 
 
@@ -21,7 +20,8 @@ class MetricColumn:
 
     @property
     def descriptive(self) -> bool:
-        return self.metric.split("@")[0] in _DESCRIPTIVE
+        """Whether it describes lists rather than judges them: no reading is "the best"."""
+        return self.metric.split("@")[0] in BEYOND_ACCURACY
 
 
 def columns(table: ResultTable, primary: str = "") -> list[MetricColumn]:
@@ -48,12 +48,12 @@ def _reading_order(metric: str) -> tuple[bool, int, int]:
     """By cut-off and name; what describes lists comes last."""
     name, _, k = metric.partition("@")
     rank = _reading_rank(metric)
-    return name in _DESCRIPTIVE, int(k) if k.isdigit() else 0, len(_READING_ORDER) if rank is None else rank
+    return name in BEYOND_ACCURACY, int(k) if k.isdigit() else 0, len(_READING_ORDER) if rank is None else rank
 
 
 def _best(table: ResultTable, metric: str) -> str | None:
     have = [m for m in table.models if metric in m.metrics]
-    if len(have) < 2 or metric.split("@")[0] in _DESCRIPTIVE:
+    if len(have) < 2 or metric.split("@")[0] in BEYOND_ACCURACY:
         return None
     return max(have, key=lambda m: goodness(metric, m.metrics[metric].value)).name
 

@@ -3,9 +3,11 @@
 import pytest
 from factories.results import plain
 
+from llmrec.evaluation.labels.metrics import CLICK, STARS
+from llmrec.evaluation.ranking.metrics import BEYOND_ACCURACY, RANKING
 from llmrec.evaluation.records.estimates import Estimate
 from llmrec.evaluation.report.format import duration, interval, number, percent, two_digits
-from llmrec.evaluation.report.glossary import metric_title
+from llmrec.evaluation.report.glossary import explained, metric_title
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,11 @@ def test_two_digits_are_written_without_an_exponent(value: float, said: str) -> 
 )
 def test_metric_title(metric, title):
     assert metric_title(metric) == title
+
+
+def test_every_metric_that_is_measured_is_explained_once():
+    of_lists = (*RANKING, *BEYOND_ACCURACY)
+    titles = [
+        title for title, _ in explained([*(f"{name}@{k}" for name in of_lists for k in (10, 50)), *CLICK, *STARS])
+    ]
+    assert titles == [metric_title(name) for name in dict.fromkeys((*of_lists, *CLICK, *STARS))]
