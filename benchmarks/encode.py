@@ -14,51 +14,34 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RIVAL_PYTHON = REPOSITORY / ".venv-rivals" / "bin" / "python"
+from benchmarks.common import RIVAL_PYTHON, RivalProcess
+
 BATCH_SIZES = (8, 16, 32, 64, 128)
 MAX_TOKENS = 256
 
 
-class Rival:
-    """A process of `encode_rivals.py`."""
+def start_rival(kind: str, model: str) -> RivalProcess:
+    """A process of `encode_rivals.py`; vLLM is in our own environment."""
+    python = sys.executable if kind == "vllm" else RIVAL_PYTHON
+    return RivalProcess(python, "encode_rivals.py", kind, model, str(MAX_TOKENS), HF_HUB_OFFLINE="1")
 
-    def __init__(self, python: str, kind: str, model: str) -> None:
-        script = str(Path(__file__).with_name("encode_rivals.py"))
-        self._process = subprocess.Popen(
-            [python, script, kind, model, str(MAX_TOKENS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"},
-        )  # fmt: skip
 
-    def seconds(self, texts: Path, batch_size: int = 32) -> float:
-        """Time to encode the JSON list of strings in `texts`."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"texts": str(texts), "batch_size": batch_size}) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the rival {self._process.args!r} died; run it by hand to see why")
-        return float(json.loads(answer)["seconds"])
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
+def rival_seconds(rival: RivalProcess, texts: Path, batch_size: int) -> float:
+    """Time to encode the JSON list of strings in `texts`."""
+    return float(rival.ask(texts=str(texts), batch_size=batch_size)["seconds"])
 
 
 def corpus_texts(corpus: str | None) -> list[str]:
     """Texts of a file of Amazon reviews, of the development corpus, or of the built-in one."""
     from llmrec.encoding import review_text
 
-    folder = Path(os.environ.get("LLMREC_DATA", REPOSITORY.parent / "shared" / "data"))
+    folder = Path(os.environ.get("LLMREC_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     found = [Path(corpus)] if corpus else sorted(folder.glob("reviews_Musical_Instruments_5.json.gz"))
     if found:
         data = found[0].read_bytes()
@@ -105,7 +88,7 @@ def measure(texts: list[str], rounds: int, threads: int | None) -> dict[str, Any
 
     model = str(model_folder("default"))
     kinds = ["vllm"] + (["st_bf16", "st_default"] if RIVAL_PYTHON.exists() else [])
-    rivals = {k: Rival(sys.executable if k == "vllm" else str(RIVAL_PYTHON), k, model) for k in kinds}
+    rivals = {k: start_rival(k, model) for k in kinds}
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's default of 15 would yield to whatever else runs here
     ray.init(address="local", include_dashboard=False, configure_logging=False, log_to_driver=False)
     with tempfile.TemporaryDirectory() as folder:
@@ -114,12 +97,12 @@ def measure(texts: list[str], rounds: int, threads: int | None) -> dict[str, Any
         few.write_text(json.dumps(texts[:256]), encoding="utf-8")
         best = {"st_default": 32}
         if "st_bf16" in rivals:
-            best["st_bf16"] = min(BATCH_SIZES, key=lambda size: rivals["st_bf16"].seconds(few, size))
+            best["st_bf16"] = min(BATCH_SIZES, key=lambda size: rival_seconds(rivals["st_bf16"], few, size))
         seconds: dict[str, list[float]] = {"ours": [], **{k: [] for k in kinds}}
         for at in range(rounds):
             for name in sorted(seconds, reverse=at % 2 == 1):  # neither side always goes first
-                taken = our_seconds(texts, threads) if name == "ours" else rivals[name].seconds(
-                    everything, best.get(name, 32)
+                taken = our_seconds(texts, threads) if name == "ours" else rival_seconds(
+                    rivals[name], everything, best.get(name, 32)
                 )  # fmt: skip
                 seconds[name].append(taken)
                 print(f"round {at + 1}: {name} {len(texts) / taken:.0f} texts/s", file=sys.stderr, flush=True)

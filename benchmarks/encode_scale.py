@@ -60,7 +60,7 @@ def random_encoder(config: EncoderConfig, threads: int | None = None, **_: int) 
 
 
 @dataclass
-class Usage:
+class EncodeUsage:
     """What was seen over one run."""
 
     driver_bytes: int = 0
@@ -83,9 +83,9 @@ class Usage:
 
 
 @contextmanager
-def measured() -> Iterator[Usage]:
+def measured() -> Iterator[EncodeUsage]:
     """Sample usage ten times a second; CPU-seconds are those spent inside."""
-    usage, me = Usage(), psutil.Process()
+    usage, me = EncodeUsage(), psutil.Process()
     usage.sample(me)
     before = dict(usage.cpu_seconds)
     with sampled(lambda: usage.sample(me)):

@@ -44,7 +44,7 @@ _BATCH = 20_000
 
 
 @dataclass
-class Usage:
+class FeaturizeUsage:
     """Peaks over one run, in bytes."""
 
     before: int = 0
@@ -66,10 +66,10 @@ class Usage:
 
 
 @contextmanager
-def measured() -> Iterator[Usage]:
+def measured() -> Iterator[FeaturizeUsage]:
     """Sample ten times a second."""
     me = psutil.Process()
-    usage = Usage(before=private_bytes(me))
+    usage = FeaturizeUsage(before=private_bytes(me))
     usage.sample(me)
     spent = dict(usage.cpu)
     with sampled(lambda: usage.sample(me)):

@@ -10,11 +10,8 @@ benchmark together, the rival's included. Without RecTools in `.venv-rivals` (`m
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -24,66 +21,30 @@ import numpy.typing as npt
 import psutil
 import scipy.sparse as sp
 
+from benchmarks.common import RIVAL_PYTHON, RivalProcess, sampled
 from llmrec.evaluation.ranking.topk import blocked_top_k
-from llmrec.evaluation.statistics.intervals import Bootstrap
+from llmrec.evaluation.statistics.bootstrap import Bootstrap
 from llmrec.models.metrics import list_metrics
 from llmrec.schema import id_hash
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RIVAL_PYTHON = REPOSITORY / ".venv-rivals" / "bin" / "python"
 DIM, K, CUTOFFS, SEEN, RELEVANT, RESAMPLES = 64, 50, (10, 50), 20, 5, 1000
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-class Peak(threading.Thread):
-    """Highest resident memory of this process and its children, looked at every 20 ms."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.mib, self._stop_asked = 0.0, threading.Event()
-
-    def run(self) -> None:
-        me = psutil.Process()
-        while not self._stop_asked.wait(0.02):
-            total = 0
-            for process in (me, *me.children(recursive=True)):
-                try:
-                    total += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            self.mib = max(self.mib, total / 2**20)
-
-    def stop(self) -> float:
-        self._stop_asked.set()
-        self.join()
-        return self.mib
+def resident_mib() -> float:
+    """Resident memory of this process and its children."""
+    total, me = 0, psutil.Process()
+    for process in (me, *me.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 2**20
 
 
-class Rival:
-    """A process of `metrics_rivals.py`."""
-
-    def __init__(self) -> None:
-        script = str(Path(__file__).with_name("metrics_rivals.py"))
-        self._process = subprocess.Popen(
-            [str(RIVAL_PYTHON), script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # as implicit advises: it has threads of its own
-        )  # fmt: skip
-
-    def run(self, factors: Path) -> dict[str, Any]:
-        """{"seconds", "metrics"}."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"factors": str(factors)}) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the rival {self._process.args!r} died; run it by hand to see why")
-        found: dict[str, Any] = json.loads(answer)
-        return found
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
+def start_rival() -> RivalProcess:
+    """`metrics_rivals.py`, with one thread of OpenBLAS, as implicit advises: it has threads of its own."""
+    return RivalProcess(RIVAL_PYTHON, "metrics_rivals.py", OPENBLAS_NUM_THREADS="1")
 
 
 def make_factors(n_users: int, n_items: int, seed: int = 7) -> Arrays:
@@ -131,24 +92,17 @@ def check(found: dict[str, float], theirs: dict[str, float]) -> None:
             raise RuntimeError(f"{name}: {found[name]} here, {value} by RecTools; expected a difference below 1e-6")
 
 
-def main() -> None:
-    """Run the rounds and print one line of JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    peak = Peak()
-    peak.start()
-    rival = Rival() if RIVAL_PYTHON.exists() else None
-    ratios, mine, with_intervals = [], [], []
+def rounds(options: argparse.Namespace) -> tuple[list[float], list[float], list[float]]:
+    """Of each round: the rival's seconds over ours, ours, and ours with intervals."""
+    rival = start_rival() if RIVAL_PYTHON.exists() else None
+    ratios, mine, with_intervals = list[float](), list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "factors.npz"
         data = make_factors(options.users, options.items)
         np.savez(file, allow_pickle=False, **data)
         for n in range(options.rounds):
             first = ours(data, 0) if n % 2 == 0 else None
-            theirs = rival.run(file) if rival else None
+            theirs = rival.ask(factors=str(file)) if rival else None
             found = first or ours(data, 0)
             mine.append(found["seconds"])
             with_intervals.append(ours(data, RESAMPLES)["seconds"])
@@ -159,10 +113,23 @@ def main() -> None:
                   f"theirs {theirs['seconds'] if theirs else float('nan'):.2f} s", flush=True)  # fmt: skip
     if rival:
         rival.close()
+    return ratios, mine, with_intervals
+
+
+def main() -> None:
+    """Run the rounds and print one line of JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    seen_mib: list[float] = []
+    with sampled(lambda: seen_mib.append(resident_mib()), every=0.02):
+        ratios, mine, with_intervals = rounds(options)
     line = {
         "benchmark": "metrics",
         "ratio_vs_rectools": round(statistics.median(ratios), 3) if ratios else None,
-        "peak_mib": round(peak.stop()),
+        "peak_mib": round(max(seen_mib)),
         "seconds": round(statistics.median(mine), 3),
         "seconds_with_intervals": round(statistics.median(with_intervals), 3),
     }

@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from llmrec.config import RunConfig
-from llmrec.evaluation.report.compare import SideBySide, compare_runs, load_run
-from llmrec.evaluation.report.format import effect, interval, metric_title, number
+from llmrec.evaluation.compare.side_by_side import SideBySide, compare_runs
+from llmrec.evaluation.compare.stored_run import load_run
+from llmrec.evaluation.report.format import interval, number
+from llmrec.evaluation.report.glossary import metric_title
+from llmrec.evaluation.report.verdict import effect
 from llmrec.storage import Storage
 
 

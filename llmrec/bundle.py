@@ -32,6 +32,7 @@ from llmrec.recommender import FittedModels, Recommender
 from llmrec.storage import MANIFEST, Artifact, Manifest, Storage, artifact_id
 from llmrec.training.second_stage import as_models
 from llmrec.training.stage import SUMMARY, ModelsFile
+from llmrec.variants import reads_text
 
 FORMAT = 3
 CARD = "README.md"
@@ -199,7 +200,8 @@ def model_card(settings: BundleFile, metrics: dict[str, Any] | None = None) -> s
     """The model card as Markdown (after Mitchell et al., 2019); `metrics`: the evaluation's, by model, then by name."""
     source = (Path(__file__).parent / "models" / "model_card.md.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(source)
-    return template.render(b=settings, m=settings.models, metrics=metrics or {})
+    with_text = reads_text(settings.models.variant)
+    return template.render(b=settings, m=settings.models, with_text=with_text, metrics=metrics or {})
 
 
 def _facts(storage: Storage, examples: Artifact, history: History) -> dict[str, Any]:

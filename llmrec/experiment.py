@@ -1,13 +1,10 @@
-"""Controls that retrain: the same model, rows, split and seed with the text withheld, spoilt or encoded
-otherwise.
+"""Controls that retrain: the same model, rows, split and seed with the text withheld, replaced or encoded otherwise.
 
 A control is fitted through the same stages as the model itself, with one input swapped. Each stage is an artifact, so a
 study that is stopped goes on where it was.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,35 +15,7 @@ from llmrec.evaluation import evaluate
 from llmrec.evaluation.ablation.refit import fit_variant
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage, artifact_id
-
-Swap = Literal["random_vectors", "shuffled_text", "masked_reviews"]
-
-
-@dataclass(frozen=True)
-class Control:
-    """One control: which variant is fitted, on whose vectors, and with which encoder."""
-
-    name: str
-    description: str
-    variant: str = "text"
-    swap: Swap | None = None
-    encoder: EncoderConfig | None = None
-
-
-CONTROLS: Mapping[str, Control] = {
-    c.name: c
-    for c in (
-        Control("ids_only", "no feature at all: user and item ids, and the ids of past items", variant="ids_only"),
-        Control("text_only", "text families alone; ids and the ids of past items remain", variant="text_only"),
-        Control("random_vectors", "each text's vector replaced by a random unit vector", swap="random_vectors"),
-        Control("shuffled_text", "each review given the text of another, drawn once", swap="shuffled_text"),
-        Control("masked_reviews", "reviews without their text; item texts remain", swap="masked_reviews"),
-        Control("tfidf_svd", "TF-IDF and SVD in place of the encoder", encoder=EncoderConfig(backend="tfidf_svd")),
-        Control(
-            "word_vectors", "static word vectors in place of the encoder", encoder=EncoderConfig(backend="word_vectors")
-        ),
-    )
-}  # fmt: skip
+from llmrec.variants import CONTROLS, Control, Swap
 
 
 def run_study(
@@ -61,13 +30,12 @@ def run_study(
         return evaluate(config, storage, corpus, embeddings, bundles)
     from llmrec.tasks import spread  # Ray, only where it is used
 
-    # a cell trains in its own process: workers inside it would wait for CPUs that other cells hold
+    # each control trains in its own process: workers inside it would wait for CPUs that the others hold
     alone = config.model_copy(update={"training": config.training.model_copy(update={"workers": 0})})
-    cells = []
-    for control in (CONTROLS[n] for n in names):
-        vectors = control_embeddings(config, storage, corpus, embeddings, control)
-        cells.append((alone, storage, corpus, vectors, control.variant))
-    fitted = dict(zip(names, spread(fit_variant, cells, stage="evaluate"), strict=True))
+    controls = [CONTROLS[n] for n in names]
+    vectors = [control_embeddings(config, storage, corpus, embeddings, c) for c in controls]
+    wanted = [(alone, storage, corpus, v, c.variant) for v, c in zip(vectors, controls, strict=True)]
+    fitted = dict(zip(names, spread(fit_variant, wanted, stage="evaluate"), strict=True))
     return evaluate(config, storage, corpus, embeddings, bundles, fitted)
 
 
@@ -85,14 +53,14 @@ def control_embeddings(
     config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact, control: Control
 ) -> Artifact:
     """The `embeddings` that the control reads: encoded otherwise, with texts swapped, or as they are."""
-    if control.encoder is not None:
-        encoding = config.encoding.model_copy(update={"encoder": control.encoder})
+    if control.backend is not None:
+        encoding = config.encoding.model_copy(update={"encoder": EncoderConfig(backend=control.backend)})
         embeddings = encode(config.model_copy(update={"encoding": encoding}), storage, corpus)
     return embeddings if control.swap is None else swapped(storage, embeddings, control.swap, config.seed)
 
 
 def swapped(storage: Storage, embeddings: Artifact, swap: Swap, seed: int) -> Artifact:
-    """An `embeddings` artifact whose texts were control_embeddings; the original's vectors stay as they are."""
+    """An `embeddings` artifact whose texts were swapped; the original's vectors stay as they are."""
     read = {"swap": swap, "seed": seed}
     parents = {"embeddings": embeddings.id}
     made = artifact_id("experiment.py", read, parents)

@@ -10,6 +10,7 @@ from typing import Any
 from llmrec import bundle, corpus, encoding, experiment, features, registry, training
 from llmrec.config import RunConfig
 from llmrec.storage import Artifact, ArtifactWriter, Storage
+from llmrec.variants import trained_variants
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Run:
     @property
     def variants(self) -> tuple[str, ...]:
         """The choices of feature families to train: with the text and, beside it, without."""
-        return ("text", "no_text") if self.config.features.text else ("no_text",)
+        return trained_variants(self.config.features.text)
 
     def run(self, stage: str) -> dict[str, Artifact]:
         """Run one stage on the parents in `artifacts`; returns what it made."""

@@ -27,8 +27,8 @@ from llmrec.files import delete_folder, filesystem, read_json, write_json, write
 
 MANIFEST = "manifest.json"
 #: The rooms in the order of the flow: an artifact depends on the code of its own room and of those before it.
-ROOMS = ("schema.py", "files.py", "storage.py", "config", "corpus", "encoding", "features", "models", "training",
-         "bundle.py", "recommender.py", "evaluation", "experiment.py")  # fmt: skip
+ROOMS = ("schema.py", "variants.py", "files.py", "storage.py", "config", "corpus", "encoding", "features", "models",
+         "training", "bundle.py", "recommender.py", "evaluation", "experiment.py")  # fmt: skip
 
 
 def canonical_json(value: Any) -> str:

@@ -1,6 +1,7 @@
-"""Fixtures shared by all tests: one local Ray cluster a session, the development corpus where it is present."""
+"""Shared by all tests: one local Ray cluster a session, the development corpus where there is one, what was skipped."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,13 @@ os.environ.setdefault(
 )  # tiny matrices: a second thread only waits, for ever where cores are busy
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested on this machine, and what it lacks: a line a reason."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
+    for reason, n in reasons.items():
+        terminalreporter.write_line(f"skipped {n} tests: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")

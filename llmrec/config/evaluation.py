@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from llmrec.config.base import Section
+from llmrec.variants import CONTROLS
 
 ProtocolName = Literal["temporal", "frozen", "rolling_origins", "leave_last_out", "random"]
 
@@ -20,9 +21,7 @@ class EvaluationConfig(Section):
     list_length: int = Field(100, ge=1, description="items kept of each list, in the files and in recall over k")
     retrieve: int = Field(200, ge=1, description="candidates the retriever hands to the ranker")
     baselines: tuple[str, ...] | None = Field(None, description="names to run instead of those of `size`")
-    controls: tuple[str, ...] | None = Field(
-        None, description="ids_only, text_only, random_vectors, shuffled_text, masked_reviews, tfidf_svd, word_vectors"
-    )
+    controls: tuple[str, ...] | None = Field(None, description=", ".join(CONTROLS))
     families: bool | None = Field(
         None, description="fit a stand-in on each feature family alone and without it; unset: for size `full`"
     )

@@ -12,20 +12,15 @@ from llmrec.evaluation.data import corpus_facts
 from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.labels.label_tables import measure_labels
 from llmrec.evaluation.ranking.protocol_tables import measure_protocol
+from llmrec.evaluation.records.estimates import Point
+from llmrec.evaluation.records.families import FamilyStudy, FusionWeights
+from llmrec.evaluation.records.results import ControlResult, Headline, Results, TrainingCurve
+from llmrec.evaluation.records.tables import Protocol
 from llmrec.evaluation.report import console
 from llmrec.evaluation.report.render import write_report
-from llmrec.evaluation.report.schema import (
-    Control,
-    FamilyStudy,
-    FusionWeights,
-    Headline,
-    Point,
-    Protocol,
-    Results,
-    TrainingCurve,
-)
 from llmrec.files import write_bytes
 from llmrec.storage import Artifact, Storage, artifact_id
+from llmrec.variants import TEXT
 
 _STAGE = "report"
 
@@ -38,7 +33,7 @@ def evaluate(
     bundles: Mapping[str, Artifact],
     controls: Mapping[str, Artifact] = MappingProxyType({}),
 ) -> Artifact:
-    """The artifact `report` of the variants in `bundles` (`text`, `no_text`), beside the tuned baselines.
+    """The artifact `report` of the variants in `bundles`, beside the tuned baselines.
 
     `controls`: bundles of `llmrec.experiment`, by name; they join the tables of the `temporal` and `frozen` protocols.
 
@@ -108,16 +103,16 @@ def _results(e: EvaluationRun) -> Results:
     )  # fmt: skip
 
 
-def _controls(e: EvaluationRun, tables: Sequence[Protocol]) -> list[Control]:
+def _controls(e: EvaluationRun, tables: Sequence[Protocol]) -> list[ControlResult]:
     """`text` against each control, from the comparisons of the first table that has it."""
     found = []
     for name, bundle in e.controls.items():
         for table in tables:
-            pair = next((c for c in table.comparisons if (c.model, c.against) == ("text", name)), None)
+            pair = next((c for c in table.comparisons if (c.model, c.against) == (TEXT, name)), None)
             if pair is not None:
                 words = str(bundle.manifest.info.get("variant", ""))
                 words = f"{name.replace('_', ' ')} (variant {words})"
-                found.append(Control(name=name, description=words, table=table.name, comparison=pair))
+                found.append(ControlResult(name=name, description=words, table=table.name, comparison=pair))
                 break
     return found
 

@@ -41,7 +41,7 @@ class ModelsFile(BaseModel):
 def train(
     config: RunConfig, storage: Storage, validation_examples: Artifact, test_examples: Artifact, variants: Sequence[str]
 ) -> dict[str, Artifact]:
-    """Stage `models` for each of the variants, `text` or `no_text`.
+    """Stage `models` for each of the variants.
 
     Each model is fitted on fold `validation`'s split train, validation choosing epochs and the like, then anew on fold
     `test`'s split train. The blender is fitted on the validation clicks with the models that have not seen them.

@@ -3,13 +3,13 @@
 import numpy as np
 import pyarrow as pa
 import torch
+from llmrec.models.blender import ScoreBlender
+from llmrec.models.modelfile import ModelFile, ScoreBlenderFile
 
 from llmrec.bundle import Bundle, BundleFile, make_item_vectors
 from llmrec.config import EncoderConfig, FeaturesConfig, RankerConfig, TwoTowerConfig
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.spec import FeatureSpec, Pairs
-from llmrec.models.blender import ScoreBlender
-from llmrec.models.modelfile import ModelFile, ScoreBlenderFile
 from llmrec.schema import DAY_MS, event_order, items_schema, review_id, reviews_schema
 from llmrec.storage import Artifact, Storage
 

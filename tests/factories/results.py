@@ -2,31 +2,19 @@
 
 from typing import Literal
 
-from llmrec.evaluation.report.schema import (
-    CalibrationBin,
-    Comparison,
-    Control,
-    Estimate,
+from llmrec.evaluation.records.estimates import Comparison, Estimate, Point, Verdict
+from llmrec.evaluation.records.families import (
     FamilyEffect,
     FamilyStudy,
     FamilyWeight,
     FusionWeights,
-    Headline,
     Interaction,
-    LabelTable,
-    LeakGap,
-    ModelKind,
-    ModelResult,
-    Point,
-    Portrait,
-    Protocol,
-    Results,
-    Run,
     SelectionCurve,
-    Slice,
-    TrainingCurve,
-    Verdict,
 )
+from llmrec.evaluation.records.results import ControlResult, Headline, LeakGap, Results, TrainingCurve
+from llmrec.evaluation.records.run import Portrait, RunFacts
+from llmrec.evaluation.records.tables import CalibrationBin, LabelTable, ModelKind, ModelResult, Protocol, Slice
+from llmrec.evaluation.report.format import MINUS, NBSP
 
 DAY = 86_400_000
 START = 1_100_000_000_000
@@ -125,7 +113,7 @@ def clicks() -> LabelTable:
     models = []
     for (name, label, kind, _, _), auc in zip(MODELS[:3], (0.742, 0.728, 0.671), strict=True):
         bins = [
-            CalibrationBin(predicted=p, observed=q + 0.01, n=400, low=q - 0.03, high=q + 0.05)
+            CalibrationBin(predicted=p, observed=q + 0.01, n=400)
             for p in (0.05, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8)
             for q in [p**1.15 + (auc - 0.742) * p]
         ]  # fmt: skip
@@ -192,15 +180,15 @@ def portrait(name: str) -> Portrait:
         name=name, n_reviews=10261, n_users=1429, n_items=900, first=START, last=START + 3600 * DAY,
         languages={"en": 0.981, "es": 0.012, "de": 0.004, "zh": 0.003},
         stars={"1": 217, "2": 250, "3": 772, "4": 2084, "5": 6938}, tied_share=0.31, tied_users=631, duplicates=3,
-        sparsity=0.992, empty_texts=7, median_tokens=71, median_per_user=6, median_per_item=8,
+        sparsity=0.992, empty_texts=7, median_per_user=6, median_per_item=8,
         quarantined={"malformed_json": 2, "stars_out_of_range": 1}, unknown_token_share=0.002,
         encoder="all-MiniLM-L6-v2 (vLLM, bfloat16, mean pooling)", encoder_seconds_per_1000=2.4,
         notes=["The 5-core was cut with the future in view."],
     )  # fmt: skip
 
 
-def run() -> Run:
-    return Run(
+def run() -> RunFacts:
+    return RunFacts(
         name="fixture", id="0123456789abcdef", code_version="fixturefixtu", seeds=[7, 8, 9], size="full",
         machine="2 cores, 8 GiB", packages={"ray": "2.60.0", "vllm": "0.32.0"}, created=START + 3700 * DAY,
         seconds=512.0,
@@ -219,10 +207,12 @@ def make_results(name: str = "Invented Instruments (fixture)", headline: Compari
         headline=Headline(protocol="temporal", comparison=headline or comparison(), encoder_seconds_per_1000=2.4),
         families=[families()], family_weights=family_weights(),
         controls=[
-            Control(name="random_vectors", table="temporal", comparison=comparison("text", "random_vectors", 0.0082),
-                    description="Every text vector replaced by a random one of the same length."),
-            Control(name="shuffled_text", table="temporal", comparison=comparison("text", "shuffled_text", 0.0041),
-                    description="Each review carries the text of another."),
+            ControlResult(name="random_vectors", table="temporal",
+                          comparison=comparison("text", "random_vectors", 0.0082),
+                          description="Every text vector replaced by a random one of the same length."),
+            ControlResult(name="shuffled_text", table="temporal",
+                          comparison=comparison("text", "shuffled_text", 0.0041),
+                          description="Each review carries the text of another."),
         ],
         leak_gaps=[
             LeakGap(table="stars", model="mf_text", metric="rmse", put_back="both", clean=estimate(0.858, 0.03),
@@ -239,8 +229,6 @@ def make_results(name: str = "Invented Instruments (fixture)", headline: Compari
             ),
             TrainingCurve(model="ranker", metric="auc", points=[Point(x=e, y=0.74 - 0.1 / e) for e in range(1, 7)]),
         ],
-        notes=["Figures of this page are invented: it is a test fixture."],
-        warnings=["631 users tie on their last day: the order within a day is by hash."],
     )  # fmt: skip
 
 
@@ -251,4 +239,9 @@ def make_quick_results(name: str = "Invented Instruments (fixture)") -> Results:
         models=[ModelResult(name="popularity", kind="baseline", metrics={"ndcg@10": Estimate(value=0.05)})],
     )  # fmt: skip
     small = Portrait(name=name, n_reviews=5, n_users=2, n_items=3)
-    return Results(run=Run(name="quick", id="q0"), portrait=small, protocols=[protocol])
+    return Results(run=RunFacts(name="quick", id="q0"), portrait=small, protocols=[protocol])
+
+
+def plain(text: str) -> str:
+    """With an ordinary minus and ordinary spaces."""
+    return text.replace(NBSP, " ").replace(MINUS, "-")

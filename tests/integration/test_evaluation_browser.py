@@ -6,8 +6,6 @@ from factories.results import make_quick_results, make_results
 
 from llmrec.evaluation.report.render import render_html
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium: apt-get install chromium")
-
 LONG = "Uncommonly" * 12
 #: Elements that stick out of the page although no scrolling box holds them.
 OVERFLOW = """
@@ -20,6 +18,8 @@ OVERFLOW = """
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
+    if find_chromium() is None:
+        pytest.skip("no Chromium, so no report was looked at in a browser: apt-get install chromium")
     with chromium(tmp_path_factory.mktemp("profile")) as page:
         yield page
 

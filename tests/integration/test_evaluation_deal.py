@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import ray
 import ray.cloudpickle
-
-from llmrec.config import RunConfig
 from llmrec.evaluation.baselines.base import Baseline, WithFallback
 from llmrec.evaluation.baselines.factors import IALS
 from llmrec.evaluation.baselines.pointwise import Boosted
 from llmrec.evaluation.baselines.popularity import Popularity
-from llmrec.evaluation.data.protocols import Fold
+
+from llmrec.config import RunConfig
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.ranking import block_runner as distributed
 from llmrec.evaluation.ranking.block_runner import Columns, deal, over_cluster
 from llmrec.evaluation.ranking.evaluator import BlockEvaluator, Catalogue, EvalTask

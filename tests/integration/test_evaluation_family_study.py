@@ -9,10 +9,10 @@ import pytest
 from llmrec.config import RunConfig
 from llmrec.config.features import SelectionConfig
 from llmrec.evaluation.ablation import family_rows as rows
-from llmrec.evaluation.ablation.family_rows import Part, StudyRows, all_columns
+from llmrec.evaluation.ablation.family_rows import SplitRows, StudyRows, all_columns
 from llmrec.evaluation.ablation.family_study import study
 from llmrec.evaluation.ablation.stage import family_studies
-from llmrec.evaluation.report.schema import FamilyStudy
+from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.features.families.columns import FeatureColumn
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.storage import Artifact, Storage
@@ -47,7 +47,7 @@ def read(examples: Artifact) -> StudyRows:
     return StudyRows.read(examples, all_columns(examples))
 
 
-def noisy(part: Part, seed: int) -> Part:
+def noisy(part: SplitRows, seed: int) -> SplitRows:
     noise = np.random.default_rng(seed).normal(size=(len(part), 2 * NOISE)).astype(np.float32)
     return replace(part, values=np.concatenate([part.values, noise], axis=1))
 

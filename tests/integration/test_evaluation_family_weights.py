@@ -17,8 +17,9 @@ from llmrec.config import RunConfig, TwoTowerConfig
 from llmrec.config.training import Fusion
 from llmrec.evaluation import evaluate
 from llmrec.evaluation.ablation import family_weights
+from llmrec.evaluation.records.families import FusionWeights
+from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report.format import count
-from llmrec.evaluation.report.schema import FusionWeights, Results
 from llmrec.schema import FAMILY_WEIGHTS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage

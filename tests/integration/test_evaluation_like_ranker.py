@@ -1,12 +1,12 @@
 """Likes on a corpus whose tastes are in the words alone: our ranker with the text finds them, the rates cannot."""
 
 import pytest
+from llmrec.evaluation.labels.like_ranker import our_likes
+from llmrec.evaluation.labels.stars import StarRows
 from sklearn.metrics import roc_auc_score
 
 from llmrec.config import RunConfig
 from llmrec.evaluation.labels import likes
-from llmrec.evaluation.labels.like_ranker import our_likes
-from llmrec.evaluation.labels.stars import StarRows
 from llmrec.evaluation.stage import load_interactions, make_splits
 from llmrec.pipeline import run_pipeline
 from llmrec.storage import Storage

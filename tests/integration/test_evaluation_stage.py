@@ -11,7 +11,8 @@ from sklearn import metrics as sk
 from llmrec.config import RunConfig
 from llmrec.encoding import load_vectors
 from llmrec.evaluation import evaluate
-from llmrec.evaluation.report.schema import Results, Table
+from llmrec.evaluation.records.results import Results
+from llmrec.evaluation.records.tables import ResultTable
 from llmrec.experiment import CONTROLS, control_names, run_study, swapped
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.storage import Artifact, Storage
@@ -161,7 +162,7 @@ def test_training_curves_name_model_and_arm(results: Results) -> None:
     }
 
 
-def check_probabilities(report: Artifact, table: Table, folder: str) -> None:
+def check_probabilities(report: Artifact, table: ResultTable, folder: str) -> None:
     for model in table.models:
         rows = pd.read_parquet(report.uri(f"{folder}/{model.name}.parquet"))
         expected = {

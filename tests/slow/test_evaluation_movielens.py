@@ -11,7 +11,8 @@ import pytest
 from llmrec.evaluation.baselines import candidates, recommend, tune
 from llmrec.evaluation.baselines.base import quality
 
-from llmrec.evaluation.data.protocols import Split, random_split
+from llmrec.evaluation.data.folds import Split
+from llmrec.evaluation.data.protocols import random_split
 from llmrec.features.asof.interactions import Interactions
 
 pytestmark = pytest.mark.slow

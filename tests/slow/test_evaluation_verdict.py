@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from llmrec.config import RunConfig
-from llmrec.evaluation.report.schema import Comparison, Results
+from llmrec.evaluation.records.estimates import Comparison
+from llmrec.evaluation.records.results import Results
 from llmrec.pipeline import run_pipeline
 from llmrec.storage import Storage
 

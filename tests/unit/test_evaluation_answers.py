@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.data.protocols import Fold, Queries, Wording, temporal
+from llmrec.evaluation.data.folds import Fold, Queries, Wording
+from llmrec.evaluation.data.protocols import temporal
 from llmrec.evaluation.data.slices import SliceMask
 from llmrec.evaluation.ranking import lists as files
-from llmrec.evaluation.ranking import metrics, tables
 from llmrec.evaluation.ranking.evaluator import Answer, Catalogue, EvaluatedModel, Measured, Table
 from llmrec.evaluation.ranking.tables import Asked, protocol_table
 from llmrec.evaluation.ranking.topk import TopK, blocks, in_order
 from llmrec.features.asof.interactions import Interactions
+from llmrec.models import metrics, tables
 from llmrec.schema import DAY_MS
 
 N, K = 90, 6

@@ -15,7 +15,7 @@ from llmrec.evaluation.baselines.pointwise import Boosted, TextLogistic
 from llmrec.evaluation.baselines.popularity import Popularity
 
 from llmrec.evaluation.data import protocols
-from llmrec.evaluation.data.protocols import Fold, Queries
+from llmrec.evaluation.data.folds import Fold, Queries, Split
 from llmrec.features.asof.interactions import END, Interactions
 from llmrec.schema import DAY_MS
 
@@ -81,7 +81,7 @@ def test_the_same_fit_gives_the_same_lists(name: str) -> None:
     np.testing.assert_array_equal(*lists)
 
 
-def clock() -> protocols.Split:
+def clock() -> Split:
     """Taste is the item's parity, known from the first events; popularity drifts; one user comes late."""
     rng = np.random.default_rng(0)
     events = [(f"u{u:02}", f"i{i:02}") for u in range(20) for i in rng.permutation(20) if (u + i) % 2 == 0][:400]

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrec.evaluation.ranking import metrics
+from llmrec.models import metrics
 from llmrec.models.metrics import RANKING
 
 LISTS = np.array([[4, 2, 0, 7], [1, 3, -1, -1], [5, 6, 8, 9]])

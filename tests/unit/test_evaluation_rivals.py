@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(
 def test_agrees_with_rectools_to_1e9(tmp_path: Path) -> None:
     data = bench.make_factors(300, 400, seed=3)
     np.savez(tmp_path / "factors.npz", allow_pickle=False, **data)
-    rival = bench.Rival()
-    theirs = rival.run(tmp_path / "factors.npz")["metrics"]
+    rival = bench.start_rival()
+    theirs = rival.ask(factors=str(tmp_path / "factors.npz"))["metrics"]
     rival.close()
     found = bench.ours(data, 0)["metrics"]
     assert len(theirs) == 12 and min(theirs.values()) > 0

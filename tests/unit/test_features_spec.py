@@ -55,7 +55,7 @@ def test_families_can_be_chosen_by_pattern(prepared: Prepared) -> None:
     assert families == {f for f in spec.families if f.startswith("item_")} - {"item_price"}
     with pytest.raises(ValueError, match="'no_such': matches nothing; families here: collaborative, context"):
         spec.select(exclude=("no_such",))
-    with pytest.raises(ValueError, match="expected `text` or `no_text`"):
+    with pytest.raises(ValueError, match="'both': expected one of text, no_text"):
         spec.columns_of("both")
 
 

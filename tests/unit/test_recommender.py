@@ -8,10 +8,10 @@ import pytest
 import torch
 from factories.features import START, World, encode
 from factories.training import folds, tiny_config
+from llmrec.models.modelfile import ScoreBlenderFile
 
 from llmrec import bundle
 from llmrec.bundle import Bundle
-from llmrec.models.modelfile import ScoreBlenderFile
 from llmrec.models.retrieval import ItemIndex, Retriever, Snapshots
 from llmrec.recommender import Recommender
 from llmrec.schema import DAY_MS, id_hash, tie_hash

@@ -1,4 +1,4 @@
-"""One cell of the study: the click model on some of the columns, measured on the test rows."""
+"""One fit of the study: the click model on some of the columns, measured on the test rows."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.ablation.family_rows import StudyRows
-from llmrec.evaluation.labels.metrics import Bools, Weighted, auc, click_loss
-from llmrec.evaluation.statistics.intervals import Bootstrap, Sampled
+from llmrec.evaluation.labels.metrics import Bools, auc, click_loss
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, WeightedMetrics
 from llmrec.features.asof.interactions import Floats, Ints
 from llmrec.tasks import spread
 
@@ -20,10 +20,10 @@ _TREES = 150
 
 
 @dataclass(frozen=True)
-class Cell:
+class FamilyFit:
     """What some columns give: each of METRICS on the test rows, and AUC on the validation rows for choices."""
 
-    test: Mapping[str, Sampled]
+    test: Mapping[str, Resampled]
     validation_auc: float
 
 
@@ -45,18 +45,18 @@ def probabilities(rows: StudyRows, columns: Ints, seed: int) -> tuple[Floats, Fl
     if not len(columns):  # nothing is known: everybody's rate
         rate = float(rows.fit.click.mean())
         return np.full(len(held), rate), np.full(len(test), rate)
-    with threadpool_limits(1, "openmp"):  # cells run side by side: a thread pool under each slows them down
+    with threadpool_limits(1, "openmp"):  # fits run side by side: a thread pool under each slows them down
         model = click_model(seed).fit(fit, rows.fit.click, X_val=held, y_val=rows.validation.click)
         return model.predict_proba(held)[:, 1], model.predict_proba(test)[:, 1]
 
 
-def measure(rows: StudyRows, bootstrap: Bootstrap, seed: int, columns: Ints) -> Cell:
+def measure(rows: StudyRows, bootstrap: Bootstrap, seed: int, columns: Ints) -> FamilyFit:
     """Fit on the columns and measure."""
     held, test = probabilities(rows, columns, seed)
-    return Cell(bootstrap.statistics(_metrics(rows.test.click, test)), float(auc(rows.validation.click, held)[0]))
+    return FamilyFit(bootstrap.statistics(_metrics(rows.test.click, test)), float(auc(rows.validation.click, held)[0]))
 
 
-def _metrics(label: Bools, probability: Floats) -> Weighted:
+def _metrics(label: Bools, probability: Floats) -> WeightedMetrics:
     loss = click_loss(label, probability)
 
     def at(weight: Floats) -> dict[str, Floats]:
@@ -65,21 +65,21 @@ def _metrics(label: Bools, probability: Floats) -> Weighted:
     return at
 
 
-class Cells:
-    """Cells of one study, each set of columns fitted once; over a Ray cluster where one is connected."""
+class FamilyFits:
+    """The fits of one study, each set of columns fitted once; over a Ray cluster where one is connected."""
 
     def __init__(self, rows: StudyRows, bootstrap: Bootstrap, seed: int, progress: Callable[[str], None]) -> None:
         self._common, self._progress = (rows, bootstrap, seed), progress
-        self._found: dict[bytes, Cell] = {}
+        self._found: dict[bytes, FamilyFit] = {}
 
-    def __call__(self, what: str, wanted: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, Cell]:
-        """The cells of named sets of columns, ascending positions; `what` names them in the log."""
+    def __call__(self, what: str, wanted: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, FamilyFit]:
+        """The fits on named sets of columns, ascending positions; `what` names them in the log."""
         new = {c.tobytes(): c for c in wanted.values() if c.tobytes() not in self._found}
 
         def done(n: int) -> None:
             if n % 5 == 0 or n == len(new):
                 self._progress(f"feature families: {what}, {n} of {len(new)} fits")
 
-        cells = spread(measure, [(c,) for c in new.values()], common=self._common, done=done, stage="evaluate")
-        self._found |= dict(zip(new, cells, strict=True))
+        fits = spread(measure, [(c,) for c in new.values()], common=self._common, done=done, stage="evaluate")
+        self._found |= dict(zip(new, fits, strict=True))
         return {name: self._found[c.tobytes()] for name, c in wanted.items()}

@@ -21,7 +21,7 @@ SIDES = (C.USER_FEATURES, C.ITEM_FEATURES, C.PAIR_FEATURES)
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitRows:
     """Rows in order of time: `values` (n, D) float32, `click` (n,) bool, `user` (n,) any integers, one a user."""
 
     values: npt.NDArray[np.float32]
@@ -44,9 +44,9 @@ class StudyRows:
     """D columns; models are fitted on `fit` (before T1), chosen on `validation` ([T1, T2)), measured on `test`."""
 
     columns: tuple[FeatureColumn, ...]
-    fit: Part
-    validation: Part
-    test: Part
+    fit: SplitRows
+    validation: SplitRows
+    test: SplitRows
 
     @classmethod
     def read(cls, examples: Artifact, columns: Sequence[FeatureColumn]) -> Self:
@@ -82,7 +82,7 @@ def values_of_rows(table: pa.Table) -> npt.NDArray[np.float32]:
     return np.concatenate([vectors_of(table[side]) for side in SIDES], axis=1)
 
 
-def _read(examples: Artifact, condition: pc.Expression) -> tuple[Part, npt.NDArray[np.int64]]:
+def _read(examples: Artifact, condition: pc.Expression) -> tuple[SplitRows, npt.NDArray[np.int64]]:
     """The rows that satisfy the condition, whole clicks thinned evenly over time, and their times (ms)."""
     data = examples.dataset("examples")
     step = max(1, -(-data.count_rows(filter=condition & (pc.field(C.CLICK) == 1)) // CLICKS))
@@ -92,6 +92,5 @@ def _read(examples: Artifact, condition: pc.Expression) -> tuple[Part, npt.NDArr
     table = pa.Table.from_batches(kept, pa.schema([data.schema.field(name) for name in wanted]))
     table = table.sort_by([(name, "ascending") for name in (C.TIMESTAMP, C.QUERY_ID, C.ITEM_ID)])
     _, user = np.unique(np.asarray(table[C.USER_ID].to_pylist(), object), return_inverse=True)
-    return Part(values_of_rows(table), table[C.CLICK].to_numpy() > 0, user.astype(np.int64)), table[
-        C.TIMESTAMP
-    ].to_numpy()
+    rows = SplitRows(values_of_rows(table), table[C.CLICK].to_numpy() > 0, user.astype(np.int64))
+    return rows, table[C.TIMESTAMP].to_numpy()

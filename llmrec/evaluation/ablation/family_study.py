@@ -9,11 +9,12 @@ import numpy as np
 
 from llmrec.config import EvaluationConfig
 from llmrec.config.features import SelectionConfig
-from llmrec.evaluation.ablation.family_fits import METRICS, MODEL, Cell, Cells
+from llmrec.evaluation.ablation.family_fits import METRICS, MODEL, FamilyFit, FamilyFits
 from llmrec.evaluation.ablation.family_rows import StudyRows
 from llmrec.evaluation.ablation.selection_curve import Selected, select_by_budget
-from llmrec.evaluation.report.schema import FamilyEffect, FamilyStudy, Interaction
-from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare
+from llmrec.evaluation.records.families import FamilyEffect, FamilyStudy, Interaction
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
+from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.features.asof.interactions import Ints
 from llmrec.features.families.columns import indices
 
@@ -24,24 +25,24 @@ INTERACTING = 6
 
 
 @dataclass(frozen=True)
-class Studied:
-    """The cells of a study: with every column; a family or group alone, and left out; two families left out."""
+class AblationFits:
+    """The fits of a study: with every column; a family or group alone, and left out; two families left out."""
 
-    full: Cell
-    alone: Mapping[str, Cell]
-    without: Mapping[str, Cell]
-    pairs: Mapping[tuple[str, str], Cell]
+    full: FamilyFit
+    alone: Mapping[str, FamilyFit]
+    without: Mapping[str, FamilyFit]
+    pairs: Mapping[tuple[str, str], FamilyFit]
 
 
 def study(
     rows: StudyRows, selection: SelectionConfig, config: EvaluationConfig, seed: int, progress: Callable[[str], None]
 ) -> list[FamilyStudy]:
-    """One entry for each of `cells.METRICS`. Everything but the figures themselves is decided before T2."""
-    cells = Cells(rows, Bootstrap(rows.test.user, config.bootstrap, seed), seed, progress)
+    """One entry for each of `family_fits.METRICS`. Everything but the figures themselves is decided before T2."""
+    fits = FamilyFits(rows, Bootstrap(rows.test.user, config.bootstrap, seed), seed, progress)
     sets = members(rows.families)
     places = {name: indices(rows.columns, families) for name, families in sets.items()}
-    found = _measured(rows, cells, sets, places)
-    selected = select_by_budget(rows, selection, cells)
+    found = _measured(rows, fits, sets, places)
+    selected = select_by_budget(rows, selection, fits)
     return [_entry(rows, sets, places, found, selected, metric, config.confidence) for metric in METRICS]
 
 
@@ -51,20 +52,22 @@ def members(families: Sequence[str]) -> dict[str, list[str]]:
     return {f: [f] for f in families} | {p: g for p, g in groups.items() if 1 < len(g) < len(families)}
 
 
-def _measured(rows: StudyRows, cells: Cells, sets: Mapping[str, Sequence[str]], places: Mapping[str, Ints]) -> Studied:
+def _measured(
+    rows: StudyRows, fits: FamilyFits, sets: Mapping[str, Sequence[str]], places: Mapping[str, Ints]
+) -> AblationFits:
     every = np.arange(len(rows.columns))
     rest = {name: np.setdiff1d(every, p) for name, p in places.items()}
-    full = cells("all families", {"all": every})["all"]
-    alone, without = cells("alone", places), cells("left out", rest)
+    full = fits("all families", {"all": every})["all"]
+    alone, without = fits("alone", places), fits("left out", rest)
     single = [name for name in sets if name in rows.families]
     strongest = sorted(single, key=lambda f: without[f].validation_auc)[:INTERACTING]
     both = {f"{a}+{b}": np.intersect1d(rest[a], rest[b]) for a, b in combinations(strongest, 2)}
-    pairs = cells("two left out", both)
-    return Studied(full, alone, without, {(a, b): pairs[f"{a}+{b}"] for a, b in combinations(strongest, 2)})
+    pairs = fits("two left out", both)
+    return AblationFits(full, alone, without, {(a, b): pairs[f"{a}+{b}"] for a, b in combinations(strongest, 2)})
 
 
 def _entry(
-    rows: StudyRows, sets: Mapping[str, Sequence[str]], places: Mapping[str, Ints], found: Studied,
+    rows: StudyRows, sets: Mapping[str, Sequence[str]], places: Mapping[str, Ints], found: AblationFits,
     selected: Selected, metric: str, confidence: float,
 ) -> FamilyStudy:  # fmt: skip
     full = found.full.test[metric]
@@ -85,16 +88,16 @@ def _entry(
     )  # fmt: skip
 
 
-def _interactions(found: Studied, metric: str, confidence: float) -> list[Interaction]:
+def _interactions(found: AblationFits, metric: str, confidence: float) -> list[Interaction]:
     """Largest first; their intervals hold together."""
     full, pairs = found.full.test[metric], []
-    for (a, b), cell in found.pairs.items():
-        first, second, neither = found.without[a].test[metric], found.without[b].test[metric], cell.test[metric]
-        beyond = Sampled(
+    for (a, b), fit in found.pairs.items():
+        first, second, neither = found.without[a].test[metric], found.without[b].test[metric], fit.test[metric]
+        beyond = Resampled(
             full.value - first.value - second.value + neither.value,
             full.draws - first.draws - second.draws + neither.draws, full.n,
         )  # fmt: skip
-        pairs.append(Pair(a, b, metric, beyond, Sampled(0.0, np.zeros(len(beyond.draws)), full.n)))
+        pairs.append(Pair(a, b, metric, beyond, Resampled(0.0, np.zeros(len(beyond.draws)), full.n)))
     judged = compare(pairs, confidence)
     judged.sort(key=lambda c: -abs(c.difference.value))
     return [Interaction(first=c.model, second=c.against, effect=c.difference) for c in judged]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import torch
 
 from llmrec.bundle import Bundle
-from llmrec.evaluation.report.schema import FamilyWeight, FusionWeights
+from llmrec.evaluation.records.families import FamilyWeight, FusionWeights
 from llmrec.features.asof.interactions import Floats, Ints
 from llmrec.features.asof.profiles import vectors_of
 from llmrec.features.families.columns import FeatureSelection

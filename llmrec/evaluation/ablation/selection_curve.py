@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.config.features import SelectionConfig
-from llmrec.evaluation.ablation.family_fits import Cell, Cells
-from llmrec.evaluation.ablation.family_rows import Part, StudyRows
-from llmrec.evaluation.report.schema import Point, SelectionCurve
+from llmrec.evaluation.ablation.family_fits import FamilyFit, FamilyFits
+from llmrec.evaluation.ablation.family_rows import SplitRows, StudyRows
+from llmrec.evaluation.records.estimates import Point
+from llmrec.evaluation.records.families import SelectionCurve
 from llmrec.features.asof.interactions import Ints
 from llmrec.features.transforms.selection import Ranking, rank, select
 
@@ -20,41 +21,41 @@ METHODS = ("f_score", "gradient_boosting")
 
 @dataclass(frozen=True)
 class Selected:
-    """`cells`: method -> number of columns kept -> cell; `kept`: family -> columns that `method` keeps in `budget`."""
+    """`fits`: method -> number of columns kept -> fit; `kept`: family -> columns that `method` keeps in `budget`."""
 
-    cells: Mapping[str, Mapping[int, Cell]]
+    fits: Mapping[str, Mapping[int, FamilyFit]]
     method: str
     budget: int
     kept: dict[str, list[str]]
 
-    def curves(self, metric: str, full: Cell, n_columns: int, confidence: float) -> list[SelectionCurve]:
+    def curves(self, metric: str, full: FamilyFit, n_columns: int, confidence: float) -> list[SelectionCurve]:
         """One a method; each ends with all columns."""
         found = []
-        for method, kept in self.cells.items():
-            points = [_point(n, cell, metric, confidence) for n, cell in (*kept.items(), (n_columns, full))]
+        for method, kept in self.fits.items():
+            points = [_point(n, fit, metric, confidence) for n, fit in (*kept.items(), (n_columns, full))]
             found.append(SelectionCurve(method=method, points=points))
         return found
 
 
-def _point(n: int, cell: Cell, metric: str, confidence: float) -> Point:
-    found = cell.test[metric].estimate(confidence)
+def _point(n: int, fit: FamilyFit, metric: str, confidence: float) -> Point:
+    found = fit.test[metric].estimate(confidence)
     return Point(x=n, y=found.value, low=found.low, high=found.high)
 
 
-def select_by_budget(rows: StudyRows, config: SelectionConfig, cells: Cells) -> Selected:
+def select_by_budget(rows: StudyRows, config: SelectionConfig, fits: FamilyFits) -> Selected:
     """Rank the columns on `rows.fit` by the run's method (METHODS where it has none), and measure each budget.
 
     Where two methods were tried, the columns shown as kept are those of the better one on the validation rows.
     """
     methods = METHODS if config.method == "none" else (config.method,)
-    n_columns, some = len(rows.columns), _spread(rows.fit, config.rows)
+    n_columns, some = len(rows.columns), _evenly(rows.fit, config.rows)
     within = min(config.budget, n_columns)
     budgets = sorted({*(b for b in BUDGETS if b < n_columns), within})
-    found, validated, rankings = dict[str, dict[int, Cell]](), dict[str, float](), dict[str, Ranking]()
+    found, validated, rankings = dict[str, dict[int, FamilyFit]](), dict[str, float](), dict[str, Ranking]()
     for method in methods:
         rankings[method] = rank(*some, config.model_copy(update={"method": method}))
         kept = {str(b): _best(rows, rankings[method], config, b) for b in budgets}
-        measured = cells(f"selection by {method}", kept)
+        measured = fits(f"selection by {method}", kept)
         found[method] = {len(kept[b]): measured[b] for b in kept if len(kept[b]) < n_columns}
         validated[method] = measured[str(within)].validation_auc
     best = max(methods, key=validated.__getitem__)
@@ -66,7 +67,7 @@ def _best(rows: StudyRows, ranking: Ranking, config: SelectionConfig, budget: in
     return select(rows.columns, ranking, config.model_copy(update={"by": "dimension", "budget": budget}))
 
 
-def _spread(part: Part, n: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8]]:
+def _evenly(part: SplitRows, n: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8]]:
     """At most n rows, evenly over time."""
     rows = np.unique(np.linspace(0, len(part.click) - 1, min(n, len(part.click))).astype(np.int64))
     return part.values[rows], part.click[rows].astype(np.int8)

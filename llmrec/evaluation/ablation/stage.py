@@ -5,7 +5,7 @@ import logging
 from llmrec.config import RunConfig
 from llmrec.evaluation.ablation.family_rows import StudyRows, all_columns
 from llmrec.evaluation.ablation.family_study import study
-from llmrec.evaluation.report.schema import FamilyStudy
+from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.storage import Artifact, Storage, artifact_id
 
 logger = logging.getLogger(__name__)

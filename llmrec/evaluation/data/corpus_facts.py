@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 
 from llmrec.config import RunConfig
-from llmrec.evaluation.report.schema import Portrait, Run
+from llmrec.evaluation.records.run import Portrait, RunFacts
 from llmrec.features.asof.interactions import Interactions
 from llmrec.storage import Artifact, code_version
 
@@ -21,18 +21,17 @@ def portrait(config: RunConfig, data: Interactions, corpus: Artifact, embeddings
     """What the corpus and its encoding say of themselves."""
     info = corpus.manifest.info
     encoded: Mapping[str, Any] = embeddings.manifest.info if embeddings else {}
-    per_user = np.bincount(data.user, minlength=1)
-    per_item = np.bincount(data.item, minlength=1)
+    per_user, per_item = (np.unique(rows, return_counts=True)[1] for rows in (data.user, data.item))
     return Portrait(
         name=config.name if config.corpus.source != "sample" else "built-in sample",
-        n_reviews=len(data), n_users=len(np.unique(data.user)), n_items=len(np.unique(data.item)),
+        n_reviews=len(data), n_users=len(per_user), n_items=len(per_item),
         first=int(data.time[0]) if len(data) else None, last=int(data.time[-1]) if len(data) else None,
         languages=info.get("languages", {}), stars=info.get("stars", {}), tied_share=info.get("tied_share"),
         tied_users=tied_users(data), duplicates=info.get("duplicates"),
-        sparsity=1 - len(data) / (len(np.unique(data.user)) * len(np.unique(data.item))) if len(data) else None,
+        sparsity=1 - len(data) / (len(per_user) * len(per_item)) if len(data) else None,
         empty_texts=info.get("empty_texts"), quarantined=info.get("reasons", {}),
-        median_per_user=float(np.median(per_user[per_user > 0])) if len(data) else None,
-        median_per_item=float(np.median(per_item[per_item > 0])) if len(data) else None,
+        median_per_user=float(np.median(per_user)) if len(data) else None,
+        median_per_item=float(np.median(per_item)) if len(data) else None,
         unknown_token_share=encoded.get("unknown_share"), encoder=_encoder(encoded),
         encoder_seconds_per_1000=seconds_per_1000(encoded),
         notes=["Whole-day timestamps: events of one day have no order of their own, and none sees another."]
@@ -61,10 +60,10 @@ def seconds_per_1000(info: Mapping[str, Any]) -> float | None:
 
 def run_facts(
     config: RunConfig, artifact_id: str, corpus: Artifact, bundles: Mapping[str, Artifact], seconds: float
-) -> Run:
+) -> RunFacts:
     """Which run this was, on what, and how to do it again."""
     evaluation = config.evaluation
-    return Run(
+    return RunFacts(
         name=config.name, id=artifact_id, config=config.model_dump(mode="json"),
         code_version=code_version("evaluation"), machine=_machine(),
         seeds=[config.seed + s for s in range(evaluation.seeds)], size=evaluation.size,

@@ -4,98 +4,12 @@ Every protocol says in words what it does (`Wording`), and the report prints it.
 results never share a table: a `Fold` carries its information set.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
-
 import numpy as np
-import numpy.typing as npt
 
 from llmrec.config import SplitConfig
 from llmrec.corpus import splits
-from llmrec.features.asof.interactions import END, AsOf, Interactions, Ints
-
-InformationSet = Literal["point_in_time", "transductive"]
-
-
-@dataclass(frozen=True)
-class Wording:
-    """A protocol in words."""
-
-    description: str
-    history: str
-    refit: str
-    candidates: str
-
-
-@dataclass(frozen=True)
-class Queries:
-    """Questions "what will this user take?" and their answers.
-
-    `user`, `time` (Q,); the relevant items of query q are `item[indptr[q]:indptr[q + 1]]`, `event` their event rows.
-    """
-
-    user: Ints
-    time: Ints
-    indptr: Ints
-    item: Ints
-    event: Ints
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-    @property
-    def n_relevant(self) -> Ints:
-        return np.diff(self.indptr)
-
-    def part(self, rows: slice) -> "Queries":
-        """The queries `rows`, a slice without steps."""
-        indptr = self.indptr[rows.start : rows.stop + 1]
-        held = slice(indptr[0], indptr[-1])
-        return Queries(self.user[rows], self.time[rows], indptr - indptr[0], self.item[held], self.event[held])
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fit and its questions. `train`: event rows that parameters may see; `visible`: that histories may hold."""
-
-    data: Interactions
-    information_set: InformationSet
-    train: Ints
-    visible: Ints
-    queries: Queries
-    known_items_only: bool
-    t: int | None = None  # the cut-off that training ends at; None: no such time
-
-    @cached_property
-    def as_of(self) -> AsOf:
-        """What histories may hold, by time."""
-        return AsOf(self.data, self.visible)
-
-    def candidates(self, rows: slice) -> npt.NDArray[np.bool_] | None:
-        """(B, n_items) items known before each query's time; None: all of them."""
-        times = self.queries.time[rows]
-        if not self.known_items_only or (len(times) and self.data.known_from[1:].max() < times.min()):
-            return None
-        return self.data.known_from[None, :] < times[:, None]
-
-    def missed(self) -> int:
-        """Targets that no list may hold: not known before their query's time."""
-        q = self.queries
-        if not self.known_items_only:
-            return 0
-        return int((self.data.known_from[q.item] >= np.repeat(q.time, q.n_relevant)).sum())
-
-
-@dataclass(frozen=True)
-class Split:
-    """A protocol applied to a corpus: settings are chosen on `validation`, then `test` is fitted anew and asked."""
-
-    name: str
-    wording: Wording
-    validation: Fold
-    test: Fold
-
+from llmrec.evaluation.data.folds import Fold, Queries, Split, Wording
+from llmrec.features.asof.interactions import END, Interactions, Ints
 
 _KNOWN = (
     "items known before the query's time t (dated or first seen before t), less those the user already had; a target "

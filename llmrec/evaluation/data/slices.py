@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.evaluation.data.protocols import Fold
+from llmrec.evaluation.data.folds import Fold
 from llmrec.features.asof.interactions import Ints
 
 Mask = npt.NDArray[np.bool_]

@@ -16,7 +16,8 @@ from llmrec.evaluation.labels.raters import RatedRows
 from llmrec.evaluation.labels.rows import LabelRows
 from llmrec.evaluation.labels.tables import Predicted, TestRows, click_table
 from llmrec.evaluation.ranking import lists
-from llmrec.evaluation.report.schema import LabelTable, LeakGap
+from llmrec.evaluation.records.results import LeakGap
+from llmrec.evaluation.records.tables import LabelTable
 from llmrec.schema import Column as C
 
 logger = logging.getLogger(__name__)

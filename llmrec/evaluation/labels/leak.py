@@ -9,13 +9,13 @@ from typing import get_args
 import numpy as np
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.data.protocols import Fold
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.labels.metrics import star_metrics
 from llmrec.evaluation.labels.raters import RatedRows
 from llmrec.evaluation.ranking.baselines import WithFallback, fit_data, make
 from llmrec.evaluation.ranking.ranking_model import lists_of
-from llmrec.evaluation.report.schema import LeakGap
-from llmrec.evaluation.statistics.intervals import Bootstrap, Sampled
+from llmrec.evaluation.records.results import LeakGap
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
 from llmrec.features.asof.interactions import Floats
 from llmrec.features.asof.text_profiles import IncludedTargetReview, Vectors
 from llmrec.models.metrics import list_metrics, parse
@@ -28,7 +28,7 @@ def star_gaps(rows: RatedRows, settings: dict[str, float], config: EvaluationCon
     bootstrap = Bootstrap(rows.data.user[rows.test], config.bootstrap, seed)
     stars = rows.data.stars[rows.test].astype(np.float64)
 
-    def rmse(put_back: IncludedTargetReview | None) -> Sampled:
+    def rmse(put_back: IncludedTargetReview | None) -> Resampled:
         predicted = rows.asked(rows.fitted("bias_text", settings, rows.train, put_back=put_back), rows.test)
         return bootstrap.statistics(star_metrics(stars, predicted))["rmse"]
 
@@ -58,9 +58,10 @@ def ranking_gaps(fold: Fold, vectors: Vectors, config: EvaluationConfig, table: 
 
 
 def _gap(
-    table: str, model: str, metric: str, side: IncludedTargetReview, clean: Sampled, leaked: Sampled, confidence: float
-) -> LeakGap:
-    gap = Sampled(leaked.value - clean.value, leaked.draws - clean.draws, clean.n)
+    table: str, model: str, metric: str, side: IncludedTargetReview, clean: Resampled, leaked: Resampled,
+    confidence: float,
+) -> LeakGap:  # fmt: skip
+    gap = Resampled(leaked.value - clean.value, leaked.draws - clean.draws, clean.n)
     return LeakGap(
         table=table, model=model, metric=metric, put_back=side, clean=clean.estimate(confidence),
         leaked=leaked.estimate(confidence), gap=gap.estimate(confidence),

@@ -12,11 +12,10 @@ definition serves the estimate (all ones) and every bootstrap resample (how ofte
 | `rmse`, `mae`              | of stars                                                                           |
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.evaluation.statistics.bootstrap import WeightedMetrics
 from llmrec.features.asof.interactions import Floats, Ints
 
 CLICK = ("auc", "gauc", "log_loss", "accuracy", "precision", "recall", "f1", "ece")
@@ -24,8 +23,6 @@ STARS = ("rmse", "mae")
 BINS = 15
 _CLIP = 1e-7
 Bools = npt.NDArray[np.bool_]
-#: (R, n) row weights -> metric -> (R,)
-Weighted = Callable[[Floats], dict[str, Floats]]
 
 
 def auc(label: Bools, score: Floats, weight: Floats | None = None) -> Floats:
@@ -66,7 +63,7 @@ def click_loss(label: Bools, probability: Floats) -> Floats:
     return np.asarray(-np.where(label, np.log(clipped), np.log1p(-clipped)))
 
 
-def click_metrics(label: Bools, probability: Floats, user: Ints, threshold: float) -> Weighted:
+def click_metrics(label: Bools, probability: Floats, user: Ints, threshold: float) -> WeightedMetrics:
     """The metrics in CLICK of (n,) rows as a function of (R, n) weights."""
     p = np.asarray(probability, np.float64)
     loss = click_loss(label, p)
@@ -104,7 +101,7 @@ def _share(part: Floats, whole: Floats, empty: float = 0.0) -> Floats:
     return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1), empty))
 
 
-def star_metrics(stars: Floats, predicted: Floats) -> Weighted:
+def star_metrics(stars: Floats, predicted: Floats) -> WeightedMetrics:
     """The metrics in STARS of (n,) rows as a function of (R, n) weights."""
     error = np.asarray(predicted, np.float64) - stars
 

@@ -14,12 +14,13 @@ from llmrec.catalogue import MODELS
 from llmrec.config.models import ModelConfig, model_config
 from llmrec.evaluation.labels.rows import LabelRows
 from llmrec.evaluation.labels.tables import Predicted
-from llmrec.evaluation.ranking.our_models import VARIANT_LABELS, Variant
+from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.features.asof.interactions import Floats
 from llmrec.models.base import ModelContext, Ranker
 from llmrec.models.linear import platt
 from llmrec.models.store import make_model
 from llmrec.storage import Artifact
+from llmrec.variants import VARIANT_LABELS
 
 logger = logging.getLogger(__name__)
 

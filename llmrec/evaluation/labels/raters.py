@@ -9,11 +9,12 @@ import numpy as np
 from llmrec.catalogue import model_class
 from llmrec.config import EvaluationConfig
 from llmrec.config.models import model_config
-from llmrec.evaluation.data.protocols import Split
+from llmrec.evaluation.data.folds import Split
 from llmrec.evaluation.labels.metrics import star_metrics
 from llmrec.evaluation.labels.tables import Predicted, TestRows, probability_table
-from llmrec.evaluation.report.schema import LabelTable, ModelResult
-from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, compare
+from llmrec.evaluation.records.tables import LabelTable, ModelResult
+from llmrec.evaluation.statistics.bootstrap import Bootstrap
+from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.features.asof.entity_log import LIKED_STARS
 from llmrec.features.asof.interactions import AsOf, Floats, Interactions, Ints
 from llmrec.features.asof.text_profiles import Vectors

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.labels.metrics import calibration, click_metrics
-from llmrec.evaluation.report.schema import CalibrationBin, LabelTable, ModelKind, ModelResult
-from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare, mean_over_seeds
+from llmrec.evaluation.records.tables import CalibrationBin, LabelTable, ModelKind, ModelResult
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, mean_over_seeds
+from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.features.asof.interactions import Floats, Interactions, Ints
 from llmrec.features.dataset.rows import Examples
 
@@ -89,16 +90,16 @@ def probability_table(
     )  # fmt: skip
 
 
-def _over_seeds(bootstrap: Bootstrap, rows: TestRows, p: Predicted, threshold: float) -> dict[str, Sampled]:
+def _over_seeds(bootstrap: Bootstrap, rows: TestRows, p: Predicted, threshold: float) -> dict[str, Resampled]:
     """Each metric averaged over the seeds, in the estimate and in every resample."""
     found = [bootstrap.statistics(click_metrics(rows.label, s, rows.user, threshold)) for s in p.by_seed]
     return {
-        m: Sampled(float(np.mean([f[m].value for f in found])), mean_over_seeds([f[m].draws for f in found]), v.n)
+        m: Resampled(float(np.mean([f[m].value for f in found])), mean_over_seeds([f[m].draws for f in found]), v.n)
         for m, v in found[0].items()
     }
 
 
-def _result(p: Predicted, rows: TestRows, drawn: Mapping[str, Sampled], confidence: float) -> ModelResult:
+def _result(p: Predicted, rows: TestRows, drawn: Mapping[str, Resampled], confidence: float) -> ModelResult:
     bins = [CalibrationBin(predicted=a, observed=b, n=n) for a, b, n in calibration(rows.label, p.probability)]
     metrics = {m: s.estimate(confidence) for m, s in drawn.items() if np.isfinite(s.value)}
     return ModelResult(name=p.name, kind=p.kind, label=p.label, description=p.description, seeds=len(p.by_seed),

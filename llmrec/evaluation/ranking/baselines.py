@@ -10,7 +10,7 @@ import numpy as np
 
 from llmrec.catalogue import MODELS, model_class
 from llmrec.config.models import model_config
-from llmrec.evaluation.data.protocols import Fold, Split
+from llmrec.evaluation.data.folds import Fold, Split
 from llmrec.evaluation.ranking.ranking_model import MOST_QUERIES, lists_of
 from llmrec.evaluation.ranking.topk import TopK, usual_threads
 from llmrec.features.asof.interactions import Scores

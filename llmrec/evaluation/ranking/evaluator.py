@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from llmrec.evaluation.data.protocols import Fold, Queries
+from llmrec.evaluation.data.folds import Fold, Queries
 from llmrec.evaluation.ranking.block_runner import Columns, deal
 from llmrec.evaluation.ranking.lists import Lists
 from llmrec.evaluation.ranking.ranking_model import RankingModel
 from llmrec.evaluation.ranking.topk import TopK
-from llmrec.evaluation.report.schema import ModelKind, Point
-from llmrec.evaluation.statistics.intervals import mean_over_seeds
+from llmrec.evaluation.records.estimates import Point
+from llmrec.evaluation.records.tables import ModelKind
+from llmrec.evaluation.statistics.bootstrap import mean_over_seeds
 from llmrec.features.asof.interactions import Floats, Ints
 from llmrec.models import metrics
 

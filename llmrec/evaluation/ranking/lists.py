@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmrec.evaluation.data.protocols import Queries
+from llmrec.evaluation.data.folds import Queries
 from llmrec.evaluation.ranking.topk import TopK
 from llmrec.features.asof.interactions import Interactions, Ints
 from llmrec.files import filesystem

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from llmrec.bundle import Bundle, BundleFile
-from llmrec.evaluation.data.protocols import Fold
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.ranking.ranking_model import MOST_QUERIES
 from llmrec.evaluation.ranking.topk import TopK
 from llmrec.features.asof.history import History

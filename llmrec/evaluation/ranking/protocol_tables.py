@@ -9,14 +9,15 @@ import pyarrow as pa
 from llmrec.config import RunConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.evaluation.data import protocols
-from llmrec.evaluation.data.protocols import Split
+from llmrec.evaluation.data.folds import Fold, Split
 from llmrec.evaluation.data.slices import SliceMask, slices
 from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.ranking import lists
 from llmrec.evaluation.ranking.evaluator import Catalogue, EvaluatedModel, Table, joined_queries
 from llmrec.evaluation.ranking.roster import baseline_models, control_models, our_models
 from llmrec.evaluation.ranking.tables import Asked, protocol_table
-from llmrec.evaluation.report.schema import Comparison, Protocol
+from llmrec.evaluation.records.estimates import Comparison
+from llmrec.evaluation.records.tables import Protocol
 from llmrec.features.asof.interactions import Interactions, Ints
 from llmrec.features.asof.sums import EntityEvents
 
@@ -84,7 +85,7 @@ def _slices(e: EvaluationRun, splits: Sequence[Split]) -> list[SliceMask]:
     return found
 
 
-def _text_length(e: EvaluationRun, fold: protocols.Fold) -> Ints:
+def _text_length(e: EvaluationRun, fold: Fold) -> Ints:
     """(Q,) characters of the first relevant item's reviews before the query's time."""
     events, q = EntityEvents.of(e.data.item, e.data.time, e.data.n_items), fold.queries
     total = np.concatenate([[0], np.cumsum(e.text_lengths[events.order])])
@@ -92,7 +93,7 @@ def _text_length(e: EvaluationRun, fold: protocols.Fold) -> Ints:
     return np.asarray(total[span.end] - total[span.begin])
 
 
-def _languages(e: EvaluationRun, fold: protocols.Fold) -> dict[int, str]:
+def _languages(e: EvaluationRun, fold: Fold) -> dict[int, str]:
     """Event row -> language of its text, for the queries' events; {} where the corpus speaks one language."""
     if len(e.corpus.manifest.info.get("languages", {})) < 2:
         return {}

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from llmrec.evaluation.data.protocols import Fold
+from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.ranking.block_runner import Columns, deal
 from llmrec.evaluation.ranking.topk import TopK, joined
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.data.protocols import Split
+from llmrec.evaluation.data.folds import Split
 from llmrec.evaluation.ranking.baselines import RECENT, Tuned, WithFallback, baseline_names, info, tune
 from llmrec.evaluation.ranking.evaluator import Answer, EvaluatedModel
-from llmrec.evaluation.ranking.our_models import VARIANT_LABELS, Variant
+from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.features.asof.text_profiles import Vectors
+from llmrec.variants import VARIANT_LABELS
 
 Progress = Callable[[str], None]
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.data.protocols import InformationSet, Queries, Wording
+from llmrec.evaluation.data.folds import Queries, Wording
 from llmrec.evaluation.data.slices import Mask, SliceMask
 from llmrec.evaluation.ranking.evaluator import Measured
-from llmrec.evaluation.report.schema import Comparison, Estimate, ModelResult, Protocol, Slice
-from llmrec.evaluation.statistics.intervals import Bootstrap, Pair, Sampled, compare
+from llmrec.evaluation.records.estimates import Comparison, Estimate
+from llmrec.evaluation.records.tables import InformationSet, ModelResult, Protocol, Slice
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
+from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.features.asof.interactions import Floats
 from llmrec.models.topk import BLOCK_CELLS
+from llmrec.variants import NO_TEXT, TEXT, WITH_AND_WITHOUT
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,13 @@ def protocol_table(
         Pair(ours, n, config.primary_metric, drawn[primary[ours]], drawn[c]) for n, c in primary.items() if n != ours
     ]
     by_slice = [
-        Pair("text", "no_text", config.primary_metric, drawn[cell["text"][0]], drawn[cell["no_text"][0]])
+        Pair(TEXT, NO_TEXT, config.primary_metric, drawn[cell[TEXT][0]], drawn[cell[NO_TEXT][0]])
         for cell in cells
-        if {"text", "no_text"} <= set(cell)
+        if {TEXT, NO_TEXT} <= set(cell)
     ]
     judged = compare([*whole, *by_slice], config.confidence)
     kept = sum(np.isfinite(p.a.value) and np.isfinite(p.b.value) for p in whole)
-    single = [p for p in whole if (p.model, p.against) == ("text", "no_text")]
+    single = [p for p in whole if (p.model, p.against) == WITH_AND_WITHOUT]
     found = _slices(masks, cells, judged[kept:], drawn, config)
     table = _protocol(asked, [finish(drawn) for finish in models], judged[:kept], found)
     return table, next(iter(compare(single, config.confidence)), None)
@@ -74,9 +77,9 @@ class _Columns:
         self._values.append((values, mask))
         return len(self._values) - 1
 
-    def draw(self) -> list[Sampled]:
+    def draw(self) -> list[Resampled]:
         """In groups, so that slices of many models need not lie in memory side by side."""
-        size, found = max(1, BLOCK_CELLS // max(self._bootstrap.n_users, 1)), list[Sampled]()
+        size, found = max(1, BLOCK_CELLS // max(self._bootstrap.n_users, 1)), list[Resampled]()
         for start in range(0, len(self._values), size):
             group = self._values[start : start + size]
             found += self._bootstrap.means([v if m is None else np.where(m, v, np.nan) for v, m in group])
@@ -90,7 +93,7 @@ class _ModelColumns:
         self._measured, self._confidence = measured, config.confidence
         self._columns = {m: columns.add(v) for m, v in measured.values.items()}
 
-    def __call__(self, drawn: list[Sampled]) -> ModelResult:
+    def __call__(self, drawn: list[Resampled]) -> ModelResult:
         answer = self._measured.answer
         found = {m: drawn[c] for m, c in self._columns.items() if np.isfinite(drawn[c].value)}
         estimates = {m: s.estimate(self._confidence) for m, s in found.items()}
@@ -126,7 +129,7 @@ def _slices(
     masks: Sequence[SliceMask],
     cells: Cells,
     judged: Sequence[Comparison],
-    drawn: list[Sampled],
+    drawn: list[Resampled],
     config: EvaluationConfig,
 ) -> list[Slice]:
     names = (config.primary_metric, f"recall@{config.cutoffs[-1]}")

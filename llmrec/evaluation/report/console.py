@@ -1,9 +1,12 @@
 """The tables of an evaluation on the console."""
 
 from rich.console import Console
-from rich.table import Table as RichTable
+from rich.table import Table
 
-from llmrec.evaluation.report.schema import Estimate, FamilyStudy, LabelTable, Protocol, Results, Table, lower_is_better
+from llmrec.evaluation.records.estimates import Estimate, goodness
+from llmrec.evaluation.records.families import FamilyStudy
+from llmrec.evaluation.records.results import Results
+from llmrec.evaluation.records.tables import LabelTable, Protocol, ResultTable
 
 _LABELS = ("auc", "gauc", "log_loss", "rmse", "mae")
 
@@ -20,14 +23,15 @@ def show(results: Results, console: Console | None = None) -> None:
     if results.headline:
         c = results.headline.comparison
         ratio = f" ({c.ratio.value:+.1%})" if c.ratio else ""
-        console.print(f"text against no_text, {c.metric}: {_figure(c.difference, signed=True)}{ratio}: {c.verdict}")
+        difference = _figure(c.difference, signed=True) + ratio
+        console.print(f"{c.model} against {c.against}, {c.metric}: {difference}: {c.verdict}")
 
 
-def _rich(table: Table, results: Results) -> RichTable:
+def _rich(table: ResultTable, results: Results) -> Table:
     rows = f"{table.n_queries} queries" if isinstance(table, Protocol) else ""
     rows = f"{table.n_rows} rows" if isinstance(table, LabelTable) else rows
     title = f"{table.name} ({table.information_set.replace('_', '-')}, {rows})"
-    found = RichTable(title=title, title_justify="left", caption=table.description, caption_justify="left")
+    found = Table(title=title, title_justify="left", caption=table.description, caption_justify="left")
     metrics = _metrics(table, results.run.primary_metric)
     found.add_column("model", no_wrap=True)
     for metric in metrics:
@@ -38,22 +42,21 @@ def _rich(table: Table, results: Results) -> RichTable:
     return found
 
 
-def _families(study: FamilyStudy) -> RichTable:
+def _families(study: FamilyStudy) -> Table:
     """Each family's worth, the largest first."""
     full = _figure(study.full)
-    found = RichTable(title=f"feature families ({study.model}, {study.table})", title_justify="left",
+    found = Table(title=f"feature families ({study.model}, {study.table})", title_justify="left",
                       caption=f"{study.metric} of all families together: {full}", caption_justify="left")  # fmt: skip
     for title in ("family", "columns", f"{study.metric} alone", "lost without it"):
         found.add_column(title, justify="left" if title == "family" else "right", no_wrap=True)
-    sign = 1 if lower_is_better(study.metric) else -1
-    for f in sorted(study.families, key=lambda f: sign * f.contribution.value if f.contribution else 0.0):
-        found.add_row(
-            f.family, str(f.n_columns), _figure(f.alone, interval=False), _figure(f.contribution, signed=True)
-        )
+    worth = {f.family: goodness(study.metric, f.contribution.value) for f in study.families if f.contribution}
+    for f in sorted(study.families, key=lambda f: -worth.get(f.family, 0.0)):
+        alone, contribution = _figure(f.alone, interval=False), _figure(f.contribution, signed=True)
+        found.add_row(f.family, str(f.n_columns), alone, contribution)
     return found
 
 
-def _metrics(table: Table, primary: str) -> list[str]:
+def _metrics(table: ResultTable, primary: str) -> list[str]:
     known = {m for model in table.models for m in model.metrics}
     if isinstance(table, LabelTable):
         return [m for m in _LABELS if m in known]

@@ -12,13 +12,17 @@ from typing import Any
 import jinja2
 import yaml
 
-from llmrec.evaluation.report import format as words
-from llmrec.evaluation.report import plots, sections, views
-from llmrec.evaluation.report.schema import Results
-from llmrec.evaluation.report.weights_view import weights_view
+from llmrec.evaluation.records.results import RESULTS, Results
+from llmrec.evaluation.report import facts, format, sections, verdict
+from llmrec.evaluation.report.columns import columns
+from llmrec.evaluation.report.families import family_view
+from llmrec.evaluation.report.figures.bars import corpus_bars, stage_bars
+from llmrec.evaluation.report.figures.forest import TONES
+from llmrec.evaluation.report.glossary import explained, metric_title
+from llmrec.evaluation.report.tables import ranked, table_views
+from llmrec.evaluation.report.weights import weights_view
 from llmrec.files import write_bytes
 
-RESULTS = "results.json"
 HTML = "report.html"
 MODEL_CARD = "model_card.md"
 
@@ -32,21 +36,16 @@ def write_report(folder: str, results: Results) -> None:
 
 def render_html(results: Results) -> str:
     """The report, one HTML document."""
-    primary = results.run.primary_metric
-    protocols = sorted(results.protocols, key=lambda p: p.information_set == "transductive")
-    tables = views.with_ids(
-        [views.protocol_view(p, primary) for p in protocols] + [views.label_view(t) for t in results.labels]
-    )
+    protocols, labels = table_views(results)
+    shown = (metric for t in results.tables() for m in t.models for metric in m.metrics)
     context = {
-        "results": results, "verdict": words.verdict(results), "css": _css(),
-        "headline_forest": sections.headline_forest(results), "headline_facts": sections.headline_facts(results),
-        "protocols": tables[: len(protocols)], "labels": tables[len(protocols) :],
-        "families": [sections.family_view(f, results) for f in results.families],
-        "weights": weights_view(results),
-        "controls": sections.control_view(results), "curves": sections.curve_charts(results),
-        "corpus_facts": sections.corpus_facts(results), "corpus_bars": sections.corpus_bars(results),
-        "leaks": sections.leak_views(results), "stage_bars": sections.stage_bars(results),
-        "run_facts": sections.run_facts(results), "glossary": sections.glossary(results),
+        "results": results, "verdict": verdict.verdict(results), "css": _css(),
+        "headline_forest": sections.headline_forest(results), "headline_facts": facts.headline_facts(results),
+        "protocols": protocols, "labels": labels, "families": [family_view(f, results) for f in results.families],
+        "weights": weights_view(results), "controls": sections.control_view(results),
+        "curves": sections.curve_charts(results), "leaks": sections.leak_rows(results),
+        "corpus_facts": facts.corpus_facts(results), "corpus_bars": corpus_bars(results),
+        "stage_bars": stage_bars(results), "run_facts": facts.run_facts(results), "glossary": explained(shown),
         "config_text": _yaml(results.run.config),
     }  # fmt: skip
     context["sections"] = _sections(context)
@@ -56,8 +55,8 @@ def render_html(results: Results) -> str:
 def render_model_card(results: Results) -> str:
     """The model card, Markdown with YAML front matter as model hubs read it."""
     primary = results.run.primary_metric
-    tables = [(t, views.ranked(t.models, primary), views.columns(t, primary)[:4]) for t in results.tables() if t.models]
-    context = {"results": results, "verdict": words.verdict(results), "tables": tables}
+    tables = [(t, ranked(t.models, primary), columns(t, primary)[:4]) for t in results.tables() if t.models]
+    context = {"results": results, "verdict": verdict.verdict(results), "tables": tables}
     return _environment().get_template("model_card.md.j2").render(context)
 
 
@@ -66,7 +65,7 @@ def _sections(context: dict[str, Any]) -> list[dict[str, str]]:
     found = [("verdict", "Verdict")] + [(v.id, v.title) for v in [*context["protocols"], *context["labels"]]]
     optional = (
         ("families", "Features", context["families"] or context["weights"]),
-        ("controls", "Controls", context["controls"]), ("leak", "Leak gap", context["leaks"]),
+        ("controls", "Controls", context["results"].controls), ("leak", "Leak gap", context["leaks"]),
         ("training", "Training", context["curves"]),
     )  # fmt: skip
     found += [(anchor, title) for anchor, title, present in optional if present]
@@ -82,11 +81,12 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters.update(
-        number=words.number, percent=words.percent, interval=words.interval, count=words.count, date=words.date,
-        duration=words.duration, metric=words.metric_title, tone=plots.VERDICT_TONES.__getitem__, setting=_setting,
-        md=_markdown, p_value=words.p_value, code=_code, round_percent=words.round_percent,
+        number=format.number, percent=format.percent, interval=format.interval, count=format.count, date=format.date,
+        duration=format.duration, metric=metric_title, tone=TONES.__getitem__, setting=_setting,
+        md=_markdown, p_value=format.p_value, code=_code, round_percent=format.round_percent,
     )  # fmt: skip
     return environment
 

@@ -17,10 +17,11 @@ from llmrec.features.asof.history import History
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.families.behaviour import days_between
 from llmrec.features.families.collaborative import Collaborative, from_arrays, to_arrays
-from llmrec.features.families.columns import FeatureColumn, FeatureSelection, chosen, indices, variant_families
+from llmrec.features.families.columns import FeatureColumn, FeatureSelection, chosen, indices
 from llmrec.features.families.registry import Family, Learned, Side, Values, active
 from llmrec.features.transforms.scaling import Scaler
 from llmrec.features.transforms.selection import rank, select
+from llmrec.variants import family_patterns
 
 _ARRAYS, _REST = "spec.safetensors", "spec.json"
 VERSION = 2
@@ -136,8 +137,8 @@ class FeatureSpec:
         return len(self._item_vocabulary) + 1
 
     def columns_of(self, variant: str) -> FeatureSelection:
-        """Columns of a variant, `text` or `no_text`."""
-        return self._selection(variant_families(variant, self.families))
+        """Columns of a variant of `variants.py`."""
+        return self.select(*family_patterns(variant))
 
     def select(self, include: Sequence[str] = ("*",), exclude: Sequence[str] = ()) -> FeatureSelection:
         """Columns of the families that match `include` and not `exclude` (shell patterns), for ablations."""

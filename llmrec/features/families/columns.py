@@ -7,9 +7,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from llmrec.features.arrays import Ints
-
-#: Every family made from words starts so; the variant `no_text` is every other family.
-TEXT_PREFIX = "text"
+from llmrec.variants import TEXT_PREFIX
 
 
 @dataclass(frozen=True)
@@ -47,24 +45,6 @@ def chosen(families: Iterable[str], include: Sequence[str] = ("*",), exclude: Se
             raise ValueError(f"feature family {pattern!r}: matches nothing; families here: {', '.join(names)}")
     kept = [n for n in names if any(fnmatchcase(n, p) for p in include)]
     return [n for n in kept if not any(fnmatchcase(n, p) for p in exclude)]
-
-
-def variant_families(variant: str, families: Iterable[str]) -> list[str]:
-    """The families of a variant: `text` (all), `no_text`, and for controls `text_only` and `ids_only` (none).
-
-    Raises ValueError for another name.
-    """
-    words = f"{TEXT_PREFIX}*"
-    variants: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-        "text": (("*",), ()), "no_text": (("*",), (words,)), "text_only": ((words,), ()), "ids_only": ((), ()),
-    }  # fmt: skip
-    if variant not in variants:
-        raise ValueError(
-            f"variant {variant!r}: expected `text` or `no_text` (for controls `text_only` or `ids_only`); for other "
-            "choices use select(include, exclude)"
-        )
-    include, exclude = variants[variant]
-    return chosen(families, include, exclude)
 
 
 def indices(columns: Sequence[FeatureColumn], families: Sequence[str]) -> Ints:

@@ -13,7 +13,8 @@ from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.families import behaviour, crosses, text
 from llmrec.features.families import item_vectors as vectors
 from llmrec.features.families.collaborative import Collaborative
-from llmrec.features.families.columns import TEXT_PREFIX, chosen
+from llmrec.features.families.columns import chosen
+from llmrec.variants import TEXT_PREFIX
 
 Side = Literal["user", "item", "pair"]
 Values = npt.NDArray[np.floating]

@@ -6,7 +6,9 @@ import pytest
 from factories.results import comparison, estimate, make_quick_results, make_results
 from pydantic import ValidationError
 
-from llmrec.evaluation.report.schema import Comparison, Estimate, Headline, ModelResult, Results, lower_is_better
+from llmrec.evaluation.records.estimates import Comparison, Estimate, lower_is_better
+from llmrec.evaluation.records.results import Headline, Results
+from llmrec.evaluation.records.tables import ModelResult
 
 
 @pytest.mark.parametrize("make", [make_results, make_quick_results])

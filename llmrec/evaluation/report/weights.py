@@ -3,15 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmrec.evaluation.ranking.our_models import VARIANT_LABELS
-from llmrec.evaluation.report.format import FUSIONS, count, percent
-from llmrec.evaluation.report.schema import FamilyWeight, FusionWeights, Results
+from llmrec.evaluation.records.families import FamilyWeight, FusionWeights
+from llmrec.evaluation.records.results import Results
+from llmrec.evaluation.report.format import count, percent
+from llmrec.variants import VARIANT_LABELS
+
+#: What a weight of each fusion is.
+FUSIONS = {
+    "weighted_sum": "A weighted sum: one weight a family, learned in training and the same for every example. It "
+    "multiplies the family's projection.",
+    "gated": "Gated: each example opens gates anew, from all families together, one for every number of a family's "
+    "projection. A family's weight is its mean gate as a share of all families'.",
+    "attention": "Attention: each example weighs the families anew, from their projections. The weight multiplies the "
+    "family's projection.",
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class WeightCell:
-    mean: str
-    span: str  # nothing where every example has the same weight
+#: A mean, and the middle 90 % (nothing where every example has the same weight).
+WeightCell = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -53,18 +62,18 @@ def _meaning(found: Sequence[FusionWeights], fusion: str) -> str:
 
 def _tower_weights(found: Sequence[FusionWeights], side: str) -> TowerWeights:
     """Families in the order of their weight in the first variant that has them."""
-    by_arm = [{w.family: w for w in f.families if w.side == side} for f in found]
-    first = {w.family: w for weights in reversed(by_arm) for w in weights.values()}
+    by_variant = [{w.family: w for w in f.families if w.side == side} for f in found]
+    first = {w.family: w for weights in reversed(by_variant) for w in weights.values()}
     order = sorted(first, key=lambda family: -first[family].mean)
     rows = [
-        (family, [_weight_cell(f, weights.get(family)) for f, weights in zip(found, by_arm, strict=True)])
+        (family, [_weight_cell(f, weights.get(family)) for f, weights in zip(found, by_variant, strict=True)])
         for family in order
     ]
-    return TowerWeights(f"{side.capitalize()} tower", rows, [percent(1 / len(w)) if w else "" for w in by_arm])
+    return TowerWeights(f"{side.capitalize()} tower", rows, [percent(1 / len(w)) if w else "" for w in by_variant])
 
 
 def _weight_cell(weights: FusionWeights, found: FamilyWeight | None) -> WeightCell | None:
     if found is None:
         return None
     same = weights.fusion == "weighted_sum"
-    return WeightCell(percent(found.mean), "" if same else f"{percent(found.q05)} to {percent(found.q95)}")
+    return percent(found.mean), ("" if same else f"{percent(found.q05)} to {percent(found.q95)}")

@@ -9,9 +9,9 @@ import pytest
 from llmrec.config import EvaluationConfig, RunConfig
 from llmrec.config.features import SelectionConfig
 from llmrec.evaluation.ablation.family_fits import probabilities
-from llmrec.evaluation.ablation.family_rows import Part, StudyRows
+from llmrec.evaluation.ablation.family_rows import SplitRows, StudyRows
 from llmrec.evaluation.ablation.family_study import members, study
-from llmrec.evaluation.report.schema import FamilyStudy
+from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.features.families.columns import FeatureColumn
 
 CONFIG = EvaluationConfig(bootstrap=200)
@@ -19,12 +19,12 @@ WIDTHS = {"text_match": 2, "user_side": 1, "item_side": 1, "noise_a": 6, "noise_
 COLUMNS = tuple(FeatureColumn(f"{f}_{k}", f) for f, width in WIDTHS.items() for k in range(width))
 
 
-def part(n: int, seed: int) -> Part:
+def part(n: int, seed: int) -> SplitRows:
     """Clicks follow `text_match`, and the product of `user_side` and `item_side`: neither of those two alone."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(n, len(COLUMNS))).astype(np.float32)
     logit = 1.5 * values[:, 0] + 1.5 * np.sign(values[:, 2] * values[:, 3])
-    return Part(values, rng.random(n) < 1 / (1 + np.exp(-logit)), rng.integers(80, size=n))
+    return SplitRows(values, rng.random(n) < 1 / (1 + np.exp(-logit)), rng.integers(80, size=n))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_two_families_that_need_each_other_are_found(studies: list[FamilyStudy])
 def test_a_second_copy_of_a_family_makes_up_for_it() -> None:
     columns = (*(c for c in COLUMNS if c.family != "noise_b"), FeatureColumn("again", "twin"))
 
-    def doubled(of: Part) -> Part:
+    def doubled(of: SplitRows) -> SplitRows:
         kept = [k for k, c in enumerate(COLUMNS) if c.family != "noise_b"]
         return replace(of, values=np.concatenate([of.values[:, kept], of.values[:, :1]], axis=1))
 
@@ -106,7 +106,7 @@ def chosen(found: FamilyStudy) -> object:
     ]  # fmt: skip
 
 
-def altered(rows: StudyRows, which: str, change: Callable[[Part], Part]) -> StudyRows:
+def altered(rows: StudyRows, which: str, change: Callable[[SplitRows], SplitRows]) -> StudyRows:
     return replace(rows, **{which: change(getattr(rows, which))})
 
 

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from factories.results import make_quick_results, make_results
 
+from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report.render import render_html, render_model_card, write_report
-from llmrec.evaluation.report.schema import Results
 
 ATTACK = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
 
@@ -102,7 +102,7 @@ def test_full_run_shows_every_section():
     ids = {a["id"] for _, a in page.tags if a.get("id")}
     assert ids == {"verdict", "table-0", "table-1", "table-2", "table-3", "families", "controls", "leak", "training",
                    "corpus", "reproduce", "reading"}  # fmt: skip
-    for text in ("[+4.7\xa0%,\xa0+21.9\xa0%] on Shop", "existence leak", "631 users tie", "python -m jobs.pipeline"):
+    for text in ("[+4.7\xa0%,\xa0+21.9\xa0%] on Shop", "existence leak", "python -m jobs.pipeline"):
         assert text in " ".join(page.text.split(" ")), text
 
 
@@ -144,7 +144,7 @@ def test_weights_of_families_stand_side_by_side_by_tower():
     assert "text match 31.0 %19.2 % to 39.2 %·" in item, item  # the variant without text does not have it
 
 
-def test_arms_of_different_fusions_are_told_apart():
+def test_variants_of_different_fusions_are_told_apart():
     results = make_results()
     gated = results.family_weights[1].model_copy(update={"fusion": "gated"})
     both = results.model_copy(update={"family_weights": [results.family_weights[0], gated]})

@@ -9,8 +9,10 @@ import pytest
 from factories.results import make_results
 
 from jobs.compare import main
-from llmrec.evaluation.report.compare import NotComparable, compare_runs, load_run
-from llmrec.evaluation.report.schema import Results
+from llmrec.evaluation.compare.comparable import NotComparable
+from llmrec.evaluation.compare.side_by_side import compare_runs
+from llmrec.evaluation.compare.stored_run import load_run
+from llmrec.evaluation.records.results import Results
 from llmrec.files import write_parquet
 from llmrec.storage import Storage
 

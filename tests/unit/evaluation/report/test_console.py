@@ -5,8 +5,8 @@ import io
 from factories.results import make_quick_results, make_results
 from rich.console import Console
 
+from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report.console import show
-from llmrec.evaluation.report.schema import Results
 
 
 def printed(results: Results) -> str:
@@ -26,6 +26,11 @@ def test_families_stand_in_order_of_what_is_lost_without_them() -> None:
     assert families_in_order(results) == expected
     study = results.families[0].model_copy(update={"metric": "log_loss"})  # a loss: what lowers it is worth something
     assert families_in_order(results.model_copy(update={"families": [study]})) == expected[::-1]
+
+
+def test_the_verdict_comes_last_with_its_interval() -> None:
+    last = printed(make_results()).splitlines()[-1]
+    assert last == "text against no_text, ndcg@10: +0.0074 [0.003, 0.012] (+13.3%): better"
 
 
 def test_a_run_without_a_study_shows_none() -> None:

@@ -1,0 +1,1 @@
+"""What an evaluation found, as the records that `results.json` holds."""

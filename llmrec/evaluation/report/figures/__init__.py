@@ -1,0 +1,1 @@
+"""Figures of the report, placed and ready to be drawn."""

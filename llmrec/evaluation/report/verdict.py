@@ -1,0 +1,98 @@
+"""The verdict in words: what the text was worth, said plainly, and how our model stands beside the best baseline."""
+
+from dataclasses import dataclass
+
+from llmrec.evaluation.records.estimates import Comparison, goodness
+from llmrec.evaluation.records.results import Results
+from llmrec.evaluation.records.tables import LabelTable
+from llmrec.evaluation.report.format import interval, number, percent, two_digits
+from llmrec.evaluation.report.glossary import metric_title
+from llmrec.variants import WITH_AND_WITHOUT
+
+
+def effect(comparison: Comparison, with_metric: bool = False) -> str:
+    """`+13.2 % NDCG@10 [+4.1 %, +22.6 %]`: as a ratio where there is one, else as a difference."""
+    shown, as_percent = (comparison.ratio, True) if comparison.ratio else (comparison.difference, False)
+    value = percent(shown.value, signed=True) if as_percent else number(shown.value, signed=True)
+    metric = metric_title(comparison.metric) if with_metric else ""
+    return " ".join(part for part in (value, metric, interval(shown, as_percent, signed=True)) if part)
+
+
+@dataclass(frozen=True)
+class VerdictText:
+    """The answer in words: `lead` + `figure` + `tail` is one sentence; `tone` is better | worse | unknown | absent."""
+
+    tone: str
+    word: str
+    lead: str
+    figure: str = ""
+    tail: str = ""
+    details: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        return " ".join(part for part in (self.lead, self.figure) if part) + self.tail
+
+
+_LEADS = {
+    "better": ("better", "Better", "The text was worth"),
+    "worse": ("worse", "Worse", "The text did harm:"),
+    "cannot tell": ("unknown", "Cannot tell", "Cannot tell whether the text helped:"),
+}
+
+
+def verdict(results: Results) -> VerdictText:
+    """What the text was worth, said plainly; also where the run cannot tell or did not ask."""
+    head = results.headline
+    if head is None:
+        return VerdictText("absent", "Not asked", "This run did not compare the same model with and without the text.")
+    compared = head.comparison
+    tone, word, lead = _LEADS[compared.verdict]
+    return VerdictText(
+        tone, word, lead, effect(compared, with_metric=True),
+        f" on {results.portrait.name}{_cost(head.encoder_seconds_per_1000)}.",
+        tuple(d for d in (_power(compared), beside_baseline(results)) if d),
+    )  # fmt: skip
+
+
+def of_the_text(table: LabelTable) -> VerdictText | None:
+    """What the text was worth for a label: `text` against `no_text` on the same rows, in the table's first metric."""
+    pair = next((c for c in table.comparisons if (c.model, c.against) == WITH_AND_WITHOUT), None)
+    if pair is None:
+        return None
+    tone, word, lead = _LEADS[pair.verdict]
+    found = pair.difference  # half of an AUC is chance: a ratio would say little
+    figure = f"{number(found.value, signed=True)} {metric_title(pair.metric)} {interval(found, signed=True)}"
+    return VerdictText(tone, word, lead, figure.strip(), " on these rows.")
+
+
+def _cost(seconds: float | None) -> str:
+    return "" if seconds is None else f", at {two_digits(seconds)} encoder-seconds per 1,000 reviews"
+
+
+def _power(comparison: Comparison) -> str:
+    """Why an interval that spans zero is not proof of no effect."""
+    size = comparison.smallest_detectable
+    if size is None:
+        return ""
+    text = f"The smallest true difference that this test finds four times in five is {number(size)}"
+    if comparison.verdict == "cannot tell":
+        return f"{text}; a smaller gain may be there unseen, and more queries would show it."
+    return f"{text}."
+
+
+def beside_baseline(results: Results) -> str:
+    """How the headline's model stands beside the best baseline of its table, or nothing without one."""
+    if results.headline is None:
+        return ""
+    compared, table = results.headline.comparison, results.table(results.headline.protocol)
+    assert table is not None
+    metric, ours = compared.metric, table.value(compared.model, compared.metric)
+    rivals = [m for m in table.models if m.kind == "baseline" and metric in m.metrics]
+    if not rivals or ours is None:
+        return ""
+    best = max(rivals, key=lambda m: goodness(metric, m.metrics[metric].value))
+    figures = f"{number(ours)} against {number(best.metrics[metric].value)} of {best.title}"
+    paired = [c for c in table.comparisons if (c.model, c.against, c.metric) == (compared.model, best.name, metric)]
+    tail = f": {paired[0].verdict}, {effect(paired[0])}" if paired else " (not compared in pairs)"
+    return f"Beside the best baseline, {figures}{tail}."

@@ -1,0 +1,52 @@
+"""What the report says of the corpus, against sums made by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llmrec.config import RunConfig
+from llmrec.evaluation.data.corpus_facts import portrait, seconds_per_1000, tied_users
+from llmrec.features.asof.interactions import Interactions
+from llmrec.storage import Artifact, Manifest
+
+EVENTS = [("ann", "a", 1), ("ann", "b", 2), ("ann", "c", 2), ("bob", "a", 1), ("bob", "b", 1), ("bob", "c", 3),
+          ("cy", "a", 9)]  # fmt: skip
+
+
+def interactions(events: list[tuple[str, str, int]]) -> Interactions:
+    users, items, times = zip(*events, strict=True)
+    return Interactions.from_arrays(users, items, np.array(times), available_from={"unseen": 0})
+
+
+def corpus(**info: Any) -> Artifact:
+    return Artifact("nowhere", Manifest.model_construct(info=info))
+
+
+def test_a_user_ties_where_the_last_event_is_not_alone() -> None:
+    assert tied_users(interactions(EVENTS)) == 1  # ann; bob's tie is not his last, and cy has one event
+
+
+def test_the_portrait_counts_who_and_what_has_events() -> None:
+    found = portrait(RunConfig(name="shop"), interactions(EVENTS), corpus(whole_day_share=0.9, duplicates=2), None)
+    assert (found.n_reviews, found.n_users, found.n_items) == (7, 3, 3)  # an item without events is none of them
+    assert (found.first, found.last, found.duplicates) == (1, 9, 2)
+    assert (found.median_per_user, found.median_per_item) == (3, 2)
+    assert found.sparsity == pytest.approx(1 - 7 / 9)
+    assert "events of one day have no order" in found.notes[0]
+
+
+def test_whole_days_are_noted_where_most_are() -> None:
+    assert portrait(RunConfig(), interactions(EVENTS), corpus(whole_day_share=0.5), None).notes == []
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ({"encoded": 500, "encode_seconds": 2.0, "seconds": 9.0}, 4.0),
+        ({"encoded": 0, "encode_seconds": 0.1}, None),  # all came from the store
+        ({}, None),
+    ],
+)
+def test_encoding_is_told_by_what_was_encoded(info: dict[str, Any], expected: float | None) -> None:
+    assert seconds_per_1000(info) == expected

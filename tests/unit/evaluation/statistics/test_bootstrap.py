@@ -1,0 +1,67 @@
+"""Intervals: coverage where the truth is known, whole users, the same draws for every model."""
+
+import numpy as np
+import pytest
+
+from llmrec.evaluation.labels.metrics import auc, click_metrics
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, mean_over_seeds
+
+
+def test_the_point_estimate_is_the_mean_over_rows() -> None:
+    found = Bootstrap(np.array([1, 1, 2]), 50, 0).means([np.array([1.0, 0, 1]), np.array([np.nan, 4, np.nan])])
+    assert (found[0].value, found[0].n) == (pytest.approx(2 / 3), 2)
+    assert (found[1].value, found[1].n) == (4, 1)
+
+
+def test_the_standard_error_equals_the_formula_for_independent_users() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=2000)
+    found = Bootstrap(np.arange(2000), 2000, 1).means([values])[0].estimate(0.95)
+    assert found.se == pytest.approx(values.std(ddof=1) / 2000**0.5, rel=0.08)
+    assert found.low is not None and found.high is not None
+    assert found.high - found.low == pytest.approx(2 * 1.96 * found.se, rel=0.1)
+
+
+def test_rows_of_one_user_are_not_independent() -> None:
+    values = np.repeat(np.random.default_rng(0).normal(size=200), 10)
+    user = np.repeat(np.arange(200), 10)
+    by_user = Bootstrap(user, 1000, 0).means([values])[0].estimate(0.95).se
+    by_row = Bootstrap(np.arange(2000), 1000, 0).means([values])[0].estimate(0.95).se
+    assert by_user is not None and by_row is not None
+    assert by_user == pytest.approx(10**0.5 * by_row, rel=0.15)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    covered = 0
+    for seed in range(200):
+        values = np.random.default_rng(seed).exponential(size=150)
+        found = Bootstrap(np.arange(150), 400, seed).means([values])[0].estimate(0.9)
+        assert found.low is not None and found.high is not None
+        covered += found.low <= 1 <= found.high
+    assert 165 <= covered <= 194  # binomial(200, .9): five standard deviations below, three above
+
+
+def test_auc_is_recomputed_on_each_resample() -> None:
+    rng = np.random.default_rng(0)
+    label, score = rng.random(400) < 0.3, rng.random(400)
+    user = rng.integers(60, size=400)
+    bootstrap = Bootstrap(user, 30, 3)
+    drawn = bootstrap.statistics(click_metrics(label, score, user, 0.5))["auc"]
+    weights = next(bootstrap._weights(60))
+    by_hand = []
+    for counts in weights:
+        rows = np.repeat(np.arange(400), counts[user].astype(int))
+        by_hand.append(auc(label[rows], score[rows])[0])
+    np.testing.assert_allclose(drawn.draws, by_hand, atol=1e-12)
+
+
+def test_blocks_of_resamples_give_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).random(50)
+    whole = Bootstrap(np.arange(50), 64, 9).means([values])[0].draws
+    monkeypatch.setattr("llmrec.evaluation.statistics.bootstrap._BLOCK", 500)
+    np.testing.assert_allclose(Bootstrap(np.arange(50), 64, 9).means([values])[0].draws, whole, rtol=1e-12)
+
+
+def test_seeds_are_averaged_within_a_row() -> None:
+    assert mean_over_seeds([np.array([0.0, 1]), np.array([1.0, 1])]).tolist() == [0.5, 1]
+    assert Resampled(1.0, np.empty(0), 5).estimate(0.95).low is None
