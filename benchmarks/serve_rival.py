@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from transformers import AutoModel, AutoTokenizer
 
 from llmrec.bundle import Bundle
-from llmrec.encoding.model_files import model_folder
+from llmrec.encoding.encoders.model_files import model_folder
 from llmrec.recommender import Recommender
 
 

@@ -1,11 +1,11 @@
 """Encoding: texts to vectors, once each. See `docs/architecture.md`."""
 
-from llmrec.encoding.encoder import Encoded, Encoder, EncodingError
-from llmrec.encoding.factory import make_encoder
-from llmrec.encoding.fingerprint import encoder_fingerprint
+from llmrec.encoding.encoders.encoder import Encoded, Encoder, EncodingError
+from llmrec.encoding.encoders.factory import make_encoder
+from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
 from llmrec.encoding.stage import encode, encoder_config, keys_of_rows, load_vectors, open_store
-from llmrec.encoding.store import EmbeddingStore
-from llmrec.encoding.text import item_text, review_text
+from llmrec.encoding.store.store import EmbeddingStore
+from llmrec.encoding.texts.templates import item_text, review_text
 
 __all__ = [
     "EmbeddingStore", "Encoded", "Encoder", "EncodingError", "encode", "encoder_config", "encoder_fingerprint",

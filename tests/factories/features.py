@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
-from llmrec.encoding.keys import text_keys
-from llmrec.encoding.sequences import sequence_texts
-from llmrec.encoding.store import EmbeddingStore
+from llmrec.encoding.store.keys import text_keys
+from llmrec.encoding.store.store import EmbeddingStore
+from llmrec.encoding.texts.sequences import sequence_texts
 from llmrec.features.asof.history_data import event_sort
 from llmrec.features.dataset.folds import Fold, Prepared, prepare
 from llmrec.schema import DAY_MS, TEXT_KEYS, event_order, items_schema, reviews_schema

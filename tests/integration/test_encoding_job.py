@@ -18,7 +18,7 @@ from encoding_stub import corpus_of, paid, run_config, stub_factory, stub_vector
 
 from llmrec import tasks
 from llmrec.encoding import EncodingError, encode, encoder_config, load_vectors, open_store
-from llmrec.encoding.keys import text_key
+from llmrec.encoding.store.keys import text_key
 from llmrec.schema import QUARANTINE, TEXT_KEYS
 from llmrec.storage import Storage
 

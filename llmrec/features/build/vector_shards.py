@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 from llmrec.config import FeaturesConfig
-from llmrec.encoding.keys import KEY_BYTES
-from llmrec.encoding.store import EmbeddingStore, Keys
+from llmrec.encoding.store.keys import KEY_BYTES
+from llmrec.encoding.store.store import EmbeddingStore, Keys
 from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, write_arrays
 from llmrec.features.asof.history_data import TEXT
 from llmrec.features.asof.profiles import vectors_of

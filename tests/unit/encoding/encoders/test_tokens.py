@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from llmrec.encoding.model_files import model_folder
-from llmrec.encoding.progress import EncodeProgress
-from llmrec.encoding.tokens import Tokenizer
+from llmrec.encoding.encoders.model_files import model_folder
+from llmrec.encoding.encoders.tokens import Tokenizer
+from llmrec.encoding.job.progress import EncodeProgress
 
 
 @pytest.fixture(scope="module")

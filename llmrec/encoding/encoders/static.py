@@ -16,8 +16,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoder import Encoded, Kind, finish, prompted
-from llmrec.encoding.fingerprint import DEFAULT_DIMENSION, STATE_ARRAYS, STATE_WORDS, encoder_fingerprint
+from llmrec.encoding.encoders.encoder import Encoded, Kind, finish, prompted
+from llmrec.encoding.encoders.fingerprint import DEFAULT_DIMENSION, STATE_ARRAYS, STATE_WORDS, encoder_fingerprint
 from llmrec.files import read_bytes, read_json, write_bytes
 from llmrec.storage import canonical_json
 

@@ -7,7 +7,7 @@ import pytest
 
 from llmrec.config import EncoderConfig
 from llmrec.encoding import encoder_fingerprint
-from llmrec.encoding.model_files import content_hash, max_positions, model_folder
+from llmrec.encoding.encoders.model_files import content_hash, max_positions, model_folder
 
 
 def model_at(folder: Path, **config: object) -> Path:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrec.encoding import store as store_module
-from llmrec.encoding.keys import prefix_width, text_key
-from llmrec.encoding.store import EmbeddingStore, PartVanished, column_keys, keys_array, part_table
+from llmrec.encoding.store import store as store_module
+from llmrec.encoding.store.keys import prefix_width, text_key
+from llmrec.encoding.store.store import EmbeddingStore, PartVanished, column_keys, keys_array, part_table
 
 DIM = 32
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from llmrec.encoding.text import sequence_text
+from llmrec.encoding.texts.templates import sequence_text
 from llmrec.files import filesystem
 from llmrec.schema import ITEMS
 from llmrec.schema import Column as C

@@ -23,8 +23,8 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from llmrec.config.encoding import StorageDtype
-from llmrec.encoding.keys import KEY_BYTES
-from llmrec.encoding.vectors import decode_vectors, encode_vectors
+from llmrec.encoding.store.keys import KEY_BYTES
+from llmrec.encoding.store.vectors import decode_vectors, encode_vectors
 from llmrec.files import filesystem, write_bytes
 from llmrec.schema import Column as C
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.corpus_texts import Fragment, scan
-from llmrec.encoding.store import EmbeddingStore, keys_array
+from llmrec.encoding.store.store import EmbeddingStore, keys_array
+from llmrec.encoding.texts.corpus_texts import Fragment, scan
 from llmrec.schema import Column as C
 from llmrec.shuffle_files import read_batches, read_range, write_batches, write_ranges
 
@@ -38,7 +38,7 @@ def n_parts(n_rows: int, batch_texts: int, width: int) -> int:
     return parts
 
 
-def plan_build(
+def shuffle_fragment(
     fragment: Fragment, config: EncoderConfig, fingerprint: str, width: int, target: str, laid: str, parts: int
 ) -> None:
     """Lay the texts of one fragment out by part of the keys."""
@@ -69,7 +69,7 @@ def drop_known(texts: pa.Table, store: EmbeddingStore) -> tuple[pa.Table, dict[s
     return texts.select([C.KEY, C.TEXT]).take(pa.array(first[~known])), sums
 
 
-def deal(parts: Sequence[Missing], actors: int) -> list[dict[str, list[Run]]]:
+def schedule_batches(parts: Sequence[Missing], actors: int) -> list[dict[str, list[Run]]]:
     """Items of work, each of some runs of grains: whole batches, or several; towards the end less and less at a time.
 
     Guided self-scheduling (Polychronopoulos and Kuck 1987): no item is more than half of an actor's share of what is
@@ -92,7 +92,7 @@ def deal(parts: Sequence[Missing], actors: int) -> list[dict[str, list[Run]]]:
 
 
 def batches(runs: Sequence[Run]) -> Iterator[pa.Table]:
-    """(key, text) batches of an item of `deal`, GRAINS grains each, the last one maybe fewer."""
+    """(key, text) batches of an item of `schedule_batches`, GRAINS grains each, the last one maybe fewer."""
     grains = chain.from_iterable(read_batches(run["uri"], run["first"], run["last"]) for run in runs)
     while some := list(islice(grains, GRAINS)):
         yield pa.Table.from_batches(some)

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.model_files import content_hash, model_folder
+from llmrec.encoding.encoders.model_files import content_hash, model_folder
 from llmrec.files import read_bytes
 from llmrec.storage import fingerprint
 

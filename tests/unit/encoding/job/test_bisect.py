@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from encoding_stub import STUB, StubEncoder, stub_vector
 
-from llmrec.encoding import Encoded, EncodingError, bisect
-from llmrec.encoding.bisect import encode_surviving
+from llmrec.encoding import Encoded, EncodingError
+from llmrec.encoding.job import bisect
+from llmrec.encoding.job.bisect import encode_surviving
 
 
 @pytest.fixture(autouse=True)

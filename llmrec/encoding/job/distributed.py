@@ -17,14 +17,22 @@ import pyarrow as pa
 import ray
 
 from llmrec.config import EncodingConfig
-from llmrec.encoding.bisect import encode_surviving
-from llmrec.encoding.corpus_texts import Fragment
-from llmrec.encoding.encoder import Encoder, EncodingError
-from llmrec.encoding.keys import prefix_width
-from llmrec.encoding.missing import GRAINS, Missing, batches, deal, find_missing, n_parts, plan_build
-from llmrec.encoding.placement import Node, plan
-from llmrec.encoding.progress import EncodeProgress
-from llmrec.encoding.store import EmbeddingStore, keys_array
+from llmrec.encoding.encoders.encoder import Encoder, EncodingError
+from llmrec.encoding.job.bisect import encode_surviving
+from llmrec.encoding.job.missing import (
+    GRAINS,
+    Missing,
+    batches,
+    find_missing,
+    n_parts,
+    schedule_batches,
+    shuffle_fragment,
+)
+from llmrec.encoding.job.placement import Node, plan
+from llmrec.encoding.job.progress import EncodeProgress
+from llmrec.encoding.store.keys import prefix_width
+from llmrec.encoding.store.store import EmbeddingStore, keys_array
+from llmrec.encoding.texts.corpus_texts import Fragment
 from llmrec.files import delete_folder
 from llmrec.schema import Column as C
 from llmrec.tasks import StarvedError, data_context, gather, live_nodes
@@ -121,7 +129,7 @@ def _misses(
 ) -> list[Missing]:
     parts = n_parts(sum(f.n_rows for f in fragments), config.batch_texts, width)
     laid = [f"{scratch}/texts-{at:06d}.arrow" for at in range(len(fragments))]
-    scan, find = ray.remote(plan_build), ray.remote(find_missing)
+    scan, find = ray.remote(shuffle_fragment), ray.remote(find_missing)
     gather(
         [
             scan.remote(fragment, config.encoder, store.fingerprint, width, f"{keys_uri}/{at:06d}", laid[at], parts)
@@ -151,7 +159,7 @@ class EncodeActor:
             )
 
     def __call__(self, work: pa.Table) -> Iterator[pa.Table]:
-        """Rows of `deal` → one row of _RESULTS for each batch of the encoder."""
+        """Rows of `schedule_batches` → one row of _RESULTS for each batch of the encoder."""
         for item in work.to_pylist():
             for batch in batches(item["runs"]):
                 yield self._encode_missing(batch)
@@ -194,7 +202,7 @@ def _encode_missing(
     to_encode = totals.unique - totals.hits
     placement = plan(config, _nodes(), math.ceil(to_encode / config.batch_texts))
     log.info("encode: %d texts to encode, %s", to_encode, placement)
-    items = deal(parts, placement.actors)
+    items = schedule_batches(parts, placement.actors)
     with ray.data.DataContext.current(_context()), EncodeProgress(to_encode, totals.hits) as progress:
         results = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             EncodeActor,

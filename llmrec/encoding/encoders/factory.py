@@ -1,8 +1,8 @@
 """One door to every encoder: the job's actors and the server's replica come through here and nowhere else."""
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoder import Encoder
-from llmrec.encoding.engine import VllmEncoder
+from llmrec.encoding.encoders.encoder import Encoder
+from llmrec.encoding.encoders.engine import VllmEncoder
 
 
 def make_encoder(
@@ -15,6 +15,6 @@ def make_encoder(
     """
     if config.backend == "vllm":
         return VllmEncoder(config, threads, batch_tokens=batch_tokens, tensor_parallel=tensor_parallel)
-    from llmrec.encoding.static import static_encoder  # scikit-learn, which the vLLM encoder does without
+    from llmrec.encoding.encoders.static import static_encoder  # scikit-learn, which the vLLM encoder does without
 
     return static_encoder(config)

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoder import Encoded, Kind, finish, prompted
-from llmrec.encoding.fingerprint import encoder_fingerprint
-from llmrec.encoding.model_files import max_positions, model_folder
-from llmrec.encoding.pooling import TOKEN_POOLINGS
-from llmrec.encoding.tokens import Tokenizer
+from llmrec.encoding.encoders.encoder import Encoded, Kind, finish, prompted
+from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
+from llmrec.encoding.encoders.model_files import max_positions, model_folder
+from llmrec.encoding.encoders.pooling import TOKEN_POOLINGS
+from llmrec.encoding.encoders.tokens import Tokenizer
 
 log = logging.getLogger(__name__)
 

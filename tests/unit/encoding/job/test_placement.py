@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrec.config import EncoderConfig, EncodingConfig
-from llmrec.encoding.placement import Node, plan
+from llmrec.encoding.job.placement import Node, plan
 
 
 def test_one_actor_of_one_thread_a_core() -> None:

@@ -7,8 +7,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec.encoding.missing import GRAINS, Missing, batches, deal, drop_known, find_missing
-from llmrec.encoding.store import EmbeddingStore
+from llmrec.encoding.job.missing import GRAINS, Missing, batches, drop_known, find_missing, schedule_batches
+from llmrec.encoding.store.store import EmbeddingStore
 from llmrec.schema import Column as C
 from llmrec.shuffle_files import write_batches, write_ranges
 
@@ -16,7 +16,7 @@ from llmrec.shuffle_files import write_batches, write_ranges
 @given(st.lists(st.integers(0, 40), max_size=12), st.integers(1, 5))
 def test_every_grain_is_dealt_once_and_in_order(sizes: list[int], actors: int) -> None:
     parts = [Missing(f"part{at}", n, {}) for at, n in enumerate(sizes)]
-    items = deal(parts, actors)
+    items = schedule_batches(parts, actors)
     dealt = [(run["uri"], n) for item in items for run in item["runs"] for n in range(run["first"], run["last"])]
     assert dealt == [(part.uri, n) for part in parts for n in range(part.n_grains)]
     left = len(dealt)
@@ -27,7 +27,7 @@ def test_every_grain_is_dealt_once_and_in_order(sizes: list[int], actors: int) -
 
 
 def test_a_large_corpus_is_dealt_in_about_as_many_items_as_a_middling_one() -> None:
-    counts = [len(deal([Missing("part", n, {})] * 256, 2)) for n in (10, 10_000)]
+    counts = [len(schedule_batches([Missing("part", n, {})] * 256, 2)) for n in (10, 10_000)]
     assert counts[1] <= 1.2 * counts[0] and counts[1] < 200
 
 
@@ -51,7 +51,7 @@ def test_a_part_lacks_what_the_store_does_not_hold(tmp_path: Path) -> None:
     missing = find_missing(store, [str(tmp_path / "laid.arrow")], 0, str(tmp_path / "missing.arrow"), 1)
     assert missing.n_grains == 2
     assert missing.sums == {"unique": 3, "hits": 1, C.N_TOKENS: 5, C.N_UNKNOWN: 2}
-    (batch,) = batches(deal([missing], 1)[0]["runs"] + deal([missing], 1)[1]["runs"])
+    (batch,) = batches(schedule_batches([missing], 1)[0]["runs"] + schedule_batches([missing], 1)[1]["runs"])
     assert batch.to_pydict() == {C.KEY: [keys[2], keys[0]], C.TEXT: ["b", "c"]}
     nothing = find_missing(store, [str(tmp_path / "laid.arrow")], 1, str(tmp_path / "none.arrow"), 1)
     assert (nothing.n_grains, nothing.sums["unique"]) == (0, 0) and not (tmp_path / "none.arrow").exists()

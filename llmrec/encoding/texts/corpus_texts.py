@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoder import prompted
-from llmrec.encoding.keys import text_keys
-from llmrec.encoding.sequences import sequences_of
-from llmrec.encoding.text import item_text, review_text
+from llmrec.encoding.encoders.encoder import prompted
+from llmrec.encoding.store.keys import text_keys
+from llmrec.encoding.texts.sequences import sequences_of
+from llmrec.encoding.texts.templates import item_text, review_text
 from llmrec.files import filesystem, write_parquet
 from llmrec.schema import TEXT_KEYS
 from llmrec.schema import Column as C

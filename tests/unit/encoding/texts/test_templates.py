@@ -5,9 +5,9 @@ import pytest
 
 from llmrec.config import EncoderConfig
 from llmrec.encoding import item_text, review_text
-from llmrec.encoding.encoder import finish, prompted
-from llmrec.encoding.keys import text_key, text_keys
-from llmrec.encoding.pooling import attention_mean_pool, max_pool, mean_max_pool
+from llmrec.encoding.encoders.encoder import finish, prompted
+from llmrec.encoding.encoders.pooling import attention_mean_pool, max_pool, mean_max_pool
+from llmrec.encoding.store.keys import text_key, text_keys
 
 
 def test_reviews() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding import corpus_texts
-from llmrec.encoding.corpus_texts import fragments, scan
-from llmrec.encoding.sequences import sequence_texts
+from llmrec.encoding.texts import corpus_texts
+from llmrec.encoding.texts.corpus_texts import fragments, scan
+from llmrec.encoding.texts.sequences import sequence_texts
 from llmrec.schema import ITEMS, REVIEWS, TEXT_KEYS
 from llmrec.storage import Artifact, Storage
 

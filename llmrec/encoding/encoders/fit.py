@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 
 from llmrec.config import EncoderConfig, SplitConfig
 from llmrec.corpus.splits import cutoffs
-from llmrec.encoding.corpus_texts import ids_and_texts
-from llmrec.encoding.fingerprint import STATE_WORDS
-from llmrec.encoding.keys import text_key
+from llmrec.encoding.encoders.fingerprint import STATE_WORDS
+from llmrec.encoding.store.keys import text_key
+from llmrec.encoding.texts.corpus_texts import ids_and_texts
 from llmrec.files import read_bytes
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage, fingerprint
@@ -32,7 +32,7 @@ def fitted(config: EncoderConfig, split: SplitConfig, storage: Storage, corpus: 
     made_of = {"corpus": corpus.id, "encoder": config.model_dump(), "split": split.model_dump()}
     folder = f"{storage.root}/encoders/{fingerprint(made_of)}"
     if read_bytes(f"{folder}/{STATE_WORDS}") is None:
-        from llmrec.encoding.static import fit_state  # scikit-learn, only where it is used
+        from llmrec.encoding.encoders.static import fit_state  # scikit-learn, only where it is used
 
         texts = training_texts(corpus, split)
         log.info("encode: fitting %s on %d texts", config.backend, len(texts))

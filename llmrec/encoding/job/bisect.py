@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from llmrec.encoding.encoder import Encoded, Encoder, EncodingError
+from llmrec.encoding.encoders.encoder import Encoded, Encoder, EncodingError
 
 _TRIES = 3  # of a single row, before it counts as bad
 _PAUSE_S = 0.2  # doubled after every try: what is transient needs time to pass
