@@ -1,4 +1,4 @@
-"""The stage over Ray: examples of the in-memory path, the same bits on any cluster, profiles, and clear failures."""
+"""The stage over Ray: examples of the in-memory path, the same bits on any cluster, and clear failures."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from factories.features import IMAGE, World
@@ -14,8 +13,6 @@ from factories.features import IMAGE, World
 from llmrec.config import FeaturesConfig, RunConfig, SplitConfig
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.asof.history import History
-from llmrec.features.asof.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, vectors_of
-from llmrec.features.asof.state import TEXT_VARIANTS
 from llmrec.features.build import driver as waves
 from llmrec.features.build import plan as layout
 from llmrec.features.build import stage
@@ -121,30 +118,6 @@ def test_held_out_words_change_nothing_learned(tmp_path: Path) -> None:
         spoken = EVERYTHING.changed(review[C.REVIEW_ID], text="canaryzq " + review[C.TEXT])
         other = learned(review[C.REVIEW_ID], spoken)
         assert [a == b for a, b in zip(base, other, strict=True)] == [same, same]
-
-
-def test_profiles_are_the_states_of_the_history(tmp_path: Path) -> None:
-    made = run(EVERYTHING, Storage(str(tmp_path)), write_profiles=True)
-    history = history_of(made)
-    data = history.data
-    states = {C.USER_ID: history.users_at(data.user_rows, data.times),
-              C.ITEM_ID: history.items_at(data.item_rows, data.times)}  # fmt: skip
-    for side, state in states.items():
-        assert made.manifest.counts[f"profiles_{side}"] == len(data.times)
-        rows = made.table(f"profiles/{side}").sort_by(EVENT)
-        assert rows[EVENT].to_pylist() == list(range(len(data.times)))
-        assert rows[COUNT].to_pylist() == state.count.tolist()
-        mean_stars = state.stars[:, 1] / np.maximum(state.stars[:, 0], 1)
-        np.testing.assert_allclose(rows[MEAN_STARS].to_numpy(), mean_stars, rtol=1e-6)
-        profile = state.text[:, TEXT_VARIANTS.index("mean")]
-        np.testing.assert_allclose(vectors_of(rows[PROFILE]), profile, rtol=0, atol=1e-6)
-        asked = made.table("examples")
-        mine = dict(zip(rows[EVENT].to_pylist(), rows[COUNT].to_pylist(), strict=True))
-        rows_of = history.user_rows if side == C.USER_ID else history.item_rows
-        clicks = asked.filter(pc.equal(asked[C.CLICK], 1))
-        at = rows_of(clicks[side].to_pylist()), clicks[C.TIMESTAMP].to_numpy()
-        count = (history.users_at if side == C.USER_ID else history.items_at)(*at).count
-        assert [mine[q] for q in clicks[C.QUERY_ID].to_pylist()] == count.tolist()
 
 
 def test_an_error_is_raised_as_it_was_and_leaves_no_scratch(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from llmrec.bundle import BundleFile
 from llmrec.evaluation.data.interactions import Floats, Ints
 from llmrec.evaluation.report.schema import FamilyWeight, FusionWeights
-from llmrec.features.asof.profiles import vectors_of
+from llmrec.features.arrays import vectors_of
 from llmrec.files import writing
 from llmrec.models.fusion import Fusion
 from llmrec.models.modelfile import ModelFile

@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 
 from llmrec import tasks
 from llmrec.features.build import ray_tasks as cells
-from llmrec.features.build.profile_export import as_of_profiles
 from llmrec.features.dataset.examples import CHUNK
 from llmrec.features.asof.history import USERS
-from llmrec.features.asof.history_data import SEQUENCE, TEXT
+from llmrec.features.asof.history_data import SEQUENCE
 from llmrec.features.build.plan import Inputs, Plan, plan_build, positions_uri
 from llmrec.features.build.vector_shards import transform_shard, fit_pieces, partial_fit
 from llmrec.features.transforms.reduction import Reduction, Reductions
@@ -44,8 +43,6 @@ def build(inputs: Inputs, writer: ArtifactWriter) -> None:
         writer.counts |= {"rows_in": covered, "rows_out": written, "quarantined": 0, **drawn}
         writer.info |= {"t1": plan.t1, "t2": plan.t2, "fold": inputs.fold}
         writer.info |= waves.run("facts of the spec", cells.facts, [()], spec)[0]
-        if inputs.settings.write_profiles and plan.of(TEXT):
-            _write_profiles(waves, writer, inputs, plan)
     finally:
         delete_folder(inputs.scratch)
 
@@ -107,13 +104,3 @@ def _write_examples(waves: TaskRunner, writer: ArtifactWriter, inputs: Inputs, p
         for at in range(-(-(upper - lower) // CHUNK))
     ]
     return sum(waves.run("files of examples", cells.write_file, files, inputs, plan, spec))
-
-
-def _write_profiles(waves: TaskRunner, writer: ArtifactWriter, inputs: Inputs, plan: Plan) -> None:
-    """`profiles/user_id/` and `profiles/item_id/` of every event, by `as_of_profiles`; `event` is `query_id`."""
-    starts = range(0, plan.n_events, cells.PROFILE_EVENTS)
-    files = [(start, f"{inputs.scratch}/events/{start:012d}.parquet") for start in starts]
-    waves.run("files of events", cells.write_events, files, inputs)
-    folder, own = writer.uri("profiles"), f"{inputs.scratch}/profiles"
-    written = as_of_profiles([uri for _, uri in files], folder, own, local=waves.local)
-    writer.counts |= {f"profiles_{side}": rows for side, rows in written.items()}

@@ -6,7 +6,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from llmrec.features.asof import entity_log as side
 from llmrec.features.arrays import Rows, map_array, write_array
@@ -18,7 +17,6 @@ from llmrec.features.build.plan import Inputs, Plan, review_ids
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.build.vector_shards import collect, of_range, one_thread
 from llmrec.features.dataset.folds import draw, fit, learned_until
-from llmrec.features.asof.profiles import EVENT
 from llmrec.features.transforms.reduction import Reductions
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.dataset.spec import FeatureSpec
@@ -28,8 +26,6 @@ from llmrec.schema import Column as C
 
 #: Clicks whose negatives one task draws.
 DRAWN = 16 * CHUNK
-#: Events of a file that `as_of_profiles` reads.
-PROFILE_EVENTS = 50_000
 
 
 def write_items(inputs: Inputs, plan: Plan, reductions: Reductions) -> None:
@@ -131,24 +127,6 @@ def write_file(inputs: Inputs, plan: Plan, spec: FeatureSpec, split: str, at: in
         table = example_table(_history(inputs.history), spec, clicks)
     write_parquet(uri, table)
     return int(table[C.CLICK].to_numpy().sum())
-
-
-def write_events(inputs: Inputs, start: int, uri: str) -> None:
-    """A file of users' events with ids, stars and reduced vectors, as `as_of_profiles` takes it."""
-    history = _history(inputs.history)
-    data, users = history.data, history.users
-    positions = np.arange(start, min(start + PROFILE_EVENTS, len(data.times)))
-    numbers, stars = users.events.order[positions], users.stars[positions]
-    vectors = np.ascontiguousarray(users.rows[VECTORS].take(positions)[:, :-1])
-    columns = {
-        EVENT: numbers,
-        C.USER_ID: data.user_ids.take(data.user_rows[numbers]),
-        C.ITEM_ID: data.item_ids.take(data.item_rows[numbers]),
-        C.TIMESTAMP: data.times[numbers],
-        C.STARS: pa.array(stars, mask=np.isnan(stars)),
-        C.VECTOR: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
-    }
-    write_parquet(uri, pa.table(columns))
 
 
 @lru_cache(maxsize=1)

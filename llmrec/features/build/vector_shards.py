@@ -20,7 +20,7 @@ from llmrec.encoding.store.keys import KEY_BYTES
 from llmrec.encoding.store.store import EmbeddingStore, Keys
 from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, write_arrays
 from llmrec.features.asof.history_data import TEXT
-from llmrec.features.asof.profiles import vectors_of
+from llmrec.features.arrays import vectors_of
 from llmrec.features.transforms.projection import CHUNK, Kind, Moments
 from llmrec.features.transforms.reduction import Reduction, Sample, Summary, brought_down, fit_reduction, summarise, with_presence
 from llmrec.features.asof.entity_log import Ranges

@@ -7,10 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.arrays import Floats32, Ints, Rows
+from llmrec.features.arrays import Floats32, Ints, Rows, vectors_of
 from llmrec.features.asof.history import History
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData
-from llmrec.features.asof.profiles import vectors_of
 from llmrec.features.dataset.examples import Clicks, example_table
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.dataset.spec import FIT_ROWS, FeatureSpec

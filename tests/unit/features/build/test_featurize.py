@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from factories.features import START, World
 
-from llmrec.config import FeaturesConfig, RunConfig, SplitConfig
+from llmrec.config import RunConfig, SplitConfig
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.asof.history import History
 from llmrec.features.asof.sums import BLOCK
@@ -192,8 +192,3 @@ def test_embeddings_of_another_corpus_are_refused(tmp_path: Path) -> None:
     config = RunConfig(features=world.settings, split=SPLIT)
     with pytest.raises(ValueError, match="ids of its review texts are not those of the corpus, row by row"):
         stage.featurize(config, storage, other, embeddings, "test")
-
-
-def test_profiles_need_text() -> None:
-    with pytest.raises(ValueError, match="write_profiles needs text"):
-        FeaturesConfig(text=False, write_profiles=True)
