@@ -59,7 +59,7 @@ def run_study(
     names = control_names(config)
     if not names:
         return evaluate(config, storage, corpus, embeddings, bundles)
-    from llmrec.tasks import spread  # Ray, only where it is used
+    from llmrec.tasks import parallel_map  # Ray, only where it is used
 
     # a cell trains in its own process: workers inside it would wait for CPUs that other cells hold
     alone = config.model_copy(update={"training": config.training.model_copy(update={"workers": 0})})
@@ -67,7 +67,7 @@ def run_study(
     for control in (CONTROLS[n] for n in names):
         vectors = control_embeddings(config, storage, corpus, embeddings, control)
         cells.append((alone, storage, corpus, vectors, control.variant))
-    fitted = dict(zip(names, spread(fit_variant, cells, stage="evaluate"), strict=True))
+    fitted = dict(zip(names, parallel_map(fit_variant, cells, stage="evaluate"), strict=True))
     return evaluate(config, storage, corpus, embeddings, bundles, fitted)
 
 

@@ -1,4 +1,4 @@
-"""A stand-in engine behind the Encoder interface, and corpora made by hand, for the tests of the encode stage."""
+"""A stand-in engine behind the TextEncoder interface, and corpora made by hand, for the tests of the encode stage."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ import pyarrow as pa
 from ray import cloudpickle
 
 from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
-from llmrec.encoding import Encoded, Encoder, encoder_fingerprint
+from llmrec.encoding import Encoded, TextEncoder, encoder_fingerprint
 from llmrec.schema import ITEMS, REVIEWS
 from llmrec.storage import Artifact, Storage
 
@@ -63,11 +63,11 @@ def stub_vector(text: str) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def make_stub(config: EncoderConfig, threads: int | None = None, *, stub: dict | None = None, **_: int) -> Encoder:
+def make_stub(config: EncoderConfig, threads: int | None = None, *, stub: dict | None = None, **_: int) -> TextEncoder:
     return StubEncoder(config, **(stub or {}))
 
 
-def stub_factory(**stub: object) -> Callable[..., Encoder]:
+def stub_factory(**stub: object) -> Callable[..., TextEncoder]:
     """What `encode(factory=...)` takes in place of `make_encoder`."""
     return partial(make_stub, stub=stub)
 

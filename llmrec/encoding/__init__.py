@@ -1,6 +1,6 @@
 """Encoding: texts to vectors, once each. See `docs/architecture.md`."""
 
-from llmrec.encoding.encoders.encoder import Encoded, Encoder, EncodingError
+from llmrec.encoding.encoders.encoder import Encoded, EncodingError, TextEncoder
 from llmrec.encoding.encoders.factory import make_encoder
 from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
 from llmrec.encoding.stage import encode, encoder_config, keys_of_rows, load_vectors, open_store
@@ -8,6 +8,17 @@ from llmrec.encoding.store.store import EmbeddingStore
 from llmrec.encoding.texts.templates import item_text, review_text
 
 __all__ = [
-    "EmbeddingStore", "Encoded", "Encoder", "EncodingError", "encode", "encoder_config", "encoder_fingerprint",
-    "item_text", "keys_of_rows", "load_vectors", "make_encoder", "open_store", "review_text",
+    "EmbeddingStore",
+    "Encoded",
+    "EncodingError",
+    "TextEncoder",
+    "encode",
+    "encoder_config",
+    "encoder_fingerprint",
+    "item_text",
+    "keys_of_rows",
+    "load_vectors",
+    "make_encoder",
+    "open_store",
+    "review_text",
 ]  # fmt: skip

@@ -13,9 +13,8 @@ from factories.features import IMAGE, World
 from llmrec.config import FeaturesConfig, RunConfig, SplitConfig
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.asof.history import History
-from llmrec.features.build import driver as waves
-from llmrec.features.build import plan as layout
-from llmrec.features.build import stage
+from llmrec.features.build import driver, stage
+from llmrec.features.build import plan as planning
 from llmrec.features.dataset.examples import example_table
 from llmrec.features.dataset.folds import Fold, Prepared, prepare
 from llmrec.features.transforms.reduction import to_arrays
@@ -28,7 +27,7 @@ SPLIT = SplitConfig(validation_quantile=0.6, test_quantile=0.8)
 @pytest.fixture(autouse=True)
 def over_ray(ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small corpora go to the cluster too."""
-    monkeypatch.setattr(waves, "SMALL", 0)
+    monkeypatch.setattr(driver, "SMALL", 0)
 
 
 def run(world: World, storage: Storage, fold: Fold = "test", **features: Any) -> Artifact:
@@ -78,20 +77,20 @@ def test_the_stage_makes_what_the_plain_path_makes(name: str, tmp_path: Path) ->
 
 
 def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many pieces over four CPUs, and one after the other in this process; and close to all at once in memory."""
+    """Many shards over four CPUs, and one after the other in this process; and close to all at once in memory."""
     settings = EVERYTHING.settings
     found = []
     for name, small in (("ray", 0), ("here", 10**6)):
-        monkeypatch.setattr(waves, "SMALL", small)
+        monkeypatch.setattr(driver, "SMALL", small)
         storage = Storage(str(tmp_path / name))
         corpus, embeddings = EVERYTHING.stored(storage, parts=3)
         with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
             folders = writer.uri("history"), f"{writer.root}/scratch"
-            inputs = layout.Inputs(storage, corpus, embeddings, settings, SPLIT, "test", *folders, piece_rows=30,
+            inputs = planning.BuildInputs(storage, corpus, embeddings, settings, SPLIT, "test", *folders, shard_rows=30,
                                    range_rows=50)  # fmt: skip
-            plan = layout.plan_build(inputs)
+            plan = planning.plan_build(inputs)
             assert min(len(plan.of("text", "review")), len(plan.of("sequence")), *map(len, plan.ranges.values())) >= 4
-            waves.build(inputs, writer)
+            driver.build(inputs, writer)
         made = storage.find("examples", "x")
         assert made
         found.append({r.path.split("/", 1)[1]: Path(made.root, r.path).read_bytes() for r in made.manifest.files})

@@ -31,7 +31,7 @@ class Encoded:
 
 
 @runtime_checkable
-class Encoder(Protocol):
+class TextEncoder(Protocol):
     """Texts in, vectors out. Equal fingerprints promise vectors that agree at cosine .9999."""
 
     @property

@@ -1,13 +1,13 @@
 """One door to every encoder: the job's actors and the server's replica come through here and nowhere else."""
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoders.encoder import Encoder
+from llmrec.encoding.encoders.encoder import TextEncoder
 from llmrec.encoding.encoders.engine import VllmEncoder
 
 
 def make_encoder(
     config: EncoderConfig, threads: int | None = None, *, batch_tokens: int = 8192, tensor_parallel: int = 1
-) -> Encoder:
+) -> TextEncoder:
     """The encoder that `config` describes, ready to encode, on `threads` CPU threads (None: all cores).
 
     vLLM allows one engine a process. A fitted static encoder is one that the encode stage has made: take its

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from llmrec.encoding.encoders.encoder import Encoded, Encoder, EncodingError
+from llmrec.encoding.encoders.encoder import Encoded, EncodingError, TextEncoder
 
 _TRIES = 3  # of a single row, before it counts as bad
 _PAUSE_S = 0.2  # doubled after every try: what is transient needs time to pass
@@ -29,7 +29,7 @@ class Outcome:
         return Encoded(vectors, n_tokens, np.concatenate([p.n_unknown for p in self.pieces]))
 
 
-def encode_surviving(encoder: Encoder, texts: Sequence[str]) -> Outcome:
+def encode_surviving(encoder: TextEncoder, texts: Sequence[str]) -> Outcome:
     """Encode what can be encoded. Raises EncodingError where not even the probe text passes: then it is the engine."""
     outcome = Outcome()
     _encode(encoder, texts, list(range(len(texts))), outcome)
@@ -38,7 +38,7 @@ def encode_surviving(encoder: Encoder, texts: Sequence[str]) -> Outcome:
     return outcome
 
 
-def _encode(encoder: Encoder, texts: Sequence[str], rows: list[int], outcome: Outcome) -> None:
+def _encode(encoder: TextEncoder, texts: Sequence[str], rows: list[int], outcome: Outcome) -> None:
     try:
         encoded = encoder.encode([texts[row] for row in rows])
     except Exception as error:
@@ -52,7 +52,7 @@ def _encode(encoder: Encoder, texts: Sequence[str], rows: list[int], outcome: Ou
     _keep(encoded, rows, outcome)
 
 
-def _encode_alone(encoder: Encoder, text: str, row: int, error: Exception, outcome: Outcome) -> None:
+def _encode_alone(encoder: TextEncoder, text: str, row: int, error: Exception, outcome: Outcome) -> None:
     for attempt in range(_TRIES - 1):
         time.sleep(_PAUSE_S * 2**attempt)
         try:
@@ -72,7 +72,7 @@ def _keep(encoded: Encoded, rows: list[int], outcome: Outcome) -> None:
     outcome.pieces.append(Encoded(encoded.vectors[kept], encoded.n_tokens[kept], encoded.n_unknown[kept]))
 
 
-def _probe(encoder: Encoder, n_texts: int, message: str) -> None:
+def _probe(encoder: TextEncoder, n_texts: int, message: str) -> None:
     try:
         works = bool(np.isfinite(encoder.encode([_PROBE]).vectors).all())
     except Exception:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import ray
 
 from llmrec.config import EncodingConfig
-from llmrec.encoding.encoders.encoder import Encoder, EncodingError
+from llmrec.encoding.encoders.encoder import EncodingError, TextEncoder
 from llmrec.encoding.job.bisect import encode_surviving
 from llmrec.encoding.job.missing import (
     GRAINS,
@@ -39,7 +39,7 @@ from llmrec.tasks import StarvedError, data_context, gather, live_nodes
 
 log = logging.getLogger(__name__)
 
-MakeEncoder = Callable[..., Encoder]
+MakeEncoder = Callable[..., TextEncoder]
 
 _FAILURE = pa.struct([pa.field(C.KEY, pa.string()), pa.field(C.DETAIL, pa.string()), pa.field(C.RAW, pa.string())])
 _RESULTS = pa.schema(

@@ -36,7 +36,7 @@ Keys = npt.NDArray[np.bytes_]  # (n,) of S16
 
 
 @dataclass(frozen=True)
-class Part:
+class StorePart:
     """One immutable file of the store."""
 
     path: str
@@ -127,7 +127,7 @@ class EmbeddingStore:
                 self._filesystem().delete_file(part.path)
         return len(gone)
 
-    def _merged(self, parts: Sequence[Part]) -> pa.Table:
+    def _merged(self, parts: Sequence[StorePart]) -> pa.Table:
         tables = []
         for part in parts:
             with self._open(part) as file:
@@ -191,7 +191,7 @@ class EmbeddingStore:
         raise OSError(f"{self.uri}/{prefix}: parts went away during {_TRIES} listings; is somebody deleting the store?")
 
     def _lookup_part(
-        self, part: Part, wanted: Keys, missing: npt.NDArray[np.bool_], columns: Sequence[str] | None
+        self, part: StorePart, wanted: Keys, missing: npt.NDArray[np.bool_], columns: Sequence[str] | None
     ) -> Iterator[tuple[npt.NDArray[np.intp], pa.Table]]:
         with self._open(part) as file:
             for group in range(file.num_row_groups):
@@ -201,7 +201,7 @@ class EmbeddingStore:
                 if len(rows):
                     yield rows, file.read_row_group(group, columns=_with_key(columns)).take(at[rows])
 
-    def _open(self, part: Part) -> pq.ParquetFile:
+    def _open(self, part: StorePart) -> pq.ParquetFile:
         try:
             return pq.ParquetFile(self._filesystem().open_input_file(part.path))
         except FileNotFoundError as error:
@@ -221,10 +221,12 @@ class EmbeddingStore:
         infos = self._list(self.uri)
         return sorted(i.base_name for i in infos if i.type == pafs.FileType.Directory)
 
-    def parts(self, prefix: str) -> list[Part]:
+    def parts(self, prefix: str) -> list[StorePart]:
         """The whole parts of one shard, the winner of equal keys first."""
         infos = self._list(f"{self.uri}/{prefix}")
-        whole = [Part(i.path, i.size) for i in infos if i.type == pafs.FileType.File and _is_whole(i.base_name, i.size)]
+        whole = [
+            StorePart(i.path, i.size) for i in infos if i.type == pafs.FileType.File and _is_whole(i.base_name, i.size)
+        ]
         return sorted(whole, key=lambda part: part.name)
 
     def all_keys(self, prefix: str) -> Keys:
@@ -237,7 +239,7 @@ class EmbeddingStore:
                 log.debug("%s; listing the shard again", vanished)
         raise OSError(f"{self.uri}/{prefix}: parts went away during {_TRIES} listings; is somebody deleting the store?")
 
-    def _part_keys(self, part: Part) -> Keys:
+    def _part_keys(self, part: StorePart) -> Keys:
         with self._open(part) as file:
             return column_keys(file.read(columns=[C.KEY]))
 

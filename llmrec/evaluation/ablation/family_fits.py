@@ -12,7 +12,7 @@ from llmrec.evaluation.ablation.family_rows import StudyRows
 from llmrec.evaluation.data.interactions import Floats, Ints
 from llmrec.evaluation.labels.metrics import Bools, Weighted, auc, click_loss
 from llmrec.evaluation.statistics.intervals import Bootstrap, Sampled
-from llmrec.tasks import spread
+from llmrec.tasks import parallel_map
 
 MODEL = "boosted trees on the same columns"
 METRICS = ("auc", "log_loss")
@@ -80,6 +80,6 @@ class Cells:
             if n % 5 == 0 or n == len(new):
                 self._progress(f"feature families: {what}, {n} of {len(new)} fits")
 
-        cells = spread(measure, [(c,) for c in new.values()], common=self._common, done=done, stage="evaluate")
+        cells = parallel_map(measure, [(c,) for c in new.values()], common=self._common, done=done, stage="evaluate")
         self._found |= dict(zip(new, cells, strict=True))
         return {name: self._found[c.tobytes()] for name, c in wanted.items()}

@@ -1,4 +1,4 @@
-"""As-of state of one side, each user's events or each item's: what they gave, and running sums of it, in ranges.
+"""The log of users or of items, each user's events or each item's: what they gave, and running sums of it, in ranges.
 
 A range is a stretch of (entity, time). Each is written by itself; an entity that reaches over several, however heavy,
 is carried from one to the next as its last sum. So no task ever holds the vectors of all events, nor of one entity's.
@@ -22,13 +22,13 @@ BEHAVIOUR, TEXT, COLUMNS = "behaviour", "text", "columns"
 VECTORS, SEQUENCES = "vectors", "sequences"
 #: (T,) positions -> (T, D).
 Take = Callable[[Ints], npt.NDArray[Any]]
-#: The vectors of the items at positions of a side's events; None where there are none.
+#: The vectors of the items at positions of a log's events; None where there are none.
 ColumnsOf = Callable[[EntityEvents], Take | None]
 _EVENTS = ("order", "times", "keys", "offsets", "blocks")
 
 
 @dataclass(frozen=True)
-class Side:
+class EntityLog:
     """Events by entity, what they gave by position, and their running sums."""
 
     events: EntityEvents
@@ -38,7 +38,7 @@ class Side:
 
     @classmethod
     def of(cls, events: EntityEvents, stars: Floats32, by_event: Mapping[str, Floats32], settings: FeaturesConfig,
-           columns: Take | None = None) -> "Side":  # fmt: skip
+           columns: Take | None = None) -> "EntityLog":  # fmt: skip
         """From arrays in memory, in order of events. `columns`: the vectors of the items at positions."""
         rows = {name: Rows.of(values[events.order]) for name, values in by_event.items()}
         mine = stars[events.order]
@@ -53,7 +53,7 @@ class Side:
 
     @classmethod
     def load(cls, folder_uri: str, moments: Ints, n_parts: int, names: Sequence[str], settings: FeaturesConfig,
-             columns_of: ColumnsOf) -> "Side":  # fmt: skip
+             columns_of: ColumnsOf) -> "EntityLog":  # fmt: skip
         """What `save` wrote, or `write_range` range by range; mapped. `names` of its rows."""
         events, stars = load_events(folder_uri, moments)
         columns = columns_of(events)
@@ -85,7 +85,7 @@ def part_uri(folder_uri: str, name: str, number: int) -> str:
 
 def sums_of(events: EntityEvents, stars: Floats32, vectors: Take, settings: FeaturesConfig, columns: Take | None,
             stored: Mapping[str, Rows | None] | None = None) -> dict[str, BlockedSums]:  # fmt: skip
-    """The sums of a side; those not in `stored` are made from all events."""
+    """The sums of a log; those not in `stored` are made from all events."""
     days = (np.inf, *settings.popularity_days)
     kinds: dict[str, tuple[Terms, tuple[float, ...]]] = {
         BEHAVIOUR: (partial(_behaviour, stars, len(days)), days),
@@ -122,14 +122,14 @@ def _columns(columns: Take, positions: Ints) -> tuple[npt.NDArray[Any], Floats32
 
 
 @dataclass(frozen=True)
-class Ranges:
-    """The ranges of positions that a side is written in."""
+class EventRanges:
+    """The ranges of positions that a log is written in."""
 
     bounds: Ints  # (R + 1,)
     continued: tuple[bool, ...]  # (R,) whether an entity reaches into it from the range before
 
     @classmethod
-    def of(cls, events: EntityEvents, size: int) -> "Ranges":
+    def of(cls, events: EntityEvents, size: int) -> "EventRanges":
         bounds = events.ranges(size)
         owners = np.minimum(events.owners(bounds[:-1]), len(events.offsets) - 2)
         return cls(bounds, tuple((bounds[:-1] > events.offsets[owners]).tolist()))
@@ -152,8 +152,8 @@ class Ranges:
         return [chain for chain in found if len(chain) > 1]
 
 
-def write_range(folder: str, scratch: str, ranges: Ranges, number: int, moments: Ints, rows: Mapping[str, Floats32],
-                settings: FeaturesConfig, columns_of: ColumnsOf) -> None:  # fmt: skip
+def write_range(folder: str, scratch: str, ranges: EventRanges, number: int, moments: Ints,
+                rows: Mapping[str, Floats32], settings: FeaturesConfig, columns_of: ColumnsOf) -> None:  # fmt: skip
     """Write the rows of one range of positions below `folder`, and its sums: below `scratch` if it is continued."""
     start, stop = (int(bound) for bound in ranges.bounds[number : number + 2])
     for name, values in rows.items():
@@ -164,15 +164,15 @@ def write_range(folder: str, scratch: str, ranges: Ranges, number: int, moments:
         write_array(part_uri(target, name, number), made.summed(start, stop))
 
 
-def carry_on(folder: str, scratch: str, ranges: Ranges, chain: Sequence[int], moments: Ints, settings: FeaturesConfig,
-             columns_of: ColumnsOf) -> None:  # fmt: skip
+def propagate_carry(folder: str, scratch: str, ranges: EventRanges, chain: Sequence[int], moments: Ints,
+                    settings: FeaturesConfig, columns_of: ColumnsOf) -> None:  # fmt: skip
     """Finish the sums of the ranges of a chain, one after the other; only one range's are in memory."""
     nothing = partial(_within, np.zeros((0, 0), np.float32), 0)
     for name, made in _unsummed(folder, moments, nothing, settings, columns_of).items():
         for number in chain[1:]:
             sums = np.array(map_array(part_uri(scratch, name, number)))
             before = map_array(part_uri(folder, name, number - 1))[-1]
-            made.carry_on(sums, int(ranges.bounds[number]), int(ranges.bounds[number + 1]), before)
+            made.propagate_carry(sums, int(ranges.bounds[number]), int(ranges.bounds[number + 1]), before)
             write_array(part_uri(folder, name, number), sums)
 
 

@@ -13,7 +13,16 @@ import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Bools, Floats, Floats32, Ints, map_array, write_array
-from llmrec.features.asof.entity_log import BEHAVIOUR, COLUMNS, SEQUENCES, TEXT, VECTORS, Side, Take, behaviour_values
+from llmrec.features.asof.entity_log import (
+    BEHAVIOUR,
+    COLUMNS,
+    SEQUENCES,
+    TEXT,
+    VECTORS,
+    EntityLog,
+    Take,
+    behaviour_values,
+)
 from llmrec.features.asof.history_data import (
     NEVER,
     HistoryData,
@@ -25,26 +34,28 @@ from llmrec.features.asof.history_data import (
 from llmrec.features.asof.ids import Ids
 from llmrec.features.asof.state import TEXT_VARIANTS, ItemCounts, ItemState, UserState
 from llmrec.features.asof.sums import EntityEvents, Span
-from llmrec.features.families.item_vectors import Layout
+from llmrec.features.families.item_vectors import VectorLayout
 from llmrec.features.transforms.reduction import Reductions
 from llmrec.files import copy_folder, read_json, write_json
 from llmrec.schema import CONTEXT_PREFIX, DAY_MS
 
 #: Files and folders of a saved history.
-USERS, ITEMS, WORLD, PARTS = "users", "items", "world.npy", "parts.json"
+USERS, ITEMS, GLOBAL_STATS, PARTS = "users", "items", "global_stats.npy", "parts.json"
 
 
 class History:
     """As-of state. Row 0 of users and of items is "unknown": it has no events. Make it with `build` or `load`."""
 
-    def __init__(self, data: HistoryData, users: Side, items: Side, world: Floats, source: str = "") -> None:
-        """`world`: (E + 1, 4) numbers of stars, their sum, that of their squares, and events, before each event and at
-        the end; `source`: the folder that all of it is mapped from."""
+    def __init__(
+        self, data: HistoryData, users: EntityLog, items: EntityLog, global_stats: Floats, source: str = ""
+    ) -> None:
+        """`global_stats`: (E + 1, 4) numbers of stars, their sum, that of their squares, and events, before each
+        event and at the end; `source`: the folder that all of it is mapped from."""
         self.data, self.settings = data, data.settings
         self.users, self.items = users, items
-        self.world, self._source = world, source
+        self.global_stats, self._source = global_stats, source
         self.known_since: Ints = np.minimum(_first_events(items.events), data.available_from)
-        self._layout = Layout(data.vector_dims)
+        self._layout = VectorLayout(data.vector_dims)
 
     @classmethod
     def of(cls, data: HistoryData, vectors: Floats32, sequences: Floats32) -> "History":
@@ -54,9 +65,9 @@ class History:
         given = {VECTORS: vectors, SEQUENCES: sequences}
         return cls(
             data,
-            Side.of(users, data.stars, given, data.settings, columns_of(data, users)),
-            Side.of(items, data.stars, {VECTORS: vectors}, data.settings),
-            world_of(data.stars),
+            EntityLog.of(users, data.stars, given, data.settings, columns_of(data, users)),
+            EntityLog.of(items, data.stars, {VECTORS: vectors}, data.settings),
+            global_stats_of(data.stars),
         )
 
     @classmethod
@@ -208,7 +219,7 @@ class History:
         decayed = self.items.sums[BEHAVIOUR].at(span, range(1, 1 + len(self._days)))[:, :, 0]
         return ItemCounts(span.count.astype(np.float64), decayed)
 
-    def guest(
+    def cold_start_state(
         self, liked_rows: Ints, text_vector: Floats32 | None, time: int, contexts: Ints | None = None
     ) -> UserState:
         """State (Q = 1) of somebody new, who liked items (oldest first) and described themself in words.
@@ -244,9 +255,9 @@ class History:
             copy_folder(self._source, folder_uri)
             return
         self.data.save(folder_uri)
-        for name, side in ((USERS, self.users), (ITEMS, self.items)):
-            side.save(f"{folder_uri}/{name}")
-        write_array(f"{folder_uri}/{WORLD}", self.world)
+        for name, log in ((USERS, self.users), (ITEMS, self.items)):
+            log.save(f"{folder_uri}/{name}")
+        write_array(f"{folder_uri}/{GLOBAL_STATS}", self.global_stats)
         write_json(f"{folder_uri}/{PARTS}", {USERS: 1, ITEMS: 1})
 
     @classmethod
@@ -256,18 +267,18 @@ class History:
         if parts is None:
             raise FileNotFoundError(f"{folder_uri}: expected {PARTS}, found none; run featurize")
 
-        def side(name: str, rows: Sequence[str], columns: Callable[[EntityEvents], Take | None]) -> Side:
-            return Side.load(f"{folder_uri}/{name}", data.times, parts[name], rows, data.settings, columns)
+        def log(name: str, rows: Sequence[str], columns: Callable[[EntityEvents], Take | None]) -> EntityLog:
+            return EntityLog.load(f"{folder_uri}/{name}", data.times, parts[name], rows, data.settings, columns)
 
-        users = side(USERS, (VECTORS, SEQUENCES), partial(columns_of, data))
-        items = side(ITEMS, (VECTORS,), lambda events: None)
-        return cls(data, users, items, map_array(f"{folder_uri}/{WORLD}"), folder_uri)
+        users = log(USERS, (VECTORS, SEQUENCES), partial(columns_of, data))
+        items = log(ITEMS, (VECTORS,), lambda events: None)
+        return cls(data, users, items, map_array(f"{folder_uri}/{GLOBAL_STATS}"), folder_uri)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What is mapped travels as its address."""
         if self._source:
             return History.load, (self._source,)
-        return History, (self.data, self.users, self.items, self.world)
+        return History, (self.data, self.users, self.items, self.global_stats)
 
     def _reduced(self, vectors: Floats32) -> Floats32:
         reduction = self.data.text_reduction
@@ -280,11 +291,11 @@ class History:
         return self._layout.means(self.users.sums[COLUMNS].at(span)[:, 0])
 
     def _common(self, name: Literal["users", "items"], span: Span) -> dict[str, Any]:
-        side = self.users if name == "users" else self.items
-        events = side.events
-        sums = side.sums[BEHAVIOUR].at(span)  # (Q, 1 + W, 4)
+        log = self.users if name == "users" else self.items
+        events = log.events
+        sums = log.sums[BEHAVIOUR].at(span)  # (Q, 1 + W, 4)
         weeks = [span.count - events.span(span.rows, span.times - int(d * DAY_MS)).count for d in self._days]
-        profile, weight = _profile(side.sums[TEXT].at(span))
+        profile, weight = _profile(log.sums[TEXT].at(span))
         seen = span.count > 0
         first, last = span.times.copy(), span.times.copy()
         first[seen], last[seen] = events.times[span.begin[seen]], events.times[span.end[seen] - 1]
@@ -295,19 +306,19 @@ class History:
             "window": np.stack(weeks, axis=1).astype(np.float64) if weeks else np.zeros((len(seen), 0)),
             "decayed": sums[:, 1:, 0],
             "stars": sums[:, 0, 1:],
-            "world": self.world[np.searchsorted(self.data.times, span.times, side="left")],
+            "global_stats": self.global_stats[np.searchsorted(self.data.times, span.times, side="left")],
             "first": first,
             "last": last,
             "text": profile,
             "text_weight": weight,
-            "text_last": self._last_profile(side, span),
+            "text_last": self._last_profile(log, span),
         }
 
-    def _last_profile(self, side: Side, span: Span) -> Floats32:
+    def _last_profile(self, log: EntityLog, span: Span) -> Floats32:
         """(Q, D) mean of the last reviews' vectors, of those with a text; zero where nobody asks for it."""
         if not self.settings.profile_last:
             return np.zeros((len(span.rows), self.text_dim), np.float32)
-        return _profile(side.sums[TEXT].last(span, self.settings.profile_last))[0]
+        return _profile(log.sums[TEXT].last(span, self.settings.profile_last))[0]
 
     def _history(self, history: Ints, times: Ints) -> dict[str, Any]:
         """The (Q, L) history with what is known about its items at each query's time."""
@@ -337,10 +348,10 @@ def columns_of(data: HistoryData, users: EntityEvents) -> Take | None:
 
 def _shown(data: HistoryData, order: Ints, positions: Ints) -> Floats32:
     vectors = data.vectors_of_items[data.item_rows[order[positions]]]
-    return Layout(data.vector_dims).with_presence(vectors)
+    return VectorLayout(data.vector_dims).with_presence(vectors)
 
 
-def world_of(stars: Floats32) -> Floats:
+def global_stats_of(stars: Floats32) -> Floats:
     """See `History`, from the stars (E,) in order of events."""
     values = behaviour_values(stars)[:, [1, 2, 3, 0]]
     return np.concatenate([np.zeros((1, 4)), np.cumsum(values, axis=0, dtype=np.float64)])

@@ -16,8 +16,8 @@ from llmrec.features.families.item_vectors import vector_columns
 from llmrec.features.transforms.reduction import (
     Reduction,
     Reductions,
-    brought_down,
     from_arrays,
+    reduce_vectors,
     to_arrays,
     with_presence,
 )
@@ -65,9 +65,9 @@ class ReducedVectors:
         ):
             _check_rows(name, len(found), table.num_rows)
         text = reductions.get(TEXT)
-        columns = {k: brought_down(v, reductions.get(k), "item") for k, v in vector_columns(items).items()}
-        return cls(with_presence(vectors, text), brought_down(sequences, reductions.get(SEQUENCE)),
-                   brought_down(described, text, "item"), columns)  # fmt: skip
+        columns = {k: reduce_vectors(v, reductions.get(k), "item") for k, v in vector_columns(items).items()}
+        return cls(with_presence(vectors, text), reduce_vectors(sequences, reductions.get(SEQUENCE)),
+                   reduce_vectors(described, text, "item"), columns)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ class HistoryData:
     def described(self, items: pa.Table, vectors: ReducedVectors, reductions: Reductions) -> "HistoryData":
         """With what is said and shown of the rows of `items`, and with what reduced it."""
         where, n = self.item_ids.rows_of(items[C.ITEM_ID]), len(self.item_ids)
-        described = spread(vectors.items, where, n)
-        columns = spread(side_by_side(vectors.columns, len(where)), where, n)
+        described = scatter_rows(vectors.items, where, n)
+        columns = scatter_rows(side_by_side(vectors.columns, len(where)), where, n)
         dims = {name: values.shape[1] for name, values in vectors.columns.items()}
         return replace(self, description=described, vectors_of_items=columns, vector_dims=dims, reductions=reductions)
 
@@ -194,7 +194,7 @@ def reduced_events(data: HistoryData, n: int, vectors: Floats32 | None,
         _check_rows(name, len(rows), n)
         found.append(rows)
     text, sequence = data.reductions.get(TEXT), data.reductions.get(SEQUENCE)
-    return with_presence(found[0], text), brought_down(found[1], sequence)
+    return with_presence(found[0], text), reduce_vectors(found[1], sequence)
 
 
 def event_sort(reviews: pa.Table) -> Ints:
@@ -262,7 +262,7 @@ def _item_arrays(items: pa.Table, where: Ints, n: int) -> dict[str, Any]:
     return arrays
 
 
-def spread(vectors: Floats32, where: Ints, n: int) -> Floats32:
+def scatter_rows(vectors: Floats32, where: Ints, n: int) -> Floats32:
     """(n, width) with row k of `vectors` at `where[k]`, zero elsewhere."""
     found = np.zeros((n, vectors.shape[1]), np.float32)
     found[where] = vectors

@@ -128,13 +128,13 @@ class BlockedSums:
     def summed(self, start: int, stop: int) -> Floats:
         """(n, V, D) running sums of the n blocks in a range of positions that `ranges` gives.
 
-        Those of an entity that began before the range are of single blocks still: `carry_on` finishes them.
+        Those of an entity that began before the range are of single blocks still: `propagate_carry` finishes them.
         """
         sums, begin = self._blocks(start, stop)
         self._accumulate(sums, begin, None)
         return sums
 
-    def carry_on(self, sums: Floats, start: int, stop: int, carry: Floats) -> None:
+    def propagate_carry(self, sums: Floats, start: int, stop: int, carry: Floats) -> None:
         """Finish, in place, what `summed` made: `carry` (V, D) is the last sum before the range, of the same entity."""
         self._accumulate(sums, self._begins(start, stop), carry)
 

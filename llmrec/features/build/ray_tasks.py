@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.features.asof import entity_log as side
+from llmrec.features.asof import entity_log
 from llmrec.features.arrays import Rows, map_array, write_array
 from llmrec.features.asof.sums import EntityEvents
 from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
 from llmrec.features.asof.history import USERS, History, columns_of
-from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors, side_by_side, spread
-from llmrec.features.build.plan import Inputs, Plan, review_ids
+from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors, scatter_rows, side_by_side
+from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.build.vector_shards import collect, of_range, one_thread
 from llmrec.features.dataset.folds import draw, fit, learned_until
@@ -28,42 +28,42 @@ from llmrec.schema import Column as C
 DRAWN = 16 * CHUNK
 
 
-def write_items(inputs: Inputs, plan: Plan, reductions: Reductions) -> None:
+def write_items(inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) -> None:
     """Bring all that items have of vectors together, and write it with the reductions."""
     where = map_array(f"{inputs.scratch}/where.npy")
     n = len(map_array(f"{inputs.history}/price.npy"))
     width = reductions[TEXT].dim if TEXT in reductions else 0
-    described = spread(collect(plan.of(TEXT, "item"), plan.n_items, width), where, n)
+    described = scatter_rows(collect(plan.of(TEXT, "item"), plan.n_items, width), where, n)
     columns = {
         name: collect(plan.of(name), plan.n_items, made.dim)
         for name, made in reductions.items()
         if name.startswith(VECTOR_PREFIX)
     }
     dims = {name: values.shape[1] for name, values in columns.items()}
-    shown = spread(side_by_side(columns, plan.n_items), where, n)
+    shown = scatter_rows(side_by_side(columns, plan.n_items), where, n)
     save_vectors(inputs.history, inputs.settings, described, shown, dims, reductions)
 
 
-def write_range(inputs: Inputs, plan: Plan, dims: Mapping[str, int], name: str, number: int) -> None:
-    """Assemble one range of a side, and write it with its sums."""
+def write_range(inputs: BuildInputs, plan: BuildPlan, dims: Mapping[str, int], name: str, number: int) -> None:
+    """Assemble one range of a log, and write it with its sums."""
     data, ranges = _data(inputs.history), plan.ranges[name]
     place = name, number, int(ranges.bounds[number]), int(ranges.bounds[number + 1])
     rows = {VECTORS: of_range(plan.of(TEXT, "review"), *place, dims.get(TEXT, 0) + 1)}
     if name == USERS:
         rows[SEQUENCES] = of_range(plan.of(SEQUENCE), *place, dims.get(SEQUENCE, 0))
     with one_thread():
-        side.write_range(*_folders(inputs, name), ranges, number, data.times, rows, inputs.settings,
+        entity_log.write_range(*_folders(inputs, name), ranges, number, data.times, rows, inputs.settings,
                          partial(_columns, data, name))  # fmt: skip
 
 
-def carry_on(inputs: Inputs, plan: Plan, name: str, chain: Sequence[int]) -> None:
+def propagate_carry(inputs: BuildInputs, plan: BuildPlan, name: str, chain: Sequence[int]) -> None:
     """Finish the sums of one chain of ranges."""
     data = _data(inputs.history)
-    side.carry_on(*_folders(inputs, name), plan.ranges[name], chain, data.times, inputs.settings,
+    entity_log.propagate_carry(*_folders(inputs, name), plan.ranges[name], chain, data.times, inputs.settings,
                   partial(_columns, data, name))  # fmt: skip
 
 
-def _folders(inputs: Inputs, name: str) -> tuple[str, str]:
+def _folders(inputs: BuildInputs, name: str) -> tuple[str, str]:
     return f"{inputs.history}/{name}", f"{inputs.scratch}/{name}"
 
 
@@ -72,7 +72,7 @@ def n_drawn(n_clicks: int) -> int:
     return max(1, -(-n_clicks // DRAWN))
 
 
-def draw_part(inputs: Inputs, plan: Plan, split: str, at: int) -> dict[str, int]:
+def draw_part(inputs: BuildInputs, plan: BuildPlan, split: str, at: int) -> dict[str, int]:
     """Write the negatives of one part; what there is to count of it."""
     history, (lower, upper) = _history(inputs.history), plan.splits[split]
     events = np.arange(lower + at * DRAWN, min(lower + (at + 1) * DRAWN, upper))
@@ -89,18 +89,18 @@ def draw_part(inputs: Inputs, plan: Plan, split: str, at: int) -> dict[str, int]
     }
 
 
-def _negatives_uri(inputs: Inputs, split: str, at: int) -> str:
+def _negatives_uri(inputs: BuildInputs, split: str, at: int) -> str:
     return f"{inputs.scratch}/negatives-{split}-{at:05d}.npy"
 
 
-def _clicks(inputs: Inputs, plan: Plan, split: str) -> Clicks:
+def _clicks(inputs: BuildInputs, plan: BuildPlan, split: str) -> Clicks:
     """All of a split, mapped, without the reviews' ids."""
     lower, upper = plan.splits[split]
     uris = [_negatives_uri(inputs, split, at) for at in range(n_drawn(upper - lower))]
     return Clicks(np.arange(lower, upper), Rows.mapped(uris), split)
 
 
-def fit_spec(inputs: Inputs, plan: Plan, folder: str) -> FeatureSpec:
+def fit_spec(inputs: BuildInputs, plan: BuildPlan, folder: str) -> FeatureSpec:
     """Fit the spec on the training clicks, save it, and hand it on."""
     with one_thread():
         until = learned_until(inputs.fold, plan.t1, plan.t2)
@@ -116,7 +116,7 @@ def facts(spec: FeatureSpec) -> dict[str, Any]:
             "n_users": spec.n_users, "n_items": spec.n_items}  # fmt: skip
 
 
-def write_file(inputs: Inputs, plan: Plan, spec: FeatureSpec, split: str, at: int, uri: str) -> int:
+def write_file(inputs: BuildInputs, plan: BuildPlan, spec: FeatureSpec, split: str, at: int, uri: str) -> int:
     """Write one file of a split; how many of its rows are clicks."""
     lower, upper = plan.splits[split]
     first, last = at * CHUNK, min((at + 1) * CHUNK, upper - lower)
@@ -140,5 +140,5 @@ def _data(folder: str) -> HistoryData:
     return HistoryData.load(folder)
 
 
-def _columns(data: HistoryData, name: str, events: EntityEvents) -> side.Take | None:
+def _columns(data: HistoryData, name: str, events: EntityEvents) -> entity_log.Take | None:
     return columns_of(data, events) if name == USERS else None

@@ -41,7 +41,7 @@ def vectors_in(column: pa.Array | pa.ChunkedArray, length: int | None = None) ->
 
 
 @dataclass(frozen=True)
-class Layout:
+class VectorLayout:
     """Which of the M numbers of `vectors` belong to which column: `dims` are the columns' widths, in order."""
 
     dims: Mapping[str, int]

@@ -69,7 +69,7 @@ def _vector_families(column: str) -> dict[str, Family]:
     """The families of one of the items' vector columns, `vector_NAME`."""
 
     def span(learned: Learned) -> slice:
-        return vectors.Layout(learned.vector_dims).spans()[column]
+        return vectors.VectorLayout(learned.vector_dims).spans()[column]
 
     def names(side: Side) -> Callable[[Learned], list[str]]:
         return lambda learned: [f"{column}_{side}_{k}" for k in range(learned.vector_dims[column])]

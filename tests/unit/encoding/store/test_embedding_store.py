@@ -150,7 +150,7 @@ def test_a_reader_survives_compaction_behind_its_back(tmp_path: Path, monkeypatc
         store.put(keys, np.roll(vectors, shift, axis=1), ones, ones)
     expected, prefix, opened = store.get(keys), keys[0][0], EmbeddingStore._open
 
-    def compact_first(self: EmbeddingStore, part: store_module.Part) -> object:
+    def compact_first(self: EmbeddingStore, part: store_module.StorePart) -> object:
         monkeypatch.setattr(EmbeddingStore, "_open", opened)
         assert store.compact(prefix) == 3
         return opened(self, part)

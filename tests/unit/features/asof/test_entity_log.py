@@ -1,4 +1,4 @@
-"""A side written range by range: the bits of one in memory, whatever is cut, and whatever is written twice."""
+"""A log written range by range: the bits of one in memory, whatever is cut, and whatever is written twice."""
 
 from pathlib import Path
 
@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof.entity_log import VECTORS, Ranges, Side, carry_on, load_events, save_events, write_range
+from llmrec.features.asof.entity_log import (
+    VECTORS,
+    EntityLog,
+    EventRanges,
+    load_events,
+    propagate_carry,
+    save_events,
+    write_range,
+)
 from llmrec.features.asof.sums import BLOCK, EntityEvents
 from llmrec.schema import DAY_MS
 
@@ -24,11 +32,13 @@ def made(n: int, n_entities: int, seed: int = 0) -> tuple[EntityEvents, np.ndarr
     return EntityEvents.of(rows, times, n_entities + 1), stars, rng.normal(size=(n, 4)).astype(np.float32)
 
 
-def written(folder: Path, events: EntityEvents, stars: np.ndarray, vectors: np.ndarray, size: int, times: int) -> Side:
-    """The side as the stage writes it; every task is run `times` times, as after a lost worker."""
-    mine, scratch = str(folder / "side"), str(folder / "scratch")
+def written(
+    folder: Path, events: EntityEvents, stars: np.ndarray, vectors: np.ndarray, size: int, times: int
+) -> EntityLog:
+    """The log as the stage writes it; every task is run `times` times, as after a lost worker."""
+    mine, scratch = str(folder / "log"), str(folder / "scratch")
     save_events(mine, events, stars[events.order])
-    ranges = Ranges.of(events, size)
+    ranges = EventRanges.of(events, size)
     for _ in range(times):
         for number in reversed(range(len(ranges))):  # tasks end in any order
             some = slice(*ranges.bounds[number : number + 2])
@@ -36,8 +46,8 @@ def written(folder: Path, events: EntityEvents, stars: np.ndarray, vectors: np.n
             write_range(mine, scratch, ranges, number, events.moments, rows, SETTINGS, lambda events: None)
     for _ in range(times):
         for chain in ranges.chains():
-            carry_on(mine, scratch, ranges, chain, events.moments, SETTINGS, lambda events: None)
-    return Side.load(mine, events.moments, len(ranges), (VECTORS,), SETTINGS, lambda events: None)
+            propagate_carry(mine, scratch, ranges, chain, events.moments, SETTINGS, lambda events: None)
+    return EntityLog.load(mine, events.moments, len(ranges), (VECTORS,), SETTINGS, lambda events: None)
 
 
 @given(n=st.integers(0, 700), n_entities=st.integers(1, 9), size=st.sampled_from([BLOCK, 2 * BLOCK + 5, 300, 1_000]))
@@ -46,17 +56,17 @@ def test_any_ranges_give_the_sums_of_one_process(
     tmp_path_factory: pytest.TempPathFactory, n: int, n_entities: int, size: int
 ) -> None:
     events, stars, vectors = made(n, n_entities)
-    whole = Side.of(events, stars, {VECTORS: vectors}, SETTINGS)
-    side = written(tmp_path_factory.mktemp("side"), events, stars, vectors, size, 1)
-    assert side.sums.keys() == whole.sums.keys()
+    whole = EntityLog.of(events, stars, {VECTORS: vectors}, SETTINGS)
+    log = written(tmp_path_factory.mktemp("log"), events, stars, vectors, size, 1)
+    assert log.sums.keys() == whole.sums.keys()
     for name, sums in whole.sums.items():
-        np.testing.assert_array_equal(side.sums[name].stored.whole(), sums.stored.whole(), err_msg=name)
-    np.testing.assert_array_equal(side.rows[VECTORS].whole(), whole.rows[VECTORS].whole())
+        np.testing.assert_array_equal(log.sums[name].stored.whole(), sums.stored.whole(), err_msg=name)
+    np.testing.assert_array_equal(log.rows[VECTORS].whole(), whole.rows[VECTORS].whole())
 
 
 def test_what_a_lost_worker_began_is_written_again(tmp_path: Path) -> None:
     events, stars, vectors = made(600, 5)
-    assert max(map(len, Ranges.of(events, 64).chains())) >= 4
+    assert max(map(len, EventRanges.of(events, 64).chains())) >= 4
     once, twice = (written(tmp_path / str(k), events, stars, vectors, 64, k) for k in (1, 2))
     for name, sums in once.sums.items():
         np.testing.assert_array_equal(twice.sums[name].stored.whole(), sums.stored.whole(), err_msg=name)

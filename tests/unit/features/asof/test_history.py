@@ -62,7 +62,7 @@ def test_states_equal_a_plain_loop_over_earlier_events(history: History, side: s
         assert state.first[e] == (data.times[past].min() if past.any() else time)
         assert state.last[e] == (data.times[past].max() if past.any() else time)
         world = data.stars[data.times < time]
-        assert state.world[e].tolist() == [len(world), world.sum(), (world**2).sum(), len(world)]
+        assert state.global_stats[e].tolist() == [len(world), world.sum(), (world**2).sum(), len(world)]
 
 
 def test_the_sequence_is_the_last_items_oldest_first(history: History) -> None:
@@ -191,7 +191,7 @@ def test_a_corpus_without_events_words_or_stars() -> None:
 def test_a_guest_is_what_they_like_and_say(history: History) -> None:
     liked = np.array([3, 7])
     vector = encode(["word1 word2"])[0]
-    guest = history.guest(liked, vector, START + 80 * DAY_MS)
+    guest = history.cold_start_state(liked, vector, START + 80 * DAY_MS)
     own = history.data.reductions["text"](vector[None], "review")[0]
     assert guest.history[0].tolist() == [0, 0, 0, 3, 7]
     assert guest.count.tolist() == [2]
@@ -202,12 +202,12 @@ def test_a_guest_is_what_they_like_and_say(history: History) -> None:
         np.testing.assert_array_equal(guest.text[0, v], own * (variant != "disliked"))
     np.testing.assert_array_equal(guest.text_last[0], own)
     assert not guest.sequence.any()
-    silent = history.guest(np.zeros(0, np.int64), None, START)
+    silent = history.cold_start_state(np.zeros(0, np.int64), None, START)
     assert_equal(silent, history.users_at(np.zeros(1, np.int64), np.array([START])))
 
 
 def test_more_likes_than_the_history_holds_keep_the_last(history: History) -> None:
-    guest = history.guest(np.arange(1, 9), None, START + 80 * DAY_MS)
+    guest = history.cold_start_state(np.arange(1, 9), None, START + 80 * DAY_MS)
     assert guest.history[0].tolist() == [4, 5, 6, 7, 8]
     assert guest.count.tolist() == [8]
 
@@ -222,7 +222,7 @@ def test_repeat_is_take_of_one_row(history: History) -> None:
 
 def test_vectors_of_another_encoder_are_refused(history: History) -> None:
     with pytest.raises(ValueError, match=f"found 5 dimensions, expected {DIM}"):
-        history.guest(np.zeros(0, np.int64), np.ones(5, np.float32), START)
+        history.cold_start_state(np.zeros(0, np.int64), np.ones(5, np.float32), START)
 
 
 def test_moments_of_parts_add_up_to_those_of_the_whole() -> None:

@@ -13,8 +13,8 @@ from llmrec.config import RunConfig, SplitConfig
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.asof.history import History
 from llmrec.features.asof.sums import BLOCK
-from llmrec.features.build import driver as waves
-from llmrec.features.build import plan as layout
+from llmrec.features.build import driver
+from llmrec.features.build import plan as planning
 from llmrec.features.build import stage
 from llmrec.features.dataset.examples import example_table
 from llmrec.features.dataset.folds import prepare
@@ -129,21 +129,21 @@ def test_a_fold_travels_without_its_arrays_being_copied() -> None:
 
 
 @pytest.fixture(scope="module")
-def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, layout.Plan]:
+def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, planning.BuildPlan]:
     """Two items of 250 reviews each, written in ranges of some 64 events."""
     world, storage = World.random(300, 2, 500), Storage(str(tmp_path_factory.mktemp("ranged")))
     with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch"
-        inputs = layout.Inputs(storage, *world.stored(storage, 3), world.settings, SPLIT, "test", *folders,
-                               piece_rows=100, range_rows=64)  # fmt: skip
-        plan = layout.plan_build(inputs)
-        waves.build(inputs, writer)
+        inputs = planning.BuildInputs(storage, *world.stored(storage, 3), world.settings, SPLIT, "test", *folders,
+                               shard_rows=100, range_rows=64)  # fmt: skip
+        plan = planning.plan_build(inputs)
+        driver.build(inputs, writer)
     made = storage.find("examples", "x")
     assert made
     return made, plan
 
 
-def test_a_heavy_entity_is_carried_from_range_to_range(ranged: tuple[Artifact, layout.Plan]) -> None:
+def test_a_heavy_entity_is_carried_from_range_to_range(ranged: tuple[Artifact, planning.BuildPlan]) -> None:
     """To the last bit what one process sums, wherever the ranges cut."""
     made, plan = ranged
     chains = plan.ranges["items"].chains()
@@ -153,13 +153,13 @@ def test_a_heavy_entity_is_carried_from_range_to_range(ranged: tuple[Artifact, l
     whole = History.of(history.data, history.by_event(VECTORS), history.by_event(SEQUENCES))
     data = history.data
     times = np.concatenate([data.times, data.times + 1, data.times + 40 * DAY_MS])
-    for side, rows in (("users_at", data.user_rows), ("items_at", data.item_rows)):
-        found, expected = (getattr(h, side)(np.tile(rows, 3), times) for h in (history, whole))
+    for log, rows in (("users_at", data.user_rows), ("items_at", data.item_rows)):
+        found, expected = (getattr(h, log)(np.tile(rows, 3), times) for h in (history, whole))
         for f in fields(found):
             np.testing.assert_array_equal(getattr(found, f.name), getattr(expected, f.name), err_msg=f.name)
 
 
-def test_ranges_cut_no_block_and_leave_nothing_out(ranged: tuple[Artifact, layout.Plan]) -> None:
+def test_ranges_cut_no_block_and_leave_nothing_out(ranged: tuple[Artifact, planning.BuildPlan]) -> None:
     made, plan = ranged
     events = history_of(made).items.events
     bounds = plan.ranges["items"].bounds
@@ -169,7 +169,7 @@ def test_ranges_cut_no_block_and_leave_nothing_out(ranged: tuple[Artifact, layou
 
 
 def test_what_is_mapped_travels_as_its_address_and_is_copied_whole(
-    ranged: tuple[Artifact, layout.Plan], tmp_path: Path
+    ranged: tuple[Artifact, planning.BuildPlan], tmp_path: Path
 ) -> None:
     history = history_of(ranged[0])
     assert len(pickle.dumps(history)) < 1_000

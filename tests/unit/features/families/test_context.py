@@ -45,9 +45,9 @@ def test_a_request_says_it_and_what_is_unknown_or_absent_is_zero(prepared: Prepa
 
 def test_a_guest_may_say_it_too(prepared: Prepared) -> None:
     asked = prepared.history.request_contexts({"device": "web"})
-    guest = prepared.history.guest(np.array([2]), None, T2, asked)
+    guest = prepared.history.cold_start_state(np.array([2]), None, T2, asked)
     np.testing.assert_array_equal(guest.contexts, asked)
-    assert not prepared.history.guest(np.array([2]), None, T2).contexts.any()
+    assert not prepared.history.cold_start_state(np.array([2]), None, T2).contexts.any()
 
 
 def test_an_evaluation_asks_in_the_context_of_the_first_event_at_that_time(prepared: Prepared, tmp_path: Path) -> None:

@@ -89,5 +89,5 @@ def test_a_history_keeps_it(tmp_path: Path) -> None:
     for name in ("text", "sequence"):
         reductions = made.history.data.reductions, loaded.data.reductions
         np.testing.assert_array_equal(*(r[name](words, "review") for r in reductions))
-    guests = (h.guest(np.array([1]), words[0], 2**50) for h in (made.history, loaded))
+    guests = (h.cold_start_state(np.array([1]), words[0], 2**50) for h in (made.history, loaded))
     np.testing.assert_array_equal(*(made.spec.user_features(guest) for guest in guests))
