@@ -34,9 +34,9 @@ def build(inputs: BuildInputs, writer: ArtifactWriter) -> None:
     runner = TaskRunner(local=inputs.n_reviews <= SMALL)
     try:
         plan = runner.run("plans", plan_build, [(inputs,)])[0]
-        reductions = _reductions(runner, inputs, plan)
-        _write_history(runner, inputs, plan, reductions)
-        drawn = _draw(runner, inputs, plan)
+        reductions = fit_reductions(runner, inputs, plan)
+        write_history(runner, inputs, plan, reductions)
+        drawn = draw_negatives(runner, inputs, plan)
         spec = runner.remote_value(ray_tasks.fit_spec, inputs, plan, writer.uri("spec"))
         written = _write_examples(runner, writer, inputs, plan, spec)
         covered = sum(upper - lower for lower, upper in plan.splits.values())
@@ -63,31 +63,29 @@ class TaskRunner:
         return tasks.remote_value(function, *arguments, stage="featurize", local=self.local)
 
 
-def _reductions(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan) -> dict[str, Reduction]:
-    """Fit them, and bring all shards down. What they are fitted on is summed by shard, and added in order."""
-    shards, names = [(shard,) for shard in plan.shards], sorted(plan.dims)
-    runner.run("shards of vectors summed", partial_fit, shards, inputs.settings)
+def fit_reductions(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan) -> dict[str, Reduction]:
+    """What reduces each kind of vectors. What they are fitted on is summed by shard, and added in order."""
+    runner.run("shards of vectors summed", partial_fit, [(shard,) for shard in plan.shards], inputs.settings)
+    names = sorted(plan.dims)
     wanted = [(plan.dims[name], plan.of(name)) for name in names]
-    fitted = runner.run("reductions fitted", fit_shards, wanted, inputs.settings)
-    reductions = dict(zip(names, fitted, strict=True))
+    return dict(zip(names, runner.run("reductions fitted", fit_shards, wanted, inputs.settings), strict=True))
+
+
+def write_history(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) -> None:
+    """Reduce all vectors and write them, the items' first: users' ranges sum those of their items too."""
     places = {name: (positions_uri(inputs.scratch, name), ranges) for name, ranges in plan.ranges.items()}
     by_user = {USERS: places[USERS]}  # nobody asks for the sequences by item
-    logs = [(by_user if shard.name == SEQUENCE else places, shard) for shard in plan.shards]
-    runner.run("shards of vectors brought down", transform_shard, logs, reductions)
-    return reductions
-
-
-def _write_history(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) -> None:
-    """What there is of vectors, the items' first: users' ranges sum those of their items too."""
+    shards = [(by_user if shard.name == SEQUENCE else places, shard) for shard in plan.shards]
+    runner.run("shards of vectors reduced", transform_shard, shards, reductions)
     runner.run("vectors of items", ray_tasks.write_items, [()], inputs, plan, reductions)
     dims = {name: made.dim for name, made in reductions.items()}
     ranges = [(name, number) for name, mine in plan.ranges.items() for number in range(len(mine))]
     runner.run("ranges of the history", ray_tasks.write_range, ranges, inputs, plan, dims)
     chains = [(name, chain) for name, mine in plan.ranges.items() for chain in mine.chains()]
-    runner.run("entities carried on", ray_tasks.propagate_carry, chains, inputs, plan)
+    runner.run("carries over ranges", ray_tasks.propagate_carry, chains, inputs, plan)
 
 
-def _draw(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan) -> dict[str, int]:
+def draw_negatives(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan) -> dict[str, int]:
     """Write the negatives of all clicks to scratch; what there is to count."""
     parts = [(split, at) for split, (lower, upper) in plan.splits.items() for at in range(ray_tasks.n_drawn(upper - lower))]
     counts = Counter[str]()

@@ -10,7 +10,7 @@ from llmrec.config import FeaturesConfig, SplitConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import keys_of_rows, open_store
 from llmrec.features.arrays import Ints, write_array
-from llmrec.features.asof.sums import EntityEvents
+from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.history import ITEMS, PARTS, USERS, GLOBAL_STATS, global_stats_of
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData
 from llmrec.features.dataset.negatives import first_of_pairs
@@ -18,7 +18,8 @@ from llmrec.features.build.readers import read_numbers, reviews
 from llmrec.features.build.vector_shards import SHARD_ROWS, VectorShard, shards_of_column, write_keys
 from llmrec.features.dataset.folds import Fold, FitRows, learned_until, splits_of
 from llmrec.features.transforms.projection import Kind
-from llmrec.features.asof.entity_log import EventRanges, save_events
+from llmrec.features.asof.entity_log import save_events
+from llmrec.features.build.log_ranges import EventRanges
 from llmrec.files import write_json
 from llmrec.shuffle_files import read_range, write_ranges
 from llmrec.schema import VECTOR_PREFIX

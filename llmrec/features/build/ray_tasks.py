@@ -1,4 +1,4 @@
-"""What the tasks of the stage do, one wave after the other (`waves.py`); each maps the files that it reads."""
+"""What the tasks of the stage do, one wave after the other (`driver.py`); each maps the files that it reads."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.features.asof import entity_log
-from llmrec.features.arrays import Rows, map_array, write_array
-from llmrec.features.asof.sums import EntityEvents
+from llmrec.features.build import log_ranges
+from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
+from llmrec.features.asof.events import EntityEvents
 from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
 from llmrec.features.asof.history import USERS, History, columns_of
-from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors, scatter_rows, side_by_side
+from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors
 from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.build.vector_shards import collect, of_range, one_thread
 from llmrec.features.dataset.folds import draw, fit, learned_until
 from llmrec.features.transforms.reduction import Reductions
-from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
+from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, Take
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.files import write_parquet
 from llmrec.schema import VECTOR_PREFIX
@@ -33,15 +33,27 @@ def write_items(inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) ->
     where = map_array(f"{inputs.scratch}/where.npy")
     n = len(map_array(f"{inputs.history}/price.npy"))
     width = reductions[TEXT].dim if TEXT in reductions else 0
-    described = scatter_rows(collect(plan.of(TEXT, "item"), plan.n_items, width), where, n)
+    described = _scatter_rows(collect(plan.of(TEXT, "item"), plan.n_items, width), where, n)
     columns = {
         name: collect(plan.of(name), plan.n_items, made.dim)
         for name, made in reductions.items()
         if name.startswith(VECTOR_PREFIX)
     }
     dims = {name: values.shape[1] for name, values in columns.items()}
-    shown = scatter_rows(side_by_side(columns, plan.n_items), where, n)
+    shown = _scatter_rows(_side_by_side(columns, plan.n_items), where, n)
     save_vectors(inputs.history, inputs.settings, described, shown, dims, reductions)
+
+
+def _scatter_rows(vectors: Floats32, where: Ints, n: int) -> Floats32:
+    """(n, width) with row k of `vectors` at `where[k]`, zero elsewhere."""
+    found = np.zeros((n, vectors.shape[1]), np.float32)
+    found[where] = vectors
+    return found
+
+
+def _side_by_side(columns: dict[str, Floats32], n: int) -> Floats32:
+    """(n, M) of vector columns (n, width)."""
+    return np.concatenate([np.zeros((n, 0), np.float32), *columns.values()], axis=1)
 
 
 def write_range(inputs: BuildInputs, plan: BuildPlan, dims: Mapping[str, int], name: str, number: int) -> None:
@@ -52,14 +64,14 @@ def write_range(inputs: BuildInputs, plan: BuildPlan, dims: Mapping[str, int], n
     if name == USERS:
         rows[SEQUENCES] = of_range(plan.of(SEQUENCE), *place, dims.get(SEQUENCE, 0))
     with one_thread():
-        entity_log.write_range(*_folders(inputs, name), ranges, number, data.times, rows, inputs.settings,
+        log_ranges.write_range(*_folders(inputs, name), ranges, number, data.times, rows, inputs.settings,
                          partial(_columns, data, name))  # fmt: skip
 
 
 def propagate_carry(inputs: BuildInputs, plan: BuildPlan, name: str, chain: Sequence[int]) -> None:
     """Finish the sums of one chain of ranges."""
     data = _data(inputs.history)
-    entity_log.propagate_carry(*_folders(inputs, name), plan.ranges[name], chain, data.times, inputs.settings,
+    log_ranges.propagate_carry(*_folders(inputs, name), plan.ranges[name], chain, data.times, inputs.settings,
                   partial(_columns, data, name))  # fmt: skip
 
 
@@ -93,7 +105,7 @@ def _negatives_uri(inputs: BuildInputs, split: str, at: int) -> str:
     return f"{inputs.scratch}/negatives-{split}-{at:05d}.npy"
 
 
-def _clicks(inputs: BuildInputs, plan: BuildPlan, split: str) -> Clicks:
+def clicks_of(inputs: BuildInputs, plan: BuildPlan, split: str) -> Clicks:
     """All of a split, mapped, without the reviews' ids."""
     lower, upper = plan.splits[split]
     uris = [_negatives_uri(inputs, split, at) for at in range(n_drawn(upper - lower))]
@@ -104,7 +116,7 @@ def fit_spec(inputs: BuildInputs, plan: BuildPlan, folder: str) -> FeatureSpec:
     """Fit the spec on the training clicks, save it, and hand it on."""
     with one_thread():
         until = learned_until(inputs.fold, plan.t1, plan.t2)
-        spec = fit(_history(inputs.history), _clicks(inputs, plan, "train"), inputs.fold, until)
+        spec = fit(_history(inputs.history), clicks_of(inputs, plan, "train"), inputs.fold, until)
     spec.save(folder)
     return spec
 
@@ -140,5 +152,5 @@ def _data(folder: str) -> HistoryData:
     return HistoryData.load(folder)
 
 
-def _columns(data: HistoryData, name: str, events: EntityEvents) -> entity_log.Take | None:
+def _columns(data: HistoryData, name: str, events: EntityEvents) -> Take | None:
     return columns_of(data, events) if name == USERS else None

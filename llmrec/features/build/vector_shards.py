@@ -23,7 +23,7 @@ from llmrec.features.asof.history_data import TEXT
 from llmrec.features.arrays import vectors_of
 from llmrec.features.transforms.projection import CHUNK, Kind, Moments
 from llmrec.features.transforms.reduction import Reduction, Sample, Summary, reduce_vectors, fit_reduction, summarise, with_presence
-from llmrec.features.asof.entity_log import EventRanges
+from llmrec.features.build.log_ranges import EventRanges
 from llmrec.features.families.item_vectors import vector_length, vectors_in
 from llmrec.files import filesystem
 from llmrec.shuffle_files import read_range, write_ranges

@@ -8,16 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof.entity_log import (
-    VECTORS,
-    EntityLog,
-    EventRanges,
-    load_events,
-    propagate_carry,
-    save_events,
-    write_range,
-)
-from llmrec.features.asof.sums import BLOCK, EntityEvents
+from llmrec.features.asof.entity_log import VECTORS, EntityLog, load_events, save_events
+from llmrec.features.asof.events import BLOCK, EntityEvents
+from llmrec.features.build.log_ranges import EventRanges, propagate_carry, write_range
 from llmrec.schema import DAY_MS
 
 SETTINGS = FeaturesConfig(popularity_days=(30.0,))
@@ -56,7 +49,7 @@ def test_any_ranges_give_the_sums_of_one_process(
     tmp_path_factory: pytest.TempPathFactory, n: int, n_entities: int, size: int
 ) -> None:
     events, stars, vectors = made(n, n_entities)
-    whole = EntityLog.of(events, stars, {VECTORS: vectors}, SETTINGS)
+    whole = written(tmp_path_factory.mktemp("whole"), events, stars, vectors, 10**6, 1)
     log = written(tmp_path_factory.mktemp("log"), events, stars, vectors, size, 1)
     assert log.sums.keys() == whole.sums.keys()
     for name, sums in whole.sums.items():

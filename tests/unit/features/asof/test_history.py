@@ -1,20 +1,17 @@
-"""History against plain loops, its storage, its growth, and somebody new."""
+"""History against plain loops, its storage, and somebody new."""
 
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from factories.features import DIM, START, World, encode
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from factories.features import DIM, START, World, by_event, encode
 
-from llmrec.config import FeaturesConfig
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
+from llmrec.features.asof.events import BLOCK, EntityEvents
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import TEXT_VARIANTS, ItemState, UserState
-from llmrec.features.asof.sums import BLOCK, BlockedSums, EntityEvents
+from llmrec.features.asof.sums import BlockedSums
 from llmrec.features.transforms.projection import Moments, Projection
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
@@ -38,7 +35,7 @@ def assert_equal(a: UserState | ItemState, b: UserState | ItemState, *, but: tup
 
 @pytest.mark.parametrize("side", ["user", "item"])
 def test_states_equal_a_plain_loop_over_earlier_events(history: History, side: str) -> None:
-    data, days, said = history.data, history.settings.profile_days, history.by_event(VECTORS)
+    data, days, said = history.data, history.settings.profile_days, by_event(history, VECTORS)
     rows = getattr(data, f"{side}_rows")
     state = getattr(history, f"{side}s_at")(rows, data.times)
     for e, (row, time) in enumerate(zip(rows, data.times, strict=True)):
@@ -66,7 +63,7 @@ def test_states_equal_a_plain_loop_over_earlier_events(history: History, side: s
 
 
 def test_the_sequence_is_the_last_items_oldest_first(history: History) -> None:
-    data, length, sequences = history.data, history.settings.history_length, history.by_event(SEQUENCES)
+    data, length, sequences = history.data, history.settings.history_length, by_event(history, SEQUENCES)
     state = history.users_at(data.user_rows, data.times)
     for e, (user, time) in enumerate(zip(data.user_rows, data.times, strict=True)):
         past = np.flatnonzero((data.user_rows == user) & (data.times < time))[-length:]
@@ -129,40 +126,6 @@ def test_saved_and_loaded_history_answers_alike(history: History, tmp_path: Path
         History.load(str(tmp_path / "nowhere"))
 
 
-@given(cut=st.integers(0, 300), batches=st.integers(1, 4))
-@settings(max_examples=15, deadline=None)
-def test_appending_equals_recomputation(cut: int, batches: int) -> None:
-    world = World.random(n_users=12, n_items=40, n_reviews=300)
-    reviews, items, vectors, item_vectors, sequences = world.tables()
-    nothing = Moments.of(sequences[:0])
-    reductions = {
-        "text": Projection.fit(Moments.of(vectors), Moments.of(item_vectors), 6),
-        "sequence": Projection.fit(Moments.of(sequences), nothing, 4),
-    }
-    whole = History.build(
-        reviews, items, vectors, item_vectors, sequences, reductions=reductions, settings=world.settings
-    )
-    grown = History.build(
-        reviews.slice(0, cut),
-        items,
-        vectors[:cut],
-        item_vectors,
-        sequences[:cut],
-        reductions=reductions,
-        settings=world.settings,
-    )
-    for part in np.array_split(np.arange(cut, 300), batches):
-        grown = grown.appended(reviews.take(pa.array(part)), vectors[part], sequences[part])
-    times = np.full(len(whole.user_ids), START + 91 * DAY_MS)
-    users = grown.users_at(grown.user_rows(whole.user_ids), times)
-    assert_equal(users, whole.users_at(np.arange(len(times)), times), but=("rows", "history"))
-    ids = [[grown.item_ids[row] for row in history] for history in users.history]
-    assert ids == [[whole.item_ids[row] for row in h] for h in whole.users_at(np.arange(len(times)), times).history]
-    times = np.full(len(whole.item_ids), START + 91 * DAY_MS)
-    items_grown = grown.items_at(grown.item_rows(whole.item_ids), times)
-    assert_equal(items_grown, whole.items_at(np.arange(len(times)), times), but=("rows",))
-
-
 def test_one_heavy_entity_has_exact_sums_over_many_blocks() -> None:
     rng, n = np.random.default_rng(0), 20 * BLOCK + 7
     times = np.sort(rng.integers(0, 5_000 * DAY_MS, n))
@@ -178,14 +141,13 @@ def test_one_heavy_entity_has_exact_sums_over_many_blocks() -> None:
         np.testing.assert_allclose(found[q, 1], (values[past] * decay[:, None]).sum(0), rtol=1e-9, atol=1e-30)
 
 
-def test_a_corpus_without_events_words_or_stars() -> None:
-    world = World([], World.random().items)
-    reviews, items, *_ = world.tables()
-    history = History.build(reviews, items)
-    state = history.users_at(history.user_rows(["nobody"]), np.array([START]))
-    assert state.count.tolist() == [0]
-    assert history.text_dim == 0
-    assert history.items_at(np.array([1, 0]), np.array([START, START])).count.tolist() == [0, 0]
+def test_a_corpus_without_words_or_stars() -> None:
+    world = World.random()
+    silent = World([r | {C.TEXT: "", C.STARS: None} for r in world.reviews], [], world.settings).prepare().history
+    state = silent.users_at(silent.user_rows(["nobody", "u001"]), np.full(2, START + 91 * DAY_MS))
+    assert state.count[0] == 0 < state.count[1]
+    assert not state.stars.any() and not state.text.any() and not state.sequence.any()
+    assert silent.items_at(np.array([1, 0]), np.array([START, START])).count.tolist() == [0, 0]
 
 
 def test_a_guest_is_what_they_like_and_say(history: History) -> None:
@@ -243,9 +205,3 @@ def test_projection_keeps_most_variance_and_is_linear() -> None:
     np.testing.assert_allclose((projected**2).sum(1).mean(), 1, rtol=1e-3)
     np.testing.assert_allclose(projection(vectors.mean(0, keepdims=True), "review")[0], projected.mean(0), atol=1e-4)
     assert not projection(np.zeros((1, DIM), np.float32), "review").any()
-
-
-def test_wrong_number_of_vectors_is_named(world: World) -> None:
-    reviews, items, vectors, *_ = world.tables()
-    with pytest.raises(ValueError, match="review_vectors: found 10 rows, expected 300"):
-        History.build(reviews, items, vectors[:10], settings=FeaturesConfig())

@@ -1,4 +1,4 @@
-"""Ids by row: order, look-ups, growth, and that they travel as one Arrow array."""
+"""Ids by row: order, look-ups, and that they travel as one Arrow array."""
 
 import pickle
 
@@ -26,13 +26,6 @@ def test_they_are_the_sorted_set_behind_the_unknown() -> None:
     assert ids.take(np.array([2, 0, 2])).to_pylist() == [expected[2], "", expected[2]]
     assert pa.array(ids).to_pylist() == expected
     np.testing.assert_array_equal(id_hash(ids), id_hash(expected))
-
-
-def test_new_ones_go_behind_the_old() -> None:
-    ids = Ids.of(column("m", "p"))
-    grown = ids.and_new(column("z", "a", "m", ""))
-    assert list(grown) == ["", "m", "p", "a", "z"] and list(ids) == ["", "m", "p"]
-    assert list(Ids.of(column()).and_new(column())) == [""]
 
 
 def test_they_travel_without_a_copy() -> None:

@@ -10,14 +10,14 @@ import pytest
 from factories.features import START, World
 
 from llmrec.config import RunConfig, SplitConfig
-from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.asof.history import History
-from llmrec.features.asof.sums import BLOCK
+from llmrec.features.asof.events import BLOCK
 from llmrec.features.build import driver
 from llmrec.features.build import plan as planning
 from llmrec.features.build import stage
-from llmrec.features.dataset.examples import example_table
-from llmrec.features.dataset.folds import prepare
+from llmrec.features.arrays import Rows
+from llmrec.features.dataset.examples import Clicks
+from llmrec.features.dataset.folds import fit
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.schema import DAY_MS, examples_schema
 from llmrec.schema import Column as C
@@ -108,34 +108,19 @@ def test_a_run_without_text_needs_no_vectors(parents: tuple[Storage, Artifact, A
 
 
 def test_a_fold_with_nothing_to_train_on_is_refused() -> None:
-    world = World.random()
-    reviews, items, *vectors = world.tables()
+    history = World.random().prepare().history
+    nothing = Clicks(np.zeros(0, np.int64), Rows.of(np.zeros((0, 4), np.int64)), "train")
     with pytest.raises(ValueError, match="no event lies before the cut-off 5 ms of fold 'validation'"):
-        prepare(world.settings, reviews, items, *vectors, t1=5, t2=START, fold="validation")
+        fit(history, nothing, "validation", 5)
 
 
-def test_a_fold_travels_without_its_arrays_being_copied() -> None:
-    """One in memory; what is mapped travels as its address (below)."""
-    prepared = World.random().prepare()
-    buffers: list[pickle.PickleBuffer] = []
-    data = pickle.dumps(prepared, protocol=5, buffer_callback=buffers.append)
-    arrays = sum(b.raw().nbytes for b in buffers)
-    assert arrays > 80_000 > 4 * len(data), "arrays are copied"
-    sent = pickle.loads(data, buffers=[bytes(b.raw()) for b in buffers])
-    for group, same in zip(prepared.clicks, sent.clicks, strict=True):
-        expected = example_table(prepared.history, prepared.spec, group)
-        assert example_table(sent.history, sent.spec, same).equals(expected)
-    assert list(sent.history.user_ids) == list(prepared.history.user_ids)
-
-
-@pytest.fixture(scope="module")
-def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, planning.BuildPlan]:
-    """Two items of 250 reviews each, written in ranges of some 64 events."""
-    world, storage = World.random(300, 2, 500), Storage(str(tmp_path_factory.mktemp("ranged")))
+def ranged_build(folder: Path, range_rows: int) -> tuple[Artifact, planning.BuildPlan]:
+    """Two items of 250 reviews each."""
+    world, storage = World.random(300, 2, 500), Storage(str(folder))
     with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch"
         inputs = planning.BuildInputs(storage, *world.stored(storage, 3), world.settings, SPLIT, "test", *folders,
-                               shard_rows=100, range_rows=64)  # fmt: skip
+                                      shard_rows=100, range_rows=range_rows)  # fmt: skip
         plan = planning.plan_build(inputs)
         driver.build(inputs, writer)
     made = storage.find("examples", "x")
@@ -143,14 +128,22 @@ def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, planning
     return made, plan
 
 
-def test_a_heavy_entity_is_carried_from_range_to_range(ranged: tuple[Artifact, planning.BuildPlan]) -> None:
+@pytest.fixture(scope="module")
+def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, planning.BuildPlan]:
+    """In ranges of some 64 events."""
+    return ranged_build(tmp_path_factory.mktemp("ranged"), 64)
+
+
+def test_a_heavy_entity_is_carried_from_range_to_range(
+    ranged: tuple[Artifact, planning.BuildPlan], tmp_path: Path
+) -> None:
     """To the last bit what one process sums, wherever the ranges cut."""
     made, plan = ranged
     chains = plan.ranges["items"].chains()
     assert max(map(len, chains)) >= 4, "no item reaches over several ranges"
     history = history_of(made)
     assert len(history.items.sums["text"].stored.parts) == len(plan.ranges["items"]) > 6
-    whole = History.of(history.data, history.by_event(VECTORS), history.by_event(SEQUENCES))
+    whole = history_of(ranged_build(tmp_path, 10**6)[0])
     data = history.data
     times = np.concatenate([data.times, data.times + 1, data.times + 40 * DAY_MS])
     for log, rows in (("users_at", data.user_rows), ("items_at", data.item_rows)):

@@ -7,22 +7,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from factories.features import DEVICE, START, World
+from factories.features import DEVICE, START, T1, T2, Prepared, World
 
 from llmrec.config.features import SelectionConfig
+from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.history import History
-from llmrec.features.asof.sums import EntityEvents
-from llmrec.features.dataset import folds as prepare_module
 from llmrec.features.dataset import spec as spec_module
 from llmrec.features.dataset.examples import example_table
-from llmrec.features.dataset.folds import Fold, Prepared
+from llmrec.features.dataset.folds import FitRows, Fold
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families import collaborative
 from llmrec.features.transforms.reduction import to_arrays
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 
-T1, T2 = START + 50 * DAY_MS, START + 70 * DAY_MS
 SIDES = ("user", "item", "pair")
 Key = tuple[str, int, str, str]  # user, time, item of the click, item of the row
 #: Made from the item table, the clock and the request: nothing that people write or do changes them.
@@ -60,16 +58,6 @@ def rows_of(prepared: Prepared) -> Rows:
         for family in {c.family for c in columns[side]}:
             families[family] = values[:, [c.family == family for c in columns[side]]]
     return Rows({key: n for n, key in enumerate(keys)}, families)
-
-
-def with_fitted(world: World, fitted: Prepared) -> Prepared:
-    """The world's rows under a spec and a projection that were fitted elsewhere."""
-    reviews, items, *vectors = world.tables()
-    history = History.build(
-        reviews, items, *vectors, reductions=fitted.history.data.reductions, settings=world.settings
-    )
-    clicks = prepare_module.clicks_of(history, reviews[C.REVIEW_ID], "test", T1, T2)
-    return Prepared(history, fitted.spec, clicks)
 
 
 def differing(before: Rows, after: Rows) -> set[str]:
@@ -115,12 +103,12 @@ def own_answer_leaks(world: World) -> Iterator[str]:
     for review in targets(world):
         name, time = review[C.REVIEW_ID], review[C.TIMESTAMP]
         for values in ({C.TEXT: "canaryzq " + review[C.TEXT]}, {C.STARS: 6 - review[C.STARS] or 1.0}):
-            changed = rows_of(with_fitted(world.changed(name, **values), base))
+            changed = rows_of(world.changed(name, **values).prepare(fitted=base))
             yield from differing(until(before, time), changed)
         free = next(i[C.ITEM_ID] for i in world.items if not pair_exists(world, review[C.USER_ID], i[C.ITEM_ID]))
         moved = {C.TIMESTAMP: time + 9 * DAY_MS}
         for other in (world.changed(name, **moved), world.changed(name, item_id=free), world.without(name)):
-            changed = rows_of(with_fitted(other, base))
+            changed = rows_of(other.prepare(fitted=base))
             yield from differing(until_without(before, own_key(review)), changed)
 
 
@@ -230,8 +218,8 @@ def test_the_canary_sings_later(world: World) -> None:
     for review in targets(world):
         name, time = review[C.REVIEW_ID], review[C.TIMESTAMP]
         spoken = world.changed(name, text="canaryzq " + review[C.TEXT])
-        words |= differing(after(before, time), rows_of(with_fitted(spoken, base)))
-        doings |= differing(after(before, time), rows_of(with_fitted(world.without(name), base)))
+        words |= differing(after(before, time), rows_of(spoken.prepare(fitted=base)))
+        doings |= differing(after(before, time), rows_of(world.without(name).prepare(fitted=base)))
     families = set(base.spec.families) - STATIC
     assert words == {f for f in families if f.startswith("text")} - {"text_user_sequence"}  # told by titles alone
     assert families <= doings
@@ -242,7 +230,7 @@ def test_a_context_is_that_of_its_own_request_alone(world: World) -> None:
     before = rows_of(base)
     for review in targets(world):
         device = "mobile" if review[DEVICE] != "mobile" else "web"
-        changed = rows_of(with_fitted(world.changed(review[C.REVIEW_ID], **{DEVICE: device}), base))
+        changed = rows_of(world.changed(review[C.REVIEW_ID], **{DEVICE: device}).prepare(fitted=base))
         places = before.place.items()
         mine = {k for k, _ in places if k[:3] == own_key(review)[:3]}
         own, others = (
@@ -265,7 +253,7 @@ def test_the_future_may_be_anything(seed: int) -> None:
     pairs = [(u[C.USER_ID], i[C.ITEM_ID]) for u in world.reviews for i in world.items]
     free = next(p for p in pairs if not pair_exists(world, *p))
     added = reviews[0] | {C.REVIEW_ID: "new", C.USER_ID: free[0], C.ITEM_ID: free[1], C.TIMESTAMP: moment + 1}
-    changed = rows_of(with_fitted(replace(world, reviews=[*reviews, added]), base))
+    changed = rows_of(replace(world, reviews=[*reviews, added]).prepare(fitted=base))
     assert differing(until(rows_of(base), moment), changed) == set()
 
 
@@ -332,8 +320,8 @@ def leak_contexts_of_test_rows(patch: pytest.MonkeyPatch) -> None:
 
 def leak_reduction_of_unknown_items(patch: pytest.MonkeyPatch) -> None:
     """Reductions fitted on every review and item, those that nobody knew before the cut-off among them."""
-    honest = prepare_module._reductions
-    patch.setattr(prepare_module, "_reductions", lambda *arguments: honest(*arguments[:-1], 2**60))
+    honest = FitRows.of
+    patch.setattr(FitRows, "of", lambda data, items, until: honest(data, items, 2**60))
 
 
 def leak_scaler_on_all_rows(patch: pytest.MonkeyPatch) -> None:

@@ -6,18 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories.features import START, World
+from factories.features import T2, Prepared, World
 from scipy.stats import skew
 from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
 from llmrec.features.dataset.examples import example_table
-from llmrec.features.dataset.folds import Prepared
 from llmrec.features.dataset.spec import FeatureSpec, Pairs
 from llmrec.features.transforms.scaling import CLIP, Scaler
-from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
-
-T2 = START + 70 * DAY_MS
 
 
 @pytest.fixture(scope="module")

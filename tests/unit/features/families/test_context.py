@@ -4,13 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories.features import DEVICE, START, World
+from factories.features import DEVICE, START, T2, Prepared, World
 
 from llmrec.features.asof.history import History
-from llmrec.features.dataset.folds import Prepared
-from llmrec.schema import DAY_MS
-
-T2 = START + 70 * DAY_MS
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +62,3 @@ def test_a_corpus_without_contexts_has_no_such_family() -> None:
     world = World.random()
     bare = World([r | {DEVICE: None} for r in world.reviews], world.items, world.settings).prepare()
     assert "context_columns" not in bare.spec.families
-
-
-def test_events_that_come_later_may_bring_new_values_or_none(prepared: Prepared) -> None:
-    reviews = World.random(seed=5).tables()[0].slice(0, 8)
-    grown = prepared.history.appended(reviews)
-    shown = {grown.data.context_names.get(code) for code in grown.data.contexts[:, 0].tolist()}
-    assert shown == {"device=web", "device=mobile", None}
-    silent = prepared.history.appended(reviews.drop_columns([DEVICE]))
-    assert (silent.data.contexts > 0).sum() == (prepared.history.data.contexts > 0).sum()

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories.features import START, World
+from factories.features import START, Prepared, World
 
-from llmrec.features.dataset.folds import Prepared
 from llmrec.features.families.registry import crosses
 from llmrec.schema import DAY_MS
 

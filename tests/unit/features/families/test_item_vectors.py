@@ -1,19 +1,16 @@
 """Families of the items' vector columns: values, what is missing, variants, choice, and columns that do not fit."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from factories.features import IMAGE, START, World
+from factories.features import IMAGE, T2, Prepared, World
 
-from llmrec.features.dataset.folds import Prepared
-from llmrec.features.families.item_vectors import vector_columns
+from llmrec.features.families.item_vectors import vector_length
 from llmrec.schema import DAY_MS, items_schema
 from llmrec.schema import Column as C
 
-T2 = START + 70 * DAY_MS
 FAMILIES = {f"{IMAGE}_user", f"{IMAGE}_item", f"{IMAGE}_similarity"}
 
 
@@ -79,21 +76,6 @@ def test_an_item_without_a_vector_and_a_user_without_events_are_zero(prepared: P
     assert not spec.user_features(nobody)[:, columns(prepared, "user", f"{IMAGE}_user")].any()
 
 
-def test_events_of_items_that_came_later_count_without_a_vector(prepared: Prepared) -> None:
-    history = prepared.history
-    moments = np.full(len(history.user_ids), T2 * 3)
-    last = history.users_at(np.arange(len(moments)), moments).last_vectors
-    user = history.user_ids[int(np.flatnonzero(last.any(axis=1))[0])]
-    event: dict[str, Any] = {C.REVIEW_ID: "new", C.USER_ID: user, C.ITEM_ID: "brand-new", C.TIMESTAMP: T2 * 2,
-                             C.EVENT_ORDER: 1, C.STARS: 5.0}  # fmt: skip
-    grown = history.appended(pa.Table.from_pylist([event]))
-    rows, times = grown.user_rows([user]), moments[:1]
-    before, after = history.users_at(rows, times), grown.users_at(rows, times)
-    np.testing.assert_array_equal(after.vectors, before.vectors)
-    assert not after.last_vectors.any()
-    assert not grown.items_at(grown.item_rows(["brand-new"]), times).vectors.any()
-
-
 def test_a_reduction_is_fitted_on_items_known_before_the_cutoff() -> None:
     world = World.random()
     late = {C.ITEM_ID: "late", C.TITLE: "x", C.AVAILABLE_FROM: T2 + DAY_MS, IMAGE: [50.0] * 8}
@@ -106,4 +88,4 @@ def test_a_reduction_is_fitted_on_items_known_before_the_cutoff() -> None:
 def test_columns_of_uneven_vectors_are_refused() -> None:
     rows = [{C.ITEM_ID: "a", IMAGE: [1.0]}, {C.ITEM_ID: "b", IMAGE: [1.0, 2.0]}]
     with pytest.raises(ValueError, match=r"vector_image: found vectors of lengths \[1, 2\], expected one length"):
-        vector_columns(pa.Table.from_pylist(rows, schema=items_schema(["image"])))
+        vector_length(IMAGE, [pa.Table.from_pylist(rows, schema=items_schema(["image"]))[IMAGE]])
