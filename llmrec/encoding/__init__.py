@@ -4,7 +4,7 @@ from llmrec.encoding.encoders.encoder import Encoded, EncodingError, TextEncoder
 from llmrec.encoding.encoders.factory import make_encoder
 from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
 from llmrec.encoding.stage import encode, encoder_config, keys_of_rows, load_vectors, open_store
-from llmrec.encoding.store.store import EmbeddingStore
+from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.encoding.texts.templates import item_text, review_text
 
 __all__ = [

@@ -14,8 +14,9 @@ import pyarrow.dataset as pds
 from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
 from llmrec.encoding.encoders.factory import make_encoder
 from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
-from llmrec.encoding.encoders.fit import fitted, needs_fit
-from llmrec.encoding.store.store import EmbeddingStore, Keys, keys_array
+from llmrec.encoding.job.fit import fitted, needs_fit
+from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.keys import Keys, keys_array
 from llmrec.encoding.texts.corpus_texts import fragments
 from llmrec.files import filesystem
 from llmrec.schema import QUARANTINE, TEXT_KEYS

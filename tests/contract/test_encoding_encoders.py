@@ -8,7 +8,7 @@ from encoding_stub import STUB, StubEncoder, corpus_of
 
 from llmrec.config import EncoderConfig, SplitConfig
 from llmrec.encoding import TextEncoder, encoder_fingerprint, make_encoder
-from llmrec.encoding.encoders.fit import fitted
+from llmrec.encoding.job.fit import fitted
 from llmrec.storage import Storage
 
 TEXTS = [

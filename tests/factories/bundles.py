@@ -7,7 +7,8 @@ from factories.features import DEVICE, IMAGE, World
 from llmrec.bundle import Bundle, BundleFile, make_item_vectors
 from llmrec.config import EncoderConfig, FeaturesConfig, RankerConfig, TwoTowerConfig
 from llmrec.features.asof.history import History
-from llmrec.features.dataset.spec import FeatureSpec, Pairs
+from llmrec.features.dataset.pairs import Pairs
+from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.models.blender import ScoreBlender
 from llmrec.models.modelfile import ModelFile, ScoreBlenderFile
 from llmrec.schema import DAY_MS, review_id

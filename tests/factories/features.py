@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from llmrec.config import FeaturesConfig, SplitConfig
 from llmrec.corpus.splits import Cutoffs
+from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.encoding.store.keys import text_keys
-from llmrec.encoding.store.store import EmbeddingStore
 from llmrec.encoding.texts.sequences import sequence_texts
 from llmrec.features.asof.history import History
 from llmrec.features.build import driver, ray_tasks

@@ -30,8 +30,8 @@ from llmrec.encoding.job.missing import (
 )
 from llmrec.encoding.job.placement import Node, plan
 from llmrec.encoding.job.progress import EncodeProgress
-from llmrec.encoding.store.keys import prefix_width
-from llmrec.encoding.store.store import EmbeddingStore, keys_array
+from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.keys import keys_array, prefix_width
 from llmrec.encoding.texts.corpus_texts import Fragment
 from llmrec.files import delete_folder
 from llmrec.schema import Column as C

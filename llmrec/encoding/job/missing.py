@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.store.store import EmbeddingStore, keys_array
+from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.keys import keys_array
 from llmrec.encoding.texts.corpus_texts import Fragment, scan
 from llmrec.schema import Column as C
 from llmrec.shuffle_files import read_batches, read_range, write_batches, write_ranges

@@ -15,12 +15,13 @@ from llmrec.features.asof.history import USERS, History, columns_of
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors
 from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
 from llmrec.features.dataset.negatives import NegativeSampler
-from llmrec.features.build.vector_shards import collect, of_range, one_thread
+from llmrec.features.build.vector_shards import collect, of_range
 from llmrec.features.dataset.folds import draw, fit, learned_until
 from llmrec.features.transforms.reduction import Reductions
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, Take
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.files import write_parquet
+from llmrec.threads import one_thread
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
 
@@ -63,7 +64,7 @@ def write_range(inputs: BuildInputs, plan: BuildPlan, dims: Mapping[str, int], n
     rows = {VECTORS: of_range(plan.of(TEXT, "review"), *place, dims.get(TEXT, 0) + 1)}
     if name == USERS:
         rows[SEQUENCES] = of_range(plan.of(SEQUENCE), *place, dims.get(SEQUENCE, 0))
-    with one_thread():
+    with one_thread("blas"):
         log_ranges.write_range(*_folders(inputs, name), ranges, number, data.times, rows, inputs.settings,
                          partial(_columns, data, name))  # fmt: skip
 
@@ -114,7 +115,7 @@ def clicks_of(inputs: BuildInputs, plan: BuildPlan, split: str) -> Clicks:
 
 def fit_spec(inputs: BuildInputs, plan: BuildPlan, folder: str) -> FeatureSpec:
     """Fit the spec on the training clicks, save it, and hand it on."""
-    with one_thread():
+    with one_thread("blas"):
         until = learned_until(inputs.fold, plan.t1, plan.t2)
         spec = fit(_history(inputs.history), clicks_of(inputs, plan, "train"), inputs.fold, until)
     spec.save(folder)
@@ -135,7 +136,7 @@ def write_file(inputs: BuildInputs, plan: BuildPlan, spec: FeatureSpec, split: s
     drawn, start = map_array(_negatives_uri(inputs, split, first // DRAWN)), first // DRAWN * DRAWN
     clicks = Clicks(np.arange(lower + first, lower + last), Rows.of(drawn[first - start : last - start]), split,
                     review_ids(plan, lower + first, lower + last))  # fmt: skip
-    with one_thread():
+    with one_thread("blas"):
         table = example_table(_history(inputs.history), spec, clicks)
     write_parquet(uri, table)
     return int(table[C.CLICK].to_numpy().sum())

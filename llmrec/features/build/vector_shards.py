@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits
 
 from llmrec.config import FeaturesConfig
 from llmrec.encoding.store.keys import KEY_BYTES
-from llmrec.encoding.store.store import EmbeddingStore, Keys
+from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.keys import Keys
 from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, write_arrays
 from llmrec.features.asof.history_data import TEXT
 from llmrec.features.arrays import vectors_of
@@ -26,6 +26,7 @@ from llmrec.features.transforms.reduction import Reduction, Sample, Summary, red
 from llmrec.features.build.log_ranges import EventRanges
 from llmrec.features.families.item_vectors import vector_length, vectors_in
 from llmrec.files import filesystem
+from llmrec.threads import one_thread
 from llmrec.shuffle_files import read_range, write_ranges
 
 #: Training rows of a shard, on average: with 384 dimensions their vectors take 50 MB.
@@ -118,7 +119,7 @@ def _column(name: str, uri: str, group: int) -> Iterator[pa.Array]:
 
 def partial_fit(settings: FeaturesConfig, shard: VectorShard) -> None:
     """Write what the shard gives to fit on, where it gives anything."""
-    with one_thread():
+    with one_thread("blas"):
         total: Summary | None = None
         for _, places, vectors in shard.batches():
             part = summarise(settings, vectors, places, shard.total)
@@ -137,7 +138,7 @@ def fit_shards(settings: FeaturesConfig, dim: int, shards: Sequence[VectorShard]
             part = Sample(**arrays) if sample else Moments(arrays.pop("count").item(), **arrays)
             made[shard.kind] = part if shard.kind not in made else made[shard.kind] + part
     nothing = np.zeros((0, dim), np.float32)
-    with one_thread():
+    with one_thread("blas"):
         return fit_reduction(settings, made or {"item": summarise(settings, nothing, np.zeros(0, np.int64), 0)})
 
 
@@ -179,8 +180,3 @@ def collect(shards: Sequence[VectorShard], n: int, width: int) -> Floats32:
         reduced = read_arrays(f"{shard.uri}.reduced")
         vectors[reduced["numbers"]] = reduced["values"]
     return vectors
-
-
-def one_thread() -> Any:
-    """Matrix products and decompositions whose bits do not depend on how many cores there are."""
-    return threadpool_limits(1, "blas")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats, Floats32, Ints
 from llmrec.features.asof.history_data import HistoryData
 from llmrec.features.asof.state import ItemState, UserState
+from llmrec.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def ials(matrix: csr_matrix, settings: FeaturesConfig) -> Fitted:
     factors = min(settings.ials_factors, max(min(matrix.shape), 1))
     if not min(matrix.shape):
         return _padded(np.zeros((0, 0))), _NONE
-    with threadpool_limits(1, "blas"):  # many small solves: a thread pool under each slows them down
+    with one_thread("blas"):  # many small solves: a thread pool under each slows them down
         model = AlternatingLeastSquares(
             factors=factors, regularization=settings.ials_l2, alpha=settings.ials_alpha, iterations=15,
             random_state=settings.seed, dtype=np.float64, use_cg=False, num_threads=1,

@@ -8,7 +8,7 @@ from encoding_stub import corpus_of
 
 from llmrec.config import EncoderConfig, SplitConfig
 from llmrec.encoding import encoder_fingerprint, make_encoder
-from llmrec.encoding.encoders.fit import fitted, training_texts
+from llmrec.encoding.job.fit import fitted, training_texts
 from llmrec.storage import Storage
 
 TOPICS = {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrec.encoding.job.missing import GRAINS, Missing, batches, drop_known, find_missing, schedule_batches
-from llmrec.encoding.store.store import EmbeddingStore
+from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.schema import Column as C
 from llmrec.shuffle_files import write_batches, write_ranges
 

@@ -11,7 +11,8 @@ from scipy.stats import skew
 from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
 from llmrec.features.dataset.examples import example_table
-from llmrec.features.dataset.spec import FeatureSpec, Pairs
+from llmrec.features.dataset.pairs import Pairs
+from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.transforms.scaling import CLIP, Scaler
 from llmrec.schema import Column as C
 

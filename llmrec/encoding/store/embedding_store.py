@@ -14,7 +14,6 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +22,9 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from llmrec.config.encoding import StorageDtype
-from llmrec.encoding.store.keys import KEY_BYTES
-from llmrec.encoding.store.vectors import decode_vectors, encode_vectors
+from llmrec.encoding.store.keys import Keys, bounds_of, column_keys, keys_array
+from llmrec.encoding.store.parts import PartVanished, StorePart, is_whole, part_table
+from llmrec.encoding.store.vectors import decode_vectors
 from llmrec.files import filesystem, write_bytes
 from llmrec.schema import Column as C
 
@@ -32,19 +32,6 @@ log = logging.getLogger(__name__)
 
 _ROW_GROUP = 4096
 _TRIES = 5  # listings that a reader makes while compaction takes parts away
-Keys = npt.NDArray[np.bytes_]  # (n,) of S16
-
-
-@dataclass(frozen=True)
-class StorePart:
-    """One immutable file of the store."""
-
-    path: str
-    bytes: int
-
-    @property
-    def name(self) -> str:
-        return PurePosixPath(self.path).name
 
 
 @dataclass(frozen=True)
@@ -53,10 +40,6 @@ class Found:
 
     vectors: npt.NDArray[np.float32]  # (n, dim); (n, 0) where the store is empty
     present: npt.NDArray[np.bool_]  # (n,)
-
-
-class PartVanished(FileNotFoundError):
-    """A listed part is gone: somebody compacted the shard in between. List again."""
 
 
 @dataclass(frozen=True)
@@ -137,17 +120,6 @@ class EmbeddingStore:
         return table.take(pa.array(first)).combine_chunks()
 
     # ------------------------------------------------------------------ reading
-    def get(self, keys: Sequence[str]) -> npt.NDArray[np.float32]:
-        """(n, dim) vectors of `keys` in their order. Raises KeyError naming the first that is missing."""
-        found = self.find(keys)
-        if not found.present.all():
-            missing = np.flatnonzero(~found.present)
-            raise KeyError(
-                f"{self.uri}: {len(missing)} of {len(keys)} keys are not in the store, the first {keys[missing[0]]}; "
-                "run the encode stage for this corpus"
-            )
-        return found.vectors
-
     def find(self, keys: Sequence[str] | Keys) -> Found:
         """What the store holds of `keys`, in their order."""
         raw = keys if isinstance(keys, np.ndarray) else keys_array(keys)
@@ -168,7 +140,7 @@ class EmbeddingStore:
         order = np.argsort(keys, kind="stable")
         wanted = keys[order]
         for prefix in self.prefixes():
-            low, high = _bounds(wanted, prefix)
+            low, high = bounds_of(wanted, prefix)
             if low < high:
                 for rows, table in self._lookup_shard(prefix, wanted[low:high], columns):
                     yield order[low + rows], table
@@ -199,7 +171,12 @@ class EmbeddingStore:
                 at = np.minimum(np.searchsorted(held, wanted), len(held) - 1)  # parts are sorted by key
                 rows = np.flatnonzero((held[at] == wanted) & missing)
                 if len(rows):
-                    yield rows, file.read_row_group(group, columns=_with_key(columns)).take(at[rows])
+                    yield (
+                        rows,
+                        file.read_row_group(group, columns=None if columns is None else [C.KEY, *columns]).take(
+                            at[rows]
+                        ),
+                    )
 
     def _open(self, part: StorePart) -> pq.ParquetFile:
         try:
@@ -225,23 +202,9 @@ class EmbeddingStore:
         """The whole parts of one shard, the winner of equal keys first."""
         infos = self._list(f"{self.uri}/{prefix}")
         whole = [
-            StorePart(i.path, i.size) for i in infos if i.type == pafs.FileType.File and _is_whole(i.base_name, i.size)
+            StorePart(i.path, i.size) for i in infos if i.type == pafs.FileType.File and is_whole(i.base_name, i.size)
         ]
         return sorted(whole, key=lambda part: part.name)
-
-    def all_keys(self, prefix: str) -> Keys:
-        """The distinct keys of one shard, sorted."""
-        for _ in range(_TRIES):
-            try:
-                held = [self._part_keys(part) for part in self.parts(prefix)]
-                return np.unique(np.concatenate(held)) if held else keys_array([])
-            except FileNotFoundError as vanished:
-                log.debug("%s; listing the shard again", vanished)
-        raise OSError(f"{self.uri}/{prefix}: parts went away during {_TRIES} listings; is somebody deleting the store?")
-
-    def _part_keys(self, part: StorePart) -> Keys:
-        with self._open(part) as file:
-            return column_keys(file.read(columns=[C.KEY]))
 
     def _list(self, uri: str) -> list[pafs.FileInfo]:
         selector = pafs.FileSelector(filesystem(uri)[1], allow_not_found=True)
@@ -251,54 +214,3 @@ class EmbeddingStore:
         if "fs" not in self._files:
             self._files["fs"] = filesystem(self.root)[0]
         return self._files["fs"]
-
-
-def part_table(
-    keys: Keys,
-    vectors: npt.NDArray[np.float32],
-    n_tokens: npt.NDArray[np.int32],
-    n_unknown: npt.NDArray[np.int32],
-    dtype: StorageDtype,
-) -> pa.Table:
-    """The table of one part: `key` binary(16), the vector's columns in its storage type, `n_tokens`, `n_unknown`."""
-    key_column = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(np.ascontiguousarray(keys).tobytes())]
-    )
-    columns: dict[str, pa.Array] = {C.KEY: key_column, **encode_vectors(vectors, dtype)}
-    return pa.table(
-        columns | {C.N_TOKENS: pa.array(n_tokens, pa.int32()), C.N_UNKNOWN: pa.array(n_unknown, pa.int32())}
-    )
-
-
-def keys_array(keys: Sequence[str]) -> Keys:
-    """(n,) S16 of hex keys. Note that numpy compares S16 without trailing zero bytes; equality is not affected."""
-    data = bytes.fromhex("".join(keys))
-    if len(data) != KEY_BYTES * len(keys):
-        raise ValueError(f"keys must have {2 * KEY_BYTES} hex digits each")
-    return np.frombuffer(data, dtype=f"S{KEY_BYTES}")
-
-
-def column_keys(table: pa.Table) -> Keys:
-    """(n,) S16 of the table's key column."""
-    column = table.column(C.KEY).combine_chunks()
-    column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-    start = column.offset * KEY_BYTES
-    data = column.buffers()[1].to_pybytes()[start : start + len(column) * KEY_BYTES] if len(column) else b""
-    return np.frombuffer(data, dtype=f"S{KEY_BYTES}")
-
-
-def _bounds(wanted: Keys, prefix: str) -> tuple[int, int]:
-    """The range of sorted `wanted` whose hex form starts with `prefix`."""
-    digits = 2 * KEY_BYTES
-    first, last = bytes.fromhex(prefix.ljust(digits, "0")), bytes.fromhex(prefix.ljust(digits, "f"))
-    low = int(np.searchsorted(wanted, np.array(first, dtype=wanted.dtype), side="left"))
-    return low, int(np.searchsorted(wanted, np.array(last, dtype=wanted.dtype), side="right"))
-
-
-def _with_key(columns: Sequence[str] | None) -> list[str] | None:
-    return None if columns is None else [C.KEY, *columns]
-
-
-def _is_whole(name: str, size: int | None) -> bool:
-    stem, _, extension = name.partition(".")
-    return extension == "parquet" and stem.rpartition("-")[2] == str(size)
