@@ -84,7 +84,7 @@ def measure(texts: list[str], rounds: int, threads: int | None) -> dict[str, Any
     """Seconds of every round and every rival."""
     import ray
 
-    from llmrec.encoding.model_files import model_folder
+    from llmrec.encoding.encoders.model_files import model_folder
 
     model = str(model_folder("default"))
     kinds = ["vllm"] + (["st_bf16", "st_default"] if RIVAL_PYTHON.exists() else [])

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from benchmarks.common import private_bytes, sampled
 from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
-from llmrec.encoding import Encoded, Encoder, encode, encoder_fingerprint, make_encoder
+from llmrec.encoding import Encoded, TextEncoder, encode, encoder_fingerprint, make_encoder
 from llmrec.files import write_parquet
 from llmrec.schema import ITEMS, REVIEWS
 from llmrec.storage import Artifact, Storage
@@ -54,7 +54,7 @@ class RandomEncoder:
         return Encoded(vectors, np.full(len(texts), 9, np.int32), np.zeros(len(texts), np.int32))
 
 
-def random_encoder(config: EncoderConfig, threads: int | None = None, **_: int) -> Encoder:
+def random_encoder(config: EncoderConfig, threads: int | None = None, **_: int) -> TextEncoder:
     """A factory for `encode`."""
     return RandomEncoder(config)
 

@@ -31,7 +31,7 @@ from benchmarks.common import private_bytes, sampled
 from llmrec.config import RunConfig
 from llmrec.config.corpus import SampleConfig
 from llmrec.corpus import sample
-from llmrec.encoding.store import EmbeddingStore
+from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.features import featurize
 from llmrec.files import write_parquet
 from llmrec.schema import TEXT_KEYS

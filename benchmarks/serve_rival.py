@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from transformers import AutoModel, AutoTokenizer
 
 from llmrec.bundle import Bundle
-from llmrec.encoding.model_files import model_folder
+from llmrec.encoding.encoders.model_files import model_folder
 
 
 class Request(BaseModel):
@@ -53,7 +53,7 @@ def make_app(bundle: Bundle, retrieve: int) -> FastAPI:
         if request.text is None:
             state = history.users_at(history.user_rows([request.user_id or ""]), now)
         else:
-            state = history.guest(np.zeros(0, np.int64), encoder(request.text), int(now[0]))
+            state = history.cold_start_state(np.zeros(0, np.int64), encoder(request.text), int(now[0]))
         rows, scores = recommender.recommend(state, now, request.k)
         pairs = zip(rows[0], scores[0], strict=True)
         return {"items": [{"item_id": history.item_ids[r], "score": float(s)} for r, s in pairs if r >= 0]}

@@ -28,14 +28,14 @@ def run_study(
     names = control_names(config)
     if not names:
         return evaluate(config, storage, corpus, embeddings, bundles)
-    from llmrec.tasks import spread  # Ray, only where it is used
+    from llmrec.tasks import parallel_map  # Ray, only where it is used
 
     # each control trains in its own process: workers inside it would wait for CPUs that the others hold
     alone = config.model_copy(update={"training": config.training.model_copy(update={"workers": 0})})
     controls = [CONTROLS[n] for n in names]
     vectors = [control_embeddings(config, storage, corpus, embeddings, c) for c in controls]
     wanted = [(alone, storage, corpus, v, c.variant) for v, c in zip(vectors, controls, strict=True)]
-    fitted = dict(zip(names, spread(fit_variant, wanted, stage="evaluate"), strict=True))
+    fitted = dict(zip(names, parallel_map(fit_variant, wanted, stage="evaluate"), strict=True))
     return evaluate(config, storage, corpus, embeddings, bundles, fitted)
 
 

@@ -181,7 +181,7 @@ class Recommender:
         """
         vectors = next((m.vectors_at(time) for m in self.models.retrievers.values() if hasattr(m, "vectors_at")), None)
         if vectors is None:
-            found = self.retrieve(self.history.guest(np.array([item_row]), None, time), np.array([time]), k)
+            found = self.retrieve(self.history.cold_start_state(np.array([item_row]), None, time), np.array([time]), k)
             return found.rows[0], found.scores[0]
         data, unit = self.context.interactions, vectors[:, :-1]  # the last number is the bias
         known = data.known_from < time

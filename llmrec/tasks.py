@@ -26,8 +26,8 @@ class StarvedError(RuntimeError):
     """Nothing runs for want of a CPU."""
 
 
-def spread(
-    cell: Callable[..., T],
+def parallel_map(
+    function: Callable[..., T],
     arguments: Sequence[tuple[Any, ...]],
     common: tuple[Any, ...] = (),
     done: Callable[[int], None] = lambda n: None,
@@ -35,32 +35,32 @@ def spread(
     stage: str,
     local: bool = False,
 ) -> list[T]:
-    """`cell(*common, *a)` for each `a`, in order. A cell takes one CPU; a lost worker's cell is run again.
+    """`function(*common, *a)` for each `a`, in order. A call takes one CPU; a lost worker's is run again.
 
-    An error of the cell is raised as it was, and ends the cells that still run. Raises StarvedError where nothing runs
+    An error of a call is raised as it was, and ends those that still run. Raises StarvedError where nothing runs
     for want of a CPU, RuntimeError where workers are lost again and again.
 
     Args:
-        common: goes to the cluster once; `held` values are there already.
-        done: told how many cells are finished, after each.
+        common: goes to the cluster once; what `remote_value` gave is there already.
+        done: told how many are finished, after each.
         stage: named in errors.
         local: in this process, whatever is connected.
     """
     if local or _alone():
-        return [_told(cell(*common, *a), n, done) for n, a in enumerate(arguments, 1)]
+        return [_told(function(*common, *a), n, done) for n, a in enumerate(arguments, 1)]
     sent = [c if isinstance(c, ray.ObjectRef) else ray.put(c) for c in common]
-    found: list[T] = ray.get(_finished([(cell, *sent, *a) for a in arguments], done, stage))
+    found: list[T] = ray.get(_finished([(function, *sent, *a) for a in arguments], done, stage))
     return found
 
 
-def held(cell: Callable[..., Any], *arguments: Any, stage: str, local: bool = False) -> Any:
-    """`cell(*arguments)` by one task, for `spread` and `held` to be given: it stays in the cluster's shared memory.
+def remote_value(function: Callable[..., Any], *arguments: Any, stage: str, local: bool = False) -> Any:
+    """`function(*arguments)` by one task: it stays in the cluster's memory, for `parallel_map` to be given.
 
-    Raises what `spread` raises.
+    Raises what `parallel_map` raises.
     """
     if local or _alone():
-        return cell(*arguments)
-    return _finished([(cell, *arguments)], lambda n: None, stage)[0]
+        return function(*arguments)
+    return _finished([(function, *arguments)], lambda n: None, stage)[0]
 
 
 def gather(refs: Sequence[Any], stage: str) -> list[Any]:
@@ -96,7 +96,7 @@ def data_context() -> Any:
 
 
 def progress(what: str, total: int) -> Callable[[int], None]:
-    """A `done` for `spread` that logs every ten seconds, and at the end where that took longer."""
+    """A `done` for `parallel_map` that logs every ten seconds, and at the end where that took longer."""
     started = said = time.monotonic()
 
     def done(n: int) -> None:
@@ -119,9 +119,9 @@ def _told(value: T, n: int, done: Callable[[int], None]) -> T:
     return value
 
 
-def _begun(cell: Callable[..., T], *arguments: Any) -> Generator[T | None, None, None]:
+def _begun(function: Callable[..., T], *arguments: Any) -> Generator[T | None, None, None]:
     yield None  # it has a CPU: long work is so told from waiting for one
-    yield cell(*arguments)
+    yield function(*arguments)
     yield None  # it went well: nobody needs to fetch the value to know
 
 
@@ -133,13 +133,13 @@ def _remote() -> Any:
     return ray.remote(num_cpus=1, num_returns="streaming")(_begun)
 
 
-def _start(cell: Callable[..., Any], *arguments: Any) -> Any:
+def _start(function: Callable[..., Any], *arguments: Any) -> Any:
     """The generator of references to what `_begun` yields."""
-    return _remote().options(name=cell.__name__, max_retries=RETRIES).remote(cell, *arguments)
+    return _remote().options(name=function.__name__, max_retries=RETRIES).remote(function, *arguments)
 
 
 def _finished(calls: Sequence[tuple[Any, ...]], done: Callable[[int], None], stage: str) -> list[Any]:
-    """References to the values of `calls`, (cell, *arguments) each, in order; the first error ends the other tasks."""
+    """References to the values of `calls`, (function, *arguments), in order; the first error ends the other tasks."""
     values: list[Any] = [None] * len(calls)
     running: dict[int, tuple[int, Any, list[Any]]] = {}  # id of the task -> number, task, what came of it
     started = n_done = 0

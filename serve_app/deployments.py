@@ -9,8 +9,7 @@ import numpy as np
 from ray import serve
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding import Encoder as TextEncoder
-from llmrec.encoding import make_encoder
+from llmrec.encoding import TextEncoder, make_encoder
 from serve_app.hot_swap import ModelHotSwapper, ModelRepository, ServedVersion
 from serve_app.messages import Candidates, Described, Kind, Listed, NotHeld, RequestUser, Vectors
 from serve_app.model import Model

@@ -121,7 +121,7 @@ class Model:
         if not spoken and not len(liked):
             return known, Provenance(self.version, at, "popularity", _why_nothing(user), unknown)
         basis: Basis = "text_and_liked_items" if spoken and len(liked) else "text" if spoken else "liked_items"
-        guest = self.history.guest(liked, user.vector if spoken else None, at, asked)
+        guest = self.history.cold_start_state(liked, user.vector if spoken else None, at, asked)
         return guest, Provenance(self.version, at, basis, unknown=unknown)
 
     def _unknown(self, ids: list[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A stand-in engine behind the Encoder interface, and corpora made by hand, for the tests of the encode stage."""
+"""A stand-in engine behind the TextEncoder interface, and corpora made by hand, for the tests of the encode stage."""
 
 import hashlib
 import os
@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from ray import cloudpickle
 
 from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
-from llmrec.encoding import Encoded, Encoder, encoder_fingerprint
+from llmrec.encoding import EmbeddingStore, Encoded, TextEncoder, encoder_fingerprint
+from llmrec.encoding.store.keys import column_keys
 from llmrec.schema import ITEMS, REVIEWS
 from llmrec.storage import Artifact, Storage
 
@@ -63,11 +65,11 @@ def stub_vector(text: str) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def make_stub(config: EncoderConfig, threads: int | None = None, *, stub: dict | None = None, **_: int) -> Encoder:
+def make_stub(config: EncoderConfig, threads: int | None = None, *, stub: dict | None = None, **_: int) -> TextEncoder:
     return StubEncoder(config, **(stub or {}))
 
 
-def stub_factory(**stub: object) -> Callable[..., Encoder]:
+def stub_factory(**stub: object) -> Callable[..., TextEncoder]:
     """What `encode(factory=...)` takes in place of `make_encoder`."""
     return partial(make_stub, stub=stub)
 
@@ -75,6 +77,12 @@ def stub_factory(**stub: object) -> Callable[..., Encoder]:
 def paid(ledger: Path) -> list[str]:
     """Every text the stub was paid for, doubles included."""
     return [line.split(" ", 1)[1] for line in ledger.read_text().splitlines()] if ledger.exists() else []
+
+
+def held_keys(store: EmbeddingStore) -> np.ndarray:
+    """(n,) the distinct keys of all shards."""
+    paths = [part.path for prefix in store.prefixes() for part in store.parts(prefix)]
+    return np.unique(np.concatenate([column_keys(pq.read_table(path, columns=["key"])) for path in paths]))
 
 
 def run_config(root: Path | str, **encoding: object) -> RunConfig:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from llmrec.config.base import Section
 
@@ -60,15 +60,4 @@ class FeaturesConfig(Section):
     cross_columns: int = Field(32, ge=1, description="buckets of `hashed`, dimensions of `low_rank`")
     selection: SelectionConfig = SelectionConfig()
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
-    write_profiles: bool = Field(
-        False,
-        description="also write tables profiles/user_id and profiles/item_id: for every event (query_id) how many its "
-        "user and its item had before, their mean stars and mean reduced review vector, for models of your own",
-    )
     seed: int = Field(7, ge=0, description="of the negatives, of random axes and of the autoencoder")
-
-    @model_validator(mode="after")
-    def _profiles_are_of_text(self) -> "FeaturesConfig":
-        if self.write_profiles and not self.text:
-            raise ValueError("write_profiles needs text: profiles are means of review vectors, found text false")
-        return self

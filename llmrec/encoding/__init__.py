@@ -1,13 +1,24 @@
 """Encoding: texts to vectors, once each. See `docs/architecture.md`."""
 
-from llmrec.encoding.encoder import Encoded, Encoder, EncodingError
-from llmrec.encoding.factory import make_encoder
-from llmrec.encoding.fingerprint import encoder_fingerprint
+from llmrec.encoding.encoders.encoder import Encoded, EncodingError, TextEncoder
+from llmrec.encoding.encoders.factory import make_encoder
+from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
 from llmrec.encoding.stage import encode, encoder_config, keys_of_rows, load_vectors, open_store
-from llmrec.encoding.store import EmbeddingStore
-from llmrec.encoding.text import item_text, review_text
+from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.texts.templates import item_text, review_text
 
 __all__ = [
-    "EmbeddingStore", "Encoded", "Encoder", "EncodingError", "encode", "encoder_config", "encoder_fingerprint",
-    "item_text", "keys_of_rows", "load_vectors", "make_encoder", "open_store", "review_text",
+    "EmbeddingStore",
+    "Encoded",
+    "EncodingError",
+    "TextEncoder",
+    "encode",
+    "encoder_config",
+    "encoder_fingerprint",
+    "item_text",
+    "keys_of_rows",
+    "load_vectors",
+    "make_encoder",
+    "open_store",
+    "review_text",
 ]  # fmt: skip

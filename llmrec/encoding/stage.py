@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
 from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
-from llmrec.encoding.corpus_texts import fragments
-from llmrec.encoding.factory import make_encoder
-from llmrec.encoding.fingerprint import encoder_fingerprint
-from llmrec.encoding.fit import fitted, needs_fit
-from llmrec.encoding.store import EmbeddingStore, Keys, keys_array
+from llmrec.encoding.encoders.factory import make_encoder
+from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
+from llmrec.encoding.job.fit import fitted, needs_fit
+from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.keys import Keys, keys_array
+from llmrec.encoding.texts.corpus_texts import fragments
 from llmrec.files import filesystem
 from llmrec.schema import QUARANTINE, TEXT_KEYS
 from llmrec.schema import Column as C
@@ -55,7 +56,7 @@ def decisive(config: RunConfig) -> dict[str, Any]:
 
 
 def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: ArtifactWriter, factory: Any) -> None:
-    from llmrec.encoding.distributed import encode_corpus  # Ray, only where it is used
+    from llmrec.encoding.job.distributed import encode_corpus  # Ray, only where it is used
 
     started = time.monotonic()
     store = EmbeddingStore(storage.root, encoder_fingerprint(config.encoder), config.storage_dtype)

@@ -3,7 +3,8 @@
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.build.stage import featurize
-from llmrec.features.dataset.spec import FeatureSpec, Pairs
+from llmrec.features.dataset.pairs import Pairs
+from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families.columns import FeatureColumn, FeatureSelection
 from llmrec.features.transforms.projection import Projection
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
@@ -66,6 +67,14 @@ class Rows:
     def whole(self) -> npt.NDArray[Any]:
         """All rows as one array in memory."""
         return np.concatenate(self.parts)
+
+
+def vectors_of(column: pa.ChunkedArray) -> Floats32:
+    """(n, dim) view of a fixed-size list column."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    array = pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+    flat: Floats32 = array.flatten().to_numpy()
+    return flat.reshape(len(array), array.type.list_size)
 
 
 def write_array(uri: str, values: npt.NDArray[Any]) -> None:

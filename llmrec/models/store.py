@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from llmrec.catalogue import MODELS, Role, model_class
 from llmrec.config.models import ModelConfig, model_config
 from llmrec.features.asof.entity_log import VECTORS
+from llmrec.features.asof.history import History
 from llmrec.files import read_json, write_json
 from llmrec.models.base import FitData, Model, ModelContext
 from llmrec.models.networks.weights import WeightsError, load_arrays, save_arrays
@@ -58,6 +59,14 @@ def load_model(folder: str, context: ModelContext) -> Any:
 
 def fit_data(context: ModelContext, model: Model, train: npt.NDArray[np.int64] | None = None, seed: int = 7) -> FitData:
     """What a model may learn from or read: events, and the reduced vectors of reviews where it asks for them."""
-    vectors = context.history.by_event(VECTORS)[:, :-1] if model.INFO.reads == "text" else None
+    vectors = review_vectors(context.history) if model.INFO.reads == "text" else None
     rows = np.zeros(0, np.int64) if train is None else train
     return FitData(context.interactions, rows, context.as_of, vectors, seed)
+
+
+def review_vectors(history: History) -> npt.NDArray[np.float32]:
+    """(n_events, dim) reduced vectors of the reviews in order of events, zero where there is no text; in memory."""
+    rows = history.users.rows[VECTORS]
+    found = np.empty(rows.shape, np.float32)
+    found[history.users.events.order] = rows.whole()
+    return found[:, :-1]

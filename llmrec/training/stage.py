@@ -111,10 +111,10 @@ def _fit_others(
     models: Mapping[str, Any], plans: Mapping[str, Plan], config: RunConfig
 ) -> dict[str, dict[str, Fitted]]:
     """Variant -> key -> what a Ray task fitted, or this process."""
-    from llmrec.tasks import spread
+    from llmrec.tasks import parallel_map
 
     asked = [(key, c, plan) for plan in plans.values() for key, c in models.items()]
-    fitted = spread(fit_both_folds, asked, stage="train", local=config.training.workers == 0) if asked else []
+    fitted = parallel_map(fit_both_folds, asked, stage="train", local=config.training.workers == 0) if asked else []
     found: dict[str, dict[str, Fitted]] = {variant: {} for variant in plans}
     for (key, _, plan), made in zip(asked, fitted, strict=True):
         found[plan.variant][key] = made

@@ -7,8 +7,8 @@ import pytest
 from encoding_stub import STUB, StubEncoder, corpus_of
 
 from llmrec.config import EncoderConfig, SplitConfig
-from llmrec.encoding import Encoder, encoder_fingerprint, make_encoder
-from llmrec.encoding.fit import fitted
+from llmrec.encoding import TextEncoder, encoder_fingerprint, make_encoder
+from llmrec.encoding.job.fit import fitted
 from llmrec.storage import Storage
 
 TEXTS = [
@@ -17,7 +17,7 @@ TEXTS = [
 
 
 @pytest.fixture(params=["stub", "hashing", "tfidf_svd", "word_vectors"])
-def encoder(request: pytest.FixtureRequest, tmp_path: Path) -> Encoder:
+def encoder(request: pytest.FixtureRequest, tmp_path: Path) -> TextEncoder:
     if request.param == "stub":
         return StubEncoder(STUB)
     config = EncoderConfig(backend=request.param, dimension=4, query_prompt="loud ")
@@ -25,32 +25,32 @@ def encoder(request: pytest.FixtureRequest, tmp_path: Path) -> Encoder:
     return make_encoder(fitted(config, SplitConfig(), storage, corpus_of(storage, TEXTS)))
 
 
-def test_shapes_and_dtypes(encoder: Encoder) -> None:
+def test_shapes_and_dtypes(encoder: TextEncoder) -> None:
     encoded = encoder.encode(TEXTS)
     assert encoded.vectors.shape == (len(TEXTS), encoder.dim)
     assert (encoded.vectors.dtype, encoded.n_tokens.dtype, encoded.n_unknown.dtype) == (np.float32, np.int32, np.int32)
     assert (encoded.n_unknown <= encoded.n_tokens).all()
 
 
-def test_a_vector_does_not_depend_on_its_neighbours(encoder: Encoder) -> None:
+def test_a_vector_does_not_depend_on_its_neighbours(encoder: TextEncoder) -> None:
     together = encoder.encode(TEXTS).vectors
     alone = np.concatenate([encoder.encode([text]).vectors for text in reversed(TEXTS)])[::-1]
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
-def test_no_texts(encoder: Encoder) -> None:
+def test_no_texts(encoder: TextEncoder) -> None:
     encoded = encoder.encode([])
     assert encoded.vectors.shape == (0, encoder.dim)
     assert encoded.unknown_share == 0
 
 
-def test_odd_texts(encoder: Encoder) -> None:
+def test_odd_texts(encoder: TextEncoder) -> None:
     odd = ["", " ", "\0", "🎸" * 10_000, "ﷺ\u202e", "a" * 100_000]
     assert np.isfinite(encoder.encode(odd).vectors).all()
 
 
-def test_it_is_an_encoder(encoder: Encoder) -> None:
-    assert isinstance(encoder, Encoder)
+def test_it_is_an_encoder(encoder: TextEncoder) -> None:
+    assert isinstance(encoder, TextEncoder)
     assert len(encoder.fingerprint) == 16
 
 

@@ -1,16 +1,18 @@
 """A small real bundle without training: real history, spec and models, random weights. Made in a second."""
 
 import numpy as np
-import pyarrow as pa
 import torch
+from factories.features import DEVICE, IMAGE, World
 from llmrec.models.blender import ScoreBlender
 from llmrec.models.modelfile import ModelFile, ScoreBlenderFile
 
 from llmrec.bundle import Bundle, BundleFile, make_item_vectors
 from llmrec.config import EncoderConfig, FeaturesConfig, RankerConfig, TwoTowerConfig
 from llmrec.features.asof.history import History
-from llmrec.features.dataset.spec import FeatureSpec, Pairs
-from llmrec.schema import DAY_MS, event_order, items_schema, review_id, reviews_schema
+from llmrec.features.dataset.pairs import Pairs
+from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.schema import DAY_MS, review_id
+from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
 
 START = 1_600_000_000_000
@@ -59,26 +61,20 @@ def make_bundle(
 
 def _history(seed: int, n_users: int, n_items: int, dim: int) -> History:
     draw = np.random.default_rng(seed)
-    items = [f"i{n}" for n in range(n_items - 1)] + ["i/with slash 琴"]
-    pairs = [(f"u{u}", items[i]) for u in range(n_users) for i in draw.choice(n_items, 5, replace=False)]
+    ids = [f"i{n}" for n in range(n_items - 1)] + ["i/with slash 琴"]
+    pairs = [(f"u{u}", ids[i]) for u in range(n_users) for i in draw.choice(n_items, 5, replace=False)]
     times = START + np.sort(draw.integers(0, 300 * DAY_MS, len(pairs)))
-    users, bought = [u for u, _ in pairs], [i for _, i in pairs]
-    ids = [review_id(u, i, int(t)) for (u, i), t in zip(pairs, times, strict=True)]
-    reviews = pa.table(
-        [ids, users, bought, times, event_order(users, bought), draw.integers(1, 6, len(pairs)).astype(np.float32),
-         ["t"] * len(pairs), ["x"] * len(pairs), [(None, "mobile", "web")[n % 3] for n in range(len(pairs))]],
-        schema=reviews_schema(["device"]),
-    )  # fmt: skip
-    none = [None] * n_items
+    reviews = [
+        {C.REVIEW_ID: review_id(user, item, int(time)), C.USER_ID: user, C.ITEM_ID: item, C.TIMESTAMP: int(time),
+         C.STARS: float(draw.integers(1, 6)), C.TITLE: "t", C.TEXT: f"word{draw.integers(40)} word{draw.integers(40)}",
+         DEVICE: (None, "mobile", "web")[n % 3]}
+        for n, ((user, item), time) in enumerate(zip(pairs, times, strict=True))
+    ]  # fmt: skip
+    none = dict.fromkeys((C.DESCRIPTION, C.BRAND, C.PRICE, C.CATEGORIES, C.AVAILABLE_FROM))
     images = [None if n % 4 == 0 else np.random.default_rng([seed, n]).normal(size=4).tolist() for n in range(n_items)]
-    table = pa.table([items, items, none, none, none, none, none, images], schema=items_schema(["image"]))
-    return History.build(
-        reviews,
-        table,
-        draw.normal(size=(len(pairs), dim)).astype(np.float32),
-        draw.normal(size=(n_items, dim)).astype(np.float32),
-        settings=FeaturesConfig(history_length=5),
-    )
+    items = [{C.ITEM_ID: i, C.TITLE: i, IMAGE: image, **none} for i, image in zip(ids, images, strict=True)]
+    end = int(times[-1]) + 1
+    return World(reviews, items, FeaturesConfig(history_length=5), dim).prepare(cut=(end, end)).history
 
 
 def _models(spec: FeatureSpec) -> ModelFile:

@@ -1,18 +1,27 @@
 """A small world for the tests of the features room: events with ties, words as vectors, items with attributes."""
 
 import hashlib
+import os
+import tempfile
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
 
-from llmrec.config import FeaturesConfig
-from llmrec.encoding.keys import text_keys
-from llmrec.encoding.sequences import sequence_texts
-from llmrec.encoding.store import EmbeddingStore
-from llmrec.features.asof.history_data import event_sort
-from llmrec.features.dataset.folds import Fold, Prepared, prepare
+from llmrec.config import FeaturesConfig, SplitConfig
+from llmrec.corpus.splits import Cutoffs
+from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.keys import text_keys
+from llmrec.encoding.texts.sequences import sequence_texts
+from llmrec.features.asof.history import History
+from llmrec.features.build import driver, ray_tasks
+from llmrec.features.build import plan as planning
+from llmrec.features.dataset.examples import Clicks
+from llmrec.features.dataset.folds import Fold
+from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.schema import DAY_MS, TEXT_KEYS, event_order, items_schema, reviews_schema
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
@@ -24,16 +33,23 @@ DEVICE = "context_device"
 IMAGE = "vector_image"
 #: The epoch of the small world; its days are counted from here.
 START = 1_400_000_000_000 // DAY_MS * DAY_MS
+T1, T2 = START + 50 * DAY_MS, START + 70 * DAY_MS
+_FOLDERS = tempfile.TemporaryDirectory(prefix="llmrec-worlds-")  # gone at the end: histories map their files
 
 
-def encode(texts: list[str]) -> np.ndarray:
-    """(n, DIM) float32 unit vectors: the sum of a random vector a word; zero for no words."""
-    vectors = np.zeros((len(texts), DIM), np.float32)
+def encode(texts: list[str], dim: int = DIM) -> np.ndarray:
+    """(n, dim) float32 unit vectors: the sum of a random vector a word; zero for no words."""
+    vectors = np.zeros((len(texts), dim), np.float32)
     for row, text in enumerate(texts):
         for word in text.split():
-            seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
-            vectors[row] += np.random.default_rng(seed).normal(size=DIM)
+            vectors[row] += _of_word(word, dim)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+@cache
+def _of_word(word: str, dim: int) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+    return np.random.default_rng(seed).normal(size=dim)
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,7 @@ class World:
             profile_last=3,
         )
     )
+    dim: int = DIM  # of the encoder's vectors
 
     @classmethod
     def random(cls, n_users: int = 25, n_items: int = 15, n_reviews: int = 240, seed: int = 0) -> "World":
@@ -96,15 +113,13 @@ class World:
     def of(self, review_id: str) -> dict[str, Any]:
         return next(r for r in self.reviews if r[C.REVIEW_ID] == review_id)
 
-    def tables(self) -> tuple[pa.Table, pa.Table, np.ndarray, np.ndarray, np.ndarray]:
-        """reviews and items by schema.py in order of events, their vectors, and those of the sequences."""
+    def tables(self) -> tuple[pa.Table, pa.Table]:
+        """reviews and items by schema.py, in order of events."""
         order = event_order([r[C.USER_ID] for r in self.reviews], [r[C.ITEM_ID] for r in self.reviews])
         rows = [r | {C.EVENT_ORDER: int(o)} for r, o in zip(self.reviews, order, strict=True)]
         reviews = pa.Table.from_pylist(rows, schema=reviews_schema(["device"]))
-        reviews = reviews.take(event_sort(reviews)).combine_chunks()
-        items = pa.Table.from_pylist(self.items, schema=items_schema(["image"]))
-        vectors = encode(reviews[C.TEXT].to_pylist()), encode(items[C.TITLE].to_pylist())
-        return reviews, items, *vectors, encode(self.sequences(reviews))
+        reviews = reviews.sort_by([(C.TIMESTAMP, "ascending"), (C.EVENT_ORDER, "ascending")]).combine_chunks()
+        return reviews, pa.Table.from_pylist(self.items, schema=items_schema(["image"]))
 
     def sequences(self, reviews: pa.Table) -> list[str]:
         """The text of what each review's user had by then."""
@@ -114,8 +129,8 @@ class World:
 
     def stored(self, storage: Storage, parts: int = 1) -> tuple[Artifact, Artifact]:
         """The artifacts `corpus`, reviews dealt over `parts` files by user, and `embeddings`, with its store."""
-        reviews, items, *_ = self.tables()
-        dealt = np.array([int(u[1:]) % parts for u in reviews[C.USER_ID].to_pylist()])
+        reviews, items = self.tables()
+        dealt = np.array([int(u[1:] if u[1:].isdigit() else 0) % parts for u in reviews[C.USER_ID].to_pylist()])
         files = [reviews.filter(pa.array(dealt == part)) for part in range(parts)]
         with storage.build("corpus", "c", room="corpus", config={}, parents={}) as writer:
             for number, part in enumerate(files):
@@ -129,7 +144,7 @@ class World:
         store, known = EmbeddingStore(storage.root, "f"), dict(zip(keys, (t for *_, t in texts), strict=True))
         known.pop(None, None)
         none = np.zeros(len(known), np.int32)
-        store.put(list(known), encode(list(known.values())), none, none)
+        store.put(list(known), encode(list(known.values()), self.dim), none, none)
         with storage.build("embeddings", "e", room="encoding", config={}, parents={}) as writer:
             columns = [[kind for kind, *_ in texts], [name for _, name, _ in texts], keys]
             writer.write_table("text_keys", pa.table([pa.array(c, pa.string()) for c in columns], schema=TEXT_KEYS))
@@ -137,13 +152,49 @@ class World:
                 "sequence_items": SEQUENCE_ITEMS,
                 "fingerprint": "f",
                 "storage_dtype": "float32",
-                "dim": DIM,
+                "dim": self.dim,
             }
         corpus, embeddings = storage.find("corpus", "c"), storage.find("embeddings", "e")
         assert corpus and embeddings
         return corpus, embeddings
 
-    def prepare(self, fold: Fold = "test") -> Prepared:
-        """The fold with T1 = day 50 and T2 = day 70."""
-        t1, t2 = START + 50 * DAY_MS, START + 70 * DAY_MS
-        return prepare(self.settings, *self.tables(), t1=t1, t2=t2, fold=fold)
+    def prepare(
+        self, fold: Fold = "test", fitted: "Prepared | None" = None, cut: tuple[int, int] = (T1, T2)
+    ) -> "Prepared":
+        """The fold as the stage makes it in one process, with T1 = day 50 and T2 = day 70 if not cut elsewhere.
+
+        `fitted`: take what was learned from there, the spec and the reductions.
+        """
+        with patch.object(os, "fsync"), patch.object(planning, "cutoffs", lambda *_: Cutoffs(*cut)):
+            return self._prepared(Storage(tempfile.mkdtemp(dir=_FOLDERS.name)), fold, fitted)
+
+    def _prepared(self, storage: Storage, fold: Fold, fitted: "Prepared | None") -> "Prepared":
+        folder, runner = storage.root, driver.TaskRunner(local=True)
+        corpus, embeddings = self.stored(storage)
+        inputs = planning.BuildInputs(storage, corpus, embeddings if self.settings.text else None, self.settings,
+                                      SplitConfig(), fold, f"{folder}/history", f"{folder}/scratch")  # fmt: skip
+        plan = planning.plan_build(inputs)
+        reductions = fitted.history.data.reductions if fitted else driver.fit_reductions(runner, inputs, plan)
+        driver.write_history(runner, inputs, plan, reductions)
+        driver.draw_negatives(runner, inputs, plan)
+        spec = fitted.spec if fitted else ray_tasks.fit_spec(inputs, plan, f"{folder}/spec")
+        ids = {split: planning.review_ids(plan, *bounds) for split, bounds in plan.splits.items()}
+        clicks = [replace(ray_tasks.clicks_of(inputs, plan, s), review_ids=ids[s]) for s in plan.splits]
+        return Prepared(History.load(inputs.history), spec, clicks)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that example rows are made from."""
+
+    history: History
+    spec: FeatureSpec
+    clicks: list[Clicks]  # train, then the fold's other split
+
+
+def by_event(history: History, name: str) -> np.ndarray:
+    """(E, ...) what users' events gave, VECTORS or SEQUENCES, in order of events and in memory."""
+    rows = history.users.rows[name]
+    found = np.empty(rows.shape, np.float32)
+    found[history.users.events.order] = rows.whole()
+    return found

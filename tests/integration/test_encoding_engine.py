@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.model_files import model_folder
-from llmrec.encoding.pooling import TOKEN_POOLINGS
+from llmrec.encoding.encoders.model_files import model_folder
+from llmrec.encoding.encoders.pooling import TOKEN_POOLINGS
 
 SCRIPT = Path(__file__).parent.parent / "encoding_engine_script.py"
 REPOSITORY = SCRIPT.parent.parent
@@ -119,7 +119,7 @@ def test_decoder_only_token_pooling(tmp_path: Path) -> None:
 
 
 def test_more_tokens_than_the_model_has_positions(tmp_path: Path) -> None:
-    from llmrec.encoding.engine import VllmEncoder
+    from llmrec.encoding.encoders.engine import VllmEncoder
 
     with pytest.raises(ValueError, match="max_tokens: found 512, expected at most 256"):
         VllmEncoder(EncoderConfig(max_tokens=512))

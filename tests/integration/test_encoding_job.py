@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import ray
-from encoding_stub import corpus_of, paid, run_config, stub_factory, stub_vector
+from encoding_stub import corpus_of, held_keys, paid, run_config, stub_factory, stub_vector
 
 from llmrec import tasks
 from llmrec.encoding import EncodingError, encode, encoder_config, load_vectors, open_store
-from llmrec.encoding.keys import text_key
+from llmrec.encoding.store.keys import text_key
 from llmrec.schema import QUARANTINE, TEXT_KEYS
 from llmrec.storage import Storage
 
@@ -178,8 +178,7 @@ def test_two_jobs_on_one_store_at_once(tmp_path: Path) -> None:
         each.join(timeout=240)
     assert len(made) == 2
     store = open_store(storage, made[0])
-    held = np.concatenate([store.all_keys(prefix) for prefix in store.prefixes()])
-    assert len(held) == 301
+    assert len(held_keys(store)) == 301
     for artifact, last in zip(sorted(made, key=lambda a: a.manifest.counts["rows_in"]), ("r299", "r300"), strict=True):
         assert load_vectors(storage, artifact, "review", ["r0", last])[1].all()
 

@@ -1,26 +1,20 @@
-"""The stage over Ray: examples of the in-memory path, the same bits on any cluster, profiles, and clear failures."""
+"""The stage over Ray: the same bits on any cluster, in any shards and ranges about the same, and clear failures."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from factories.features import IMAGE, World
+from factories.features import IMAGE, World, by_event
 
-from llmrec.config import FeaturesConfig, RunConfig, SplitConfig
+from llmrec.config import RunConfig, SplitConfig
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.asof.history import History
-from llmrec.features.asof.profiles import COUNT, EVENT, MEAN_STARS, PROFILE, vectors_of
-from llmrec.features.asof.state import TEXT_VARIANTS
-from llmrec.features.build import driver as waves
-from llmrec.features.build import plan as layout
-from llmrec.features.build import stage
-from llmrec.features.dataset.examples import example_table
-from llmrec.features.dataset.folds import Fold, Prepared, prepare
+from llmrec.features.build import driver, stage
+from llmrec.features.build import plan as planning
+from llmrec.features.dataset.folds import Fold
 from llmrec.features.transforms.reduction import to_arrays
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
@@ -31,26 +25,12 @@ SPLIT = SplitConfig(validation_quantile=0.6, test_quantile=0.8)
 @pytest.fixture(autouse=True)
 def over_ray(ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small corpora go to the cluster too."""
-    monkeypatch.setattr(waves, "SMALL", 0)
+    monkeypatch.setattr(driver, "SMALL", 0)
 
 
 def run(world: World, storage: Storage, fold: Fold = "test", **features: Any) -> Artifact:
     settings = world.settings.model_copy(update=features)
     return stage.featurize(RunConfig(features=settings, split=SPLIT), storage, *world.stored(storage, 3), fold)
-
-
-def in_memory(world: World, made: Artifact, fold: Fold, settings: FeaturesConfig | None = None) -> Prepared:
-    """The same fold by the plain path."""
-    settings, info = settings or FeaturesConfig(**made.manifest.config["features"]), made.manifest.info
-    reviews, items, *vectors = world.tables()
-    given = vectors if settings.text else []
-    return prepare(settings, reviews, items, *given, t1=info["t1"], t2=info["t2"], fold=fold)
-
-
-def examples(prepared: Prepared) -> pa.Table:
-    """All rows, splits by name as the artifact's files are."""
-    groups = sorted(prepared.clicks, key=lambda group: group.split)
-    return pa.concat_tables([example_table(prepared.history, prepared.spec, group) for group in groups])
 
 
 def history_of(made: Artifact) -> History:
@@ -71,38 +51,39 @@ CASES: dict[str, tuple[World, Fold, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_stage_makes_what_the_plain_path_makes(name: str, tmp_path: Path) -> None:
+def test_the_cluster_makes_what_one_process_makes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world, fold, features = CASES[name]
-    made = run(world, Storage(str(tmp_path)), fold, **features)
-    expected = in_memory(world, made, fold)
-    assert made.table("examples").equals(examples(expected))
-    assert set(made.manifest.info["families"]) == set(expected.spec.families)
-    np.testing.assert_array_equal(history_of(made).by_event(VECTORS), expected.history.by_event(VECTORS))
+    made = run(world, Storage(str(tmp_path / "ray")), fold, **features)
+    monkeypatch.setattr(driver, "SMALL", 10**6)
+    expected = run(world, Storage(str(tmp_path / "here")), fold, **features)
+    assert made.table("examples").equals(expected.table("examples"))
+    assert made.manifest.info == expected.manifest.info
+    np.testing.assert_array_equal(*(by_event(history_of(m), VECTORS) for m in (made, expected)))
 
 
 def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many pieces over four CPUs, and one after the other in this process; and close to all at once in memory."""
+    """Many shards over four CPUs, and one after the other in this process; and close to what all at once gives."""
     settings = EVERYTHING.settings
     found = []
     for name, small in (("ray", 0), ("here", 10**6)):
-        monkeypatch.setattr(waves, "SMALL", small)
+        monkeypatch.setattr(driver, "SMALL", small)
         storage = Storage(str(tmp_path / name))
         corpus, embeddings = EVERYTHING.stored(storage, parts=3)
         with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
             folders = writer.uri("history"), f"{writer.root}/scratch"
-            inputs = layout.Inputs(storage, corpus, embeddings, settings, SPLIT, "test", *folders, piece_rows=30,
+            inputs = planning.BuildInputs(storage, corpus, embeddings, settings, SPLIT, "test", *folders, shard_rows=30,
                                    range_rows=50)  # fmt: skip
-            plan = layout.plan_build(inputs)
+            plan = planning.plan_build(inputs)
             assert min(len(plan.of("text", "review")), len(plan.of("sequence")), *map(len, plan.ranges.values())) >= 4
-            waves.build(inputs, writer)
+            driver.build(inputs, writer)
         made = storage.find("examples", "x")
         assert made
         found.append({r.path.split("/", 1)[1]: Path(made.root, r.path).read_bytes() for r in made.manifest.files})
         assert sorted(p.name for p in Path(made.root).iterdir()) == sorted([writer.attempt, "manifest.json"])
     assert found[0] == found[1]
-    history, expected = history_of(made), in_memory(EVERYTHING, made, "test", settings).history
-    np.testing.assert_allclose(history.by_event(VECTORS), expected.by_event(VECTORS), atol=1e-5)
-    np.testing.assert_allclose(history.by_event(SEQUENCES), expected.by_event(SEQUENCES), atol=1e-5)
+    history, whole = history_of(made), history_of(run(EVERYTHING, Storage(str(tmp_path / "whole"))))
+    for name in (VECTORS, SEQUENCES):
+        np.testing.assert_allclose(by_event(history, name), by_event(whole, name), atol=1e-5)
 
 
 def test_held_out_words_change_nothing_learned(tmp_path: Path) -> None:
@@ -121,30 +102,6 @@ def test_held_out_words_change_nothing_learned(tmp_path: Path) -> None:
         spoken = EVERYTHING.changed(review[C.REVIEW_ID], text="canaryzq " + review[C.TEXT])
         other = learned(review[C.REVIEW_ID], spoken)
         assert [a == b for a, b in zip(base, other, strict=True)] == [same, same]
-
-
-def test_profiles_are_the_states_of_the_history(tmp_path: Path) -> None:
-    made = run(EVERYTHING, Storage(str(tmp_path)), write_profiles=True)
-    history = history_of(made)
-    data = history.data
-    states = {C.USER_ID: history.users_at(data.user_rows, data.times),
-              C.ITEM_ID: history.items_at(data.item_rows, data.times)}  # fmt: skip
-    for side, state in states.items():
-        assert made.manifest.counts[f"profiles_{side}"] == len(data.times)
-        rows = made.table(f"profiles/{side}").sort_by(EVENT)
-        assert rows[EVENT].to_pylist() == list(range(len(data.times)))
-        assert rows[COUNT].to_pylist() == state.count.tolist()
-        mean_stars = state.stars[:, 1] / np.maximum(state.stars[:, 0], 1)
-        np.testing.assert_allclose(rows[MEAN_STARS].to_numpy(), mean_stars, rtol=1e-6)
-        profile = state.text[:, TEXT_VARIANTS.index("mean")]
-        np.testing.assert_allclose(vectors_of(rows[PROFILE]), profile, rtol=0, atol=1e-6)
-        asked = made.table("examples")
-        mine = dict(zip(rows[EVENT].to_pylist(), rows[COUNT].to_pylist(), strict=True))
-        rows_of = history.user_rows if side == C.USER_ID else history.item_rows
-        clicks = asked.filter(pc.equal(asked[C.CLICK], 1))
-        at = rows_of(clicks[side].to_pylist()), clicks[C.TIMESTAMP].to_numpy()
-        count = (history.users_at if side == C.USER_ID else history.items_at)(*at).count
-        assert [mine[q] for q in clicks[C.QUERY_ID].to_pylist()] == count.tolist()
 
 
 def test_an_error_is_raised_as_it_was_and_leaves_no_scratch(tmp_path: Path) -> None:

@@ -39,38 +39,38 @@ def dies() -> None:
 
 def spreads() -> tuple[int, list[int]]:
     """Where it ran, and where its own cells did."""
-    return os.getpid(), tasks.spread(os.getpid, [(), ()], stage="test")
+    return os.getpid(), tasks.parallel_map(os.getpid, [(), ()], stage="test")
 
 
 def test_answers_are_in_order_and_progress_is_told() -> None:
     told: list[int] = []
-    held = tasks.held(np.full, 10, 3.0, stage="test")
+    held = tasks.remote_value(np.full, 10, 3.0, stage="test")
     assert isinstance(held, ray.ObjectRef)
-    found = tasks.spread(scaled, [(n,) for n in range(8)], (held,), told.append, stage="test")
+    found = tasks.parallel_map(scaled, [(n,) for n in range(8)], (held,), told.append, stage="test")
     assert found == [3.0 * n for n in range(8)] and told == list(range(1, 9))
-    assert tasks.spread(scaled, [], (held,), stage="test") == []
-    here = tasks.spread(scaled, [(5,)], (np.ones(1),), stage="test", local=True)
+    assert tasks.parallel_map(scaled, [], (held,), stage="test") == []
+    here = tasks.parallel_map(scaled, [(5,)], (np.ones(1),), stage="test", local=True)
     assert here == [5.0]
 
 
 def test_an_error_is_the_cell_s_own() -> None:
     with pytest.raises(ValueError, match=r"^number 2 is not liked$"):
-        tasks.spread(fails, [(n,) for n in range(6)], stage="test")
+        tasks.parallel_map(fails, [(n,) for n in range(6)], stage="test")
 
 
 def test_a_lost_worker_s_cell_runs_again(tmp_path: Path) -> None:
-    assert tasks.spread(dies_once, [(str(tmp_path / "marker"),)], stage="test") == ["second time"]
+    assert tasks.parallel_map(dies_once, [(str(tmp_path / "marker"),)], stage="test") == ["second time"]
 
 
 def test_workers_that_are_lost_each_time_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "RETRIES", 0)
     with pytest.raises(RuntimeError, match=r"^test: a task was lost with its worker 1 times, expected to finish"):
-        tasks.spread(dies, [()], stage="test")
+        tasks.parallel_map(dies, [()], stage="test")
 
 
 def test_a_task_does_not_wait_for_tasks() -> None:
     """With all CPUs held by such as it, it would wait for ever."""
-    for place, cells in tasks.spread(spreads, [() for _ in range(5)], stage="test"):
+    for place, cells in tasks.parallel_map(spreads, [() for _ in range(5)], stage="test"):
         assert cells == [place, place] and place != os.getpid()
 
 
@@ -80,7 +80,7 @@ def test_a_starved_cluster_is_an_error_and_long_work_is_not(monkeypatch: pytest.
 
     monkeypatch.setattr(tasks, "PATIENCE_S", 2.0)
     n_cpus = int(ray.cluster_resources()["CPU"])
-    assert tasks.spread(time.sleep, [(5,)] * n_cpus, stage="test") == [None] * n_cpus
+    assert tasks.parallel_map(time.sleep, [(5,)] * n_cpus, stage="test") == [None] * n_cpus
     holders = [ray.remote(Holder).options(num_cpus=1).remote() for _ in range(n_cpus)]
     deadline = time.monotonic() + 120
     while ray.available_resources().get("CPU", 0.0) >= 1:
@@ -90,8 +90,8 @@ def test_a_starved_cluster_is_an_error_and_long_work_is_not(monkeypatch: pytest.
         with pytest.raises(
             tasks.StarvedError, match=r"test stage has run for 2 s: 0\S* of the cluster's 4 logical CPUs"
         ):
-            tasks.spread(scaled, [(np.ones(1), 1)], stage="test")
+            tasks.parallel_map(scaled, [(np.ones(1), 1)], stage="test")
     finally:
         for holder in holders:
             ray.kill(holder)
-    assert tasks.spread(scaled, [(np.ones(1), 1)], stage="test") == [1.0]
+    assert tasks.parallel_map(scaled, [(np.ones(1), 1)], stage="test") == [1.0]

@@ -133,12 +133,12 @@ def test_somebody_of_whom_nothing_is_known_gets_popularity_with_a_reason(model: 
 
 def test_a_guest_is_answered_from_likes_or_from_words_alone(model: Recommender) -> None:
     time = START + DAY * DAY_MS
-    by_likes = model.history.guest(np.array([3, 5]), None, time)
-    by_words = model.history.guest(np.zeros(0, np.int64), encode(["word3 word4"])[0], time)
+    by_likes = model.history.cold_start_state(np.array([3, 5]), None, time)
+    by_words = model.history.cold_start_state(np.zeros(0, np.int64), encode(["word3 word4"])[0], time)
     assert model.fallback_reasons(by_likes) == model.fallback_reasons(by_words) == [None]
     rows, _ = model.recommend(by_likes, np.array([time]), 5)
     assert not np.isin(rows[0], [3, 5]).any()
-    other = model.history.guest(np.zeros(0, np.int64), encode(["word30 word31 word32"])[0], time)
+    other = model.history.cold_start_state(np.zeros(0, np.int64), encode(["word30 word31 word32"])[0], time)
     scores = [model.rank(g, np.arange(1, 15), time) for g in (by_words, other)]
     assert not np.allclose(*scores)
 

@@ -60,7 +60,7 @@ def test_known_user_gets_what_the_recommender_says_offline(client: TestClient, p
 def test_words_and_likes_of_somebody_new_give_the_guest_of_the_recommender(client: TestClient, parts: Parts) -> None:
     recommender = offline(parts)
     history, time = recommender.history, recommender.bundle.last_time
-    guest = history.guest(history.item_rows(["i3", "i5"]), fake_vector("strings for my violin"), time)
+    guest = history.cold_start_state(history.item_rows(["i3", "i5"]), fake_vector("strings for my violin"), time)
     rows, _ = recommender.recommend(guest, np.array([time]), 10)
     request = {"text": "strings for my violin", "liked_items": ["i3", "nowhere", "i5"]}
     answer = client.post("/v1/recommend", json=request).json()

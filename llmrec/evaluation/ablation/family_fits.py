@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.ablation.family_rows import StudyRows
 from llmrec.evaluation.labels.metrics import Bools, auc, click_loss
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, WeightedMetrics
 from llmrec.features.asof.interactions import Floats, Ints
-from llmrec.tasks import spread
+from llmrec.tasks import parallel_map
+from llmrec.threads import one_thread
 
 MODEL = "boosted trees on the same columns"
 METRICS = ("auc", "log_loss")
@@ -45,7 +45,7 @@ def probabilities(rows: StudyRows, columns: Ints, seed: int) -> tuple[Floats, Fl
     if not len(columns):  # nothing is known: everybody's rate
         rate = float(rows.fit.click.mean())
         return np.full(len(held), rate), np.full(len(test), rate)
-    with threadpool_limits(1, "openmp"):  # fits run side by side: a thread pool under each slows them down
+    with one_thread("openmp"):  # fits run side by side: a thread pool under each slows them down
         model = click_model(seed).fit(fit, rows.fit.click, X_val=held, y_val=rows.validation.click)
         return model.predict_proba(held)[:, 1], model.predict_proba(test)[:, 1]
 
@@ -80,6 +80,6 @@ class FamilyFits:
             if n % 5 == 0 or n == len(new):
                 self._progress(f"feature families: {what}, {n} of {len(new)} fits")
 
-        fits = spread(measure, [(c,) for c in new.values()], common=self._common, done=done, stage="evaluate")
+        fits = parallel_map(measure, [(c,) for c in new.values()], common=self._common, done=done, stage="evaluate")
         self._found |= dict(zip(new, fits, strict=True))
         return {name: self._found[c.tobytes()] for name, c in wanted.items()}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.features.asof.profiles import vectors_of
+from llmrec.features.arrays import vectors_of
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families.columns import FeatureColumn
 from llmrec.schema import Column as C

@@ -13,8 +13,8 @@ import torch
 
 from llmrec.bundle import Bundle
 from llmrec.evaluation.records.families import FamilyWeight, FusionWeights
+from llmrec.features.arrays import vectors_of
 from llmrec.features.asof.interactions import Floats, Ints
-from llmrec.features.asof.profiles import vectors_of
 from llmrec.features.families.columns import FeatureSelection
 from llmrec.files import writing
 from llmrec.models.networks.fusion import Fusion

@@ -7,16 +7,14 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy.typing as npt
 import ray
-import torch
-from threadpoolctl import threadpool_limits
 
 from llmrec.evaluation.ranking.topk import in_order
 from llmrec.tasks import data_context, live_nodes
+from llmrec.threads import one_thread, one_torch_thread
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ def deal(work: Work) -> Iterator[Columns]:
     more free CPUs than this process would use: never does it wait for a CPU that others hold. Where the cluster fails,
     this process answers what is left, so an error of the model itself is raised here.
     """
-    with _one_torch_thread():
+    with one_torch_thread():  # matrices are small, and the last bits would depend on how many threads there are
         yield from _deal(work, work.parts)
 
 
@@ -76,17 +74,6 @@ def _deal(work: Work, left: Sequence[slice]) -> Iterator[Columns]:
             logger.warning("evaluation: the cluster failed (%s); this process answers the rest", _cause(error))
         left = left[done:]
     yield from in_order(answer, left, work.threads)
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Matrices are small, a second thread mostly waits; and the last bits would depend on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def over_cluster(work: Work, parts: Sequence[slice]) -> Iterator[Columns]:
@@ -112,7 +99,7 @@ _OPEN: dict[str, Answer] = {}  # in a worker: the last work, opened
 def _answer(batch: Columns, held: tuple[str, Any]) -> Columns:
     key, work = held
     (start,), (stop,) = batch["start"], batch["stop"]
-    with threadpool_limits(1), _one_torch_thread():  # a task has one CPU
+    with one_thread("blas"), one_thread("openmp"), one_torch_thread():  # a task has one CPU
         if key not in _OPEN:
             _OPEN.clear()
             _OPEN[key] = _received(work).open()

@@ -18,8 +18,8 @@ from llmrec.evaluation.ranking.roster import baseline_models, control_models, ou
 from llmrec.evaluation.ranking.tables import Asked, protocol_table
 from llmrec.evaluation.records.estimates import Comparison
 from llmrec.evaluation.records.tables import Protocol
+from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.interactions import Interactions, Ints
-from llmrec.features.asof.sums import EntityEvents
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from llmrec.models.topk import blocks, top_k
+from llmrec.threads import one_thread
 
 Ints = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -36,7 +36,7 @@ class TopK:
 
 def in_order(answer: Callable[[slice], T], parts: Sequence[slice], threads: int) -> Iterator[T]:
     """`answer(part)` for each part, in order; `threads` of them at a time, twice as many in memory."""
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:  # BLAS threads inside ours only wait
+    with one_thread("blas"), ThreadPoolExecutor(threads) as pool:  # BLAS threads inside ours only wait
         running: deque[Future[T]] = deque()
         for part in parts:
             running.append(pool.submit(answer, part))

@@ -1,8 +1,4 @@
-"""As-of state of one side, each user's events or each item's: what they gave, and running sums of it, in ranges.
-
-A range is a stretch of (entity, time). Each is written by itself; an entity that reaches over several, however heavy,
-is carried from one to the next as its last sum. So no task ever holds the vectors of all events, nor of one entity's.
-"""
+"""The log of users or of items, each user's events or each item's: what they gave, and running sums of it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +10,8 @@ import numpy.typing as npt
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
-from llmrec.features.asof.sums import BlockedSums, EntityEvents, Terms
+from llmrec.features.asof.events import EntityEvents
+from llmrec.features.asof.sums import BlockedSums, Terms
 
 LIKED_STARS, DISLIKED_STARS = 4, 2
 BEHAVIOUR, TEXT, COLUMNS = "behaviour", "text", "columns"
@@ -22,13 +19,13 @@ BEHAVIOUR, TEXT, COLUMNS = "behaviour", "text", "columns"
 VECTORS, SEQUENCES = "vectors", "sequences"
 #: (T,) positions -> (T, D).
 Take = Callable[[Ints], npt.NDArray[Any]]
-#: The vectors of the items at positions of a side's events; None where there are none.
+#: The vectors of the items at positions of a log's events; None where there are none.
 ColumnsOf = Callable[[EntityEvents], Take | None]
 _EVENTS = ("order", "times", "keys", "offsets", "blocks")
 
 
 @dataclass(frozen=True)
-class Side:
+class EntityLog:
     """Events by entity, what they gave by position, and their running sums."""
 
     events: EntityEvents
@@ -37,24 +34,9 @@ class Side:
     sums: dict[str, BlockedSums]  # BEHAVIOUR, TEXT; COLUMNS of users, where items bring vectors
 
     @classmethod
-    def of(cls, events: EntityEvents, stars: Floats32, by_event: Mapping[str, Floats32], settings: FeaturesConfig,
-           columns: Take | None = None) -> "Side":  # fmt: skip
-        """From arrays in memory, in order of events. `columns`: the vectors of the items at positions."""
-        rows = {name: Rows.of(values[events.order]) for name, values in by_event.items()}
-        mine = stars[events.order]
-        return cls(events, mine, rows, sums_of(events, mine, rows[VECTORS].take, settings, columns))
-
-    def save(self, folder_uri: str) -> None:
-        """Write all of it below the folder."""
-        save_events(folder_uri, self.events, self.stars)
-        for name, rows in (self.rows | {name: made.stored for name, made in self.sums.items()}).items():
-            for number, part in enumerate(rows.parts):
-                write_array(part_uri(folder_uri, name, number), part)
-
-    @classmethod
     def load(cls, folder_uri: str, moments: Ints, n_parts: int, names: Sequence[str], settings: FeaturesConfig,
-             columns_of: ColumnsOf) -> "Side":  # fmt: skip
-        """What `save` wrote, or `write_range` range by range; mapped. `names` of its rows."""
+             columns_of: ColumnsOf) -> "EntityLog":  # fmt: skip
+        """What `build.log_ranges` wrote, mapped. `names` of its rows."""
         events, stars = load_events(folder_uri, moments)
         columns = columns_of(events)
 
@@ -84,8 +66,8 @@ def part_uri(folder_uri: str, name: str, number: int) -> str:
 
 
 def sums_of(events: EntityEvents, stars: Floats32, vectors: Take, settings: FeaturesConfig, columns: Take | None,
-            stored: Mapping[str, Rows | None] | None = None) -> dict[str, BlockedSums]:  # fmt: skip
-    """The sums of a side; those not in `stored` are made from all events."""
+            stored: Mapping[str, Rows]) -> dict[str, BlockedSums]:  # fmt: skip
+    """The sums of a log over what is stored of them."""
     days = (np.inf, *settings.popularity_days)
     kinds: dict[str, tuple[Terms, tuple[float, ...]]] = {
         BEHAVIOUR: (partial(_behaviour, stars, len(days)), days),
@@ -93,8 +75,7 @@ def sums_of(events: EntityEvents, stars: Floats32, vectors: Take, settings: Feat
     }
     if columns is not None:
         kinds[COLUMNS] = (partial(_columns, columns), (np.inf,))
-    found = stored or {}
-    return {name: BlockedSums(events, *terms, found.get(name)) for name, terms in kinds.items()}
+    return {name: BlockedSums(events, *terms, stored[name]) for name, terms in kinds.items()}
 
 
 def behaviour_values(stars: Floats32) -> Floats32:
@@ -119,71 +100,3 @@ def _text(stars: Floats32, vectors: Take, positions: Ints) -> tuple[npt.NDArray[
 
 def _columns(columns: Take, positions: Ints) -> tuple[npt.NDArray[Any], Floats32]:
     return columns(positions), np.ones((len(positions), 1), np.float32)
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """The ranges of positions that a side is written in."""
-
-    bounds: Ints  # (R + 1,)
-    continued: tuple[bool, ...]  # (R,) whether an entity reaches into it from the range before
-
-    @classmethod
-    def of(cls, events: EntityEvents, size: int) -> "Ranges":
-        bounds = events.ranges(size)
-        owners = np.minimum(events.owners(bounds[:-1]), len(events.offsets) - 2)
-        return cls(bounds, tuple((bounds[:-1] > events.offsets[owners]).tolist()))
-
-    def __len__(self) -> int:
-        return len(self.continued)
-
-    def of_positions(self, positions: Ints) -> Ints:
-        """(n,) range of each position."""
-        return np.searchsorted(self.bounds, positions, side="right") - 1
-
-    def chains(self) -> list[list[int]]:
-        """Ranges one behind the other that one entity after the other reaches over; the first of each is whole."""
-        found: list[list[int]] = []
-        for number, continued in enumerate(self.continued):
-            if continued:
-                found[-1].append(number)
-            else:
-                found.append([number])
-        return [chain for chain in found if len(chain) > 1]
-
-
-def write_range(folder: str, scratch: str, ranges: Ranges, number: int, moments: Ints, rows: Mapping[str, Floats32],
-                settings: FeaturesConfig, columns_of: ColumnsOf) -> None:  # fmt: skip
-    """Write the rows of one range of positions below `folder`, and its sums: below `scratch` if it is continued."""
-    start, stop = (int(bound) for bound in ranges.bounds[number : number + 2])
-    for name, values in rows.items():
-        write_array(part_uri(folder, name, number), values)
-    target = scratch if ranges.continued[number] else folder
-    vectors = partial(_within, rows[VECTORS], start)
-    for name, made in _unsummed(folder, moments, vectors, settings, columns_of).items():
-        write_array(part_uri(target, name, number), made.summed(start, stop))
-
-
-def carry_on(folder: str, scratch: str, ranges: Ranges, chain: Sequence[int], moments: Ints, settings: FeaturesConfig,
-             columns_of: ColumnsOf) -> None:  # fmt: skip
-    """Finish the sums of the ranges of a chain, one after the other; only one range's are in memory."""
-    nothing = partial(_within, np.zeros((0, 0), np.float32), 0)
-    for name, made in _unsummed(folder, moments, nothing, settings, columns_of).items():
-        for number in chain[1:]:
-            sums = np.array(map_array(part_uri(scratch, name, number)))
-            before = map_array(part_uri(folder, name, number - 1))[-1]
-            made.carry_on(sums, int(ranges.bounds[number]), int(ranges.bounds[number + 1]), before)
-            write_array(part_uri(folder, name, number), sums)
-
-
-def _unsummed(folder: str, moments: Ints, vectors: Take, settings: FeaturesConfig,
-              columns_of: ColumnsOf) -> dict[str, BlockedSums]:  # fmt: skip
-    events, stars = load_events(folder, moments)
-    none = Rows.of(np.zeros((0, 0, 0)))
-    return sums_of(
-        events, stars, vectors, settings, columns_of(events), dict.fromkeys((BEHAVIOUR, TEXT, COLUMNS), none)
-    )
-
-
-def _within(rows: npt.NDArray[Any], start: int, positions: Ints) -> npt.NDArray[Any]:
-    return rows[positions - start]

@@ -28,12 +28,6 @@ class Ids(Sequence[str]):
         ascending = values.take(pc.sort_indices(values))
         return cls(pa.concat_arrays([pa.array([""], pa.string()), ascending]))
 
-    def and_new(self, column: pa.ChunkedArray) -> "Ids":
-        """These ids, then those of the column that are not among them, ascending."""
-        unique = pc.unique(column)
-        new = unique.filter(pc.invert(pc.is_in(unique, value_set=self.array)))
-        return Ids(pa.concat_arrays([self.array, new.take(pc.sort_indices(new))]))
-
     def save(self, uri: str) -> None:
         """Write them as one Arrow file."""
         table = pa.table([self.array], names=["id"])

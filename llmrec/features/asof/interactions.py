@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
+from llmrec.features.asof.events import EntityEvents, flatten
 from llmrec.features.asof.history import History
-from llmrec.features.asof.sums import EntityEvents, flatten
 from llmrec.schema import DAY_MS, event_order, id_hash
 from llmrec.schema import Column as C
 

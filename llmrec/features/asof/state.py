@@ -46,7 +46,7 @@ class _Behaviour(_Aligned):
     window: Floats  # (Q, W) events of the last days
     decayed: Floats  # (Q, W) exponentially decayed count, the windows' days being the decay constants
     stars: Floats  # (Q, 3) number of stars given, their sum, the sum of their squares
-    world: Floats  # (Q, 4) the same three over everybody's events before t, and the number of events
+    global_stats: Floats  # (Q, 4) the same three over everybody's events before t, and the number of events
     first: Ints  # (Q,) ms of the first event; the query's own time where there is none
     last: Ints  # (Q,) ms of the last event; the query's own time where there is none
     text: Floats32  # (Q, V, D) weighted mean of the reviews' vectors, zero where there are none

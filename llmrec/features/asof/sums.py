@@ -1,107 +1,21 @@
 """As-of sums: per entity, events in time order with blocked cumulative sums; a query at t is a binary search.
 
-Every query sees the events strictly below its time; an equal time is unseen. Sums are taken in event order and never
-across entities, so the value at (entity, t) depends, to the last bit, on nothing but that entity's events before t.
+Sums are taken in event order and never across entities, so the value at (entity, t) depends, to the last bit, on
+nothing but that entity's events before t.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from llmrec.features.arrays import Bools, Floats, Ints, Rows
+from llmrec.features.arrays import Floats, Ints, Rows
+from llmrec.features.asof.events import BLOCK, EntityEvents, Span, flatten
 from llmrec.schema import DAY_MS
 
-#: Events between two stored sums. A query adds at most BLOCK - 1 events to a stored sum.
-BLOCK = 32
 _CHUNK = 1 << 15  # rows whose values are widened to float64 at a time
-
-
-@dataclass(frozen=True)
-class Span:
-    """Which of an entity's events a query sees: positions `begin` to `end` (exclusive), each (Q,)."""
-
-    rows: Ints
-    times: Ints
-    begin: Ints
-    end: Ints
-
-    @property
-    def count(self) -> Ints:
-        return self.end - self.begin
-
-    def __getitem__(self, part: slice) -> "Span":
-        return Span(self.rows[part], self.times[part], self.begin[part], self.end[part])
-
-
-@dataclass(frozen=True)
-class EntityEvents:
-    """Events grouped by entity (a user or an item), each group in time order. Make it with `of`.
-
-    A position is an event's place in that grouping; its number is its place in everybody's order of time.
-    """
-
-    order: Ints  # (E,) position -> number
-    times: Ints  # (E,) ms, by position
-    keys: Ints  # (E,) by position, ascending: entity * (E + 1) + how many of everybody's events lie before its time
-    offsets: Ints  # (n_rows + 1,) first position of each entity
-    blocks: Ints  # (n_rows + 1,) full blocks of BLOCK events that lie before each entity
-    moments: Ints  # (E,) ms of everybody's events, by number
-
-    @classmethod
-    def of(cls, rows: Ints, times: Ints, n_rows: int) -> "EntityEvents":
-        """From the entity (E,), below `n_rows`, and the time (E,) ms of each event, the events in order of time."""
-        order = np.argsort(rows, kind="stable").astype(np.int64, copy=False)
-        mine = times[order]
-        keys = rows[order] * (len(times) + 1) + np.searchsorted(times, mine, side="left")
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))]).astype(np.int64)
-        blocks = np.concatenate([[0], np.cumsum(np.diff(offsets) // BLOCK)]).astype(np.int64)
-        return cls(order, mine, keys, offsets, blocks, times)
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def span(self, rows: Ints, times: Ints) -> Span:
-        """Events of entity `rows[q]` with time strictly below `times[q]`, for (Q,) queries."""
-        before = np.searchsorted(self.moments, times, side="left")
-        end = np.searchsorted(self.keys, rows * (len(self.moments) + 1) + before, side="left")
-        return Span(rows, times, self.offsets[rows], end)
-
-    def last(self, span: Span, length: int) -> tuple[Ints, Bools]:
-        """(Q, length) positions of each query's last events, oldest first, and which of them exist."""
-        positions = span.end[:, None] + np.arange(-length, 0)
-        exists = positions >= span.begin[:, None]
-        return np.where(exists, positions, 0), exists
-
-    def owners(self, positions: Ints) -> Ints:
-        """(n,) entity at each position."""
-        found: Ints = np.searchsorted(self.offsets, positions, side="right") - 1
-        return found
-
-    def ranges(self, size: int) -> Ints:
-        """Bounds (R + 1,) of ranges of about `size` positions; an entity may be cut, a block of it never is."""
-        cuts = np.arange(size, len(self), size)
-        cuts -= (cuts - self.offsets[self.owners(cuts)]) % BLOCK
-        return np.array([0, *np.unique(cuts[cuts > 0]), len(self)], np.int64)
-
-    def blocks_before(self, positions: Ints) -> Ints:
-        """(n,) full blocks that lie before each of the positions, which cut no block; E is one of those."""
-        inside = np.minimum(self.owners(positions), len(self.offsets) - 2)
-        within = (positions - self.offsets[inside]) // BLOCK
-        found: Ints = self.blocks[inside] + np.minimum(within, self.blocks[inside + 1] - self.blocks[inside])
-        return found
-
-
-def flatten(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
-    """All positions of the ranges [begin, end) in a row, (T,), and where each range starts in it, (Q + 1,)."""
-    lengths = end - begin
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return np.repeat(begin - starts[:-1], lengths) + np.arange(starts[-1]), starts
-
-
 #: (T,) positions -> values (T, D), and weights (T, V) that are not negative.
 Terms = Callable[[Ints], tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]
 
@@ -128,13 +42,13 @@ class BlockedSums:
     def summed(self, start: int, stop: int) -> Floats:
         """(n, V, D) running sums of the n blocks in a range of positions that `ranges` gives.
 
-        Those of an entity that began before the range are of single blocks still: `carry_on` finishes them.
+        Those of an entity that began before the range are of single blocks still: `propagate_carry` finishes them.
         """
         sums, begin = self._blocks(start, stop)
         self._accumulate(sums, begin, None)
         return sums
 
-    def carry_on(self, sums: Floats, start: int, stop: int, carry: Floats) -> None:
+    def propagate_carry(self, sums: Floats, start: int, stop: int, carry: Floats) -> None:
         """Finish, in place, what `summed` made: `carry` (V, D) is the last sum before the range, of the same entity."""
         self._accumulate(sums, self._begins(start, stop), carry)
 

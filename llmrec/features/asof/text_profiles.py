@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.interactions import Floats, Interactions, Ints
-from llmrec.features.asof.sums import EntityEvents
 from llmrec.features.transforms.projection import Moments, Projection
 
 Vectors = npt.NDArray[np.float32]

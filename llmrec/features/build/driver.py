@@ -1,7 +1,7 @@
-"""How the stage runs: waves of tasks over pieces and ranges that are the same on any cluster; the driver starts them.
+"""How the stage runs: waves of tasks over shards and ranges that are the same on any cluster; the driver starts them.
 
-One task puts the events in order and writes their numbers. Then vectors are summed up, a piece of the keys a task; what
-reduces them is fitted; they are brought down, a piece a task, and laid out by range of (entity, time); each range is
+One task puts the events in order and writes their numbers. Then vectors are summed up, a shard of the keys a task; what
+reduces them is fitted; they are brought down, a shard a task, and laid out by range of (entity, time); each range is
 written by a task, and an entity that reaches over several is carried on. Negatives, the spec and the examples follow,
 by tasks that map the history's files: no process holds it.
 """
@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from llmrec import tasks
-from llmrec.features.build import ray_tasks as cells
-from llmrec.features.build.profile_export import as_of_profiles
-from llmrec.features.dataset.examples import CHUNK
 from llmrec.features.asof.history import USERS
-from llmrec.features.asof.history_data import SEQUENCE, TEXT
-from llmrec.features.build.plan import Inputs, Plan, plan_build, positions_uri
-from llmrec.features.build.vector_shards import transform_shard, fit_pieces, partial_fit
+from llmrec.features.asof.history_data import SEQUENCE
+from llmrec.features.build import ray_tasks
+from llmrec.features.build.plan import BuildInputs, BuildPlan, plan_build, positions_uri
+from llmrec.features.build.vector_shards import fit_shards, partial_fit, transform_shard
+from llmrec.features.dataset.examples import CHUNK
 from llmrec.features.transforms.reduction import Reduction, Reductions
 from llmrec.files import delete_folder
 from llmrec.storage import ArtifactWriter
@@ -30,22 +29,20 @@ T = TypeVar("T")
 SMALL = 20_000
 
 
-def build(inputs: Inputs, writer: ArtifactWriter) -> None:
-    """Make the artifact. Raises what `tasks.spread` raises; scratch files are gone afterwards either way."""
-    waves = TaskRunner(local=inputs.n_reviews <= SMALL)
+def build(inputs: BuildInputs, writer: ArtifactWriter) -> None:
+    """Make the artifact. Raises what `tasks.parallel_map` raises; scratch files are gone afterwards either way."""
+    runner = TaskRunner(local=inputs.n_reviews <= SMALL)
     try:
-        plan = waves.run("plans", plan_build, [(inputs,)])[0]
-        reductions = _reductions(waves, inputs, plan)
-        _write_history(waves, inputs, plan, reductions)
-        drawn = _draw(waves, inputs, plan)
-        spec = waves.held(cells.fit_spec, inputs, plan, writer.uri("spec"))
-        written = _write_examples(waves, writer, inputs, plan, spec)
+        plan = runner.run("plans", plan_build, [(inputs,)])[0]
+        reductions = fit_reductions(runner, inputs, plan)
+        write_history(runner, inputs, plan, reductions)
+        drawn = draw_negatives(runner, inputs, plan)
+        spec = runner.remote_value(ray_tasks.fit_spec, inputs, plan, writer.uri("spec"))
+        written = _write_examples(runner, writer, inputs, plan, spec)
         covered = sum(upper - lower for lower, upper in plan.splits.values())
         writer.counts |= {"rows_in": covered, "rows_out": written, "quarantined": 0, **drawn}
         writer.info |= {"t1": plan.t1, "t2": plan.t2, "fold": inputs.fold}
-        writer.info |= waves.run("facts of the spec", cells.facts, [()], spec)[0]
-        if inputs.settings.write_profiles and plan.of(TEXT):
-            _write_profiles(waves, writer, inputs, plan)
+        writer.info |= runner.run("facts of the spec", ray_tasks.facts, [()], spec)[0]
     finally:
         delete_folder(inputs.scratch)
 
@@ -56,64 +53,54 @@ class TaskRunner:
     def __init__(self, local: bool) -> None:
         self.local = local
 
-    def run(self, what: str, cell: Callable[..., T], arguments: Sequence[tuple[Any, ...]], *common: Any) -> list[T]:
-        """`tasks.spread`, with progress."""
+    def run(self, what: str, function: Callable[..., T], arguments: Sequence[tuple[Any, ...]], *common: Any) -> list[T]:
+        """`tasks.parallel_map`, with progress."""
         done = tasks.progress(f"featurize: {what}", len(arguments))
-        return tasks.spread(cell, arguments, common, done, stage="featurize", local=self.local)
+        return tasks.parallel_map(function, arguments, common, done, stage="featurize", local=self.local)
 
-    def held(self, cell: Callable[..., Any], *arguments: Any) -> Any:
-        """`tasks.held`."""
-        return tasks.held(cell, *arguments, stage="featurize", local=self.local)
+    def remote_value(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """`tasks.remote_value`."""
+        return tasks.remote_value(function, *arguments, stage="featurize", local=self.local)
 
 
-def _reductions(waves: TaskRunner, inputs: Inputs, plan: Plan) -> dict[str, Reduction]:
-    """Fit them, and bring all pieces down. What they are fitted on is summed by piece, and added in order."""
-    pieces, names = [(piece,) for piece in plan.pieces], sorted(plan.dims)
-    waves.run("pieces of vectors summed", partial_fit, pieces, inputs.settings)
+def fit_reductions(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan) -> dict[str, Reduction]:
+    """What reduces each kind of vectors. What they are fitted on is summed by shard, and added in order."""
+    runner.run("shards of vectors summed", partial_fit, [(shard,) for shard in plan.shards], inputs.settings)
+    names = sorted(plan.dims)
     wanted = [(plan.dims[name], plan.of(name)) for name in names]
-    fitted = waves.run("reductions fitted", fit_pieces, wanted, inputs.settings)
-    reductions = dict(zip(names, fitted, strict=True))
+    return dict(zip(names, runner.run("reductions fitted", fit_shards, wanted, inputs.settings), strict=True))
+
+
+def write_history(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) -> None:
+    """Reduce all vectors and write them, the items' first: users' ranges sum those of their items too."""
     places = {name: (positions_uri(inputs.scratch, name), ranges) for name, ranges in plan.ranges.items()}
     by_user = {USERS: places[USERS]}  # nobody asks for the sequences by item
-    sides = [(by_user if piece.name == SEQUENCE else places, piece) for piece in plan.pieces]
-    waves.run("pieces of vectors brought down", transform_shard, sides, reductions)
-    return reductions
-
-
-def _write_history(waves: TaskRunner, inputs: Inputs, plan: Plan, reductions: Reductions) -> None:
-    """What there is of vectors, the items' first: users' ranges sum those of their items too."""
-    waves.run("vectors of items", cells.write_items, [()], inputs, plan, reductions)
+    shards = [(by_user if shard.name == SEQUENCE else places, shard) for shard in plan.shards]
+    runner.run("shards of vectors reduced", transform_shard, shards, reductions)
+    runner.run("vectors of items", ray_tasks.write_items, [()], inputs, plan, reductions)
     dims = {name: made.dim for name, made in reductions.items()}
     ranges = [(name, number) for name, mine in plan.ranges.items() for number in range(len(mine))]
-    waves.run("ranges of the history", cells.write_range, ranges, inputs, plan, dims)
+    runner.run("ranges of the history", ray_tasks.write_range, ranges, inputs, plan, dims)
     chains = [(name, chain) for name, mine in plan.ranges.items() for chain in mine.chains()]
-    waves.run("entities carried on", cells.carry_on, chains, inputs, plan)
+    runner.run("carries over ranges", ray_tasks.propagate_carry, chains, inputs, plan)
 
 
-def _draw(waves: TaskRunner, inputs: Inputs, plan: Plan) -> dict[str, int]:
+def draw_negatives(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan) -> dict[str, int]:
     """Write the negatives of all clicks to scratch; what there is to count."""
-    parts = [(split, at) for split, (lower, upper) in plan.splits.items() for at in range(cells.n_drawn(upper - lower))]
+    parts = [
+        (split, at) for split, (lower, upper) in plan.splits.items() for at in range(ray_tasks.n_drawn(upper - lower))
+    ]
     counts = Counter[str]()
-    for found in waves.run("parts of negatives", cells.draw_part, parts, inputs, plan):
+    for found in runner.run("parts of negatives", ray_tasks.draw_part, parts, inputs, plan):
         counts.update(found)
     return dict(counts)
 
 
-def _write_examples(waves: TaskRunner, writer: ArtifactWriter, inputs: Inputs, plan: Plan, spec: Any) -> int:
+def _write_examples(runner: TaskRunner, writer: ArtifactWriter, inputs: BuildInputs, plan: BuildPlan, spec: Any) -> int:
     """How many rows of them are clicks."""
     files = [
         (split, at, writer.uri(f"examples/{split}-{at:05d}.parquet"))
         for split, (lower, upper) in plan.splits.items()
         for at in range(-(-(upper - lower) // CHUNK))
     ]
-    return sum(waves.run("files of examples", cells.write_file, files, inputs, plan, spec))
-
-
-def _write_profiles(waves: TaskRunner, writer: ArtifactWriter, inputs: Inputs, plan: Plan) -> None:
-    """`profiles/user_id/` and `profiles/item_id/` of every event, by `as_of_profiles`; `event` is `query_id`."""
-    starts = range(0, plan.n_events, cells.PROFILE_EVENTS)
-    files = [(start, f"{inputs.scratch}/events/{start:012d}.parquet") for start in starts]
-    waves.run("files of events", cells.write_events, files, inputs)
-    folder, own = writer.uri("profiles"), f"{inputs.scratch}/profiles"
-    written = as_of_profiles([uri for _, uri in files], folder, own, local=waves.local)
-    writer.counts |= {f"profiles_{side}": rows for side, rows in written.items()}
+    return sum(runner.run("files of examples", ray_tasks.write_file, files, inputs, plan, spec))

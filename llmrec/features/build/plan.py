@@ -1,4 +1,4 @@
-"""From the artifacts to a plan: numbers in files, in order of events and by entity, and the texts' keys in pieces."""
+"""From the artifacts to a plan: numbers in files, in order of events and by entity, and the texts' keys in shards."""
 
 import math
 from dataclasses import dataclass
@@ -10,23 +10,24 @@ from llmrec.config import FeaturesConfig, SplitConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import keys_of_rows, open_store
 from llmrec.features.arrays import Ints, write_array
-from llmrec.features.asof.sums import EntityEvents
-from llmrec.features.asof.history import ITEMS, PARTS, USERS, WORLD, world_of
+from llmrec.features.asof.entity_log import save_events
+from llmrec.features.asof.events import EntityEvents
+from llmrec.features.asof.history import GLOBAL_STATS, ITEMS, PARTS, USERS, global_stats_of
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData
-from llmrec.features.dataset.negatives import first_of_pairs
+from llmrec.features.build.log_ranges import EventRanges
 from llmrec.features.build.readers import read_numbers, reviews
-from llmrec.features.build.vector_shards import PIECE_ROWS, Piece, pieces_of_column, write_keys
-from llmrec.features.dataset.folds import Fold, FitRows, learned_until, splits_of
+from llmrec.features.build.vector_shards import SHARD_ROWS, VectorShard, shards_of_column, write_keys
+from llmrec.features.dataset.folds import FitRows, Fold, learned_until, splits_of
+from llmrec.features.dataset.negatives import first_of_pairs
 from llmrec.features.transforms.projection import Kind
-from llmrec.features.asof.entity_log import Ranges, save_events
 from llmrec.files import write_json
-from llmrec.shuffle_files import read_range, write_ranges
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
+from llmrec.shuffle_files import read_range, write_ranges
 from llmrec.storage import Artifact, Storage
 
 _ITEMS = [C.ITEM_ID, C.BRAND, C.PRICE, C.CATEGORIES, C.AVAILABLE_FROM]
-#: Positions of a range of a side: with 64 dimensions their vectors take 68 MB.
+#: Positions of a range of a log: with 64 dimensions their vectors take 68 MB.
 RANGE_ROWS = 1 << 18
 _MOST_RANGES = 64  # beyond, ranges get longer: who maps a history holds some files of each open
 #: Events whose ids lie in one batch.
@@ -34,7 +35,7 @@ _ID_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
-class Inputs:
+class BuildInputs:
     """What a fold is made from, and where to; `embeddings` is None where no text is asked for."""
 
     storage: Storage
@@ -45,7 +46,7 @@ class Inputs:
     fold: Fold
     history: str  # folder of the history's files
     scratch: str  # folder of what nobody needs afterwards
-    piece_rows: int = PIECE_ROWS
+    shard_rows: int = SHARD_ROWS
     range_rows: int = RANGE_ROWS
 
     @property
@@ -54,7 +55,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BuildPlan:
     """What the driver needs to know of a fold."""
 
     t1: int
@@ -63,17 +64,17 @@ class Plan:
     n_events: int
     n_items: int  # rows of the items' table
     dims: dict[str, int]  # of the vectors of each reduction, as they come
-    pieces: list[Piece]
-    ranges: dict[str, Ranges]  # of each side
+    shards: list[VectorShard]
+    ranges: dict[str, EventRanges]  # of each log
     ids: list[str]  # files that `review_ids` reads
 
-    def of(self, name: str, kind: Kind | None = None) -> list[Piece]:
-        """The pieces of a reduction, of one kind or of both."""
-        return [p for p in self.pieces if p.name == name and kind in (None, p.kind)]
+    def of(self, name: str, kind: Kind | None = None) -> list[VectorShard]:
+        """The shards of a reduction, of one kind or of both."""
+        return [p for p in self.shards if p.name == name and kind in (None, p.kind)]
 
 
-def plan_build(inputs: Inputs) -> Plan:
-    """Write the history's numbers; to scratch, what else is in order of events, and the vectors' keys in pieces."""
+def plan_build(inputs: BuildInputs) -> BuildPlan:
+    """Write the history's numbers; to scratch, what else is in order of events, and the vectors' keys in shards."""
     items = inputs.corpus.table("items", _ITEMS)
     data, number = read_numbers(inputs.corpus, items, inputs.settings)
     cut = cutoffs(data.times, inputs.split)
@@ -84,42 +85,42 @@ def plan_build(inputs: Inputs) -> Plan:
     n_events, n_items = len(data.times), items.num_rows
     ids, item_ids = _write_ids(inputs, number), items[C.ITEM_ID]
     del data, items
-    pieces, dims = list[Piece](), dict[str, int]()
+    shards, dims = list[VectorShard](), dict[str, int]()
     if inputs.embeddings is not None and inputs.embeddings.manifest.info["dim"]:  # 0: nobody wrote a word
-        pieces += _pieces_of_texts(inputs, number, item_ids, places)
-        dims |= dict.fromkeys((p.name for p in pieces), inputs.embeddings.manifest.info["dim"])
+        shards += _shards_of_texts(inputs, number, item_ids, places)
+        dims |= dict.fromkeys((p.name for p in shards), inputs.embeddings.manifest.info["dim"])
     uris = inputs.corpus.uris("items") or [inputs.corpus.uri("items.parquet")]
     for name in (n for n in inputs.corpus.dataset("items").schema.names if n.startswith(VECTOR_PREFIX)):
-        found = pieces_of_column(name, uris, places.items, places.total(name), inputs.scratch)
-        pieces, dims = pieces + found, dims | {p.name: p.width for p in found}
-    return Plan(t1, t2, splits, n_events, n_items, dims, pieces, ranges, ids)
+        found = shards_of_column(name, uris, places.items, places.total(name), inputs.scratch)
+        shards, dims = shards + found, dims | {p.name: p.width for p in found}
+    return BuildPlan(t1, t2, splits, n_events, n_items, dims, shards, ranges, ids)
 
 
-def _write_numbers(inputs: Inputs, data: HistoryData, items: pa.Table) -> dict[str, Ranges]:
-    """The history's files that need no vectors, and scratch about them; the ranges of both sides."""
-    folder, scratch, ranges = inputs.history, inputs.scratch, dict[str, Ranges]()
+def _write_numbers(inputs: BuildInputs, data: HistoryData, items: pa.Table) -> dict[str, EventRanges]:
+    """The history's files that need no vectors, and scratch about them; the ranges of both logs."""
+    folder, scratch, ranges = inputs.history, inputs.scratch, dict[str, EventRanges]()
     data.save_numbers(folder)
-    write_array(f"{folder}/{WORLD}", world_of(data.stars))
-    for side, rows, ids in ((USERS, data.user_rows, data.user_ids), (ITEMS, data.item_rows, data.item_ids)):
+    write_array(f"{folder}/{GLOBAL_STATS}", global_stats_of(data.stars))
+    for log, rows, ids in ((USERS, data.user_rows, data.user_ids), (ITEMS, data.item_rows, data.item_ids)):
         events = EntityEvents.of(rows, data.times, len(ids))
-        save_events(f"{folder}/{side}", events, data.stars[events.order])
+        save_events(f"{folder}/{log}", events, data.stars[events.order])
         position = np.empty(len(events), np.int64)
         position[events.order] = np.arange(len(events))
-        write_array(positions_uri(scratch, side), position)
-        ranges[side] = Ranges.of(events, max(inputs.range_rows, -(-len(events) // _MOST_RANGES)))
-    write_json(f"{folder}/{PARTS}", {side: len(found) for side, found in ranges.items()})
+        write_array(positions_uri(scratch, log), position)
+        ranges[log] = EventRanges.of(events, max(inputs.range_rows, -(-len(events) // _MOST_RANGES)))
+    write_json(f"{folder}/{PARTS}", {log: len(found) for log, found in ranges.items()})
     write_array(f"{scratch}/where.npy", data.item_ids.rows_of(items[C.ITEM_ID]))
     for name, values in zip(("keys", "times"), first_of_pairs(data), strict=True):
         write_array(f"{scratch}/pair_{name}.npy", values)
     return ranges
 
 
-def positions_uri(scratch: str, side: str) -> str:
-    """Of the position (E,) of each event in a side."""
-    return f"{scratch}/{side}-positions.npy"
+def positions_uri(scratch: str, log: str) -> str:
+    """Of the position (E,) of each event in a log."""
+    return f"{scratch}/{log}-positions.npy"
 
 
-def _write_ids(inputs: Inputs, number: Ints) -> list[str]:
+def _write_ids(inputs: BuildInputs, number: Ints) -> list[str]:
     """The reviews' ids in batches by their numbers; one file for some rows of the corpus."""
     files, start = list[str](), 0
     for table in reviews(inputs.corpus, [C.REVIEW_ID]):
@@ -130,33 +131,35 @@ def _write_ids(inputs: Inputs, number: Ints) -> list[str]:
     return files
 
 
-def review_ids(plan: Plan, start: int, stop: int) -> pa.Array:
+def review_ids(plan: BuildPlan, start: int, stop: int) -> pa.Array:
     """The ids of the events `start` to `stop` (exclusive)."""
     batches = range(start // _ID_ROWS, -(-stop // _ID_ROWS))
     rows = pa.concat_tables([read_range(plan.ids, batch) for batch in batches]).sort_by("number")
     return rows["id"].slice(start - batches.start * _ID_ROWS, stop - start).combine_chunks()
 
 
-def _pieces_of_texts(inputs: Inputs, number: Ints, item_ids: pa.ChunkedArray, places: FitRows) -> list[Piece]:
+def _shards_of_texts(
+    inputs: BuildInputs, number: Ints, item_ids: pa.ChunkedArray, places: FitRows
+) -> list[VectorShard]:
     """Pieces of reviews, items and, where they were encoded, sequences."""
     assert inputs.embeddings is not None
     store = open_store(inputs.storage, inputs.embeddings)
     wanted: list[tuple[str, Kind, str]] = [(TEXT, "review", "review"), (TEXT, "item", "item")]
     if inputs.embeddings.manifest.info["sequence_items"]:
         wanted.append((SEQUENCE, "review", "sequence"))
-    pieces = list[Piece]()
+    shards = list[VectorShard]()
     for name, kind, texts in wanted:
         of_reviews, files, start = kind == "review", list[str](), 0
         numbers = number if of_reviews else np.arange(len(item_ids))
         ids = (t[C.REVIEW_ID] for t in reviews(inputs.corpus, [C.REVIEW_ID])) if of_reviews else [item_ids]
-        n_pieces = max(1, -(-(places.n_reviews if of_reviews else places.n_items) // inputs.piece_rows))
+        n_shards = max(1, -(-(places.n_reviews if of_reviews else places.n_items) // inputs.shard_rows))
         for keys, known in keys_of_rows(inputs.embeddings, texts, ids):
             mine = numbers[start : (start := start + len(keys))][known]
             files.append(f"{inputs.scratch}/{name}-{kind}-keys-{len(files):05d}.arrow")
-            write_keys(files[-1], mine, places.of_rows(name, kind, mine), keys[known], n_pieces)
+            write_keys(files[-1], mine, places.of_rows(name, kind, mine), keys[known], n_shards)
         target = f"{inputs.scratch}/{name}-{kind}"
-        pieces += [
-            Piece(name, kind, f"{target}-{at:05d}", places.total(name), store, (tuple(files), at))
-            for at in range(n_pieces)
+        shards += [
+            VectorShard(name, kind, f"{target}-{at:05d}", places.total(name), store, (tuple(files), at))
+            for at in range(n_shards)
         ]
-    return pieces
+    return shards

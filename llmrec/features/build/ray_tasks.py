@@ -1,4 +1,4 @@
-"""What the tasks of the stage do, one wave after the other (`waves.py`); each maps the files that it reads."""
+"""What the tasks of the stage do, one wave after the other (`driver.py`); each maps the files that it reads."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,68 +6,77 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from llmrec.features.asof import entity_log as side
-from llmrec.features.arrays import Rows, map_array, write_array
-from llmrec.features.asof.sums import EntityEvents
-from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
+from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
+from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, Take
+from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.history import USERS, History, columns_of
-from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors, side_by_side, spread
-from llmrec.features.build.plan import Inputs, Plan, review_ids
-from llmrec.features.dataset.negatives import NegativeSampler
-from llmrec.features.build.vector_shards import collect, of_range, one_thread
+from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors
+from llmrec.features.build import log_ranges
+from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
+from llmrec.features.build.vector_shards import collect, of_range
+from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
 from llmrec.features.dataset.folds import draw, fit, learned_until
-from llmrec.features.asof.profiles import EVENT
-from llmrec.features.transforms.reduction import Reductions
-from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
+from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.transforms.reduction import Reductions
 from llmrec.files import write_parquet
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
+from llmrec.threads import one_thread
 
 #: Clicks whose negatives one task draws.
 DRAWN = 16 * CHUNK
-#: Events of a file that `as_of_profiles` reads.
-PROFILE_EVENTS = 50_000
 
 
-def write_items(inputs: Inputs, plan: Plan, reductions: Reductions) -> None:
+def write_items(inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) -> None:
     """Bring all that items have of vectors together, and write it with the reductions."""
     where = map_array(f"{inputs.scratch}/where.npy")
     n = len(map_array(f"{inputs.history}/price.npy"))
     width = reductions[TEXT].dim if TEXT in reductions else 0
-    described = spread(collect(plan.of(TEXT, "item"), plan.n_items, width), where, n)
+    described = _scatter_rows(collect(plan.of(TEXT, "item"), plan.n_items, width), where, n)
     columns = {
         name: collect(plan.of(name), plan.n_items, made.dim)
         for name, made in reductions.items()
         if name.startswith(VECTOR_PREFIX)
     }
     dims = {name: values.shape[1] for name, values in columns.items()}
-    shown = spread(side_by_side(columns, plan.n_items), where, n)
+    shown = _scatter_rows(_side_by_side(columns, plan.n_items), where, n)
     save_vectors(inputs.history, inputs.settings, described, shown, dims, reductions)
 
 
-def write_range(inputs: Inputs, plan: Plan, dims: Mapping[str, int], name: str, number: int) -> None:
-    """Assemble one range of a side, and write it with its sums."""
+def _scatter_rows(vectors: Floats32, where: Ints, n: int) -> Floats32:
+    """(n, width) with row k of `vectors` at `where[k]`, zero elsewhere."""
+    found = np.zeros((n, vectors.shape[1]), np.float32)
+    found[where] = vectors
+    return found
+
+
+def _side_by_side(columns: dict[str, Floats32], n: int) -> Floats32:
+    """(n, M) of vector columns (n, width)."""
+    return np.concatenate([np.zeros((n, 0), np.float32), *columns.values()], axis=1)
+
+
+def write_range(inputs: BuildInputs, plan: BuildPlan, dims: Mapping[str, int], name: str, number: int) -> None:
+    """Assemble one range of a log, and write it with its sums."""
     data, ranges = _data(inputs.history), plan.ranges[name]
     place = name, number, int(ranges.bounds[number]), int(ranges.bounds[number + 1])
     rows = {VECTORS: of_range(plan.of(TEXT, "review"), *place, dims.get(TEXT, 0) + 1)}
     if name == USERS:
         rows[SEQUENCES] = of_range(plan.of(SEQUENCE), *place, dims.get(SEQUENCE, 0))
-    with one_thread():
-        side.write_range(*_folders(inputs, name), ranges, number, data.times, rows, inputs.settings,
+    with one_thread("blas"):
+        log_ranges.write_range(*_folders(inputs, name), ranges, number, data.times, rows, inputs.settings,
                          partial(_columns, data, name))  # fmt: skip
 
 
-def carry_on(inputs: Inputs, plan: Plan, name: str, chain: Sequence[int]) -> None:
+def propagate_carry(inputs: BuildInputs, plan: BuildPlan, name: str, chain: Sequence[int]) -> None:
     """Finish the sums of one chain of ranges."""
     data = _data(inputs.history)
-    side.carry_on(*_folders(inputs, name), plan.ranges[name], chain, data.times, inputs.settings,
+    log_ranges.propagate_carry(*_folders(inputs, name), plan.ranges[name], chain, data.times, inputs.settings,
                   partial(_columns, data, name))  # fmt: skip
 
 
-def _folders(inputs: Inputs, name: str) -> tuple[str, str]:
+def _folders(inputs: BuildInputs, name: str) -> tuple[str, str]:
     return f"{inputs.history}/{name}", f"{inputs.scratch}/{name}"
 
 
@@ -76,7 +85,7 @@ def n_drawn(n_clicks: int) -> int:
     return max(1, -(-n_clicks // DRAWN))
 
 
-def draw_part(inputs: Inputs, plan: Plan, split: str, at: int) -> dict[str, int]:
+def draw_part(inputs: BuildInputs, plan: BuildPlan, split: str, at: int) -> dict[str, int]:
     """Write the negatives of one part; what there is to count of it."""
     history, (lower, upper) = _history(inputs.history), plan.splits[split]
     events = np.arange(lower + at * DRAWN, min(lower + (at + 1) * DRAWN, upper))
@@ -93,22 +102,22 @@ def draw_part(inputs: Inputs, plan: Plan, split: str, at: int) -> dict[str, int]
     }
 
 
-def _negatives_uri(inputs: Inputs, split: str, at: int) -> str:
+def _negatives_uri(inputs: BuildInputs, split: str, at: int) -> str:
     return f"{inputs.scratch}/negatives-{split}-{at:05d}.npy"
 
 
-def _clicks(inputs: Inputs, plan: Plan, split: str) -> Clicks:
+def clicks_of(inputs: BuildInputs, plan: BuildPlan, split: str) -> Clicks:
     """All of a split, mapped, without the reviews' ids."""
     lower, upper = plan.splits[split]
     uris = [_negatives_uri(inputs, split, at) for at in range(n_drawn(upper - lower))]
     return Clicks(np.arange(lower, upper), Rows.mapped(uris), split)
 
 
-def fit_spec(inputs: Inputs, plan: Plan, folder: str) -> FeatureSpec:
+def fit_spec(inputs: BuildInputs, plan: BuildPlan, folder: str) -> FeatureSpec:
     """Fit the spec on the training clicks, save it, and hand it on."""
-    with one_thread():
+    with one_thread("blas"):
         until = learned_until(inputs.fold, plan.t1, plan.t2)
-        spec = fit(_history(inputs.history), _clicks(inputs, plan, "train"), inputs.fold, until)
+        spec = fit(_history(inputs.history), clicks_of(inputs, plan, "train"), inputs.fold, until)
     spec.save(folder)
     return spec
 
@@ -120,35 +129,17 @@ def facts(spec: FeatureSpec) -> dict[str, Any]:
             "n_users": spec.n_users, "n_items": spec.n_items}  # fmt: skip
 
 
-def write_file(inputs: Inputs, plan: Plan, spec: FeatureSpec, split: str, at: int, uri: str) -> int:
+def write_file(inputs: BuildInputs, plan: BuildPlan, spec: FeatureSpec, split: str, at: int, uri: str) -> int:
     """Write one file of a split; how many of its rows are clicks."""
     lower, upper = plan.splits[split]
     first, last = at * CHUNK, min((at + 1) * CHUNK, upper - lower)
     drawn, start = map_array(_negatives_uri(inputs, split, first // DRAWN)), first // DRAWN * DRAWN
     clicks = Clicks(np.arange(lower + first, lower + last), Rows.of(drawn[first - start : last - start]), split,
                     review_ids(plan, lower + first, lower + last))  # fmt: skip
-    with one_thread():
+    with one_thread("blas"):
         table = example_table(_history(inputs.history), spec, clicks)
     write_parquet(uri, table)
     return int(table[C.CLICK].to_numpy().sum())
-
-
-def write_events(inputs: Inputs, start: int, uri: str) -> None:
-    """A file of users' events with ids, stars and reduced vectors, as `as_of_profiles` takes it."""
-    history = _history(inputs.history)
-    data, users = history.data, history.users
-    positions = np.arange(start, min(start + PROFILE_EVENTS, len(data.times)))
-    numbers, stars = users.events.order[positions], users.stars[positions]
-    vectors = np.ascontiguousarray(users.rows[VECTORS].take(positions)[:, :-1])
-    columns = {
-        EVENT: numbers,
-        C.USER_ID: data.user_ids.take(data.user_rows[numbers]),
-        C.ITEM_ID: data.item_ids.take(data.item_rows[numbers]),
-        C.TIMESTAMP: data.times[numbers],
-        C.STARS: pa.array(stars, mask=np.isnan(stars)),
-        C.VECTOR: pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
-    }
-    write_parquet(uri, pa.table(columns))
 
 
 @lru_cache(maxsize=1)
@@ -162,5 +153,5 @@ def _data(folder: str) -> HistoryData:
     return HistoryData.load(folder)
 
 
-def _columns(data: HistoryData, name: str, events: EntityEvents) -> side.Take | None:
+def _columns(data: HistoryData, name: str, events: EntityEvents) -> Take | None:
     return columns_of(data, events) if name == USERS else None

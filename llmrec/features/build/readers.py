@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Ints
-from llmrec.features.asof.history_data import HistoryData, context_arrays, event_arrays
+from llmrec.features.asof.history_data import HistoryData
 from llmrec.features.asof.ids import Ids
+from llmrec.features.build.table_arrays import context_arrays, event_arrays, item_arrays
 from llmrec.schema import CONTEXT_PREFIX
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact
@@ -36,7 +37,11 @@ def read_numbers(corpus: Artifact, items: pa.Table, settings: FeaturesConfig) ->
     events |= {"context_columns": contexts, "context_names": names}
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))
-    return HistoryData.of_events(events, user_ids, item_ids, items, settings), number
+    nothing = np.zeros((len(item_ids), 0), np.float32)
+    known = item_arrays(items, item_ids.rows_of(items[C.ITEM_ID]), len(item_ids))
+    data = HistoryData(user_ids=user_ids, item_ids=item_ids, settings=settings, **events, **known,
+                       description=nothing, vectors_of_items=nothing)  # fmt: skip
+    return data, number
 
 
 def reviews(corpus: Artifact, columns: Sequence[str], rows: int = ROWS) -> Iterator[pa.Table]:

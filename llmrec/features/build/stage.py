@@ -1,7 +1,7 @@
 """The stage `featurize`: reviews and their vectors in, examples with features, the spec and the history out."""
 
 from llmrec.config import RunConfig
-from llmrec.features.build.plan import Inputs
+from llmrec.features.build.plan import BuildInputs
 from llmrec.features.dataset.folds import Fold
 from llmrec.storage import Artifact, Storage, artifact_id
 
@@ -27,7 +27,7 @@ def featurize(
     read = embeddings if config.features.text else None
     with storage.build(_STAGE, made, room=_ROOM, config=sections, parents=parents) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch-{writer.attempt}"
-        build(Inputs(storage, corpus, read, config.features, config.split, fold, *folders), writer)
+        build(BuildInputs(storage, corpus, read, config.features, config.split, fold, *folders), writer)
     artifact = storage.find(_STAGE, made)
     assert artifact is not None
     return Artifact(artifact.root, artifact.manifest)

@@ -1,7 +1,7 @@
-"""Vectors in pieces, so that no process holds all of them: each piece is summed, and later brought down, by itself.
+"""Vectors in shards, so that no process holds all of them: each shard is summed, and later brought down, by itself.
 
-A piece of texts is a range of their keys, not of events: the embedding store lies in order of key, so that every part
-of it is read for one piece alone. How many pieces there are depends on training rows only, and what they give is added
+A shard of texts is a range of their keys, not of events: the embedding store lies in order of key, so that every part
+of it is read for one shard alone. How many shards there are depends on training rows only, and what they give is added
 in their order: the same bits on any number of CPUs, whatever happens after the cut-off.
 """
 
@@ -13,33 +13,40 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits
 
 from llmrec.config import FeaturesConfig
-from llmrec.encoding.keys import KEY_BYTES
-from llmrec.encoding.store import EmbeddingStore, Keys
-from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, write_arrays
+from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.keys import KEY_BYTES, Keys
+from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, vectors_of, write_arrays
 from llmrec.features.asof.history_data import TEXT
-from llmrec.features.asof.profiles import vectors_of
-from llmrec.features.transforms.projection import CHUNK, Kind, Moments
-from llmrec.features.transforms.reduction import Reduction, Sample, Summary, brought_down, fit_reduction, summarise, with_presence
-from llmrec.features.asof.entity_log import Ranges
+from llmrec.features.build.log_ranges import EventRanges
 from llmrec.features.families.item_vectors import vector_length, vectors_in
+from llmrec.features.transforms.projection import CHUNK, Kind, Moments
+from llmrec.features.transforms.reduction import (
+    Reduction,
+    Sample,
+    Summary,
+    fit_reduction,
+    reduce_vectors,
+    summarise,
+    with_presence,
+)
 from llmrec.files import filesystem
 from llmrec.shuffle_files import read_range, write_ranges
+from llmrec.threads import one_thread
 
-#: Training rows of a piece, on average: with 384 dimensions their vectors take 50 MB.
-PIECE_ROWS = 1 << 15
+#: Training rows of a shard, on average: with 384 dimensions their vectors take 50 MB.
+SHARD_ROWS = 1 << 15
 
 
 @dataclass(frozen=True)
-class Piece:
+class VectorShard:
     """Some rows of a kind, and where their vectors lie: in the embedding store, or in a column of an items file."""
 
     name: str  # of the reduction: TEXT, SEQUENCE, vector_NAME
     kind: Kind
     uri: str  # before the names of its scratch files
-    total: int  # rows that the reduction is fitted on, in all pieces
+    total: int  # rows that the reduction is fitted on, in all shards
     store: EmbeddingStore | None = None
     keys_in: tuple[tuple[str, ...], int] = ((), 0)  # (files, range) that `write_keys` wrote
     column_of: tuple[str, int] = ("", 0)  # (file, row group)
@@ -85,20 +92,20 @@ def read_keys(uris: Sequence[str], part: int) -> dict[str, npt.NDArray[Any]]:
     return {"numbers": numbers[order], "places": places[order], "keys": keys[order]}
 
 
-def pieces_of_column(name: str, uris: Sequence[str], places: Ints, total: int, folder: str) -> list[Piece]:
-    """A piece for each row group of the items' files; none where nothing is in the column. `places` of all items.
+def shards_of_column(name: str, uris: Sequence[str], places: Ints, total: int, folder: str) -> list[VectorShard]:
+    """A shard for each row group of the items' files; none where nothing is in the column. `places` of all items.
 
     Raises ValueError where the column's vectors differ in length.
     """
     groups = [(uri, group, rows) for uri in uris for group, rows in enumerate(_row_groups(uri))]
     width = vector_length(name, (part for uri, group, _ in groups for part in _column(name, uri, group)))
-    pieces, start = list[Piece](), 0
+    shards, start = list[VectorShard](), 0
     for uri, group, rows in groups if width else ():
-        target = f"{folder}/{name}-item-{len(pieces):05d}"
-        pieces.append(Piece(name, "item", target, total, column_of=(uri, group), width=width))
+        target = f"{folder}/{name}-item-{len(shards):05d}"
+        shards.append(VectorShard(name, "item", target, total, column_of=(uri, group), width=width))
         numbers = np.arange(start, start := start + rows)
         write_arrays(f"{target}.rows", {"numbers": numbers, "places": places[numbers]})
-    return pieces
+    return shards
 
 
 def _row_groups(uri: str) -> list[int]:
@@ -116,71 +123,68 @@ def _column(name: str, uri: str, group: int) -> Iterator[pa.Array]:
             yield batch.column(0)
 
 
-def partial_fit(settings: FeaturesConfig, piece: Piece) -> None:
-    """Write what the piece gives to fit on, where it gives anything."""
-    with one_thread():
+def partial_fit(settings: FeaturesConfig, shard: VectorShard) -> None:
+    """Write what the shard gives to fit on, where it gives anything."""
+    with one_thread("blas"):
         total: Summary | None = None
-        for _, places, vectors in piece.batches():
-            part = summarise(settings, vectors, places, piece.total)
+        for _, places, vectors in shard.batches():
+            part = summarise(settings, vectors, places, shard.total)
             total = part if total is None else total + part  # type: ignore[operator]  # both are of one kind
     if total is not None:
-        write_arrays(f"{piece.uri}.summary", {k: np.asarray(v) for k, v in vars(total).items()})
+        write_arrays(f"{shard.uri}.summary", {k: np.asarray(v) for k, v in vars(total).items()})
 
 
-def fit_pieces(settings: FeaturesConfig, dim: int, pieces: Sequence[Piece]) -> Reduction:
-    """The reduction of the summed pieces; they are added in order, one in memory at a time."""
+def fit_shards(settings: FeaturesConfig, dim: int, shards: Sequence[VectorShard]) -> Reduction:
+    """The reduction of the summed shards; they are added in order, one in memory at a time."""
     made: dict[Kind, Any] = {}
     sample = settings.text_reduction == "autoencoder"
-    for piece in pieces:
-        arrays = find_arrays(f"{piece.uri}.summary")
+    for shard in shards:
+        arrays = find_arrays(f"{shard.uri}.summary")
         if arrays is not None:
             part = Sample(**arrays) if sample else Moments(arrays.pop("count").item(), **arrays)
-            made[piece.kind] = part if piece.kind not in made else made[piece.kind] + part
+            made[shard.kind] = part if shard.kind not in made else made[shard.kind] + part
     nothing = np.zeros((0, dim), np.float32)
-    with one_thread():
+    with one_thread("blas"):
         return fit_reduction(settings, made or {"item": summarise(settings, nothing, np.zeros(0, np.int64), 0)})
 
 
-def transform_shard(reductions: Mapping[str, Reduction], sides: Mapping[str, tuple[str, Ranges]], piece: Piece) -> None:
-    """Write the piece's rows and their reduced vectors; those of reviews' texts with their presence.
+def transform_shard(
+    reductions: Mapping[str, Reduction], logs: Mapping[str, tuple[str, EventRanges]], shard: VectorShard
+) -> None:
+    """Write the shard's rows and their reduced vectors; those of reviews' texts with their presence.
 
-    What belongs to events is laid out by the ranges of `sides`, name -> (URI of the events' positions, ranges).
+    What belongs to events is laid out by the ranges of `logs`, name -> (URI of the events' positions, ranges).
     """
-    reduction = reductions[piece.name]
-    flagged = piece.name == TEXT and piece.kind == "review"
+    reduction = reductions[shard.name]
+    flagged = shard.name == TEXT and shard.kind == "review"
     numbers, values = [np.zeros(0, np.int64)], [np.zeros((0, reduction.dim + flagged), np.float32)]
-    for rows, _, vectors in piece.batches():
+    for rows, _, vectors in shard.batches():
         numbers.append(rows)
-        values.append(with_presence(vectors, reduction) if flagged else brought_down(vectors, reduction, piece.kind))
+        values.append(with_presence(vectors, reduction) if flagged else reduce_vectors(vectors, reduction, shard.kind))
     rows, reduced = np.concatenate(numbers), np.concatenate(values)
-    if piece.kind == "item":
-        write_arrays(f"{piece.uri}.reduced", {"numbers": rows, "values": reduced})
+    if shard.kind == "item":
+        write_arrays(f"{shard.uri}.reduced", {"numbers": rows, "values": reduced})
         return
-    for side, (uri, ranges) in sides.items():
+    for log, (uri, ranges) in logs.items():
         positions = map_array(uri)[rows]
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(reduced.ravel()), reduced.shape[1])
         table = pa.table({"positions": positions, "vectors": vectors})
-        write_ranges(f"{piece.uri}.{side}", table, ranges.of_positions(positions), len(ranges))
+        write_ranges(f"{shard.uri}.{log}", table, ranges.of_positions(positions), len(ranges))
 
 
-def of_range(pieces: Sequence[Piece], side: str, number: int, start: int, stop: int, width: int) -> Floats32:
-    """(stop - start, width) reduced vectors of a range of positions; zero where no piece has any."""
+def of_range(shards: Sequence[VectorShard], log: str, number: int, start: int, stop: int, width: int) -> Floats32:
+    """(stop - start, width) reduced vectors of a range of positions; zero where no shard has any."""
     found = np.zeros((stop - start, width), np.float32)
-    for piece in pieces:
-        rows = read_range([f"{piece.uri}.{side}"], number)
+    for shard in shards:
+        rows = read_range([f"{shard.uri}.{log}"], number)
         found[rows["positions"].to_numpy() - start] = vectors_of(rows["vectors"])
     return found
 
 
-def collect(pieces: Sequence[Piece], n: int, width: int) -> Floats32:
-    """(n, width) reduced vectors of all items from their pieces; zero where no piece has the row."""
+def collect(shards: Sequence[VectorShard], n: int, width: int) -> Floats32:
+    """(n, width) reduced vectors of all items from their shards; zero where no shard has the row."""
     vectors = np.zeros((n, width), np.float32)
-    for piece in pieces:
-        reduced = read_arrays(f"{piece.uri}.reduced")
+    for shard in shards:
+        reduced = read_arrays(f"{shard.uri}.reduced")
         vectors[reduced["numbers"]] = reduced["values"]
     return vectors
-
-
-def one_thread() -> Any:
-    """Matrix products and decompositions whose bits do not depend on how many cores there are."""
-    return threadpool_limits(1, "blas")

@@ -11,7 +11,8 @@ import pyarrow as pa
 from llmrec.features.arrays import Floats32, Ints, Rows
 from llmrec.features.asof.entity_log import LIKED_STARS
 from llmrec.features.asof.history import History
-from llmrec.features.dataset.spec import FeatureSpec, Pairs
+from llmrec.features.dataset.pairs import Pairs
+from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.schema import Column as C
 from llmrec.schema import examples_schema
 

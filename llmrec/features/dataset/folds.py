@@ -1,4 +1,4 @@
-"""Fitting and laying out one fold: from tables and vectors to a history, a spec and clicks."""
+"""One fold: what is learned until when, its splits, and the fit of its spec."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,54 +6,18 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from llmrec.config import FeaturesConfig
-from llmrec.features.arrays import Floats32, Ints, Rows
+from llmrec.features.arrays import Ints, vectors_of
+from llmrec.features.asof.events import n_before
 from llmrec.features.asof.history import History
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData
-from llmrec.features.asof.profiles import vectors_of
 from llmrec.features.dataset.examples import Clicks, example_table
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.dataset.spec import FIT_ROWS, FeatureSpec
-from llmrec.features.families.item_vectors import vector_columns
 from llmrec.features.families.registry import Side
 from llmrec.features.transforms.projection import Kind
-from llmrec.features.transforms.reduction import Reduction, fit_reduction, summarise
 from llmrec.schema import Column as C
 
 Fold = Literal["validation", "test"]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """All that example rows are made from."""
-
-    history: History
-    spec: FeatureSpec
-    clicks: list[Clicks]  # train, then the fold's other split
-
-
-def prepare(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None = None,
-            item_vectors: Floats32 | None = None, sequence_vectors: Floats32 | None = None, *, t1: int, t2: int,
-            fold: Fold) -> Prepared:  # fmt: skip
-    """Fit and lay out one fold in memory. `reviews` are in order of events, vectors aligned (`History.build`).
-
-    The stage does the same in pieces and ranges, by the same functions (`waves.py`).
-    """
-    until, vectors = learned_until(fold, t1, t2), (review_vectors, item_vectors, sequence_vectors)
-    reductions = _reductions(settings, reviews, items, *vectors, until)
-    history = History.build(reviews, items, *vectors, reductions=reductions, settings=settings)
-    clicks = clicks_of(history, reviews[C.REVIEW_ID], fold, t1, t2)
-    return Prepared(history, fit(history, clicks[0], fold, until), clicks)
-
-
-def clicks_of(history: History, review_ids: pa.ChunkedArray, fold: Fold, t1: int, t2: int) -> list[Clicks]:
-    """Training clicks, then those of the fold's other split, in memory."""
-    sampler, clicks = NegativeSampler.of(history, history.settings.seed), list[Clicks]()
-    for split, (lower, upper) in splits_of(history.data, fold, t1, t2).items():
-        events = np.arange(lower, upper)
-        named = pa.concat_arrays([pa.array([], pa.string()), *review_ids.slice(lower, len(events)).chunks])
-        clicks.append(Clicks(events, Rows.of(draw(history, sampler, events)), split, named))
-    return clicks
 
 
 def learned_until(fold: Fold, t1: int, t2: int) -> int:
@@ -63,7 +27,7 @@ def learned_until(fold: Fold, t1: int, t2: int) -> int:
 
 def splits_of(data: HistoryData, fold: Fold, t1: int, t2: int) -> dict[str, tuple[int, int]]:
     """The events, from and to, of train and of the fold's other split."""
-    first, second = (int(n) for n in np.searchsorted(data.times, (t1, t2)))
+    first, second = n_before(data.times, np.array([t1, t2])).tolist()
     if fold == "validation":
         return {"train": (0, first), "validation": (first, second)}
     return {"train": (0, second), "test": (second, len(data.times))}
@@ -132,25 +96,3 @@ class FitRows:
             return np.where(numbers < self.n_reviews, numbers, -1)
         mine = self.items[numbers]
         return np.where(mine >= 0, mine + self.n_reviews, -1) if name == TEXT else mine
-
-
-def _reductions(settings: FeaturesConfig, reviews: pa.Table, items: pa.Table, review_vectors: Floats32 | None,
-                item_vectors: Floats32 | None, sequence_vectors: Floats32 | None,
-                until: int) -> dict[str, Reduction]:  # fmt: skip
-    """Fitted on reviews and sequences before the cut-off, and on the texts and vectors of items known before it."""
-    places = FitRows.of(HistoryData.of_tables(reviews, items, settings), items, until)
-    given: dict[str, dict[Kind, Floats32]] = {name: {"item": v} for name, v in vector_columns(items).items()}
-    if review_vectors is not None and item_vectors is not None:
-        given[TEXT] = {"review": review_vectors, "item": item_vectors}
-    if sequence_vectors is not None:
-        given[SEQUENCE] = {"review": sequence_vectors}
-    return {
-        name: fit_reduction(
-            settings,
-            {
-                kind: summarise(settings, v, places.of_rows(name, kind, np.arange(len(v))), places.total(name))
-                for kind, v in vectors.items()
-            },
-        )
-        for name, vectors in given.items()
-    }

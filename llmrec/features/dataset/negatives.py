@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.features.arrays import Bools, Ints
+from llmrec.features.asof.events import n_before
 from llmrec.features.asof.history import History
 from llmrec.features.asof.history_data import HistoryData
 
@@ -55,8 +56,8 @@ class NegativeSampler:
             event_order: (Q,) hash of each click, which with the seed decides the draw.
         """
         chosen = np.zeros((len(times), n), np.int64)
-        events = np.searchsorted(self.times, times, side="left")
-        known = np.searchsorted(self.known_times, times, side="left")
+        events = n_before(self.times, times)
+        known = n_before(self.known_times, times)
         base = mix(event_order ^ mix(np.full(len(times), self.seed, np.uint64)))
         for slot in range(n):
             open_ = np.flatnonzero(known > 0)
@@ -91,13 +92,13 @@ class NegativeSampler:
 
     def _listed(self, user_row: int, time: int, stream: np.uint64, taken: Ints) -> int:
         """One allowed item by its weight, from the whole list; 0 where none is allowed."""
-        items = self.known_items[: np.searchsorted(self.known_times, time, side="left")]
+        events, known = (int(n_before(m, np.array([time]))[0]) for m in (self.times, self.known_times))
+        items = self.known_items[:known]
         had = self._had(np.full(len(items), user_row), items, np.full(len(items), time))
         items = np.sort(items[~had & ~np.isin(items, taken)])
         if not len(items):
             return 0
-        before = np.searchsorted(self.times, time, side="left")
-        weight = 1 + np.bincount(self.event_items[:before], minlength=self.n_items)[items]
+        weight = 1 + np.bincount(self.event_items[:events], minlength=self.n_items)[items]
         total = np.cumsum(weight)
         place = int(mix(np.array([stream], np.uint64))[0]) % int(total[-1])
         return int(items[np.searchsorted(total, place, side="right")])

@@ -1,67 +1,40 @@
 """`FeatureSpec`: everything that is learned about features, fitted on training rows, used by job and server alike."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 
-from llmrec import files
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats32, Ints
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import ItemState, UserState
+from llmrec.features.dataset.pairs import Pairs
+from llmrec.features.dataset.spec_state import SIDES, SpecState, save_state
+from llmrec.features.dataset.vocabulary import lookup, most_frequent, vocabulary
 from llmrec.features.families.behaviour import days_between
-from llmrec.features.families.collaborative import Collaborative, from_arrays, to_arrays
+from llmrec.features.families.collaborative import Collaborative
 from llmrec.features.families.columns import FeatureColumn, FeatureSelection, chosen, indices
 from llmrec.features.families.registry import Family, Learned, Side, Values, active
 from llmrec.features.transforms.scaling import Scaler
 from llmrec.features.transforms.selection import rank, select
 from llmrec.variants import family_patterns
 
-_ARRAYS, _REST = "spec.safetensors", "spec.json"
-VERSION = 2
-_SCALER = [f.name for f in fields(Scaler)]
-_SIDES: tuple[Side, ...] = ("user", "item", "pair")
 #: Training rows that scalers are fitted on, spread evenly over time.
 FIT_ROWS = 20_000
 _CHUNK = 1_024
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """(N,) users and items at times (ms): rows of `examples`, observed or sampled."""
-
-    user_rows: Ints
-    item_rows: Ints
-    times: Ints
-    contexts: Ints | None = None  # (N, K) of their requests
-
-    def __len__(self) -> int:
-        return len(self.times)
-
-    def take(self, index: Ints) -> "Pairs":
-        contexts = None if self.contexts is None else self.contexts[index]
-        return Pairs(self.user_rows[index], self.item_rows[index], self.times[index], contexts)
-
-
-class FeatureSpec:
+@dataclass(eq=False)
+class FeatureSpec(SpecState):
     """Vocabularies, scalers, collaborative models and chosen columns. Make one with `fit` or `load`."""
 
-    def __init__(
-        self, learned: Learned, user_vocabulary: Ints, item_vocabulary: Ints, scalers: dict[Side, Scaler], cutoff: int
-    ) -> None:
-        self.learned, self.settings, self.cutoff = learned, learned.settings, cutoff
-        self._user_vocabulary, self._item_vocabulary = user_vocabulary, item_vocabulary  # History rows, ascending
-        self.scalers = scalers
-        self.kept: FeatureSelection | None = None  # None: every column
-        self.ranking: dict[str, float] = {}  # column -> score, where columns were selected
-        self._families = _families(learned)
-        self._columns = {side: self._named(side) for side in _SIDES}
+    def __post_init__(self) -> None:
+        self.settings = self.learned.settings
+        self._families = _families(self.learned)
+        self._columns = {side: self._named(side) for side in SIDES}
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k != "_families"}  # functions do not travel
@@ -82,20 +55,20 @@ class FeatureSpec:
             raise ValueError(f"training rows: {late.sum()} lie at or after the cutoff {cutoff}, expected none")
         data = history.data
         carried = data.attributes[history.known_items(cutoff)]
-        attributes = _most_frequent(carried, data.attribute_names, settings.attribute_columns)
-        contexts = _most_frequent(data.contexts[data.times < cutoff], data.context_names, settings.context_values)
+        attributes = most_frequent(carried, data.attribute_names, settings.attribute_columns)
+        contexts = most_frequent(data.contexts[data.times < cutoff], data.context_names, settings.context_values)
         scores = Collaborative.fit(settings, data, cutoff)
         dims = (history.sequence_dim, data.vector_dims)
         learned = Learned(settings, history.text_dim, *attributes, scores, *contexts, *dims)
         users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
-        spec = cls(learned, users, items, {}, cutoff)
+        spec = cls(learned, users, items, cutoff)
         spec._fit_scalers(history, training)
         return spec
 
     def _fit_scalers(self, history: History, training: Pairs) -> None:
         """Features of training rows, spread evenly over them, at most FIT_ROWS, in chunks that fit a cache."""
         chosen = np.unique(np.linspace(0, len(training) - 1, min(FIT_ROWS, len(training))).astype(np.int64))
-        raw: dict[Side, list[Values]] = {side: [] for side in _SIDES}
+        raw: dict[Side, list[Values]] = {side: [] for side in SIDES}
         for start in range(0, len(chosen), _CHUNK):
             rows = training.take(chosen[start : start + _CHUNK])
             users = history.users_at(rows.user_rows, rows.times, rows.contexts)
@@ -103,7 +76,7 @@ class FeatureSpec:
             raw["user"].append(self._raw("user", users))
             raw["item"].append(self._raw("item", items))
             raw["pair"].append(self._raw("pair", users, items))
-        for side in _SIDES:
+        for side in SIDES:
             blocks = self._blocks(side)
             self.scalers[side] = Scaler.fit(
                 np.concatenate([np.zeros((0, len(blocks))), *raw[side]]), blocks, self.settings.normalisation
@@ -124,17 +97,17 @@ class FeatureSpec:
     @property
     def families(self) -> list[str]:
         """Every family that this spec makes."""
-        return [name for side in _SIDES for name in self._families[side]]
+        return [name for side in SIDES for name in self._families[side]]
 
     @property
     def n_users(self) -> int:
         """Size of the user vocabulary, with 0 for unknown."""
-        return len(self._user_vocabulary) + 1
+        return len(self.user_vocabulary) + 1
 
     @property
     def n_items(self) -> int:
         """Size of the item vocabulary, with 0 for unknown."""
-        return len(self._item_vocabulary) + 1
+        return len(self.item_vocabulary) + 1
 
     def columns_of(self, variant: str) -> FeatureSelection:
         """Columns of a variant of `variants.py`."""
@@ -145,7 +118,7 @@ class FeatureSpec:
         return self._selection(chosen(self.families, include, exclude))
 
     def _selection(self, families: list[str]) -> FeatureSelection:
-        found = FeatureSelection(*(indices(self._columns[side], families) for side in _SIDES))
+        found = FeatureSelection(*(indices(self._columns[side], families) for side in SIDES))
         return found if self.kept is None else found.within(self.kept)
 
     def choose(self, values: dict[Side, Floats32], clicks: Any) -> None:
@@ -156,20 +129,20 @@ class FeatureSpec:
             clicks: (n,) 0 or 1.
         """
         config = self.settings.selection
-        columns = [c for side in _SIDES for c in self._columns[side]]
-        found = rank(np.concatenate([values[side] for side in _SIDES], axis=1), clicks, config)
-        places, bounds = select(columns, found, config), np.cumsum([0] + [len(self._columns[s]) for s in _SIDES])
+        columns = [c for side in SIDES for c in self._columns[side]]
+        found = rank(np.concatenate([values[side] for side in SIDES], axis=1), clicks, config)
+        places, bounds = select(columns, found, config), np.cumsum([0] + [len(self._columns[s]) for s in SIDES])
         parts = [places[(places >= a) & (places < b)] - a for a, b in pairwise(bounds)]
         self.kept = FeatureSelection(*parts)
         self.ranking = {c.name: float(score) for c, score in zip(columns, found.scores, strict=True)}
 
     def user_idx(self, rows: Ints) -> Any:
         """(n,) int32 index in the model's vocabulary, 0 for users that training never saw."""
-        return _lookup(self._user_vocabulary, rows)
+        return lookup(self.user_vocabulary, rows)
 
     def item_idx(self, rows: Ints) -> Any:
         """(n,) int32 index in the model's vocabulary, 0 for items that training never saw."""
-        return _lookup(self._item_vocabulary, rows)
+        return lookup(self.item_vocabulary, rows)
 
     def history_idx(self, users: UserState) -> Any:
         """(Q, L) int32 `item_idx` of the history, oldest first, left-padded with 0."""
@@ -210,78 +183,11 @@ class FeatureSpec:
         return np.array([order[c.family] for c in self._columns[side]], np.int64)
 
     def save(self, folder_uri: str) -> None:
-        """Write two files, arrays and the rest."""
-        arrays: dict[str, Any] = {"user_vocabulary": self._user_vocabulary, "item_vocabulary": self._item_vocabulary,
-                  "attributes": self.learned.attributes, "contexts": self.learned.contexts}  # fmt: skip
-        arrays |= {
-            f"collaborative.{k}": np.ascontiguousarray(v) for k, v in to_arrays(self.learned.collaborative).items()
-        }
-        for side, scaler in self.scalers.items():
-            arrays |= {f"{side}.{name}": values for name, values in vars(scaler).items()}
-        if self.kept is not None:
-            arrays |= {f"kept.{side}": getattr(self.kept, side) for side in _SIDES}
-        contiguous = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
-        files.write_bytes(f"{folder_uri}/{_ARRAYS}", save_tensors(contiguous))
-        rest = {
-            "version": VERSION,
-            "cutoff": self.cutoff,
-            "text_dim": self.learned.text_dim,
-            "attribute_names": self.learned.attribute_names,
-            "context_names": self.learned.context_names,
-            "sequence_dim": self.learned.sequence_dim,
-            "vector_dims": self.learned.vector_dims,
-            "settings": self.settings.model_dump(),
-            "ranking": self.ranking,
-            "columns": {side: [[c.name, c.family] for c in self._columns[side]] for side in _SIDES},
-        }
-        files.write_json(f"{folder_uri}/{_REST}", rest)
-
-    @classmethod
-    def load(cls, folder_uri: str) -> "FeatureSpec":
-        """What `save` wrote. Raises FileNotFoundError, or ValueError for a spec of another version."""
-        raw, rest = files.read_bytes(f"{folder_uri}/{_ARRAYS}"), files.read_json(f"{folder_uri}/{_REST}")
-        if raw is None or rest is None:
-            raise FileNotFoundError(f"{folder_uri}: expected {_ARRAYS} and {_REST}, found them missing; run featurize")
-        if rest["version"] != VERSION:
-            raise ValueError(f"{folder_uri}: spec version {rest['version']}, expected {VERSION}; run featurize again")
-        arrays: dict[str, Any] = load_tensors(raw)
-        settings = FeaturesConfig.model_validate(rest["settings"])
-        prefix = "collaborative."
-        scores = from_arrays(
-            settings.collaborative, {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        )
-        attributes, contexts = ((arrays[f"{k}s"], tuple(rest[f"{k}_names"])) for k in ("attribute", "context"))
-        dims = (rest["sequence_dim"], rest["vector_dims"])
-        learned = Learned(settings, rest["text_dim"], *attributes, scores, *contexts, *dims)
-        scalers: dict[Side, Scaler] = {side: Scaler(*(arrays[f"{side}.{name}"] for name in _SCALER)) for side in _SIDES}
-        spec = cls(learned, arrays["user_vocabulary"], arrays["item_vocabulary"], scalers, rest["cutoff"])
-        spec.ranking = rest["ranking"]
-        if "kept.user" in arrays:
-            spec.kept = FeatureSelection(*(arrays[f"kept.{side}"] for side in _SIDES))
-        return spec
+        """Write two files, which `load` reads."""
+        save_state(folder_uri, self, self._columns)
 
 
 def _families(learned: Learned) -> dict[Side, dict[str, Family]]:
     """The families that are made, by side."""
     made = active(learned).items()
-    return {side: {name: family for name, family in made if family.side == side} for side in _SIDES}
-
-
-def vocabulary(rows: Ints, times: Ints, cutoff: int) -> Ints:
-    """Ascending History rows that have an event before `cutoff` (ms)."""
-    return np.unique(rows[times < cutoff])
-
-
-def _lookup(vocabulary: Ints, rows: Ints) -> Any:
-    if not len(vocabulary):
-        return np.zeros(np.shape(rows), np.int32)
-    place = np.searchsorted(vocabulary, rows).clip(0, len(vocabulary) - 1)
-    return np.where(vocabulary[place] == rows, place + 1, 0).astype(np.int32)
-
-
-def _most_frequent(codes: Ints, names: Mapping[int, str], size: int) -> tuple[Ints, tuple[str, ...]]:
-    """The `size` most frequent of the hashes (n, A), 0 left out, with their names; ties by name."""
-    counted = Counter({int(code): int(n) for code, n in zip(*np.unique(codes, return_counts=True), strict=True)})
-    counted.pop(0, None)
-    kept = sorted(counted, key=lambda code: (-counted[code], names[code]))[:size]
-    return np.array(kept, np.int64), tuple(names[code] for code in kept)
+    return {side: {name: family for name, family in made if family.side == side} for side in SIDES}

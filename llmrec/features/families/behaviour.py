@@ -8,7 +8,7 @@ from llmrec.features.arrays import Floats, Ints
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.schema import DAY_MS
 
-#: Weight of the as-of world mean in an entity's mean stars, in reviews.
+#: Weight of the as-of mean of everybody in an entity's mean stars, in reviews.
 PRIOR_REVIEWS = 5.0
 
 
@@ -41,7 +41,7 @@ def activity_names(days: Sequence[float]) -> list[str]:
 
 def popularity(state: ItemState) -> Floats:
     """Counts of an item, and its share of everybody's events."""
-    share = np.log1p(1e4 * state.count / np.maximum(state.world[:, 3], 1))
+    share = np.log1p(1e4 * state.count / np.maximum(state.global_stats[:, 3], 1))
     return np.column_stack([counts(state), share])
 
 
@@ -50,14 +50,14 @@ def popularity_names(days: Sequence[float]) -> list[str]:
 
 
 def stars(state: UserState | ItemState) -> Floats:
-    """Mean stars as a difference to everybody's mean at that time, and the spread; both shrunk to the world's."""
+    """Mean stars as a difference to everybody's mean at that time, and the spread; both shrunk to everybody's."""
     number, total, squares = state.stars.T
-    world_number, world_total, world_squares, _ = state.world.T
-    world_mean = world_total / np.maximum(world_number, 1)
-    world_variance = np.maximum(world_squares / np.maximum(world_number, 1) - world_mean**2, 0)
-    deviation = (total - number * world_mean) / (number + PRIOR_REVIEWS)
-    around = np.maximum(squares - 2 * world_mean * total + number * world_mean**2, 0)
-    spread = np.sqrt((around + PRIOR_REVIEWS * world_variance) / (number + PRIOR_REVIEWS))
+    global_number, global_total, global_squares, _ = state.global_stats.T
+    global_mean = global_total / np.maximum(global_number, 1)
+    global_variance = np.maximum(global_squares / np.maximum(global_number, 1) - global_mean**2, 0)
+    deviation = (total - number * global_mean) / (number + PRIOR_REVIEWS)
+    around = np.maximum(squares - 2 * global_mean * total + number * global_mean**2, 0)
+    spread = np.sqrt((around + PRIOR_REVIEWS * global_variance) / (number + PRIOR_REVIEWS))
     return np.column_stack([deviation, spread, np.log1p(number)])
 
 

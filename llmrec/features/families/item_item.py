@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from threadpoolctl import threadpool_limits
 
 from llmrec.features.arrays import Floats
+from llmrec.threads import one_thread
 
 
 def ease_weights(X: sp.csr_matrix, l2: float) -> Floats:
@@ -23,7 +23,7 @@ def fit_als(X: sp.csr_matrix, **settings: Any) -> Any:
     """`implicit`'s ALS (Hu, Koren & Volinsky, ICDM 2008) on one thread, so that the same seed gives the same bits."""
     from implicit.cpu.als import AlternatingLeastSquares
 
-    with threadpool_limits(1, "blas"):  # many small solves: a thread pool under each slows them down
+    with one_thread("blas"):  # many small solves: a thread pool under each slows them down
         model = AlternatingLeastSquares(**settings, num_threads=1)
         model.fit(X, show_progress=False)
     return model

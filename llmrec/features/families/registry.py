@@ -10,6 +10,7 @@ import numpy.typing as npt
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Ints
 from llmrec.features.asof.state import ItemState, UserState
+from llmrec.features.asof.vector_layout import VectorLayout
 from llmrec.features.families import behaviour, crosses, text
 from llmrec.features.families import item_vectors as vectors
 from llmrec.features.families.collaborative import Collaborative
@@ -70,7 +71,7 @@ def _vector_families(column: str) -> dict[str, Family]:
     """The families of one of the items' vector columns, `vector_NAME`."""
 
     def span(learned: Learned) -> slice:
-        return vectors.Layout(learned.vector_dims).spans()[column]
+        return VectorLayout(learned.vector_dims).spans()[column]
 
     def names(side: Side) -> Callable[[Learned], list[str]]:
         return lambda learned: [f"{column}_{side}_{k}" for k in range(learned.vector_dims[column])]

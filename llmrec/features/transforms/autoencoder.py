@@ -9,7 +9,7 @@ from scipy.special import erf
 
 from llmrec.features.arrays import Floats32
 from llmrec.features.transforms.projection import Kind, Moments, check_dim, reduced
-from llmrec.features.transforms.seeded import one_thread
+from llmrec.threads import one_torch_thread
 
 #: Passes over all vectors, but not fewer steps than MIN_STEPS, of BATCH vectors each.
 EPOCHS, MIN_STEPS, BATCH = 20, 300, 256
@@ -85,7 +85,7 @@ def _trained(rows: Floats32, dim: int, seed: int) -> tuple[list[npt.NDArray[np.f
     """(hidden, hidden_bias, code, code_bias) after Adam on the squared error, and the share of variance explained."""
     import torch  # only where one is fitted: to apply it takes numpy
 
-    with one_thread(seed):
+    with one_torch_thread(seed):
         encoder, decoder = _halves(rows.shape[1], dim)
         explained = _fit(torch.nn.Sequential(encoder, decoder), torch.from_numpy(rows))
     first, last = encoder[0], encoder[2]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.features.arrays import Floats, Floats32
-from llmrec.features.transforms.seeded import one_thread
+from llmrec.threads import one_torch_thread
 
 #: Passes over all rows, but not fewer steps than MIN_STEPS, of BATCH rows each.
 EPOCHS, MIN_STEPS, BATCH = 60, 600, 256
@@ -57,7 +57,7 @@ def _trained(rows: Floats32, labels: Floats32, seed: int) -> Floats32:
     """(k,) mu of each gate."""
     import torch  # only where gates are asked for
 
-    with one_thread(seed):
+    with one_torch_thread(seed):
         mu = torch.full((rows.shape[1],), _HALF_OPEN, requires_grad=True)
         _fit(_net(rows.shape[1], labels), mu, torch.from_numpy(rows), torch.from_numpy(labels))
     found: Floats32 = mu.detach().numpy()

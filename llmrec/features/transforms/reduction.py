@@ -86,15 +86,15 @@ def fit_reduction(settings: FeaturesConfig, summaries: Mapping[Kind, Any]) -> Re
     return Projection.fit(reviews, items, settings.text_dim)
 
 
-def brought_down(vectors: Floats32, reduction: Reduction | None, kind: Kind = "review") -> Floats32:
+def reduce_vectors(vectors: Floats32, reduction: Reduction | None, kind: Kind = "review") -> Floats32:
     """(n, dim) by the reduction, or as they are where there is none."""
     return vectors if reduction is None else reduction(vectors, kind)
 
 
 def with_presence(vectors: Floats32, reduction: Reduction | None) -> Floats32:
-    """(n, dim + 1): `brought_down` reviews, then 1 where there was a vector."""
+    """(n, dim + 1): `reduce_vectors` reviews, then 1 where there was a vector."""
     present = vectors.any(axis=1, keepdims=True).astype(np.float32)
-    return np.concatenate([brought_down(vectors, reduction), present], axis=1).astype(np.float32)
+    return np.concatenate([reduce_vectors(vectors, reduction), present], axis=1).astype(np.float32)
 
 
 def to_arrays(reductions: Reductions) -> dict[str, npt.NDArray[Any]]:

@@ -9,12 +9,12 @@ import numpy.typing as npt
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.feature_selection import f_classif, mutual_info_classif
 from sklearn.inspection import permutation_importance
-from threadpoolctl import threadpool_limits
 
 from llmrec.config.features import SelectionConfig
 from llmrec.features.arrays import Floats, Ints
 from llmrec.features.families.columns import FeatureColumn
 from llmrec.features.transforms.gates import gates
+from llmrec.threads import one_thread
 
 Labels = npt.NDArray[np.int8]
 
@@ -100,7 +100,7 @@ def _gradient_boosting(values: npt.NDArray[np.floating], labels: Labels, seed: i
 def _permutation(values: npt.NDArray[np.floating], labels: Labels, seed: int) -> Any:
     """Loss of AUC on the last third of the rows when a column is shuffled there (Breiman 2001)."""
     cut = len(labels) * 2 // 3
-    with threadpool_limits(1, "openmp"):  # many small predictions: a thread pool under each slows them down
+    with one_thread("openmp"):  # many small predictions: a thread pool under each slows them down
         model = HistGradientBoostingClassifier(random_state=seed, max_iter=60).fit(values[:cut], labels[:cut])
         found = permutation_importance(
             model, values[cut:], labels[cut:], scoring="roc_auc", n_repeats=2, random_state=seed

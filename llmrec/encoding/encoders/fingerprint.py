@@ -1,0 +1,50 @@
+"""The encoder's fingerprint: equal exactly when two encoders give the same vector for the same text."""
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+from llmrec.config import EncoderConfig
+from llmrec.encoding.encoders.model_files import content_hash, model_folder
+from llmrec.files import read_bytes
+from llmrec.storage import fingerprint
+
+#: Raised whenever this package changes what a vector means (tokens, pooling, scaling).
+VECTOR_VERSION = 1
+#: Files of a fitted static encoder, and the length of its vectors where the configuration names none.
+STATE_ARRAYS, STATE_WORDS = "state.safetensors", "state.json"
+DEFAULT_DIMENSION = 256
+
+
+def encoder_fingerprint(config: EncoderConfig) -> str:
+    """16 hex digits over weights, tokenizer, pooling, prompts, truncation, dtype and dimension. Loads no model.
+
+    Where the model lies does not count: the same files give the same fingerprint on every machine. Raises ValueError
+    where there is no such model, or where a fitted encoder has not been fitted yet.
+    """
+    settings: dict[str, Any] = config.model_dump(exclude={"model", "revision", "trust_remote_code"})
+    return fingerprint({"version": VECTOR_VERSION, **settings, "content": _content(config)})
+
+
+def _content(config: EncoderConfig) -> str:
+    if config.backend == "hashing":
+        return f"hashing {DEFAULT_DIMENSION}"  # there is nothing else that decides it
+    if config.backend == "vllm":
+        return _model_hash(config.model, config.revision)
+    return _state_hash(config.model)
+
+
+@lru_cache(maxsize=8)
+def _model_hash(model: str, revision: str | None) -> str:
+    return content_hash(model_folder(model, revision))
+
+
+@lru_cache(maxsize=8)
+def _state_hash(folder: str) -> str:
+    digest = hashlib.sha256()
+    for name in (STATE_WORDS, STATE_ARRAYS):
+        data = read_bytes(f"{folder}/{name}")
+        if data is None:
+            raise ValueError(f"encoding.encoder.model: {folder!r} holds no fitted encoder: {name} is missing")
+        digest.update(hashlib.sha256(data).digest())
+    return digest.hexdigest()

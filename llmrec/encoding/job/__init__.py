@@ -1,0 +1,1 @@
+"""The encode stage over Ray: what is missing, where it runs, and how a bad row is isolated."""

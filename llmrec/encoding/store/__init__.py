@@ -1,0 +1,1 @@
+"""Where vectors lie: an immutable store, addressed by content."""

@@ -1,0 +1,101 @@
+"""Static encoders: any language, identical after saving and loading, fitted on nothing from after T1."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from encoding_stub import corpus_of
+
+from llmrec.config import EncoderConfig, SplitConfig
+from llmrec.encoding import encoder_fingerprint, make_encoder
+from llmrec.encoding.job.fit import fitted, training_texts
+from llmrec.storage import Storage
+
+TOPICS = {
+    "en": ("guitar strings sound warm", "microphone cable hums loud"),
+    "zh": ("吉他 琴弦 声音 温暖", "麦克风 电缆 噪音 很大"),
+}
+
+
+def texts(language: str, n: int = 60) -> list[str]:
+    """Two topics in turn, each review a different choice of its topic's words."""
+    rng = np.random.default_rng(0)
+    made = []
+    for at in range(n):
+        words = TOPICS[language][at % 2].split()
+        made.append(" ".join(rng.permutation(words)[: rng.integers(2, 4)]) + f" {at % 7}")
+    return made
+
+
+def corpus_encoder(backend: str, root: Path, corpus: list[str]) -> EncoderConfig:
+    storage = Storage(str(root))
+    config = EncoderConfig(backend=backend, dimension=8)
+    return fitted(config, SplitConfig(), storage, corpus_of(storage, corpus))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("backend", ["tfidf_svd", "word_vectors", "hashing"])
+def test_texts_of_one_topic_are_closer(backend: str, language: str, tmp_path: Path) -> None:
+    corpus = texts(language)
+    encoded = make_encoder(corpus_encoder(backend, tmp_path, corpus)).encode(corpus)
+    assert encoded.vectors.shape == (60, 8)
+    assert encoded.vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(encoded.vectors, axis=1), 1, rtol=1e-5)
+    similar = encoded.vectors @ encoded.vectors.T
+    same, other = similar[::2, ::2].mean(), similar[::2, 1::2].mean()
+    assert same > other + 0.1
+
+
+@pytest.mark.parametrize("backend", ["tfidf_svd", "word_vectors"])
+def test_a_fitted_encoder_is_the_same_wherever_it_is_loaded(backend: str, tmp_path: Path) -> None:
+    corpus = texts("en")
+    first = corpus_encoder(backend, tmp_path / "a", corpus)
+    second = corpus_encoder(backend, tmp_path / "b", corpus)
+    assert first.model != second.model
+    assert encoder_fingerprint(first) == encoder_fingerprint(second)
+    np.testing.assert_array_equal(
+        make_encoder(first).encode(corpus).vectors, make_encoder(second).encode(corpus).vectors
+    )
+    assert not list(tmp_path.rglob("*.pkl"))
+
+
+@pytest.mark.parametrize("backend", ["tfidf_svd", "word_vectors"])
+def test_another_corpus_is_another_encoder(backend: str, tmp_path: Path) -> None:
+    first = corpus_encoder(backend, tmp_path / "a", texts("en"))
+    second = corpus_encoder(backend, tmp_path / "b", texts("zh"))
+    assert encoder_fingerprint(first) != encoder_fingerprint(second)
+
+
+def test_nothing_from_after_t1_is_learned(tmp_path: Path) -> None:
+    corpus = texts("en")
+    planted = [*corpus[:-1], corpus[-1] + " xylophon"]
+    storage = Storage(str(tmp_path))
+    first = training_texts(corpus_of(storage, corpus, "plain"), SplitConfig())
+    assert training_texts(corpus_of(storage, planted, "planted"), SplitConfig()) == first
+    early = ["xylophon", *corpus[1:]]  # the positive control
+    assert training_texts(corpus_of(storage, early, "early"), SplitConfig()) != first
+
+
+@pytest.mark.parametrize("backend", ["tfidf_svd", "word_vectors"])
+def test_words_it_never_saw_are_unknown_and_harmless(backend: str, tmp_path: Path) -> None:
+    encoded = make_encoder(corpus_encoder(backend, tmp_path, texts("en"))).encode(["guitar Zyx strings", "", "…"])
+    assert encoded.n_tokens.tolist() == [3, 0, 0]
+    assert encoded.n_unknown.tolist() == [1, 0, 0]
+    assert np.isfinite(encoded.vectors).all()
+
+
+def test_a_static_encoder_cuts_at_max_tokens() -> None:
+    encoder = make_encoder(EncoderConfig(backend="hashing", max_tokens=8))
+    words = [f"w{n}" for n in range(12)]
+    long, short = encoder.encode([" ".join(words), " ".join(words[:8])]).vectors
+    np.testing.assert_array_equal(long, short)
+
+
+def test_too_few_texts_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"dimension: found 8, expected fewer than.*lower it"):
+        corpus_encoder("tfidf_svd", tmp_path, [f"w{n}" for n in range(9)])
+
+
+def test_an_unfitted_encoder_says_what_to_do() -> None:
+    with pytest.raises(ValueError, match="holds no fitted"):
+        make_encoder(EncoderConfig(backend="tfidf_svd", model="nowhere"))
