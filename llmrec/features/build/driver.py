@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from llmrec import tasks
-from llmrec.features.build import ray_tasks
-from llmrec.features.dataset.examples import CHUNK
 from llmrec.features.asof.history import USERS
 from llmrec.features.asof.history_data import SEQUENCE
+from llmrec.features.build import ray_tasks
 from llmrec.features.build.plan import BuildInputs, BuildPlan, plan_build, positions_uri
-from llmrec.features.build.vector_shards import transform_shard, fit_shards, partial_fit
+from llmrec.features.build.vector_shards import fit_shards, partial_fit, transform_shard
+from llmrec.features.dataset.examples import CHUNK
 from llmrec.features.transforms.reduction import Reduction, Reductions
 from llmrec.files import delete_folder
 from llmrec.storage import ArtifactWriter
@@ -87,7 +87,9 @@ def write_history(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan, redu
 
 def draw_negatives(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan) -> dict[str, int]:
     """Write the negatives of all clicks to scratch; what there is to count."""
-    parts = [(split, at) for split, (lower, upper) in plan.splits.items() for at in range(ray_tasks.n_drawn(upper - lower))]
+    parts = [
+        (split, at) for split, (lower, upper) in plan.splits.items() for at in range(ray_tasks.n_drawn(upper - lower))
+    ]
     counts = Counter[str]()
     for found in runner.run("parts of negatives", ray_tasks.draw_part, parts, inputs, plan):
         counts.update(found)

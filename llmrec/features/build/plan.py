@@ -10,20 +10,20 @@ from llmrec.config import FeaturesConfig, SplitConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import keys_of_rows, open_store
 from llmrec.features.arrays import Ints, write_array
+from llmrec.features.asof.entity_log import save_events
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.history import ITEMS, PARTS, USERS, GLOBAL_STATS, global_stats_of
+from llmrec.features.asof.history import GLOBAL_STATS, ITEMS, PARTS, USERS, global_stats_of
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData
-from llmrec.features.dataset.negatives import first_of_pairs
+from llmrec.features.build.log_ranges import EventRanges
 from llmrec.features.build.readers import read_numbers, reviews
 from llmrec.features.build.vector_shards import SHARD_ROWS, VectorShard, shards_of_column, write_keys
-from llmrec.features.dataset.folds import Fold, FitRows, learned_until, splits_of
+from llmrec.features.dataset.folds import FitRows, Fold, learned_until, splits_of
+from llmrec.features.dataset.negatives import first_of_pairs
 from llmrec.features.transforms.projection import Kind
-from llmrec.features.asof.entity_log import save_events
-from llmrec.features.build.log_ranges import EventRanges
 from llmrec.files import write_json
-from llmrec.shuffle_files import read_range, write_ranges
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
+from llmrec.shuffle_files import read_range, write_ranges
 from llmrec.storage import Artifact, Storage
 
 _ITEMS = [C.ITEM_ID, C.BRAND, C.PRICE, C.CATEGORIES, C.AVAILABLE_FROM]
@@ -138,7 +138,9 @@ def review_ids(plan: BuildPlan, start: int, stop: int) -> pa.Array:
     return rows["id"].slice(start - batches.start * _ID_ROWS, stop - start).combine_chunks()
 
 
-def _shards_of_texts(inputs: BuildInputs, number: Ints, item_ids: pa.ChunkedArray, places: FitRows) -> list[VectorShard]:
+def _shards_of_texts(
+    inputs: BuildInputs, number: Ints, item_ids: pa.ChunkedArray, places: FitRows
+) -> list[VectorShard]:
     """Pieces of reviews, items and, where they were encoded, sequences."""
     assert inputs.embeddings is not None
     store = open_store(inputs.storage, inputs.embeddings)

@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.features.build import log_ranges
 from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
+from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, Take
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
 from llmrec.features.asof.history import USERS, History, columns_of
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors
+from llmrec.features.build import log_ranges
 from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
-from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.build.vector_shards import collect, of_range
+from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
 from llmrec.features.dataset.folds import draw, fit, learned_until
-from llmrec.features.transforms.reduction import Reductions
-from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, Take
+from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.transforms.reduction import Reductions
 from llmrec.files import write_parquet
-from llmrec.threads import one_thread
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
+from llmrec.threads import one_thread
 
 #: Clicks whose negatives one task draws.
 DRAWN = 16 * CHUNK

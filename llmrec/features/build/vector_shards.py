@@ -15,19 +15,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llmrec.config import FeaturesConfig
-from llmrec.encoding.store.keys import KEY_BYTES
 from llmrec.encoding.store.embedding_store import EmbeddingStore
-from llmrec.encoding.store.keys import Keys
-from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, write_arrays
+from llmrec.encoding.store.keys import KEY_BYTES, Keys
+from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, vectors_of, write_arrays
 from llmrec.features.asof.history_data import TEXT
-from llmrec.features.arrays import vectors_of
-from llmrec.features.transforms.projection import CHUNK, Kind, Moments
-from llmrec.features.transforms.reduction import Reduction, Sample, Summary, reduce_vectors, fit_reduction, summarise, with_presence
 from llmrec.features.build.log_ranges import EventRanges
 from llmrec.features.families.item_vectors import vector_length, vectors_in
+from llmrec.features.transforms.projection import CHUNK, Kind, Moments
+from llmrec.features.transforms.reduction import (
+    Reduction,
+    Sample,
+    Summary,
+    fit_reduction,
+    reduce_vectors,
+    summarise,
+    with_presence,
+)
 from llmrec.files import filesystem
-from llmrec.threads import one_thread
 from llmrec.shuffle_files import read_range, write_ranges
+from llmrec.threads import one_thread
 
 #: Training rows of a shard, on average: with 384 dimensions their vectors take 50 MB.
 SHARD_ROWS = 1 << 15
@@ -142,7 +148,9 @@ def fit_shards(settings: FeaturesConfig, dim: int, shards: Sequence[VectorShard]
         return fit_reduction(settings, made or {"item": summarise(settings, nothing, np.zeros(0, np.int64), 0)})
 
 
-def transform_shard(reductions: Mapping[str, Reduction], logs: Mapping[str, tuple[str, EventRanges]], shard: VectorShard) -> None:
+def transform_shard(
+    reductions: Mapping[str, Reduction], logs: Mapping[str, tuple[str, EventRanges]], shard: VectorShard
+) -> None:
     """Write the shard's rows and their reduced vectors; those of reviews' texts with their presence.
 
     What belongs to events is laid out by the ranges of `logs`, name -> (URI of the events' positions, ranges).

@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from factories.features import START, World
+from factories.features import World
 
 from llmrec.config import RunConfig, SplitConfig
-from llmrec.features.asof.history import History
-from llmrec.features.asof.events import BLOCK
-from llmrec.features.build import driver
-from llmrec.features.build import plan as planning
-from llmrec.features.build import stage
 from llmrec.features.arrays import Rows
+from llmrec.features.asof.events import BLOCK
+from llmrec.features.asof.history import History
+from llmrec.features.build import driver, stage
+from llmrec.features.build import plan as planning
 from llmrec.features.dataset.examples import Clicks
 from llmrec.features.dataset.folds import fit
 from llmrec.features.dataset.spec import FeatureSpec
