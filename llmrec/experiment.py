@@ -95,11 +95,11 @@ def swapped(storage: Storage, embeddings: Artifact, swap: Swap, seed: int) -> Ar
     """An `embeddings` artifact whose texts were control_embeddings; the original's vectors stay as they are."""
     read = {"swap": swap, "seed": seed}
     parents = {"embeddings": embeddings.id}
-    made = artifact_id("experiment.py", read, parents)
+    made = artifact_id(__name__, read, parents)
     if (found := storage.find("embeddings", made)) is not None:
         return found
     info = dict(embeddings.manifest.info)
-    with storage.build("embeddings", made, room="experiment.py", config=read, parents=parents) as writer:
+    with storage.build("embeddings", made, module=__name__, config=read, parents=parents) as writer:
         table = embeddings.table("text_keys")
         if swap == "random_vectors":
             info["fingerprint"] = _random_store(storage, embeddings, table, seed)

@@ -23,8 +23,9 @@ class EvaluationConfig(Section):
     controls: tuple[str, ...] | None = Field(
         None, description="ids_only, text_only, random_vectors, shuffled_text, masked_reviews, tfidf_svd, word_vectors"
     )
-    families: bool | None = Field(
-        None, description="fit a stand-in on each feature family alone and without it; unset: for size `full`"
+    families: bool = Field(
+        default_factory=lambda section: section["size"] == "full",
+        description="fit a stand-in on each feature family alone and without it; unset: for size `full`",
     )
     tuning_trials: int = Field(8, ge=1, description="settings tried on validation, for each baseline")
     seeds: int = Field(1, ge=1, description="fits of our models, averaged within a user")
@@ -36,11 +37,6 @@ class EvaluationConfig(Section):
     )
     random_test_share: float = Field(0.25, gt=0, lt=1, description="random: share of each user's events held out")
     k_core: int = Field(1, ge=1, description="leave_last_out, random: least training events; training rows only")
-
-    @property
-    def studies_families(self) -> bool:
-        """`families`, or what the size says where it is unset."""
-        return self.size == "full" if self.families is None else self.families
 
     @field_validator("cutoffs", "origins")
     @classmethod

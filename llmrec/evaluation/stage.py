@@ -126,9 +126,9 @@ def evaluate(
     parents = {"corpus": corpus.id} | ({"embeddings": embeddings.id} if embeddings else {})
     parents |= {f"bundle.{variant}": bundle.id for variant, bundle in bundles.items()}
     parents |= {f"control.{name}": bundle.id for name, bundle in controls.items()}
-    made = artifact_id("evaluation", read, parents)
+    made = artifact_id(__name__, read, parents)
     if (found := storage.find(_STAGE, made)) is None:
-        with storage.build(_STAGE, made, room="evaluation", config=read, parents=parents) as writer:
+        with storage.build(_STAGE, made, module=__name__, config=read, parents=parents) as writer:
             data = load_interactions(corpus)
             started = time.perf_counter()
             results = _results(Evaluation(config, storage, corpus, embeddings, bundles, controls, data, writer))
@@ -347,7 +347,7 @@ def _examples(e: Evaluation) -> Artifact | None:
 
 
 def _families(e: Evaluation) -> list[FamilyStudy]:
-    examples = _examples(e) if e.config.evaluation.studies_families else None
+    examples = _examples(e) if e.config.evaluation.families else None
     return family_studies(e.config, e.storage, examples) if examples else []
 
 

@@ -88,7 +88,7 @@ def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(waves, "SMALL", small)
         storage = Storage(str(tmp_path / name))
         corpus, embeddings = EVERYTHING.stored(storage, parts=3)
-        with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
+        with storage.build("examples", "x", module="llmrec.features", config={}, parents={}) as writer:
             folders = writer.uri("history"), f"{writer.root}/scratch"
             inputs = layout.Inputs(storage, corpus, embeddings, settings, SPLIT, "test", *folders, piece_rows=30,
                                    range_rows=50)  # fmt: skip

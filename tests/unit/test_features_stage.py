@@ -132,7 +132,7 @@ def test_a_fold_travels_without_its_arrays_being_copied() -> None:
 def ranged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, layout.Plan]:
     """Two items of 250 reviews each, written in ranges of some 64 events."""
     world, storage = World.random(300, 2, 500), Storage(str(tmp_path_factory.mktemp("ranged")))
-    with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
+    with storage.build("examples", "x", module="llmrec.features", config={}, parents={}) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch"
         inputs = layout.Inputs(storage, *world.stored(storage, 3), world.settings, SPLIT, "test", *folders,
                                piece_rows=100, range_rows=64)  # fmt: skip
@@ -184,7 +184,7 @@ def test_what_is_mapped_travels_as_its_address_and_is_copied_whole(
 def test_embeddings_of_another_corpus_are_refused(tmp_path: Path) -> None:
     world, storage = World.random(), Storage(str(tmp_path))
     corpus, embeddings = world.stored(storage)
-    with storage.build("corpus", "other", room="corpus", config={}, parents={}) as writer:
+    with storage.build("corpus", "other", module="llmrec.corpus", config={}, parents={}) as writer:
         writer.write_table("reviews", corpus.table("reviews").slice(1))
         writer.write_table("items", corpus.table("items"))
     other = storage.find("corpus", "other")

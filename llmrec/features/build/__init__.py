@@ -1,0 +1,1 @@
+"""The stage `featurize`: a plan, and the tasks that carry it out."""
