@@ -13,27 +13,13 @@ from llmrec.encoding import load_vectors
 from llmrec.evaluation import evaluate
 from llmrec.evaluation.report.schema import Results, Table
 from llmrec.experiment import CONTROLS, control_names, run_study, swapped
-from llmrec.pipeline import Run, run_pipeline
-from llmrec.storage import Artifact, Storage
-
-CONFIG = {
-    "name": "small",
-    "corpus": {"sample": {"n_users": 90, "n_items": 60, "n_reviews": 900, "text_share": 0.7}},
-    "encoding": {"encoder": {"backend": "hashing"}},
-    "features": {"text_dim": 16},
-    "training": {"workers": 0, "two_tower": {"epochs": 3, "hidden": []}, "ranker": {"epochs": 2}},
-    "evaluation": {"protocols": ["temporal", "frozen", "leave_last_out", "random"], "list_length": 30,
-                   "cutoffs": [5, 20], "primary_metric": "ndcg@5", "retrieve": 30, "bootstrap": 200,
-                   "tuning_trials": 2, "families": True,
-                   "baselines": ["popularity", "ease", "ials", "ncf", "boosted", "boosted_text", "text_logistic"]},
-}  # fmt: skip
+from llmrec.pipeline import Run
+from llmrec.storage import Artifact
 
 
 @pytest.fixture(scope="module")
-def run(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = str(tmp_path_factory.mktemp("evaluation"))
-    config = RunConfig.model_validate({**CONFIG, "storage": folder})
-    return run_pipeline(config, Storage(folder), lambda *_: None, until="evaluate")
+def run(small_run: Run) -> Run:
+    return small_run
 
 
 @pytest.fixture(scope="module")
