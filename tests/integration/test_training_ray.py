@@ -89,5 +89,3 @@ def test_two_workers_make_what_one_makes(made: Folds, tmp_path: Path) -> None:
     assert list(two) == ["two_tower.validation", "two_tower.test", "ranker.validation", "ranker.test"]
     assert all(state.done and np.isfinite([e["loss"] for e in state.curve]).all() for state in two.values())
     _same(*({k: s for k, s in p.items() if k.startswith("ranker")} for p in (two, one)))
-
-

@@ -1,0 +1,67 @@
+"""Variants: the same two models on other feature families; and controls, whose text is withheld or replaced.
+
+A run fits `text` and, beside it, `no_text`: what lies between them is what the text was worth. Every room that names
+a variant or control reads it here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+TEXT, NO_TEXT = "text", "no_text"
+#: The comparison that decides the verdict, fixed before the run.
+WITH_AND_WITHOUT = (TEXT, NO_TEXT)
+#: Every feature family made from words starts so.
+TEXT_PREFIX = "text"
+_EVERY, _WORDS = ("*",), (f"{TEXT_PREFIX}*",)
+#: The families that a variant reads, as shell patterns: (included, excluded).
+FAMILY_PATTERNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    TEXT: (_EVERY, ()), NO_TEXT: (_EVERY, _WORDS), "text_only": (_WORDS, ()), "ids_only": ((), ()),
+}  # fmt: skip
+#: What a report calls a variant.
+VARIANT_LABELS: Mapping[str, str] = {TEXT: "with text", NO_TEXT: "without text"}
+
+Swap = Literal["random_vectors", "shuffled_text", "masked_reviews"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control: which variant is fitted, on whose vectors, and with which encoder's backend."""
+
+    name: str
+    description: str
+    variant: str = TEXT
+    swap: Swap | None = None
+    backend: Literal["tfidf_svd", "word_vectors"] | None = None
+
+
+CONTROLS: Mapping[str, Control] = {
+    c.name: c
+    for c in (
+        Control("ids_only", "no feature at all: user and item ids, and the ids of past items", variant="ids_only"),
+        Control("text_only", "text families alone; ids and the ids of past items remain", variant="text_only"),
+        Control("random_vectors", "each text's vector replaced by a random unit vector", swap="random_vectors"),
+        Control("shuffled_text", "each review given the text of another, drawn once", swap="shuffled_text"),
+        Control("masked_reviews", "reviews without their text; item texts remain", swap="masked_reviews"),
+        Control("tfidf_svd", "TF-IDF and SVD in place of the encoder", backend="tfidf_svd"),
+        Control("word_vectors", "static word vectors in place of the encoder", backend="word_vectors"),
+    )
+}
+
+
+def trained_variants(text: bool) -> tuple[str, ...]:
+    """What a run fits, the first of them to be published; `text`: whether it reads texts at all."""
+    return WITH_AND_WITHOUT if text else (NO_TEXT,)
+
+
+def family_patterns(variant: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Shell patterns of the families that a variant includes and excludes. Raises ValueError for another name."""
+    if variant not in FAMILY_PATTERNS:
+        raise ValueError(f"variant {variant!r}: expected one of {', '.join(FAMILY_PATTERNS)}")
+    return FAMILY_PATTERNS[variant]
+
+
+def reads_text(variant: str) -> bool:
+    """Whether the variant has feature families made from words."""
+    include, exclude = family_patterns(variant)
+    return bool(include) and not exclude
