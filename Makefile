@@ -15,6 +15,10 @@ LOCK := $(BIN)/uv pip compile --quiet --no-annotate --python-version 3.11 --cust
 	--no-emit-package torchvision --no-emit-package torchaudio --no-emit-package torchcodec --no-emit-package triton
 INSTALL = install() { $(BIN)/uv pip install --quiet --no-deps --python $(1)/bin/python -r $(2) "$${@}"; }; \
 	install || { echo "llmrec: trying PyTorch's own index for torch" >&2; install --find-links $(TORCH_INDEX); }
+CHECK = set -e; \
+	$(BIN)/ruff format --check --quiet . || { echo "ruff format: run 'make format'" >&2; exit 1; }; \
+	$(BIN)/ruff check --quiet .; $(BIN)/mypy --no-error-summary; \
+	$(BIN)/lint-imports --no-cache > .import-contracts.log || { cat .import-contracts.log; exit 1; }
 
 .PHONY: help setup demo test test-slow check format serve bench rivals lock clean
 help: ## list the targets
@@ -33,9 +37,14 @@ demo: setup ## run the whole pipeline on the built-in corpus by `ray job submit`
 	@echo "llmrec: the demo: corpus → encode → featurize → train → evaluate → publish → serve"
 	@$(BIN)/python -m jobs.demo --config configs/quickstart.yaml
 
-test: setup check ## run all the checks and tests (real Ray, real vLLM, real HTTP)
-	@echo "llmrec: running the tests"
-	@$(BIN)/python -m pytest -m 'not slow'
+# The checks run beside the tests that need no cluster; both must pass before a cluster is started.
+test: setup ## run all the checks and tests (real Ray, real vLLM, real HTTP)
+	@echo "llmrec: checking, and running the tests that need no cluster"
+	@($(CHECK)) & checks=$$!; \
+	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 8 --dist worksteal tests/unit tests/contract; \
+	failed=$$?; wait $$checks && exit $$failed
+	@echo "llmrec: running the tests on a cluster"
+	@$(BIN)/python -m pytest -m 'not slow' tests/integration tests/e2e
 
 test-slow: setup ## kill loops, soaks and large corpora
 	@echo "llmrec: running the slow tests"
@@ -43,10 +52,7 @@ test-slow: setup ## kill loops, soaks and large corpora
 
 check: setup ## format, lint, types, import contracts
 	@echo "llmrec: checking format, lint, types and import contracts"
-	@$(BIN)/ruff format --check --quiet . || { echo "ruff format: run 'make format'" >&2; exit 1; }
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-cache > .import-contracts.log || { cat .import-contracts.log; exit 1; }
+	@$(CHECK)
 
 format: setup ## format the code
 	@echo "llmrec: formatting"

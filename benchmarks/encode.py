@@ -70,7 +70,7 @@ def our_seconds(texts: Sequence[str], threads: int | None) -> float:
     ]
     with tempfile.TemporaryDirectory() as root:
         storage = Storage(root)
-        with storage.build("corpus", "benchmark", room="corpus", config={}, parents={}) as writer:
+        with storage.build("corpus", "benchmark", module="llmrec.corpus", config={}, parents={}) as writer:
             writer.write_table("reviews", pa.Table.from_pylist(rows, schema=REVIEWS))
             writer.write_table("items", ITEMS.empty_table())
         corpus = storage.find("corpus", "benchmark")

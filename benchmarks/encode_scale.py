@@ -107,7 +107,7 @@ def _make_corpus(storage: Storage, n_texts: int) -> None:
     """Some 60 words each, in files of ROWS_A_FILE."""
     words = [f"word{n}" for n in range(2000)]
     rng = np.random.default_rng(0)
-    with storage.build("corpus", f"n{n_texts}", room="corpus", config={}, parents={}) as writer:
+    with storage.build("corpus", f"n{n_texts}", module="llmrec.corpus", config={}, parents={}) as writer:
         for start in range(0, n_texts, ROWS_A_FILE):
             ids = range(start, min(start + ROWS_A_FILE, n_texts))
             drawn = rng.integers(0, len(words), (len(ids), 60))
@@ -143,7 +143,7 @@ def engine_run(texts: Sequence[str], actors: int) -> tuple[float, float]:
     encoding = EncodingConfig(actors=actors, threads_per_actor=1, batch_texts=100)
     with tempfile.TemporaryDirectory() as root:
         storage = Storage(root)
-        with storage.build("corpus", "texts", room="corpus", config={}, parents={}) as writer:
+        with storage.build("corpus", "texts", module="llmrec.corpus", config={}, parents={}) as writer:
             writer.write_table("reviews", _reviews(list(range(len(texts))), texts))
             writer.write_table("items", ITEMS.empty_table())
         corpus = storage.find("corpus", "texts")

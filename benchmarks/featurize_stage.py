@@ -84,11 +84,11 @@ def make_inputs(storage: Storage, n: int) -> tuple[Artifact, Artifact]:
     if found[0] and found[1]:
         return found[0], found[1]
     made = sample.generate(SampleConfig(n_users=max(n // 8, 50), n_items=max(n // 20, 50), n_reviews=n))
-    with storage.build("corpus", name, room="corpus", config={}, parents={}) as writer:
+    with storage.build("corpus", name, module="llmrec.corpus", config={}, parents={}) as writer:
         writer.write_table("reviews", made.reviews)
         writer.write_table("items", made.items)
     store = EmbeddingStore(storage.root, name)
-    with storage.build("embeddings", name, room="encoding", config={}, parents={}) as writer:
+    with storage.build("embeddings", name, module="llmrec.encoding", config={}, parents={}) as writer:
         ids = [("review", i) for i in made.reviews[C.REVIEW_ID].to_pylist()]
         ids += [("item", i) for i in made.items[C.ITEM_ID].to_pylist()]
         keys = [hashlib.blake2b(f"{kind}/{i}".encode(), digest_size=16).hexdigest() for kind, i in ids]

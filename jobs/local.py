@@ -113,7 +113,7 @@ def _stop(head: "subprocess.Popen[bytes]") -> None:
     except psutil.NoSuchProcess:
         family = []
     head.send_signal(signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=15)
+    _, alive = psutil.wait_procs(family, timeout=5)
     for process in alive:
         process.kill()
     head.wait()

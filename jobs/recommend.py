@@ -24,6 +24,7 @@ from llmrec.storage import Storage, artifact_id
 
 logger = logging.getLogger("llmrec.jobs")
 USERS_A_BLOCK = 512
+_CODE = "llmrec.recommender"  # what decides the answers
 
 
 class RecommendUsers:
@@ -75,9 +76,9 @@ def recommend(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
     time = bundle.last_time if args.time is None else args.time
     wanted = {"k": args.k, "time": time, "retrieve": config.serving.retrieve, "users": users if args.users else "all"}
     parents = {"bundle": pointer["id"]}
-    name = artifact_id("recommender.py", wanted, parents)
+    name = artifact_id(_CODE, wanted, parents)
     if not (found := storage.find("recommendations", name)):
-        with storage.build("recommendations", name, room="recommender.py", config=wanted, parents=parents) as writer:
+        with storage.build("recommendations", name, module=_CODE, config=wanted, parents=parents) as writer:
             arguments = (pointer["uri"], config.serving.retrieve, args.k, time)
             blocks = ray.data.from_arrow(pa.table({C.USER_ID: pa.array(users, pa.string())})).repartition(
                 target_num_rows_per_block=USERS_A_BLOCK

@@ -151,11 +151,11 @@ def assemble(config: RunConfig, storage: Storage, test_examples: Artifact, model
     """Stage `bundle`: put models, fitted features, as-of state, probes and model card into one folder."""
     read = {"encoder": config.encoding.encoder.model_dump()}
     parents = {"examples": test_examples.id, "models": models.id}
-    made_id = artifact_id("bundle.py", read, parents)
+    made_id = artifact_id(__name__, read, parents)
     found = storage.find("bundle", made_id)
     if found:
         return found
-    with storage.build("bundle", made_id, room="bundle.py", config=read, parents=parents) as writer:
+    with storage.build("bundle", made_id, module=__name__, config=read, parents=parents) as writer:
         bundle = _put_together(config, storage, test_examples, models, made_id)
         bundle.save(writer.folder)
         writer.info = {
@@ -198,7 +198,7 @@ def _finite(scores: Any) -> Any:
 
 def model_card(settings: BundleFile, metrics: dict[str, Any] | None = None) -> str:
     """The model card as Markdown (after Mitchell et al., 2019); `metrics`: the evaluation's, by model, then by name."""
-    source = (Path(__file__).parent / "models" / "model_card.md.j2").read_text(encoding="utf-8")
+    source = (Path(__file__).parent / "models/model_card.md.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(source)
     with_text = reads_text(settings.models.variant)
     return template.render(b=settings, m=settings.models, with_text=with_text, metrics=metrics or {})

@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,10 @@ import pyarrow.dataset as pds
 import pyarrow.fs as pafs
 from pydantic import BaseModel, ConfigDict
 
-import llmrec
+from llmrec.code_identity import code_version
 from llmrec.files import delete_folder, filesystem, read_json, write_json, write_parquet
 
 MANIFEST = "manifest.json"
-#: The rooms in the order of the flow: an artifact depends on the code of its own room and of those before it.
-ROOMS = ("schema.py", "variants.py", "files.py", "storage.py", "config", "corpus", "encoding", "features", "models",
-         "training", "bundle.py", "recommender.py", "evaluation", "experiment.py")  # fmt: skip
 
 
 def canonical_json(value: Any) -> str:
@@ -39,19 +35,6 @@ def canonical_json(value: Any) -> str:
 def fingerprint(value: Any, length: int = 16) -> str:
     """Hex digits of sha256 over the canonical JSON of `value`."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
-
-
-@cache
-def code_version(room: str) -> str:
-    """Hash of the package's sources up to and including `room` (a name in ROOMS)."""
-    root = Path(llmrec.__file__).parent
-    names = ROOMS[: ROOMS.index(room) + 1]
-    files = [p for n in names for p in ([root / n] if n.endswith(".py") else sorted((root / n).rglob("*.py")))]
-    digest = hashlib.sha256(llmrec.__version__.encode())
-    for path in files:
-        if path.exists():
-            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 class FileRecord(BaseModel):
@@ -173,11 +156,12 @@ class Storage:
         stage: str,
         artifact_id: str,
         *,
-        room: str,
+        module: str,
         config: Mapping[str, Any],
         parents: Mapping[str, str],
+        also: tuple[str, ...] = (),
     ) -> Iterator[ArtifactWriter]:
-        """Make an artifact: it exists once the block ends without an error. Get it with `find`."""
+        """Make the artifact that `artifact_id` named: it exists once the block ends without an error; `find` it."""
         root = f"{self.root}/{stage}/{artifact_id}"
         writer = ArtifactWriter(root, uuid.uuid4().hex[:12])
         started = time.time()
@@ -189,15 +173,18 @@ class Storage:
         check_row_sum(stage, writer.counts)
         manifest = Manifest(
             stage=stage, id=artifact_id, created_unix=started, seconds=time.time() - started,
-            code_version=code_version(room), config=dict(config), parents=dict(parents), counts=writer.counts,
-            info=writer.info, files=_list_files(root, writer.attempt),
+            code_version=code_version(module, *also), config=dict(config), parents=dict(parents),
+            counts=writer.counts, info=writer.info, files=_list_files(root, writer.attempt),
         )  # fmt: skip
         write_json(f"{root}/{MANIFEST}", manifest.model_dump())
 
 
-def artifact_id(room: str, config: Mapping[str, Any], parents: Mapping[str, str]) -> str:
-    """The id of the artifact that this code makes from this configuration and these parents."""
-    return fingerprint({"code": code_version(room), "config": config, "parents": parents})
+def artifact_id(module: str, config: Mapping[str, Any], parents: Mapping[str, str], also: tuple[str, ...] = ()) -> str:
+    """The id of what a stage's `module` makes from this configuration and these parents.
+
+    `also`: modules that it imports by a name from the configuration, such as `llmrec.models.retrievers.ease`.
+    """
+    return fingerprint({"code": code_version(module, *also), "config": config, "parents": parents})
 
 
 def check_row_sum(stage: str, counts: Mapping[str, int]) -> None:

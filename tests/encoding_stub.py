@@ -97,7 +97,7 @@ def corpus_of(storage: Storage, texts: Sequence[str], name: str = "hand", items:
         for n, text in enumerate(texts)
     ]
     titles = [{"item_id": f"i{n}", "title": title} for n, title in enumerate(items)]
-    with storage.build("corpus", name, room="corpus", config={}, parents={}) as writer:
+    with storage.build("corpus", name, module="llmrec.corpus", config={}, parents={}) as writer:
         writer.write_table("reviews", pa.Table.from_pylist(reviews, schema=REVIEWS))
         writer.write_table("items", pa.Table.from_pylist(titles, schema=ITEMS))
     corpus = storage.find("corpus", name)

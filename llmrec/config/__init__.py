@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from llmrec.config.base import Section
 from llmrec.config.corpus import CorpusConfig, SampleConfig, SplitConfig
@@ -21,6 +21,8 @@ from llmrec.config.features import FeaturesConfig
 from llmrec.config.models import ModelConfig
 from llmrec.config.serving import ServingConfig
 from llmrec.config.training import TrainingConfig
+from llmrec.names import FAMILIES, check_patterns, nearest
+from llmrec.schema import VECTOR_PREFIX
 
 __all__ = [
     "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
@@ -46,6 +48,14 @@ class RunConfig(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # names models, whose modules read configurations
     evaluation: EvaluationConfig = EvaluationConfig()
     serving: ServingConfig = ServingConfig()
+
+    @field_validator("features")
+    @classmethod
+    def _families_exist(cls, features: FeaturesConfig, earlier: ValidationInfo) -> FeaturesConfig:
+        vectors = earlier.data["corpus"].item_vectors if "corpus" in earlier.data else ()
+        own = [f"{VECTOR_PREFIX}{name}_{of}" for name in vectors for of in ("user", "item", "similarity")]
+        check_patterns("feature family", (*features.include, *features.exclude), (*FAMILIES, *own))
+        return features
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -96,8 +106,14 @@ def _explain(source: str, error: Any) -> str:
     found = repr(error.get("input"))
     found = found if len(found) <= 120 else found[:117] + "..."
     if error["type"] == "extra_forbidden":
-        return f"{source}: {key}: unknown key; allowed here: {', '.join(_allowed(error['loc'][:-1]))}"
-    return f"{source}: {key}: found {found}, expected: {error['msg'].removeprefix('Value error, ')}"
+        allowed = _allowed(error["loc"][:-1])
+        said = f"unknown key; the nearest is {nearest(str(error['loc'][-1]), allowed)}" if allowed else "unknown key"
+        return f"{source}: {key}: {said}; allowed here: {', '.join(allowed)}"
+    expected = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "literal_error" and isinstance(error["input"], str):
+        words = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        expected += f"; the nearest is {nearest(error['input'], words)!r}"
+    return f"{source}: {key}: found {found}, expected: {expected}"
 
 
 def _allowed(loc: tuple[Any, ...]) -> list[str]:

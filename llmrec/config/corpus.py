@@ -63,7 +63,10 @@ class CorpusConfig(Section):
         description="name -> column of the review files that is known when recommendations are asked for (device, "
         "place, campaign): a label; family context_columns",
     )
-    stars_min: float | None = Field(None, description="left out: 1, or 0.5 where source is movielens")
+    stars_min: float = Field(
+        default_factory=lambda section: 0.5 if section["source"] == "movielens" else 1.0,
+        description="left out: what the source's scale begins with, 1, or 0.5 where source is movielens",
+    )
     stars_max: float = 5.0
     max_text_chars: int = Field(100_000, ge=1, description="longer text is cut here, and counted")
     max_row_bytes: int = Field(32_000_000, ge=1_000, description="a longer row is quarantined unread")
@@ -79,16 +82,9 @@ class CorpusConfig(Section):
             )
         if self.context_columns and self.source == "sample":
             raise ValueError(f"context_columns {sorted(self.context_columns)}: source 'sample' has no such columns")
-        if self.lowest_stars >= self.stars_max:
-            raise ValueError(f"stars_min {self.lowest_stars} must be below stars_max {self.stars_max}")
+        if self.stars_min >= self.stars_max:
+            raise ValueError(f"stars_min {self.stars_min} must be below stars_max {self.stars_max}")
         return self
-
-    @property
-    def lowest_stars(self) -> float:
-        """`stars_min`, or what the source's scale begins with."""
-        if self.stars_min is not None:
-            return self.stars_min
-        return 0.5 if self.source == "movielens" else 1.0
 
     @model_validator(mode="after")
     def _columns_are_ours(self) -> "CorpusConfig":

@@ -1,11 +1,11 @@
 """Section `evaluation`: protocols, models, intervals."""
 
-import re
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from llmrec.config.base import Section
+from llmrec.names import BASELINES, RANKING_METRICS, check_names
 from llmrec.variants import CONTROLS
 
 ProtocolName = Literal["temporal", "frozen", "rolling_origins", "leave_last_out", "random"]
@@ -21,9 +21,10 @@ class EvaluationConfig(Section):
     list_length: int = Field(100, ge=1, description="items kept of each list, in the files and in recall over k")
     retrieve: int = Field(200, ge=1, description="candidates the retriever hands to the ranker")
     baselines: tuple[str, ...] | None = Field(None, description="names to run instead of those of `size`")
-    controls: tuple[str, ...] | None = Field(None, description=", ".join(CONTROLS))
-    families: bool | None = Field(
-        None, description="fit a stand-in on each feature family alone and without it; unset: for size `full`"
+    controls: tuple[str, ...] | None = Field(None, description="names to fit instead of those of `size`")
+    families: bool = Field(
+        default_factory=lambda section: section["size"] == "full",
+        description="fit a stand-in on each feature family alone and without it; unset: for size `full`",
     )
     tuning_trials: int = Field(8, ge=1, description="settings tried on validation, for each baseline")
     seeds: int = Field(1, ge=1, description="fits of our models, averaged within a user")
@@ -36,10 +37,12 @@ class EvaluationConfig(Section):
     random_test_share: float = Field(0.25, gt=0, lt=1, description="random: share of each user's events held out")
     k_core: int = Field(1, ge=1, description="leave_last_out, random: least training events; training rows only")
 
-    @property
-    def studies_families(self) -> bool:
-        """`families`, or what the size says where it is unset."""
-        return self.size == "full" if self.families is None else self.families
+    @field_validator("baselines", "controls")
+    @classmethod
+    def _known(cls, names: tuple[str, ...] | None, field: ValidationInfo) -> tuple[str, ...] | None:
+        known = BASELINES if field.field_name == "baselines" else CONTROLS
+        check_names(str(field.field_name).rstrip("s"), names or (), known)
+        return names
 
     @field_validator("cutoffs", "origins")
     @classmethod
@@ -50,11 +53,7 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="after")
     def _primary_is_measured(self) -> "EvaluationConfig":
-        allowed = [f"{name}@{k}" for name in ("ndcg", "recall", "mrr", "map", "precision") for k in self.cutoffs]
-        if not re.fullmatch(r"[a-z_]+@\d+", self.primary_metric) or int(self.primary_metric.split("@")[1]) not in (
-            self.cutoffs
-        ):
-            raise ValueError(f"primary_metric {self.primary_metric!r}: expected one such as {', '.join(allowed)}")
+        check_names("metric", [self.primary_metric], [f"{name}@{k}" for name in RANKING_METRICS for k in self.cutoffs])
         if self.cutoffs[-1] > self.list_length:
             raise ValueError(f"cutoffs up to {self.cutoffs[-1]} need list_length ≥ that, found {self.list_length}")
         return self

@@ -1,13 +1,13 @@
 """How models are named in a configuration: `item_knn`, or `{name: item_knn, neighbours: 50}`."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
 from llmrec.catalogue import MODELS, Role, model_class
 from llmrec.config.base import Section
+from llmrec.names import check_names
 
 
 class ModelConfig(Section):
@@ -25,8 +25,7 @@ def model_config(role: Role, value: Any, default: str | None = None) -> ModelCon
         return value
     settings = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else {}
     name = settings.setdefault("name", default)
-    if name not in MODELS[role]:
-        raise ValueError(f"a {role}'s name, found {name!r}{_nearest(str(name), role)}; {', '.join(MODELS[role])}")
+    check_names(role, [str(name)], MODELS[role])
     try:
         made: ModelConfig = model_class(role, name).Config.model_validate(settings)
     except ValidationError as error:
@@ -43,11 +42,6 @@ def model_configs(role: Role, value: Any) -> tuple[ModelConfig, ...]:
     if len(set(names)) < len(names):
         raise ValueError(f"each {role} once, found {names}")
     return found
-
-
-def _nearest(name: str, role: Role) -> str:
-    near = get_close_matches(name, MODELS[role], 1)
-    return f" (did you mean {near[0]!r}?)" if near else ", expected one of these"
 
 
 def _explain(name: str, error: Any) -> str:

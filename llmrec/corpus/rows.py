@@ -46,7 +46,7 @@ class RowParser:
         user = parse_id(self._value(fields, C.USER_ID), C.USER_ID)
         item = parse_id(self._value(fields, C.ITEM_ID), C.ITEM_ID)
         timestamp = parse_timestamp(self._value(fields, C.TIMESTAMP))
-        stars = parse_stars(self._value(fields, C.STARS), self.config.lowest_stars, self.config.stars_max)
+        stars = parse_stars(self._value(fields, C.STARS), self.config.stars_min, self.config.stars_max)
         own_id = self._value(fields, C.REVIEW_ID)
         return {
             C.REVIEW_ID: review_id(user, item, timestamp) if missing(own_id) else parse_id(own_id, C.REVIEW_ID),

@@ -23,7 +23,7 @@ from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 
 log = logging.getLogger(__name__)
 
-STAGE = ROOM = "corpus"
+STAGE = "corpus"
 _BUCKET_BYTES = 256 << 20  # of unpacked input: what one process holds in the second pass
 _SPLIT_BYTES = 64 << 20  # a plain JSON-lines file is read in ranges of this size
 _UNPACKED = 4  # how much larger packed text and Parquet are once read
@@ -69,9 +69,9 @@ def ingest(config: RunConfig, storage: Storage) -> Artifact:
     units = plan(corpus)
     unused = set() if corpus.source == "sample" else {"sample"}
     described = {"corpus": corpus.model_dump(mode="json", exclude=unused), "inputs": _inputs(units)}
-    if found := storage.find(STAGE, key := artifact_id(ROOM, described, {})):
+    if found := storage.find(STAGE, key := artifact_id(__name__, described, {})):
         return found
-    with storage.build(STAGE, key, room=ROOM, config=described, parents={}) as writer:
+    with storage.build(STAGE, key, module=__name__, config=described, parents={}) as writer:
         _build(corpus, units, writer, local=any(u.file and u.file.here_only for u in units))
     made = storage.find(STAGE, key)
     assert made is not None

@@ -35,13 +35,13 @@ def encode(config: RunConfig, storage: Storage, corpus: Artifact, *, factory: An
     """
     sections = decisive(config)
     parents = {"corpus": corpus.id}
-    made = artifact_id("encoding", sections, parents)
+    made = artifact_id(__name__, sections, parents)
     found = storage.find(STAGE, made)
     if found is not None:
         return found
     encoder = fitted(config.encoding.encoder, config.split, storage, corpus)
     settings = config.encoding.model_copy(update={"encoder": encoder})
-    with storage.build(STAGE, made, room="encoding", config=sections, parents=parents) as writer:
+    with storage.build(STAGE, made, module=__name__, config=sections, parents=parents) as writer:
         _fill(settings, storage, corpus, writer, factory)
     finished = storage.find(STAGE, made)
     assert finished is not None

@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from llmrec.bundle import BundleFile, model_card
+from llmrec.catalogue import module_of
 from llmrec.config import RunConfig
 from llmrec.evaluation.ablation.family_weights import family_weights
 from llmrec.evaluation.ablation.stage import family_studies
 from llmrec.evaluation.data import corpus_facts
 from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.labels.label_tables import measure_labels
+from llmrec.evaluation.labels.rankers import baseline_rankers
+from llmrec.evaluation.labels.raters import LIKES, STARS
+from llmrec.evaluation.ranking.baselines import baseline_names
 from llmrec.evaluation.ranking.protocol_tables import measure_protocol
 from llmrec.evaluation.records.estimates import Point
 from llmrec.evaluation.records.families import FamilyStudy, FusionWeights
@@ -50,9 +54,10 @@ def evaluate(
     parents = {"corpus": corpus.id} | ({"embeddings": embeddings.id} if embeddings else {})
     parents |= {f"bundle.{variant}": bundle.id for variant, bundle in bundles.items()}
     parents |= {f"control.{name}": bundle.id for name, bundle in controls.items()}
-    made = artifact_id("evaluation", read, parents)
+    also = _models(config)
+    made = artifact_id(__name__, read, parents, also)
     if (found := storage.find(_STAGE, made)) is None:
-        with storage.build(_STAGE, made, room="evaluation", config=read, parents=parents) as writer:
+        with storage.build(_STAGE, made, module=__name__, config=read, parents=parents, also=also) as writer:
             started = time.perf_counter()
             results = _results(EvaluationRun(config, storage, corpus, embeddings, bundles, writer, controls))
             run = corpus_facts.run_facts(config, made, corpus, bundles, time.perf_counter() - started)
@@ -66,6 +71,14 @@ def evaluate(
         found = Artifact(built.root, built.manifest)
     console.show(Results.model_validate(found.json("results.json")))
     return found
+
+
+def _models(config: RunConfig) -> tuple[str, ...]:
+    """The modules of the models that tables set beside ours: they are imported by name."""
+    size, named = config.evaluation.size, config.evaluation.baselines
+    retrievers, rankers = baseline_names(size, named, True), baseline_rankers(size, named, "")
+    found = {module_of("retriever", n) for n in retrievers} | {module_of("ranker", n) for n in rankers}
+    return tuple(sorted(found | {module_of("rater", n) for n in (*STARS, *LIKES)}))
 
 
 def _refuse_others(corpus: Artifact, bundles: Mapping[str, Artifact]) -> None:
@@ -118,7 +131,7 @@ def _controls(e: EvaluationRun, tables: Sequence[Protocol]) -> list[ControlResul
 
 
 def _families(e: EvaluationRun) -> list[FamilyStudy]:
-    examples = e.examples if e.config.evaluation.studies_families else None
+    examples = e.examples if e.config.evaluation.families else None
     return family_studies(e.config, e.storage, examples) if examples else []
 
 

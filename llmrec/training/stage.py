@@ -49,14 +49,17 @@ def train(
     """
     parents = {"validation": validation_examples.id, "test": test_examples.id}
     read = {variant: _read_by(config, variant) for variant in variants}
-    ids = {variant: artifact_id("training", read[variant], parents) for variant in variants}
+    also = modules_of(config)
+    ids = {variant: artifact_id(__name__, read[variant], parents, also) for variant in variants}
     missing = [variant for variant in variants if storage.find("models", ids[variant]) is None]
     if missing:
         run = "-".join(ids[variant] for variant in missing)
         with ExitStack() as stack:
             writers = {
                 variant: stack.enter_context(
-                    storage.build("models", ids[variant], room="training", config=read[variant], parents=parents)
+                    storage.build(
+                        "models", ids[variant], module=__name__, config=read[variant], parents=parents, also=also
+                    )
                 )
                 for variant in missing
             }

@@ -40,10 +40,21 @@ def _manifests(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.glob("*/*/manifest.json")}
 
 
+#: Killed after these stages, that is while the next one works: encode, train; and while every stage works.
+IN_WORK = [
+    pytest.param(("ingest", "featurize"), ("encoding.encoder.backend=hashing",), id="encode and train"),
+    pytest.param(STAGES[:-1], (), id="every stage", marks=pytest.mark.slow),
+]
+
+
 @pytest.mark.timeout(900)
-def test_a_run_killed_at_every_stage_finishes(tmp_path: Path, tiny: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("stages", "overrides"), IN_WORK)
+def test_a_run_killed_while_a_stage_works_finishes(
+    stages: tuple[str, ...], overrides: tuple[str, ...], tmp_path: Path, tiny: tuple[str, ...]
+) -> None:
     finished: dict[str, bytes] = {}
-    for before in STAGES[:-1]:
+    tiny += overrides
+    for before in stages:
         log = _kill_after(_start(tmp_path, tiny), f"{before}: done", delay_s=2)
         assert any(f"{before}: done" in line for line in log), "".join(log)[-3000:]
         now = _manifests(tmp_path)

@@ -52,7 +52,7 @@ def make_bundle(
     )  # fmt: skip
     vectors = make_item_vectors(towers, spec, history, "text")
     bundle = Bundle(settings, towers, ranker, spec, history, vectors, "# A test bundle")
-    with storage.build("bundle", version, room="bundle.py", config={}, parents={}) as writer:
+    with storage.build("bundle", version, module="llmrec.bundle", config={}, parents={}) as writer:
         bundle.save(writer.folder)
     made = storage.find("bundle", version)
     assert made is not None

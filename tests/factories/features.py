@@ -132,7 +132,7 @@ class World:
         reviews, items = self.tables()
         dealt = np.array([int(u[1:] if u[1:].isdigit() else 0) % parts for u in reviews[C.USER_ID].to_pylist()])
         files = [reviews.filter(pa.array(dealt == part)) for part in range(parts)]
-        with storage.build("corpus", "c", room="corpus", config={}, parents={}) as writer:
+        with storage.build("corpus", "c", module="llmrec.corpus.stage", config={}, parents={}) as writer:
             for number, part in enumerate(files):
                 writer.write_table(f"reviews/{number}", part)
             writer.write_table("items", items)
@@ -145,7 +145,7 @@ class World:
         known.pop(None, None)
         none = np.zeros(len(known), np.int32)
         store.put(list(known), encode(list(known.values()), self.dim), none, none)
-        with storage.build("embeddings", "e", room="encoding", config={}, parents={}) as writer:
+        with storage.build("embeddings", "e", module="llmrec.encoding.job.stage", config={}, parents={}) as writer:
             columns = [[kind for kind, *_ in texts], [name for _, name, _ in texts], keys]
             writer.write_table("text_keys", pa.table([pa.array(c, pa.string()) for c in columns], schema=TEXT_KEYS))
             writer.info |= {

@@ -30,7 +30,7 @@ def tiny_config(**training: Any) -> RunConfig:
 def examples(storage: Storage, world: World, fold: Fold) -> Artifact:
     """The artifact `examples` of a world's fold, as the stage `featurize` lays it out."""
     prepared = world.prepare(fold)
-    with storage.build("examples", fold, room="features", config={}, parents={"corpus": "c"}) as writer:
+    with storage.build("examples", fold, module="llmrec.features", config={}, parents={"corpus": "c"}) as writer:
         writer.info |= {"t1": START + 50 * DAY_MS, "t2": START + 70 * DAY_MS}  # as `World.prepare` cuts
         prepared.history.save(writer.uri("history"))
         prepared.spec.save(writer.uri("spec"))

@@ -15,8 +15,8 @@ from llmrec.evaluation.baselines.factors import IALS
 from llmrec.evaluation.baselines.pointwise import Boosted
 from llmrec.evaluation.baselines.popularity import Popularity
 
-from llmrec.config import RunConfig
-from llmrec.evaluation.data.folds import Fold
+from llmrec.config import SplitConfig
+from llmrec.evaluation.data.protocols import Fold
 from llmrec.evaluation.ranking import block_runner as distributed
 from llmrec.evaluation.ranking.block_runner import Columns, deal, over_cluster
 from llmrec.evaluation.ranking.evaluator import BlockEvaluator, Catalogue, EvalTask
@@ -24,29 +24,18 @@ from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.evaluation.ranking.ranking_model import RankingModel
 from llmrec.evaluation.ranking.topk import blocks, in_order
 from llmrec.evaluation.stage import load_interactions, make_splits
-from llmrec.pipeline import Run, run_pipeline
-from llmrec.storage import Storage
-
-CONFIG = {
-    "name": "dealt",
-    "corpus": {"sample": {"n_users": 80, "n_items": 50, "n_reviews": 900, "text_share": 0.7}},
-    "split": {"validation_quantile": 0.2, "test_quantile": 0.3},
-    "encoding": {"encoder": {"backend": "hashing"}},
-    "features": {"text_dim": 8},
-    "training": {"workers": 0, "two_tower": {"epochs": 1, "hidden": []}, "ranker": {"epochs": 1}},
-}  # fmt: skip
+from llmrec.pipeline import Run
 
 
 @pytest.fixture(scope="module")
-def run(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = str(tmp_path_factory.mktemp("dealt"))
-    config = RunConfig.model_validate({**CONFIG, "storage": folder})
-    return run_pipeline(config, Storage(folder), lambda *_: None, until="train")
+def run(small_run: Run) -> Run:
+    return small_run
 
 
 @pytest.fixture(scope="module")
 def fold(run: Run) -> Fold:
-    (split,) = make_splits(load_interactions(run.artifacts["corpus"]), run.config, "temporal")
+    early = run.config.model_copy(update={"split": SplitConfig(validation_quantile=0.2, test_quantile=0.3)})
+    (split,) = make_splits(load_interactions(run.artifacts["corpus"]), early, "temporal")
     assert len(split.test.queries) > 600  # more than one block
     return split.test
 

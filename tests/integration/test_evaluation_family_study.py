@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from llmrec.config import RunConfig
 from llmrec.config.features import SelectionConfig
 from llmrec.evaluation.ablation import family_rows as rows
 from llmrec.evaluation.ablation.family_rows import SplitRows, StudyRows, all_columns
@@ -14,28 +13,15 @@ from llmrec.evaluation.ablation.family_study import study
 from llmrec.evaluation.ablation.stage import family_studies
 from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.features.families.columns import FeatureColumn
-from llmrec.pipeline import Run, run_pipeline
-from llmrec.storage import Artifact, Storage
+from llmrec.pipeline import Run
+from llmrec.storage import Artifact
 
-CONFIG = {
-    "name": "families",
-    "corpus": {"sample": {"n_users": 500, "n_items": 150, "n_reviews": 6000, "text_share": 1.0}},
-    "encoding": {"encoder": {"backend": "hashing"}},
-    "features": {
-        "text_dim": 16, "selection": {"by": "family", "budget": 24},
-        "include": ["text_user_profile", "text_item_profile", "text_similarity", "context", "user_stars",
-                    "user_activity", "item_popularity"],
-    },
-    "evaluation": {"bootstrap": 200},
-}  # fmt: skip
 NOISE = 8
 
 
 @pytest.fixture(scope="module")
-def run(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = str(tmp_path_factory.mktemp("families"))
-    config = RunConfig.model_validate({**CONFIG, "storage": folder})
-    return run_pipeline(config, Storage(folder), lambda *_: None, until="featurize")
+def run(planted_run: Run) -> Run:
+    return planted_run
 
 
 @pytest.fixture(scope="module")

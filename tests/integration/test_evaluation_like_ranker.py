@@ -5,28 +5,17 @@ from llmrec.evaluation.labels.like_ranker import our_likes
 from llmrec.evaluation.labels.stars import StarRows
 from sklearn.metrics import roc_auc_score
 
-from llmrec.config import RunConfig
 from llmrec.evaluation.labels import likes
 from llmrec.evaluation.stage import load_interactions, make_splits
-from llmrec.pipeline import run_pipeline
-from llmrec.storage import Storage
+from llmrec.pipeline import Run
 from llmrec.training.stage import make_fold
-
-CONFIG = {
-    "corpus": {"sample": {"n_users": 700, "n_items": 400, "n_reviews": 5000, "text_share": 1.0}},
-    "split": {"validation_quantile": 0.6, "test_quantile": 0.7},
-    "encoding": {"encoder": {"backend": "hashing"}},
-    "features": {"text_dim": 32},
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def auc(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+def auc(planted_run: Run) -> dict[str, float]:
     """Model -> AUC on the reviews of the test."""
-    folder = str(tmp_path_factory.mktemp("likes"))
-    config = RunConfig.model_validate({**CONFIG, "storage": folder})
-    run = run_pipeline(config, Storage(folder), lambda *_: None, until="featurize")
-    data, examples = likes.liked(load_interactions(run.artifacts["corpus"])), run.artifacts["examples.test"]
+    made, config = planted_run.artifacts, planted_run.config
+    data, examples = likes.liked(load_interactions(made["corpus"])), made["examples.test"]
     rows = StarRows.of(make_splits(data, config, "temporal")[0])
     asked = likes.like_rows(data, rows)
     files = {variant: make_fold(config, examples, variant).file for variant in ("text", "no_text")}

@@ -16,6 +16,7 @@ from llmrec.features.build import driver, stage
 from llmrec.features.build import plan as planning
 from llmrec.features.dataset.folds import Fold
 from llmrec.features.transforms.reduction import to_arrays
+from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
 
@@ -69,7 +70,7 @@ def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(driver, "SMALL", small)
         storage = Storage(str(tmp_path / name))
         corpus, embeddings = EVERYTHING.stored(storage, parts=3)
-        with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
+        with storage.build("examples", "x", module="llmrec.features", config={}, parents={}) as writer:
             folders = writer.uri("history"), f"{writer.root}/scratch"
             inputs = planning.BuildInputs(storage, corpus, embeddings, settings, SPLIT, "test", *folders, shard_rows=30,
                                    range_rows=50)  # fmt: skip
@@ -86,9 +87,9 @@ def test_pieces_make_the_same_bits_on_any_cluster(tmp_path: Path, monkeypatch: p
         np.testing.assert_allclose(by_event(history, name), by_event(whole, name), atol=1e-5)
 
 
-def test_held_out_words_change_nothing_learned(tmp_path: Path) -> None:
-    """The canary over Ray: a word in a test review moves no bit of what is fitted or of a training row; one in a
-    training review does (the positive control)."""
+def test_held_out_reviews_change_nothing_learned(tmp_path: Path) -> None:
+    """The canary over Ray: other words, stars, time and ids of a test review move no bit of what is fitted or of a
+    training row; those of a training review do (the positive control)."""
 
     def learned(name: str, world: World) -> list[Any]:
         made = run(world, Storage(str(tmp_path / name)))
@@ -97,11 +98,25 @@ def test_held_out_words_change_nothing_learned(tmp_path: Path) -> None:
         return [{k: v.tobytes() for k, v in arrays.items()}, train]
 
     reviews = sorted(EVERYTHING.reviews, key=lambda r: r[C.TIMESTAMP])
+    pairs = {(r[C.USER_ID], r[C.ITEM_ID]) for r in reviews}
+
+    def changes(review: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        user, item = next((u, i) for u, _ in sorted(pairs) for _, i in sorted(pairs)
+                          if (u, i) not in pairs and u != review[C.USER_ID] and i != review[C.ITEM_ID])  # fmt: skip
+        return {
+            "words": {C.TEXT: "canaryzq " + review[C.TEXT]},
+            "stars": {C.STARS: 6 - review[C.STARS] or 1.0},
+            "time": {C.TIMESTAMP: review[C.TIMESTAMP] + DAY_MS},
+            "ids": {C.USER_ID: user, C.ITEM_ID: item},
+        }
+
     base = learned("base", EVERYTHING)
-    for review, same in ((reviews[-1], True), (reviews[20], False)):
-        spoken = EVERYTHING.changed(review[C.REVIEW_ID], text="canaryzq " + review[C.TEXT])
-        other = learned(review[C.REVIEW_ID], spoken)
-        assert [a == b for a, b in zip(base, other, strict=True)] == [same, same]
+    spoilt = {k: v for values in changes(reviews[-1]).values() for k, v in values.items()}
+    assert learned("held out", EVERYTHING.changed(reviews[-1][C.REVIEW_ID], **spoilt)) == base
+    for kind, values in changes(reviews[20]).items():
+        fitted, train = learned(kind, EVERYTHING.changed(reviews[20][C.REVIEW_ID], **values))
+        assert train != base[1], kind
+        assert fitted != base[0] or kind != "words"
 
 
 def test_an_error_is_raised_as_it_was_and_leaves_no_scratch(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def make_versions(storage: Storage, first: Artifact) -> None:
         ("too-narrow", "two_tower.safetensors", each(lambda a: a[:3] if a.ndim else a)),
         ("unmatched", "two_tower.safetensors", each(lambda a: np.float32(2) * a)),
     ):
-        with storage.build("bundle", version, room="bundle.py", config={}, parents={}) as writer:
+        with storage.build("bundle", version, module="llmrec.bundle", config={}, parents={}) as writer:
             source = Path(first.uri("bundle.json")).parent
             shutil.copytree(source, writer.folder)
             target = Path(writer.folder) / file

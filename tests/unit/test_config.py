@@ -29,11 +29,35 @@ def test_overrides_replace_values(config_file: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("training.rankr.epochs=3", r"run.yaml: training.rankr: unknown key; allowed here: .*ranker, two_tower"),
+        (
+            "training.rankr.epochs=3",
+            r"run.yaml: training.rankr: unknown key; the nearest is ranker; allowed here: .*ranker, two_tower",
+        ),
         ("training.ranker.epochs=many", r"run.yaml: training.ranker.epochs: found 'many', expected: .*valid integer"),
-        ("training.ranker.kind=mlp", r"training.ranker.kind: found 'mlp', expected: .*'dcnv2' or 'deepfm'"),
+        (
+            "training.ranker.kind=mlp",
+            r"training.ranker.kind: found 'mlp', expected: .*'dcnv2' or 'deepfm'; the nearest is",
+        ),
         ("split.test_quantile=0.5", r"split: .*validation_quantile 0.8 must be below test_quantile 0.5"),
         ("corpus.source=amazon", r"corpus: .*source 'amazon' needs `reviews`"),
+        (
+            "evaluation.primary_metric=ndgc@10",
+            r"evaluation: .*no metric 'ndgc@10'; the nearest is 'ndcg@10' of hit_rate@10, ",
+        ),
+        ("evaluation.primary_metric=ndcg@20", r"evaluation: .*no metric 'ndcg@20'; the nearest is 'ndcg@"),
+        (
+            "evaluation.baselines=[popularity, eaze]",
+            r"evaluation.baselines: .*no baseline 'eaze'; the nearest is 'ease' of ",
+        ),
+        ("evaluation.controls=[nope]", r"evaluation.controls: .*no control 'nope'; the nearest is '\w+' of ids_only, "),
+        ("features.include=[txt_*]", r"features: .*no feature family 'txt_\*'; the nearest is 'text_"),
+        (
+            "features.exclude=[item_starz]",
+            r"features: .*no feature family 'item_starz'; the nearest is 'item_stars' of user_act",
+        ),
+        ("features.include=[vector_image_*]", r"features: .*no feature family 'vector_image_\*'"),
+        ("encoding.encoder.backend=vlm", r"encoding.encoder.backend: .*; the nearest is 'vllm'"),
+        ("evaluation.protocols=[temproal]", r"evaluation.protocols.0: .*; the nearest is 'temporal'"),
         ("epochs", r"override 'epochs': expected SECTION.KEY=VALUE"),
         ("name.x=1", r"override 'name.x=1': name is a value, not a section"),
     ],

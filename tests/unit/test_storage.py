@@ -13,7 +13,7 @@ from llmrec.features.arrays import map_array, write_array
 from llmrec.files import copy_file, copy_folder, filesystem, local_path, read_bytes, write_bytes
 from llmrec.storage import MANIFEST, Storage, artifact_id, check_row_sum, fingerprint
 
-ARTIFACT = {"room": "corpus", "config": {"a": 1}, "parents": {}}
+ARTIFACT = {"module": "llmrec.corpus.stage", "config": {"a": 1}, "parents": {}}
 
 
 def _write(storage: Storage, value: int = 1) -> str:
@@ -150,7 +150,7 @@ def test_a_failed_attempt_leaves_nothing(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
     with (
         pytest.raises(RuntimeError, match="no"),
-        storage.build("corpus", "x", room="corpus", config={}, parents={}) as writer,
+        storage.build("corpus", "x", module="llmrec.corpus.stage", config={}, parents={}) as writer,
     ):
         writer.write_json("a.json", {})
         raise RuntimeError("no")

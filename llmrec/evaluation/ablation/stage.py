@@ -20,9 +20,9 @@ def family_studies(config: RunConfig, storage: Storage, examples: Artifact) -> l
         "confidence": evaluation.confidence,
     }  # fmt: skip
     parents = {"examples": examples.id}
-    made = artifact_id("evaluation", {"families": read}, parents)
+    made = artifact_id(__name__, {"families": read}, parents)
     if (found := storage.find(_STAGE, made)) is None:
-        with storage.build(_STAGE, made, room="evaluation", config=read, parents=parents) as writer:
+        with storage.build(_STAGE, made, module=__name__, config=read, parents=parents) as writer:
             rows = StudyRows.read(examples, all_columns(examples))
             if not rows.measurable:
                 logger.warning("feature families: a part of the rows has one label only; no study")

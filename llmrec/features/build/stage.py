@@ -5,7 +5,7 @@ from llmrec.features.build.plan import BuildInputs
 from llmrec.features.dataset.folds import Fold
 from llmrec.storage import Artifact, Storage, artifact_id
 
-_STAGE, _ROOM = "examples", "features"
+_STAGE = "examples"
 
 
 def featurize(
@@ -19,13 +19,13 @@ def featurize(
     """
     sections = {"features": config.features.model_dump(), "split": config.split.model_dump(), "fold": fold}
     parents = {a.manifest.stage: a.id for a in (corpus, embeddings) if a is not None}
-    made = artifact_id(_ROOM, sections, parents)
+    made = artifact_id(__name__, sections, parents)
     if (found := storage.find(_STAGE, made)) is not None:
         return found
     from llmrec.features.build.driver import build  # Ray, only where it is used
 
     read = embeddings if config.features.text else None
-    with storage.build(_STAGE, made, room=_ROOM, config=sections, parents=parents) as writer:
+    with storage.build(_STAGE, made, module=__name__, config=sections, parents=parents) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch-{writer.attempt}"
         build(BuildInputs(storage, corpus, read, config.features, config.split, fold, *folders), writer)
     artifact = storage.find(_STAGE, made)

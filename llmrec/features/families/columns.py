@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from llmrec.features.arrays import Ints
+from llmrec.names import check_patterns
 from llmrec.variants import TEXT_PREFIX
 
 
@@ -40,9 +41,7 @@ def chosen(families: Iterable[str], include: Sequence[str] = ("*",), exclude: Se
     Raises ValueError for a pattern that matches no family at all.
     """
     names = sorted(set(families))
-    for pattern in (*include, *exclude):
-        if pattern not in ("*", f"{TEXT_PREFIX}*") and not any(fnmatchcase(n, pattern) for n in names):
-            raise ValueError(f"feature family {pattern!r}: matches nothing; families here: {', '.join(names)}")
+    check_patterns("feature family", (p for p in (*include, *exclude) if p != f"{TEXT_PREFIX}*"), names)
     kept = [n for n in names if any(fnmatchcase(n, p) for p in include)]
     return [n for n in kept if not any(fnmatchcase(n, p) for p in exclude)]
 

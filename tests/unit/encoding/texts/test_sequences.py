@@ -38,7 +38,7 @@ def corpus(tmp_path: Path) -> Artifact:
     """Two parts of reviews, dealt by user, in several row groups; every fifth item has no metadata."""
     rng = np.random.default_rng(0)
     storage = Storage(str(tmp_path))
-    with storage.build("corpus", "c", room="corpus", config={}, parents={}) as writer:
+    with storage.build("corpus", "c", module="llmrec.corpus", config={}, parents={}) as writer:
         for part in range(2):
             rows = [
                 {"review_id": f"r{part}-{n}", "user_id": f"u{part}-{rng.integers(6)}", "timestamp": n,

@@ -152,5 +152,5 @@ def test_progress_is_told() -> None:
 @pytest.mark.parametrize(("size", "asked", "expected"), [("quick", None, False), ("full", None, True),
                                                          ("full", False, False), ("quick", True, True)])  # fmt: skip
 def test_the_switch_follows_the_size_unless_it_is_set(size: str, asked: bool | None, expected: bool) -> None:
-    config = RunConfig.model_validate({"evaluation": {"size": size, "families": asked}})
-    assert config.evaluation.studies_families is expected
+    config = RunConfig.model_validate({"evaluation": {"size": size} | ({} if asked is None else {"families": asked})})
+    assert config.evaluation.families is expected

@@ -147,7 +147,7 @@ def test_another_protocol_is_read_from_its_own_folder(tmp_path, storage):
 
 
 def test_a_run_is_found_by_id_and_by_folder(tmp_path, storage):
-    with storage.build("report", "0123456789abcdef", room="evaluation", config={}, parents={}) as writer:
+    with storage.build("report", "0123456789abcdef", module="llmrec.evaluation", config={}, parents={}) as writer:
         write_parquet(writer.uri("truth.parquet"), truth())
         write_parquet(writer.uri("recommendations/text.parquet"), lists([1] * N_QUERIES))
         write_parquet(writer.uri("recommendations/no_text.parquet"), lists([2] * N_QUERIES))

@@ -116,7 +116,7 @@ def test_a_fold_with_nothing_to_train_on_is_refused() -> None:
 def ranged_build(folder: Path, range_rows: int) -> tuple[Artifact, planning.BuildPlan]:
     """Two items of 250 reviews each."""
     world, storage = World.random(300, 2, 500), Storage(str(folder))
-    with storage.build("examples", "x", room="features", config={}, parents={}) as writer:
+    with storage.build("examples", "x", module="llmrec.features.build.stage", config={}, parents={}) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch"
         inputs = planning.BuildInputs(storage, *world.stored(storage, 3), world.settings, SPLIT, "test", *folders,
                                       shard_rows=100, range_rows=range_rows)  # fmt: skip
@@ -176,7 +176,7 @@ def test_what_is_mapped_travels_as_its_address_and_is_copied_whole(
 def test_embeddings_of_another_corpus_are_refused(tmp_path: Path) -> None:
     world, storage = World.random(), Storage(str(tmp_path))
     corpus, embeddings = world.stored(storage)
-    with storage.build("corpus", "other", room="corpus", config={}, parents={}) as writer:
+    with storage.build("corpus", "other", module="llmrec.corpus.stage", config={}, parents={}) as writer:
         writer.write_table("reviews", corpus.table("reviews").slice(1))
         writer.write_table("items", corpus.table("items"))
     other = storage.find("corpus", "other")

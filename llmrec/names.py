@@ -1,0 +1,80 @@
+"""Names that a configuration gives, a line each: checked when it is loaded, printed by `jobs.config --list`.
+
+What they stand for lies further along: families in `features/families/registry.py`, metrics in `models/metrics.py`;
+models are in `catalogue.py`, controls in `variants.py`. A test holds the tables against each other.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from llmrec.catalogue import MODELS
+
+#: Of a ranked list, cut at k: `NAME@K`.
+RANKING_METRICS: Mapping[str, str] = {
+    "hit_rate": "share of queries with a relevant item among the first k",
+    "recall": "share of the relevant items that are among the first k",
+    "recall_min": "the same over min(k, relevant items): reaches 1 where k is smaller",
+    "precision": "share of the first k that are relevant",
+    "ndcg": "discounted gain over the best possible one (Järvelin and Kekäläinen, 2002)",
+    "mrr": "1 over the rank of the first relevant item",
+    "map": "mean of the precision at each relevant item",
+}
+#: Models that our own are set beside: retrievers in tables of ranking, rankers in tables of labels.
+BASELINES: tuple[str, ...] = tuple(dict.fromkeys([*MODELS["retriever"], *MODELS["ranker"]]))
+#: Families of feature columns; each item vector NAME adds `vector_NAME_user`, `_item` and `_similarity`.
+FAMILIES: Mapping[str, str] = {
+    "user_activity": "how much the user reviewed, in windows and decaying",
+    "user_stars": "the user's mean stars against everybody's, and their spread",
+    "context": "time of day, of week and of year",
+    "context_columns": "labels known when recommendations are asked for (corpus.context_columns)",
+    "text_user_profile": "mean of the user's review vectors",
+    "text_user_recent": "the same, decaying with time",
+    "text_user_liked": "mean of the user's reviews of four stars or more",
+    "text_user_disliked": "mean of the user's reviews below that",
+    "text_user_last": "mean of the user's last reviews (features.profile_last)",
+    "text_user_sequence": "the encoded titles of the user's last items (encoding.sequence_items)",
+    "item_popularity": "how much the item was reviewed, in windows and decaying",
+    "item_stars": "the item's mean stars against everybody's, and their spread",
+    "item_age": "time since the item was known, first and last reviewed",
+    "item_price": "log price, and whether there is one",
+    "item_attributes": "brand and categories, a column each",
+    "text_item_profile": "mean of the item's review vectors",
+    "text_item_liked": "mean of the item's reviews of four stars or more",
+    "text_item_disliked": "mean of the item's reviews below that",
+    "text_item_last": "mean of the item's last reviews (features.profile_last)",
+    "text_item_description": "the item's own text, encoded",
+    "shared_attributes": "brand and categories that user and item share",
+    "collaborative": "item-to-item scores, out of fold (features.collaborative)",
+    "cross_polynomial": "products of the user's and the item's scalars (features.crosses)",
+    "cross_hashed": "hashed pairs of past and new attributes (features.crosses)",
+    "text_cross_low_rank": "products of projected text profiles (features.crosses)",
+    "text_similarity": "cosines of the user's texts and profiles with the item's",
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that looks most like `name`."""
+    return difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)[0]
+
+
+def check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raises ValueError for the first name of a `kind` that is not known, with the nearest that is, and all."""
+    known = tuple(known)
+    for name in names:
+        if name not in known:
+            raise ValueError(_unknown(kind, name, nearest(name, known), known))
+
+
+def check_patterns(kind: str, patterns: Iterable[str], known: Iterable[str]) -> None:
+    """The same for shell patterns (`text_*`): each must match a name, save `*`, which may find nothing."""
+    known = tuple(known)
+    for pattern in patterns:
+        if pattern != "*" and not any(fnmatchcase(name, pattern) for name in known):
+            stem = pattern.strip("*")
+            heads = {name[: len(stem)]: name for name in reversed(known)}
+            raise ValueError(_unknown(kind, pattern, heads[nearest(stem, heads)], known))
+
+
+def _unknown(kind: str, name: str, near: str, known: Iterable[str]) -> str:
+    return f"no {kind} {name!r}; the nearest is {near!r} of {', '.join(known)}"
