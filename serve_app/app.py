@@ -18,11 +18,12 @@ from llmrec.bundle import current
 from llmrec.config import EncoderConfig, RunConfig, ServingConfig, load_config
 from llmrec.encoding import encoder_fingerprint
 from llmrec.storage import Storage
-from serve_app.deployments import Encoder, Ranker, Retriever
+from serve_app.deployments.encoder import EncoderDeployment
+from serve_app.deployments.ingress import IngressDeployment
+from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
 from serve_app.hot_swap import ServedVersion
-from serve_app.ingress import Ingress
-from serve_app.model import Model, open_library
-from serve_app.request_limits import key_digest
+from serve_app.middleware.request_limits import key_digest
+from serve_app.model import Model, open_repository
 
 logger = logging.getLogger(__name__)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -57,27 +58,32 @@ def build(args: BuildArgs) -> Application:
     )
 
 
-def compose(config: RunConfig, encoder: EncoderConfig, order: ServedVersion, root: str, name: str) -> Application:
+def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, root: str, name: str) -> Application:
     """The deployments and how they hang together. `root` must be seen by every node that runs a replica."""
     serving = config.serving
-    library = partial(open_library, root, name, serving.retrieve)
-    coder = _deployment(Encoder, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
+    repository = partial(open_repository, root, name, serving.retrieve)
+    encoder_app = _deployment(EncoderDeployment, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
         encoder, serving.encoder_threads, serving.batch_size, serving.batch_wait_ms / 1000
     )
-    retriever = _deployment(Retriever, serving, serving.retriever_replicas, user_config=asdict(order)).bind(library)
-    ranker = _deployment(Ranker, serving, serving.ranker_replicas, user_config=asdict(order)).bind(library)
+    retriever = _deployment(RetrieverDeployment, serving, serving.retriever_replicas, user_config=asdict(served)).bind(
+        repository
+    )
+    ranker = _deployment(RankerDeployment, serving, serving.ranker_replicas, user_config=asdict(served)).bind(
+        repository
+    )
     # The ingress only waits: it takes more than the others do, so that their queues decide when clients are told 429.
     waiting = 2 * (serving.max_ongoing_requests + serving.max_queued_requests)
-    ingress = _deployment(Ingress, serving, serving.ingress_replicas).options(
+    ingress = _deployment(IngressDeployment, serving, serving.ingress_replicas).options(
         max_ongoing_requests=waiting, logging_config=LoggingConfig()
     )
-    return ingress.bind(coder, retriever, ranker, serving, key_digest(serving.api_key_env))
+    return ingress.bind(encoder_app, retriever, ranker, serving, key_digest(serving.api_key_env))
 
 
 def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float = 0, **options: Any) -> serve.Deployment:
     """Bounded queues, and 429 with Retry-After beyond them; updates start new replicas before they stop old ones."""
     return serve.deployment(
         kind,
+        name=kind.__name__.removesuffix("Deployment"),
         num_replicas=replicas,
         ray_actor_options={"num_cpus": serving.replica_cpus, "num_gpus": gpus},
         max_ongoing_requests=serving.max_ongoing_requests,

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from serve_app.schemas import ErrorAnswer, Problem
+from serve_app.schemas import ErrorResponse, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status, self.headers = status, headers
-        self.answer = ErrorAnswer(error=Problem(code=code, message=message), details=list(details[:MAX_DETAILS]))
+        self.answer = ErrorResponse(error=Problem(code=code, message=message), details=list(details[:MAX_DETAILS]))
 
     def response(self) -> JSONResponse:
         return JSONResponse(self.answer.model_dump(), self.status, self.headers)
@@ -73,7 +73,7 @@ async def _on_defect(request: Request, error: Exception) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of `app` take the shape of ErrorAnswer."""
+    """Let every error of `app` take the shape of ErrorResponse."""
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(ApiError, _on_api_error)

@@ -1,5 +1,6 @@
 """Limits of requests that the configuration sets: one table that is both checked and written into the OpenAPI."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,9 +61,15 @@ def check(request: BaseModel, table: tuple[Limit, ...]) -> None:
         raise invalid_request(problems)
 
 
-def document(openapi: dict[str, Any], table: tuple[Limit, ...]) -> None:
-    """Write the limits into every request model of an OpenAPI document."""
-    for name, model in openapi["components"]["schemas"].items():
-        for limit in table if name.endswith("Request") else ():
-            if limit.field in model["properties"]:
-                limit.document(model["properties"][limit.field])
+def documented(openapi: Callable[[], dict[str, Any]], table: tuple[Limit, ...]) -> Callable[[], dict[str, Any]]:
+    """`openapi`, its document's request models with the limits written into them."""
+
+    def document() -> dict[str, Any]:
+        written = openapi()
+        for name, model in written["components"]["schemas"].items():
+            for limit in table if name.endswith("Request") else ():
+                if limit.field in model["properties"]:
+                    limit.document(model["properties"][limit.field])
+        return written
+
+    return document

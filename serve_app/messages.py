@@ -7,14 +7,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from serve_app.schemas import Basis
-
 Floats = npt.NDArray[np.float32]
-Kind = Literal["document", "query"]
+TextKind = Literal["document", "query"]
+Basis = Literal["history", "text", "liked_items", "text_and_liked_items", "popularity", "item"]
 
 
 @dataclass(frozen=True)
-class Vectors:
+class EncodedTexts:
     """Encoded texts: vectors (n, dim) and token counts (n,), with the fingerprint of the encoder that made them."""
 
     encoder: str
@@ -57,22 +56,22 @@ class Provenance:
 class Candidates:
     """The first stage's answer, as `Recommender.retrieve` gives it: (1, N) rows of that bundle, and scores."""
 
-    grounds: Provenance
+    provenance: Provenance
     rows: npt.NDArray[np.int64]
     scores: Floats
 
 
 @dataclass(frozen=True)
-class Listed:
+class RankedItems:
     """Items, the best first."""
 
-    grounds: Provenance
+    provenance: Provenance
     item_ids: list[str]
     scores: list[float]
 
 
 @dataclass(frozen=True)
-class Described:
+class ModelDescription:
     """What a replica holds, for /v1/model and /readyz."""
 
     bundle: str
@@ -84,26 +83,26 @@ class Described:
     refused: dict[str, str]
 
 
-class EncoderApi(Protocol):
+class EncoderClient(Protocol):
     """Texts to vectors."""
 
-    def encode(self, texts: list[str], kind: Kind) -> Awaitable[Vectors]: ...
+    def encode(self, texts: list[str], kind: TextKind) -> Awaitable[EncodedTexts]: ...
     def describe(self) -> Awaitable[str]: ...
 
 
-class RetrieverApi(Protocol):
+class RetrieverClient(Protocol):
     """First stage. `version` None means the newest that the replica holds; `time` None the bundle's own."""
 
     def retrieve(
         self, user: RequestUser, exclude: tuple[str, ...], time: int | None, version: str | None
     ) -> Awaitable[Candidates | NotHeld]: ...
-    def similar(self, item_id: str, k: int) -> Awaitable[Listed]: ...
-    def describe(self) -> Awaitable[Described]: ...
+    def similar(self, item_id: str, k: int) -> Awaitable[RankedItems]: ...
+    def describe(self) -> Awaitable[ModelDescription]: ...
 
 
-class RankerApi(Protocol):
+class RankerClient(Protocol):
     """Second stage."""
 
-    def order(self, user: RequestUser, candidates: Candidates, k: int) -> Awaitable[Listed | NotHeld]: ...
-    def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> Awaitable[Listed | NotHeld]: ...
-    def describe(self) -> Awaitable[Described]: ...
+    def order(self, user: RequestUser, candidates: Candidates, k: int) -> Awaitable[RankedItems | NotHeld]: ...
+    def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> Awaitable[RankedItems | NotHeld]: ...
+    def describe(self) -> Awaitable[ModelDescription]: ...

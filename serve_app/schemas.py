@@ -1,8 +1,10 @@
 """Requests and answers of the HTTP API. Field limits that the configuration sets are added by `limits`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from serve_app.messages import Basis, RankedItems
 
 
 def _writable(text: str) -> str:
@@ -21,16 +23,15 @@ def _whole(number: object) -> object:
 
 Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_writable)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_writable)]
-Basis = Literal["history", "text", "liked_items", "text_and_liked_items", "popularity", "item"]
 
 
-class Request(BaseModel):
+class ApiRequest(BaseModel):
     """Unknown fields, wrong types, NaN and infinities are refused; nothing is coerced."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Shopper(Request):
+class UserRequest(ApiRequest):
     """Who asks. A known `user_id` is answered from their history; else `text` and `liked_items` describe them."""
 
     user_id: Id | None = Field(None, description="as in the corpus; unknown ones fall back to the fields below")
@@ -44,33 +45,33 @@ class Shopper(Request):
     )
 
 
-class RecommendRequest(Shopper):
+class RecommendRequest(UserRequest):
     """Without a known user, a text or a known liked item the answer is what is popular, and says so."""
 
     k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
     exclude: list[Id] = Field([], description="ids that must not be returned, besides what the user already had")
 
 
-class RankRequest(Shopper):
+class RankRequest(UserRequest):
     """Candidates to order by the probability of a click."""
 
     candidates: list[Id] = Field(min_length=1)
 
 
-class EncodeRequest(Request):
+class EncodeRequest(ApiRequest):
     """Texts to turn into vectors, with the prompt of documents or of queries."""
 
     texts: list[Text] = Field(min_length=1)
     kind: Literal["document", "query"] = "document"
 
 
-class Answer(BaseModel):
+class ApiResponse(BaseModel):
     """What the server says."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class RankedItem(Answer):
+class RankedItem(ApiResponse):
     """One item of a list; rank 1 is best."""
 
     item_id: str
@@ -81,7 +82,13 @@ class RankedItem(Answer):
     )
 
 
-class ItemsAnswer(Answer):
+def ranked(found: RankedItems) -> list[RankedItem]:
+    """The items of `found` with their ranks, from 1."""
+    columns = zip(found.item_ids, found.scores, strict=True)
+    return [RankedItem(item_id=item, rank=rank, score=score) for rank, (item, score) in enumerate(columns, 1)]
+
+
+class ItemsResponse(ApiResponse):
     """Items in order, and what the order rests on."""
 
     bundle: str = Field(description="id of the one bundle that made the whole answer")
@@ -91,8 +98,17 @@ class ItemsAnswer(Answer):
     items: list[RankedItem]
     unknown_items: list[str] = Field(description="ids in the request that the bundle does not know")
 
+    @classmethod
+    def of(cls, found: RankedItems) -> Self:
+        """The answer that `found` makes."""
+        basis = found.provenance
+        return cls(
+            bundle=basis.bundle, as_of=basis.as_of, basis=basis.basis, reason=basis.reason, items=ranked(found),
+            unknown_items=list(basis.unknown),
+        )  # fmt: skip
 
-class SimilarAnswer(Answer):
+
+class SimilarResponse(ApiResponse):
     """Items nearest to one item in the retriever's space, by cosine."""
 
     bundle: str
@@ -100,8 +116,8 @@ class SimilarAnswer(Answer):
     items: list[RankedItem]
 
 
-class EncodeAnswer(Answer):
-    """Vectors in the order of the texts."""
+class EncodeResponse(ApiResponse):
+    """EncodedTexts in the order of the texts."""
 
     encoder: str = Field(description="fingerprint: two equal ones mean comparable vectors")
     dim: int
@@ -110,7 +126,7 @@ class EncodeAnswer(Answer):
     n_unknown: list[int] = Field(description="of them unknown to the encoder's vocabulary")
 
 
-class ModelAnswer(Answer):
+class ModelResponse(ApiResponse):
     """What is being served."""
 
     bundle: str
@@ -123,20 +139,20 @@ class ModelAnswer(Answer):
     refused: dict[str, str] = Field(description="bundles that were offered and not taken, with the reason")
 
 
-class HealthAnswer(Answer):
+class HealthResponse(ApiResponse):
     """The process lives."""
 
     status: Literal["ok"] = "ok"
 
 
-class ReadyAnswer(Answer):
+class ReadyResponse(ApiResponse):
     """Whether every part can answer, and what each says."""
 
     ready: bool
     checks: dict[str, str]
 
 
-class Problem(Answer):
+class Problem(ApiResponse):
     """One error. `where` is the path to the field; the offending value is never repeated."""
 
     code: str
@@ -144,7 +160,7 @@ class Problem(Answer):
     where: str | None = None
 
 
-class ErrorAnswer(Answer):
+class ErrorResponse(ApiResponse):
     """Every answer of the application that is not 2xx (Serve's proxy, before it, says 429 and 503 in plain text)."""
 
     error: Problem

@@ -13,16 +13,16 @@ from llmrec.config import ServingConfig
 from serve_app.errors import ApiError
 from serve_app.messages import (
     Candidates,
-    Described,
-    EncoderApi,
-    Kind,
-    Listed,
-    RankerApi,
+    EncodedTexts,
+    EncoderClient,
+    ModelDescription,
+    RankedItems,
+    RankerClient,
     RequestUser,
-    RetrieverApi,
-    Vectors,
+    RetrieverClient,
+    TextKind,
 )
-from serve_app.schemas import Shopper
+from serve_app.schemas import UserRequest
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,7 +31,7 @@ REPLICA_GONE = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableErr
 _PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.5)
 
 
-class Handle:
+class HandleClient:
     """A Serve handle seen as the object behind it: `handle.method(…)` is awaited."""
 
     def __init__(self, handle: Any) -> None:
@@ -46,47 +46,47 @@ class Handle:
 class RecommendationService:
     """The flow Encoder → Retriever → Ranker. All calls are repeatable, so a dead replica costs time, not an answer."""
 
-    encoder: EncoderApi
-    retriever: RetrieverApi
-    ranker: RankerApi
+    encoder: EncoderClient
+    retriever: RetrieverClient
+    ranker: RankerClient
     config: ServingConfig
 
-    async def recommend(self, shopper: Shopper, k: int, exclude: list[str]) -> Listed:
+    async def recommend(self, request: UserRequest, k: int, exclude: list[str]) -> RankedItems:
         """The best `k` items, at most."""
-        user, now = await self._asker(shopper), self._now()
+        user, now = await self._request_user(request), self._now()
         version: str | None = None
         async for _ in self._attempts():
             found = await self._call(self.retriever.retrieve, user, tuple(exclude), now, version)
             if isinstance(found, Candidates):
                 listed = await self._call(self.ranker.order, user, found, k)
-                if isinstance(listed, Listed):
+                if isinstance(listed, RankedItems):
                     return listed
                 version = next(iter(listed.held), None)  # the ranker is behind or ahead: again, on what it holds
             else:
                 version = None
         raise AssertionError("unreachable: attempts end by raising")
 
-    async def rank(self, shopper: Shopper, candidates: list[str]) -> Listed:
+    async def rank(self, request: UserRequest, candidates: list[str]) -> RankedItems:
         """All known candidates, best first."""
-        user, now = await self._asker(shopper), self._now()
+        user, now = await self._request_user(request), self._now()
         async for _ in self._attempts():
             ranked = await self._call(self.ranker.rank, user, candidates, now)
-            if isinstance(ranked, Listed):
+            if isinstance(ranked, RankedItems):
                 return ranked
         raise AssertionError("unreachable: attempts end by raising")
 
-    async def encode(self, texts: list[str], kind: Kind) -> Vectors:
-        """Vectors of `texts`."""
+    async def encode(self, texts: list[str], kind: TextKind) -> EncodedTexts:
+        """EncodedTexts of `texts`."""
         return await self._call(self.encoder.encode, texts, kind)
 
-    async def similar(self, item_id: str, k: int) -> Listed:
+    async def similar(self, item_id: str, k: int) -> RankedItems:
         """Items near to `item_id`; ApiError 404 where the bundle does not know it."""
         found = await self._call(self.retriever.similar, item_id, k)
-        if found.grounds.unknown:
-            raise ApiError(404, "unknown_item", f"bundle {found.grounds.bundle} knows no item of that id")
+        if found.provenance.unknown:
+            raise ApiError(404, "unknown_item", f"bundle {found.provenance.bundle} knows no item of that id")
         return found
 
-    async def describe(self) -> Described:
+    async def describe(self) -> ModelDescription:
         """What the retriever serves."""
         return await self._call(self.retriever.describe)
 
@@ -99,12 +99,12 @@ class RecommendationService:
     def _now(self) -> int | None:
         return int(time.time() * 1000) if self.config.clock == "wall" else None
 
-    async def _asker(self, shopper: Shopper) -> RequestUser:
-        user = RequestUser(shopper.user_id, tuple(shopper.liked_items), context=shopper.context)
-        if shopper.text is None or not shopper.text.strip():
+    async def _request_user(self, request: UserRequest) -> RequestUser:
+        user = RequestUser(request.user_id, tuple(request.liked_items), context=request.context)
+        if request.text is None or not request.text.strip():
             return user
-        # as a document: what shoppers wrote is what profiles were made of in training
-        encoded = await self.encode([shopper.text], "document")
+        # as a document: what users wrote is what profiles were made of in training
+        encoded = await self.encode([request.text], "document")
         return replace(user, vector=encoded.vectors[0], encoder=encoded.encoder)
 
     async def _call(self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:

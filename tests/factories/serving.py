@@ -13,9 +13,9 @@ from llmrec.bundle import publish
 from llmrec.config import ServingConfig
 from llmrec.storage import Storage
 from serve_app.api import make_api
-from serve_app.deployments import Ranker, Retriever
-from serve_app.messages import Kind, Vectors
-from serve_app.model import open_library
+from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
+from serve_app.messages import EncodedTexts, TextKind
+from serve_app.model import open_repository
 from serve_app.service import RecommendationService
 
 NAME = "demo"
@@ -31,9 +31,9 @@ def fake_vector(text: str, dim: int = DIM) -> np.ndarray:
 class FakeEncoder:
     """Stands for the Encoder deployment."""
 
-    async def encode(self, texts: list[str], kind: Kind) -> Vectors:
+    async def encode(self, texts: list[str], kind: TextKind) -> EncodedTexts:
         n = [len(text.split()) for text in texts]
-        return Vectors("fake-encoder", np.stack([fake_vector(t) for t in texts]), n, [0] * len(n))
+        return EncodedTexts("fake-encoder", np.stack([fake_vector(t) for t in texts]), n, [0] * len(n))
 
     async def describe(self) -> str:
         return "fake-encoder"
@@ -60,7 +60,7 @@ class Faulty:
 
 @dataclass
 class Parts:
-    """What an application is made of; `engine()` and `app()` put it together."""
+    """What an application is made of; `service()` and `app()` put it together."""
 
     storage: Storage
     encoder: Any
@@ -68,11 +68,11 @@ class Parts:
     ranker: Any
     config: ServingConfig
 
-    def engine(self) -> RecommendationService:
+    def service(self) -> RecommendationService:
         return RecommendationService(self.encoder, self.retriever, self.ranker, self.config)
 
     def app(self, digest: bytes | None = None) -> ASGIApp:
-        return make_api(self.engine(), digest)
+        return make_api(self.service(), digest)
 
     async def serve(self, part: str, version: str, **order: Any) -> None:
         """Let one deployment hold `version`, as a changed `user_config` does."""
@@ -85,10 +85,10 @@ def make_parts(root: str, **serving: Any) -> Parts:
     publish(storage, make_bundle(storage, "first"), NAME)
     make_bundle(storage, "second", seed=1)
 
-    def library() -> Any:
-        return open_library(storage.root, NAME, config.retrieve)
+    def repository() -> Any:
+        return open_repository(storage.root, NAME, config.retrieve)
 
-    parts = Parts(storage, FakeEncoder(), Retriever(library), Ranker(library), config)
+    parts = Parts(storage, FakeEncoder(), RetrieverDeployment(repository), RankerDeployment(repository), config)
     for part in ("retriever", "ranker"):
         asyncio.run(parts.serve(part, "first"))
     return parts

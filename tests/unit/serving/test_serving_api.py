@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from llmrec.bundle import Bundle
 from llmrec.recommender import Recommender
-from serve_app.request_limits import key_digest
+from serve_app.middleware.request_limits import key_digest
 
 SMALL = {"max_body_bytes": 100_000, "max_text_chars": 500, "max_candidates": 50, "max_k": 20, "max_texts": 4,
          "max_liked": 10, "max_exclude": 30, "request_timeout_s": 2, "retrieve": 20}  # fmt: skip
