@@ -4,26 +4,31 @@ from typing import Any
 
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
-from starlette.types import ASGIApp
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 import llmrec
 from serve_app import errors, limits
-from serve_app.middleware.request_limits import RequestLimits
-from serve_app.routes import encode, health, model, rank, recommend, similar
+from serve_app.keys import KeyRing
+from serve_app.middleware.authentication import Authentication
+from serve_app.middleware.limits import RequestLimits
+from serve_app.middleware.observation import Observation
+from serve_app.middleware.scopes import STATIC
+from serve_app.routes import encode, health, metrics, model, rank, recommend, similar
 from serve_app.schemas import ErrorResponse
 from serve_app.service import RecommendationService
 
 DESCRIPTION = """Recommendations from reviews. Start with `POST /v1/recommend`: `{"user_id": "…"}` for somebody known,
-`{"text": "…"}` or `{"liked_items": ["…"]}` for somebody new. Every answer names the one `bundle` that made it.
-(This page loads Swagger UI from a public CDN; `/openapi.json` needs no network.)"""
+`{"text": "…"}` or `{"liked_items": ["…"]}` for somebody new. Every answer names the one `bundle` that made it."""
 ROUTES = (recommend, rank, encode, similar, model)
 
-#: Errors that any route of /v1 may answer; 401 only where a key is set.
+#: Errors that any route of /v1 may answer; 401 and 403 only where keys are set.
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse, "description": description}
     for status, description in (
         (400, "the body cannot be read"),
         (401, "no valid key"),
+        (403, "the key's role does not reach"),
         (408, "the body arrived too slowly"),
         (413, "the body is too large"),
         (422, "fields are not as documented"),
@@ -34,13 +39,32 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_api(service: RecommendationService, digest: bytes | None = None) -> ASGIApp:
-    """The whole application. `digest` is that of the key, None where none is wanted."""
-    app = FastAPI(title="llmrec", version=llmrec.__version__, description=DESCRIPTION, redoc_url=None)
-    app.openapi = limits.documented(app.openapi, limits.limits(service.config))  # type: ignore[method-assign]
+def make_api(service: RecommendationService, keys: KeyRing | None = None) -> FastAPI:
+    """The whole application. `keys`: those that open it, None where none is wanted."""
+    app = FastAPIOffline(
+        title="llmrec", version=llmrec.__version__, description=DESCRIPTION, redoc_url=None, static_url=STATIC,
+        favicon_url="data:,", swagger_ui_parameters={"validatorUrl": None},
+    )  # fmt: skip
+    table = app.state.limits = limits.limits(service.config)
+    app.openapi = limits.documented(app.openapi, table)  # type: ignore[method-assign]
     errors.install(app)
-    app.include_router(health.router(service))
-    key = [Security(HTTPBearer(auto_error=False))] if digest else []
+    for open_or_operators in (health, metrics):
+        app.include_router(open_or_operators.router(service))
+    security = [Security(HTTPBearer(auto_error=False))] if keys else []
     for route in ROUTES:
-        app.include_router(route.router(service), prefix="/v1", responses=ERRORS, dependencies=key)
-    return RequestLimits(app, service.config.max_body_bytes, service.config.request_timeout_s, digest)
+        app.include_router(route.router(service), prefix="/v1", responses=ERRORS, dependencies=security)
+    _wrap(app, service, keys)
+    return app
+
+
+def _wrap(app: FastAPI, service: RecommendationService, keys: KeyRing | None) -> None:
+    """From the innermost to the outermost: each refuses before the ones inside it have cost anything."""
+    app.add_middleware(RequestLimits, config=service.config, traffic=service.traffic)
+    if keys:
+        app.add_middleware(Authentication, keys=keys)
+    if service.config.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=service.config.cors_origins, allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"], max_age=600,
+        )  # fmt: skip
+    app.add_middleware(Observation, metrics=service.metrics)

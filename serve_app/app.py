@@ -13,6 +13,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import BackpressureConfig
 from ray.serve.schema import LoggingConfig
+from starlette.middleware import Middleware
 
 from llmrec.bundle import current
 from llmrec.config import EncoderConfig, RunConfig, ServingConfig, load_config
@@ -22,10 +23,13 @@ from serve_app.deployments.encoder import EncoderDeployment
 from serve_app.deployments.ingress import IngressDeployment
 from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
 from serve_app.hot_swap import ServedVersion
-from serve_app.middleware.request_limits import key_digest
+from serve_app.keys import keys_in_environment, open_key_ring
+from serve_app.middleware.request_id import CleanRequestId
 from serve_app.model import Model, open_repository
 
 logger = logging.getLogger(__name__)
+#: More than anything sends: the ingress itself bounds what computes, and health is answered whatever is under way.
+INGRESS_PLACES = 10_000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -52,6 +56,7 @@ def build(args: BuildArgs) -> Application:
     model = Model.load(storage, version, config.serving.retrieve)
     encoder = model.recommender.bundle.encoder
     _check_encoder(model, encoder)
+    open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
     _warn_if_open(config.serving)
     return compose(
         config, encoder, ServedVersion(version, model.encoder, config.serving.follow_seconds), storage.root, name
@@ -71,12 +76,10 @@ def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, ro
     ranker = _deployment(RankerDeployment, serving, serving.ranker_replicas, user_config=asdict(served)).bind(
         repository
     )
-    # The ingress only waits: it takes more than the others do, so that their queues decide when clients are told 429.
-    waiting = 2 * (serving.max_ongoing_requests + serving.max_queued_requests)
     ingress = _deployment(IngressDeployment, serving, serving.ingress_replicas).options(
-        max_ongoing_requests=waiting, logging_config=LoggingConfig()
+        max_ongoing_requests=INGRESS_PLACES, logging_config=LoggingConfig()
     )
-    return ingress.bind(encoder_app, retriever, ranker, serving, key_digest(serving.api_key_env))
+    return ingress.bind(encoder_app, retriever, ranker, serving, keys_in_environment(serving.api_keys_env))
 
 
 def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float = 0, **options: Any) -> serve.Deployment:
@@ -90,7 +93,8 @@ def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float =
         max_queued_requests=serving.max_queued_requests,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=serving.retry_after_s),
         max_surge_percent=100,
-        health_check_period_s=2,
+        health_check_period_s=serving.health_check_s,
+        health_check_timeout_s=serving.health_check_s,
         graceful_shutdown_timeout_s=serving.request_timeout_s,
         logging_config=LoggingConfig(enable_access_log=False),  # the ingress logs each request, once
         **options,
@@ -110,7 +114,13 @@ def _check_encoder(model: Model, encoder: EncoderConfig) -> None:
 
 
 def _warn_if_open(serving: ServingConfig) -> None:
-    if serving.host not in _LOOPBACK and serving.api_key_env is None:
+    if serving.host not in _LOOPBACK and serving.api_keys_env is None and serving.api_keys_file is None:
         logger.warning(
-            "serving on %s without a key: set serving.api_key_env, or keep a gateway before it", serving.host
+            "serving on %s without a key: set serving.api_keys_env or api_keys_file, or keep a gateway before it",
+            serving.host,
         )
+
+
+def proxy_middlewares() -> list[Middleware]:
+    """What runs in Serve's proxy, before it logs."""
+    return [Middleware(CleanRequestId)]

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from serve_app.messages import NotHeld
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("ray.serve.llmrec")  # stderr would come late, as INFO: Serve buffers it
 
 
 class Versioned(Protocol):

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 TextKind = Literal["document", "query"]
+#: What a text would be for: a known user is answered from their history, and some bundles read no text.
+TextUse = Literal["read", "known_user", "bundle_without_text"]
 Basis = Literal["history", "text", "liked_items", "text_and_liked_items", "popularity", "item"]
 
 
@@ -86,7 +88,7 @@ class ModelDescription:
 class EncoderClient(Protocol):
     """Texts to vectors."""
 
-    def encode(self, texts: list[str], kind: TextKind) -> Awaitable[EncodedTexts]: ...
+    def encode(self, texts: list[str], kind: TextKind, urgent: bool) -> Awaitable[EncodedTexts]: ...
     def describe(self) -> Awaitable[str]: ...
 
 
@@ -96,6 +98,7 @@ class RetrieverClient(Protocol):
     def retrieve(
         self, user: RequestUser, exclude: tuple[str, ...], time: int | None, version: str | None
     ) -> Awaitable[Candidates | NotHeld]: ...
+    def text_use(self, user_id: str | None, time: int | None) -> Awaitable[TextUse]: ...
     def similar(self, item_id: str, k: int) -> Awaitable[RankedItems]: ...
     def describe(self) -> Awaitable[ModelDescription]: ...
 

@@ -2,18 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 from serve_app.messages import Basis, RankedItems
-
-
-def _writable(text: str) -> str:
-    """JSON can carry half a surrogate pair, which is no character: no encoder and no answer could take it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds a lone surrogate, expected Unicode characters") from None
-    return text
 
 
 def _whole(number: object) -> object:
@@ -21,8 +12,10 @@ def _whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_writable)]
-Text = Annotated[str, Field(min_length=1), AfterValidator(_writable)]
+Id = Annotated[str, Field(min_length=1, max_length=512)]
+Ids = Annotated[list[Id], FailFast()]  # one wrong member is enough: no error for each
+Text = Annotated[str, Field(min_length=1)]
+MAX_CONTEXTS = 32
 
 
 class ApiRequest(BaseModel):
@@ -36,10 +29,10 @@ class UserRequest(ApiRequest):
 
     user_id: Id | None = Field(None, description="as in the corpus; unknown ones fall back to the fields below")
     text: Text | None = Field(None, description="the wish or taste in words, in any language the encoder knows")
-    liked_items: list[Id] = Field([], description="ids of items they liked, the latest last")
+    liked_items: Ids = Field([], description="ids of items they liked, the latest last")
     context: dict[Id, Id] = Field(
         {},
-        max_length=32,
+        max_length=MAX_CONTEXTS,
         description='where they ask from, by the names of `corpus.context_columns`: {"device": "mobile"}; names and '
         "values that the bundle does not know say nothing",
     )
@@ -49,19 +42,19 @@ class RecommendRequest(UserRequest):
     """Without a known user, a text or a known liked item the answer is what is popular, and says so."""
 
     k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
-    exclude: list[Id] = Field([], description="ids that must not be returned, besides what the user already had")
+    exclude: Ids = Field([], description="ids that must not be returned, besides what the user already had")
 
 
 class RankRequest(UserRequest):
     """Candidates to order by the probability of a click."""
 
-    candidates: list[Id] = Field(min_length=1)
+    candidates: Ids = Field(min_length=1)
 
 
 class EncodeRequest(ApiRequest):
     """Texts to turn into vectors, with the prompt of documents or of queries."""
 
-    texts: list[Text] = Field(min_length=1)
+    texts: Annotated[list[Text], FailFast()] = Field(min_length=1)
     kind: Literal["document", "query"] = "document"
 
 
@@ -94,7 +87,7 @@ class ItemsResponse(ApiResponse):
     bundle: str = Field(description="id of the one bundle that made the whole answer")
     as_of: int = Field(description="milliseconds UTC; only events before this time were considered")
     basis: Basis
-    reason: str | None = Field(description="why the answer is not personal; null where it is")
+    reason: str | None = Field(description="why the answer is not, or less, personal; null where it is")
     items: list[RankedItem]
     unknown_items: list[str] = Field(description="ids in the request that the bundle does not know")
 
@@ -165,3 +158,9 @@ class ErrorResponse(ApiResponse):
 
     error: Problem
     details: list[Problem] = []
+
+
+#: Every name that a request may use; errors name no other.
+FIELDS = frozenset({"body", "path", "query", "item_id"}).union(
+    *(model.model_fields for model in (RecommendRequest, RankRequest, EncodeRequest))
+)

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from serve_app.hot_swap import ModelHotSwapper, ModelRepository, ServedVersion
-from serve_app.messages import Candidates, ModelDescription, NotHeld, RankedItems, RequestUser
+from serve_app.messages import Candidates, ModelDescription, NotHeld, RankedItems, RequestUser, TextUse
 from serve_app.model import Model
 
 
@@ -36,6 +38,15 @@ class RetrieverDeployment(_ModelDeployment):
         model = self._swapper.get(version, user.encoder)
         return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.retrieve, user, exclude, time)
 
+    async def text_use(self, user_id: str | None, time: int | None) -> TextUse:
+        """Whether the newest bundle would read a text of that user at `time` (None: the bundle's own)."""
+        model = self._swapper.get()
+        assert not isinstance(model, NotHeld)
+        if not model.reads_text:
+            return "bundle_without_text"
+        known = user_id is not None and await asyncio.to_thread(_is_known, model, user_id, time)
+        return "known_user" if known else "read"
+
     async def similar(self, item_id: str, k: int) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where the bundle does not know it."""
         model = self._swapper.get()
@@ -55,3 +66,9 @@ class RankerDeployment(_ModelDeployment):
         """The known ones of `candidates`, by the probability of a click."""
         model = self._swapper.get(encoder=user.encoder)
         return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.rank, user, candidates, time)
+
+
+def _is_known(model: Model, user_id: str, time: int | None) -> bool:
+    """Whether the user has a history at `time`."""
+    at = np.array([model.as_of if time is None else time])
+    return bool(model.history.users_at(model.history.user_rows([user_id]), at).count[0] > 0)

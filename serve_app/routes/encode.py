@@ -2,19 +2,18 @@
 
 from fastapi import APIRouter
 
-from serve_app import limits
+from serve_app.limits import LimitedRoute
 from serve_app.schemas import EncodeRequest, EncodeResponse
 from serve_app.service import RecommendationService
 
 
 def router(service: RecommendationService) -> APIRouter:
     """The route, answered by `service.encode`."""
-    routes, table = APIRouter(tags=["encode"]), limits.limits(service.config)
+    routes = APIRouter(route_class=LimitedRoute, tags=["encode"])
 
     @routes.post("/encode")
     async def encode(request: EncodeRequest) -> EncodeResponse:
         """Vectors of texts, by the encoder that the corpus was encoded with."""
-        limits.check(request, table)
         found = await service.encode(request.texts, request.kind)
         return EncodeResponse(
             encoder=found.encoder, dim=found.vectors.shape[1], vectors=found.vectors.tolist(),

@@ -20,7 +20,7 @@ def router(service: RecommendationService) -> APIRouter:
     async def readyz() -> JSONResponse:
         """Encoder, retriever and ranker answer; a bundle is loaded."""
         checks = await service.ready()
-        ready = all(state == "ok" for state in checks.values())
+        ready = all(state in ("ok", "busy") for state in checks.values())
         return JSONResponse(ReadyResponse(ready=ready, checks=checks).model_dump(), 200 if ready else 503)
 
     return routes

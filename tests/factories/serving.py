@@ -7,18 +7,23 @@ from typing import Any
 
 import numpy as np
 from factories.bundles import DIM, make_bundle
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from llmrec.bundle import publish
 from llmrec.config import ServingConfig
 from llmrec.storage import Storage
 from serve_app.api import make_api
 from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
+from serve_app.keys import KeyRing
 from serve_app.messages import EncodedTexts, TextKind
 from serve_app.model import open_repository
 from serve_app.service import RecommendationService
 
 NAME = "demo"
+#: Limits that a test reaches at once.
+SMALL = {"max_body_bytes": 100_000, "max_text_chars": 500, "max_candidates": 50, "max_k": 20, "max_texts": 4,
+         "max_encode_chars": 900, "max_liked": 10, "max_exclude": 30, "request_timeout_s": 2, "body_timeout_s": 0.2,
+         "text_timeout_s": 1, "retrieve": 20}  # fmt: skip
 
 
 def fake_vector(text: str, dim: int = DIM) -> np.ndarray:
@@ -31,7 +36,7 @@ def fake_vector(text: str, dim: int = DIM) -> np.ndarray:
 class FakeEncoder:
     """Stands for the Encoder deployment."""
 
-    async def encode(self, texts: list[str], kind: TextKind) -> EncodedTexts:
+    async def encode(self, texts: list[str], kind: TextKind, urgent: bool) -> EncodedTexts:
         n = [len(text.split()) for text in texts]
         return EncodedTexts("fake-encoder", np.stack([fake_vector(t) for t in texts]), n, [0] * len(n))
 
@@ -69,10 +74,10 @@ class Parts:
     config: ServingConfig
 
     def service(self) -> RecommendationService:
-        return RecommendationService(self.encoder, self.retriever, self.ranker, self.config)
+        return RecommendationService.over(self.encoder, self.retriever, self.ranker, self.config)
 
-    def app(self, digest: bytes | None = None) -> ASGIApp:
-        return make_api(self.service(), digest)
+    def app(self, keys: KeyRing | None = None) -> FastAPI:
+        return make_api(self.service(), keys)
 
     async def serve(self, part: str, version: str, **order: Any) -> None:
         """Let one deployment hold `version`, as a changed `user_config` does."""
