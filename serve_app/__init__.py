@@ -1,1 +1,1 @@
-"""Ray Serve deployments: ingress, encoder, retriever, ranker."""
+"""Ray Serve application: routes → service → deployments."""

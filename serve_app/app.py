@@ -13,18 +13,23 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import BackpressureConfig
 from ray.serve.schema import LoggingConfig
+from starlette.middleware import Middleware
 
 from llmrec.config import EncoderConfig, RunConfig, ServingConfig, load_config
 from llmrec.encoding import encoder_fingerprint
 from llmrec.registry import current
 from llmrec.storage import Storage
-from serve_app.deployments import Encoder, Ranker, Retriever
+from serve_app.deployments.encoder import EncoderDeployment
+from serve_app.deployments.ingress import IngressDeployment
+from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
 from serve_app.hot_swap import ServedVersion
-from serve_app.ingress import Ingress
-from serve_app.model import Model, open_library
-from serve_app.request_limits import key_digest
+from serve_app.keys import keys_in_environment, open_key_ring
+from serve_app.middleware.request_id import CleanRequestId
+from serve_app.model import Model, open_repository
 
 logger = logging.getLogger(__name__)
+#: More than anything sends: the ingress itself bounds what computes, and health is answered whatever is under way.
+INGRESS_PLACES = 10_000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -51,40 +56,45 @@ def build(args: BuildArgs) -> Application:
     model = Model.load(storage, version, config.serving.retrieve)
     encoder = model.bundle.encoder
     _check_encoder(model, encoder)
+    open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
     _warn_if_open(config.serving)
     return compose(
         config, encoder, ServedVersion(version, model.encoder, config.serving.follow_seconds), storage.root, name
     )
 
 
-def compose(config: RunConfig, encoder: EncoderConfig, order: ServedVersion, root: str, name: str) -> Application:
+def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, root: str, name: str) -> Application:
     """The deployments and how they hang together. `root` must be seen by every node that runs a replica."""
     serving = config.serving
-    library = partial(open_library, root, name, serving.retrieve)
-    coder = _deployment(Encoder, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
+    repository = partial(open_repository, root, name, serving.retrieve)
+    encoder_app = _deployment(EncoderDeployment, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
         encoder, serving.encoder_threads, serving.batch_size, serving.batch_wait_ms / 1000
     )
-    retriever = _deployment(Retriever, serving, serving.retriever_replicas, user_config=asdict(order)).bind(library)
-    ranker = _deployment(Ranker, serving, serving.ranker_replicas, user_config=asdict(order)).bind(library)
-    # The ingress only waits: it takes more than the others do, so that their queues decide when clients are told 429.
-    waiting = 2 * (serving.max_ongoing_requests + serving.max_queued_requests)
-    ingress = _deployment(Ingress, serving, serving.ingress_replicas).options(
-        max_ongoing_requests=waiting, logging_config=LoggingConfig()
+    retriever = _deployment(RetrieverDeployment, serving, serving.retriever_replicas, user_config=asdict(served)).bind(
+        repository
     )
-    return ingress.bind(coder, retriever, ranker, serving, key_digest(serving.api_key_env))
+    ranker = _deployment(RankerDeployment, serving, serving.ranker_replicas, user_config=asdict(served)).bind(
+        repository
+    )
+    ingress = _deployment(IngressDeployment, serving, serving.ingress_replicas).options(
+        max_ongoing_requests=INGRESS_PLACES, logging_config=LoggingConfig()
+    )
+    return ingress.bind(encoder_app, retriever, ranker, serving, keys_in_environment(serving.api_keys_env))
 
 
 def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float = 0, **options: Any) -> serve.Deployment:
     """Bounded queues, and 429 with Retry-After beyond them; updates start new replicas before they stop old ones."""
     return serve.deployment(
         kind,
+        name=kind.__name__.removesuffix("Deployment"),
         num_replicas=replicas,
         ray_actor_options={"num_cpus": serving.replica_cpus, "num_gpus": gpus},
         max_ongoing_requests=serving.max_ongoing_requests,
         max_queued_requests=serving.max_queued_requests,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=serving.retry_after_s),
         max_surge_percent=100,
-        health_check_period_s=2,
+        health_check_period_s=serving.health_check_s,
+        health_check_timeout_s=serving.health_check_s,
         graceful_shutdown_timeout_s=serving.request_timeout_s,
         logging_config=LoggingConfig(enable_access_log=False),  # the ingress logs each request, once
         **options,
@@ -104,7 +114,13 @@ def _check_encoder(model: Model, encoder: EncoderConfig) -> None:
 
 
 def _warn_if_open(serving: ServingConfig) -> None:
-    if serving.host not in _LOOPBACK and serving.api_key_env is None:
+    if serving.host not in _LOOPBACK and serving.api_keys_env is None and serving.api_keys_file is None:
         logger.warning(
-            "serving on %s without a key: set serving.api_key_env, or keep a gateway before it", serving.host
+            "serving on %s without a key: set serving.api_keys_env or api_keys_file, or keep a gateway before it",
+            serving.host,
         )
+
+
+def proxy_middlewares() -> list[Middleware]:
+    """What runs in Serve's proxy, before it logs."""
+    return [Middleware(CleanRequestId)]

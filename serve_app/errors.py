@@ -4,20 +4,19 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from serve_app.schemas import ErrorAnswer, Problem
+from serve_app.schemas import FIELDS, ErrorResponse, Problem
 
-logger = logging.getLogger(__name__)
-
+logger = logging.getLogger("ray.serve.llmrec")  # below Serve's own: its file, its request ids, errors at once
 MAX_DETAILS = 20
 CODES = {400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed"}
 
 
-class ApiError(Exception):
+class ApiError(HTTPException):
     """An answer that is not 2xx. `code` is for programs, `message` for people."""
 
     def __init__(
@@ -28,17 +27,16 @@ class ApiError(Exception):
         details: tuple[Problem, ...] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.status, self.headers = status, headers
-        self.answer = ErrorAnswer(error=Problem(code=code, message=message), details=list(details[:MAX_DETAILS]))
+        super().__init__(status, message, headers)
+        self.answer = ErrorResponse(error=Problem(code=code, message=message), details=list(details[:MAX_DETAILS]))
 
     def response(self) -> JSONResponse:
-        return JSONResponse(self.answer.model_dump(), self.status, self.headers)
+        return JSONResponse(self.answer.model_dump(), self.status_code, self.headers)
 
 
-def printable(value: object, length: int = 80) -> str:
-    """`value` as text that JSON can carry, cut to `length` (a lone surrogate in a key must not become a 500)."""
-    return str(value)[:length].encode("utf-8", "backslashreplace").decode()
+def try_again(status: int, code: str, message: str, wait_s: int) -> ApiError:
+    """An error that passes: 429 or 503 with Retry-After."""
+    return ApiError(status, code, f"{message}; try again in {wait_s} s", headers={"Retry-After": str(wait_s)})
 
 
 def invalid_request(details: tuple[Problem, ...]) -> ApiError:
@@ -47,8 +45,9 @@ def invalid_request(details: tuple[Problem, ...]) -> ApiError:
 
 
 def _problem(error: Mapping[str, Any]) -> Problem:
-    where = ".".join(printable(part) for part in error["loc"][:12])
-    return Problem(code=error["type"], message=printable(error["msg"], 300), where=where)
+    """Only names that are ours: a field that the caller made up is their input, too."""
+    where = ".".join(str(part) for part in error["loc"][:12] if isinstance(part, int) or part in FIELDS)
+    return Problem(code=error["type"], message=str(error["msg"])[:300], where=where)
 
 
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
@@ -57,7 +56,7 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_http(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+    assert isinstance(error, StarletteHTTPException)
     code = CODES.get(error.status_code, "error")
     return ApiError(error.status_code, code, str(error.detail), headers=error.headers).response()
 
@@ -68,13 +67,14 @@ async def _on_api_error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_defect(request: Request, error: Exception) -> JSONResponse:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    route = getattr(request.scope.get("route"), "path", None)  # not the path, which holds ids
+    logger.error("%s failed", route, exc_info=error)
     return ApiError(500, "internal_error", "a defect of the server; its log holds the traceback").response()
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of `app` take the shape of ErrorAnswer."""
+    """Let every error of `app` take the shape of ErrorResponse."""
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(StarletteHTTPException, _on_http)
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(Exception, _on_defect)

@@ -8,11 +8,11 @@ from typing import Generic, Protocol, TypeVar
 
 from serve_app.messages import NotHeld
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("ray.serve.llmrec")  # stderr would come late, as INFO: Serve buffers it
 
 
 class Versioned(Protocol):
-    """What a holder holds."""
+    """What a swapper holds."""
 
     @property
     def version(self) -> str: ...
@@ -45,16 +45,16 @@ class ServedVersion:
 
 
 class ModelHotSwapper(Generic[M]):
-    """Swaps whole bundles under running requests: load beside the old one, prove it, rebind one attribute."""
+    """Swaps whole bundles under running requests: load beside the old one, probe it, rebind one attribute."""
 
-    def __init__(self, library: ModelRepository[M]) -> None:
-        self._library = library
+    def __init__(self, repository: ModelRepository[M]) -> None:
+        self._repository = repository
         self._held: tuple[M, ...] = ()
         self.refused: dict[str, str] = {}
-        self._order = ServedVersion("")
+        self._wanted = ServedVersion("")
         self._followed: str | None = None
         self._swapping = asyncio.Lock()
-        self._behind = asyncio.Event()
+        self._outdated = asyncio.Event()
         self._follower: asyncio.Task[None] | None = None
 
     def get(self, version: str | None = None, encoder: str | None = None) -> M | NotHeld:
@@ -62,26 +62,26 @@ class ModelHotSwapper(Generic[M]):
         for model in self._held:
             if version in (None, model.version) and (model.encoder is None or encoder in (None, model.encoder)):
                 return model
-        self._behind.set()  # somebody has a newer one: look at CURRENT now
+        self._outdated.set()  # somebody has a newer one: look at CURRENT now
         return NotHeld(version or f"encoder {encoder}", tuple(m.version for m in self._held))
 
-    async def obey(self, order: ServedVersion) -> None:
-        """Serve `order.bundle`. A bad one is refused and the old one serves on; BundleRefusedError if there is none."""
+    async def serve(self, served: ServedVersion) -> None:
+        """Serve `served.bundle`; a bad one is refused, the old one serves on. BundleRefusedError if there is none."""
         first = not self._held
-        self._order = order
-        offers = [order.bundle]
+        self._wanted = served
+        candidates = [served.bundle]
         if first:  # a replica that restarts long after its deployment: CURRENT first, the deployed one as reserve
-            self._followed = await asyncio.to_thread(self._library.current)
-            offers = [self._followed, order.bundle] if order.follow_seconds else [order.bundle, self._followed]
-        for version in dict.fromkeys(offers):
-            if await self._adopt(version):
+            self._followed = await asyncio.to_thread(self._repository.current)
+            candidates = [self._followed, served.bundle] if served.follow_seconds else [served.bundle, self._followed]
+        for version in dict.fromkeys(candidates):
+            if await self._swap_to(version):
                 break
         if not self._held:
             raise BundleRefusedError(f"no bundle can be served: {self.refused}; expected at least one whole bundle")
-        if order.follow_seconds and self._follower is None:
+        if served.follow_seconds and self._follower is None:
             self._follower = asyncio.create_task(self._follow())
 
-    async def _adopt(self, version: str) -> bool:
+    async def _swap_to(self, version: str) -> bool:
         async with self._swapping:
             if self._held and self._held[0].version == version:
                 return True
@@ -98,31 +98,31 @@ class ModelHotSwapper(Generic[M]):
 
     def _load(self, version: str) -> M:
         held = next((m for m in self._held if m.version == version), None)
-        model = held or self._library.load(version)
-        if model.encoder is not None and self._order.encoder not in (None, model.encoder):
+        model = held or self._repository.load(version)
+        if model.encoder is not None and self._wanted.encoder not in (None, model.encoder):
             raise BundleRefusedError(
-                f"its features come from encoder {model.encoder}, the running encoder is {self._order.encoder}; "
+                f"its features come from encoder {model.encoder}, the running encoder is {self._wanted.encoder}; "
                 "deploy again to swap both"
             )
         return model
 
     async def _follow(self) -> None:
-        while self._order.follow_seconds:
+        while self._wanted.follow_seconds:
             try:
-                await asyncio.wait_for(self._behind.wait(), self._order.follow_seconds)
-                await asyncio.sleep(min(0.2, self._order.follow_seconds))  # many requests wake it: look once
+                await asyncio.wait_for(self._outdated.wait(), self._wanted.follow_seconds)
+                await asyncio.sleep(min(0.2, self._wanted.follow_seconds))  # many requests wake it: look once
             except TimeoutError:
                 pass
-            self._behind.clear()
-            await self._look()
+            self._outdated.clear()
+            await self._check_current()
         self._follower = None
 
-    async def _look(self) -> None:
+    async def _check_current(self) -> None:
         try:
-            current = await asyncio.to_thread(self._library.current)
+            current = await asyncio.to_thread(self._repository.current)
         except Exception as error:  # storage is away for a while: go on with what is held
             logger.warning("cannot read CURRENT: %s", error)
             return
         if current != self._followed:
             self._followed = current
-            await self._adopt(current)
+            await self._swap_to(current)

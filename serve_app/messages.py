@@ -8,14 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.recommender import CandidateSet
-from serve_app.schemas import Basis
 
 Floats = npt.NDArray[np.float32]
-Kind = Literal["document", "query"]
+TextKind = Literal["document", "query"]
+#: What a text would be for: a known user is answered from their history, and some bundles read no text.
+TextUse = Literal["read", "known_user", "bundle_without_text"]
+Basis = Literal["history", "text", "liked_items", "text_and_liked_items", "popularity", "item"]
 
 
 @dataclass(frozen=True)
-class Vectors:
+class EncodedTexts:
     """Encoded texts: vectors (n, dim) and token counts (n,), with the fingerprint of the encoder that made them."""
 
     encoder: str
@@ -58,21 +60,21 @@ class Provenance:
 class Candidates:
     """The first stage's answer, as `Recommender.retrieve` gives it: of one user, rows being that bundle's."""
 
-    grounds: Provenance
+    provenance: Provenance
     found: CandidateSet
 
 
 @dataclass(frozen=True)
-class Listed:
+class RankedItems:
     """Items, the best first."""
 
-    grounds: Provenance
+    provenance: Provenance
     item_ids: list[str]
     scores: list[float]
 
 
 @dataclass(frozen=True)
-class Described:
+class ModelDescription:
     """What a replica holds, for /v1/model and /readyz."""
 
     bundle: str
@@ -84,26 +86,27 @@ class Described:
     refused: dict[str, str]
 
 
-class EncoderApi(Protocol):
+class EncoderClient(Protocol):
     """Texts to vectors."""
 
-    def encode(self, texts: list[str], kind: Kind) -> Awaitable[Vectors]: ...
+    def encode(self, texts: list[str], kind: TextKind, urgent: bool) -> Awaitable[EncodedTexts]: ...
     def describe(self) -> Awaitable[str]: ...
 
 
-class RetrieverApi(Protocol):
+class RetrieverClient(Protocol):
     """First stage. `version` None means the newest that the replica holds; `time` None the bundle's own."""
 
     def retrieve(
         self, user: RequestUser, exclude: tuple[str, ...], time: int | None, version: str | None
     ) -> Awaitable[Candidates | NotHeld]: ...
-    def similar(self, item_id: str, k: int) -> Awaitable[Listed]: ...
-    def describe(self) -> Awaitable[Described]: ...
+    def text_use(self, user_id: str | None, time: int | None) -> Awaitable[TextUse]: ...
+    def similar(self, item_id: str, k: int) -> Awaitable[RankedItems]: ...
+    def describe(self) -> Awaitable[ModelDescription]: ...
 
 
-class RankerApi(Protocol):
+class RankerClient(Protocol):
     """Second stage."""
 
-    def order(self, user: RequestUser, candidates: Candidates, k: int) -> Awaitable[Listed | NotHeld]: ...
-    def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> Awaitable[Listed | NotHeld]: ...
-    def describe(self) -> Awaitable[Described]: ...
+    def order(self, user: RequestUser, candidates: Candidates, k: int) -> Awaitable[RankedItems | NotHeld]: ...
+    def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> Awaitable[RankedItems | NotHeld]: ...
+    def describe(self) -> Awaitable[ModelDescription]: ...

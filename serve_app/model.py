@@ -13,8 +13,7 @@ from llmrec.recommender import Recommender
 from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.hot_swap import ModelRepository
-from serve_app.messages import Candidates, Described, Listed, Provenance, RequestUser
-from serve_app.schemas import Basis
+from serve_app.messages import Basis, Candidates, ModelDescription, Provenance, RankedItems, RequestUser
 
 Ints = npt.NDArray[np.int64]
 
@@ -39,7 +38,7 @@ class Model:
         verify(bundle)
         card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
         model = cls(version, bundle.encoder_fingerprint or None, bundle, bundle.recommender(retrieve), card)
-        model.prove()
+        model.probe()
         return model
 
     @property
@@ -58,44 +57,44 @@ class Model:
 
     def retrieve(self, user: RequestUser, exclude: tuple[str, ...], time: int | None) -> Candidates:
         """First stage: candidates of the retriever, or by popularity where nothing is known of the user."""
-        state, grounds = self._state(user, time)
+        state, provenance = self._state(user, time)
         unwanted = self.history.item_rows([*exclude, *user.liked])
         found = self.recommender.retrieve(state, state.times, self.recommender.n_retrieve, [unwanted])
-        return Candidates(grounds, found)
+        return Candidates(provenance, found)
 
-    def order(self, user: RequestUser, candidates: Candidates, k: int) -> Listed:
+    def order(self, user: RequestUser, candidates: Candidates, k: int) -> RankedItems:
         """Second stage: the `k` best of `retrieve`'s answer."""
-        state, _ = self._state(user, candidates.grounds.as_of)
+        state, _ = self._state(user, candidates.provenance.as_of)
         rows, scores = self.recommender.order(state, state.times, candidates.found, k)
         found = rows[0] >= 0
-        return self._listed(candidates.grounds, rows[0][found], scores[0][found])
+        return self._listed(candidates.provenance, rows[0][found], scores[0][found])
 
-    def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> Listed:
+    def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems:
         """The candidates that the bundle knows, by the probability of a click."""
-        state, grounds = self._state(user, time, candidates)
+        state, provenance = self._state(user, time, candidates)
         rows = self.history.item_rows(list(dict.fromkeys(candidates)))
         rows = rows[rows > 0]
-        probability = self.recommender.rank(state, rows, grounds.as_of) if len(rows) else np.zeros(0, np.float32)
+        probability = self.recommender.rank(state, rows, provenance.as_of) if len(rows) else np.zeros(0, np.float32)
         best = np.argsort(-probability, kind="stable")
-        if grounds.basis == "popularity":  # nothing is known of the user, yet each item has a probability
-            grounds = replace(grounds, basis="item")
-        return self._listed(grounds, rows[best], probability[best])
+        if provenance.basis == "popularity":  # nothing is known of the user, yet each item has a probability
+            provenance = replace(provenance, basis="item")
+        return self._listed(provenance, rows[best], probability[best])
 
-    def similar(self, item_id: str, k: int) -> Listed:
+    def similar(self, item_id: str, k: int) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""
         row = int(self.history.item_rows([item_id])[0])
-        grounds = Provenance(self.version, self.as_of, "item", unknown=() if row else (item_id,))
+        provenance = Provenance(self.version, self.as_of, "item", unknown=() if row else (item_id,))
         if row == 0:
-            return Listed(grounds, [], [])
+            return RankedItems(provenance, [], [])
         rows, scores = self.recommender.similar(row, k, self.as_of)
-        return self._listed(grounds, rows[rows >= 0], scores[rows >= 0])
+        return self._listed(provenance, rows[rows >= 0], scores[rows >= 0])
 
-    def describe(self, refused: dict[str, str]) -> Described:
+    def describe(self, refused: dict[str, str]) -> ModelDescription:
         """For /v1/model."""
         users, items = len(self.history.user_ids) - 1, len(self.history.item_ids) - 1
-        return Described(self.version, self.as_of, self.encoder, users, items, self.card, refused)
+        return ModelDescription(self.version, self.as_of, self.encoder, users, items, self.card, refused)
 
-    def prove(self) -> None:
+    def probe(self) -> None:
         """Answer for somebody unknown and for somebody known; raises ValueError where a score is not a number."""
         for user_id in ("", *self.history.user_ids[1:2], *self.history.user_ids[-1:]):
             user = RequestUser(user_id or None, liked=tuple(self.history.item_ids[1:2]))
@@ -128,11 +127,11 @@ class Model:
         rows = self.history.item_rows(ids)
         return tuple(dict.fromkeys(i for i, row in zip(ids, rows, strict=True) if row == 0))
 
-    def _listed(self, grounds: Provenance, rows: Ints, scores: npt.NDArray[np.float32]) -> Listed:
-        return Listed(grounds, [self.history.item_ids[row] for row in rows], [float(s) for s in scores])
+    def _listed(self, provenance: Provenance, rows: Ints, scores: npt.NDArray[np.float32]) -> RankedItems:
+        return RankedItems(provenance, [self.history.item_ids[row] for row in rows], [float(s) for s in scores])
 
 
-def open_library(root: str, name: str, retrieve: int) -> ModelRepository[Model]:
+def open_repository(root: str, name: str, retrieve: int) -> ModelRepository[Model]:
     """The bundles under the storage `root`, CURRENT being that of the registry's `name`."""
     storage = Storage(root)
     return ModelRepository(

@@ -1,17 +1,10 @@
 """Requests and answers of the HTTP API. Field limits that the configuration sets are added by `limits`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
-
-def _writable(text: str) -> str:
-    """JSON can carry half a surrogate pair, which is no character: no encoder and no answer could take it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds a lone surrogate, expected Unicode characters") from None
-    return text
+from serve_app.messages import Basis, RankedItems
 
 
 def _whole(number: object) -> object:
@@ -19,58 +12,59 @@ def _whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-Id = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_writable)]
-Text = Annotated[str, Field(min_length=1), AfterValidator(_writable)]
-Basis = Literal["history", "text", "liked_items", "text_and_liked_items", "popularity", "item"]
+Id = Annotated[str, Field(min_length=1, max_length=512)]
+Ids = Annotated[list[Id], FailFast()]  # one wrong member is enough: no error for each
+Text = Annotated[str, Field(min_length=1)]
+MAX_CONTEXTS = 32
 
 
-class Request(BaseModel):
+class ApiRequest(BaseModel):
     """Unknown fields, wrong types, NaN and infinities are refused; nothing is coerced."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Shopper(Request):
+class UserRequest(ApiRequest):
     """Who asks. A known `user_id` is answered from their history; else `text` and `liked_items` describe them."""
 
     user_id: Id | None = Field(None, description="as in the corpus; unknown ones fall back to the fields below")
     text: Text | None = Field(None, description="the wish or taste in words, in any language the encoder knows")
-    liked_items: list[Id] = Field([], description="ids of items they liked, the latest last")
+    liked_items: Ids = Field([], description="ids of items they liked, the latest last")
     context: dict[Id, Id] = Field(
         {},
-        max_length=32,
+        max_length=MAX_CONTEXTS,
         description='where they ask from, by the names of `corpus.context_columns`: {"device": "mobile"}; names and '
         "values that the bundle does not know say nothing",
     )
 
 
-class RecommendRequest(Shopper):
+class RecommendRequest(UserRequest):
     """Without a known user, a text or a known liked item the answer is what is popular, and says so."""
 
     k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
-    exclude: list[Id] = Field([], description="ids that must not be returned, besides what the user already had")
+    exclude: Ids = Field([], description="ids that must not be returned, besides what the user already had")
 
 
-class RankRequest(Shopper):
+class RankRequest(UserRequest):
     """Candidates to order by the probability of a click."""
 
-    candidates: list[Id] = Field(min_length=1)
+    candidates: Ids = Field(min_length=1)
 
 
-class EncodeRequest(Request):
+class EncodeRequest(ApiRequest):
     """Texts to turn into vectors, with the prompt of documents or of queries."""
 
-    texts: list[Text] = Field(min_length=1)
+    texts: Annotated[list[Text], FailFast()] = Field(min_length=1)
     kind: Literal["document", "query"] = "document"
 
 
-class Answer(BaseModel):
+class ApiResponse(BaseModel):
     """What the server says."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class RankedItem(Answer):
+class RankedItem(ApiResponse):
     """One item of a list; rank 1 is best."""
 
     item_id: str
@@ -81,18 +75,33 @@ class RankedItem(Answer):
     )
 
 
-class ItemsAnswer(Answer):
+def ranked(found: RankedItems) -> list[RankedItem]:
+    """The items of `found` with their ranks, from 1."""
+    columns = zip(found.item_ids, found.scores, strict=True)
+    return [RankedItem(item_id=item, rank=rank, score=score) for rank, (item, score) in enumerate(columns, 1)]
+
+
+class ItemsResponse(ApiResponse):
     """Items in order, and what the order rests on."""
 
     bundle: str = Field(description="id of the one bundle that made the whole answer")
     as_of: int = Field(description="milliseconds UTC; only events before this time were considered")
     basis: Basis
-    reason: str | None = Field(description="why the answer is not personal; null where it is")
+    reason: str | None = Field(description="why the answer is not, or less, personal; null where it is")
     items: list[RankedItem]
     unknown_items: list[str] = Field(description="ids in the request that the bundle does not know")
 
+    @classmethod
+    def of(cls, found: RankedItems) -> Self:
+        """The answer that `found` makes."""
+        basis = found.provenance
+        return cls(
+            bundle=basis.bundle, as_of=basis.as_of, basis=basis.basis, reason=basis.reason, items=ranked(found),
+            unknown_items=list(basis.unknown),
+        )  # fmt: skip
 
-class SimilarAnswer(Answer):
+
+class SimilarResponse(ApiResponse):
     """Items nearest to one item in the retriever's space, by cosine."""
 
     bundle: str
@@ -100,8 +109,8 @@ class SimilarAnswer(Answer):
     items: list[RankedItem]
 
 
-class EncodeAnswer(Answer):
-    """Vectors in the order of the texts."""
+class EncodeResponse(ApiResponse):
+    """EncodedTexts in the order of the texts."""
 
     encoder: str = Field(description="fingerprint: two equal ones mean comparable vectors")
     dim: int
@@ -110,7 +119,7 @@ class EncodeAnswer(Answer):
     n_unknown: list[int] = Field(description="of them unknown to the encoder's vocabulary")
 
 
-class ModelAnswer(Answer):
+class ModelResponse(ApiResponse):
     """What is being served."""
 
     bundle: str
@@ -123,20 +132,20 @@ class ModelAnswer(Answer):
     refused: dict[str, str] = Field(description="bundles that were offered and not taken, with the reason")
 
 
-class HealthAnswer(Answer):
+class HealthResponse(ApiResponse):
     """The process lives."""
 
     status: Literal["ok"] = "ok"
 
 
-class ReadyAnswer(Answer):
+class ReadyResponse(ApiResponse):
     """Whether every part can answer, and what each says."""
 
     ready: bool
     checks: dict[str, str]
 
 
-class Problem(Answer):
+class Problem(ApiResponse):
     """One error. `where` is the path to the field; the offending value is never repeated."""
 
     code: str
@@ -144,8 +153,14 @@ class Problem(Answer):
     where: str | None = None
 
 
-class ErrorAnswer(Answer):
+class ErrorResponse(ApiResponse):
     """Every answer of the application that is not 2xx (Serve's proxy, before it, says 429 and 503 in plain text)."""
 
     error: Problem
     details: list[Problem] = []
+
+
+#: Every name that a request may use; errors name no other.
+FIELDS = frozenset({"body", "path", "query", "item_id"}).union(
+    *(model.model_fields for model in (RecommendRequest, RankRequest, EncodeRequest))
+)

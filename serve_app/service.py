@@ -2,142 +2,188 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, ParamSpec, Self, TypeVar
 
-from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
+from cachetools import TTLCache
+from ray.serve.exceptions import BackPressureError
 
 from llmrec.config import ServingConfig
 from serve_app.errors import ApiError
+from serve_app.handles import Patience, call
 from serve_app.messages import (
     Candidates,
-    Described,
-    EncoderApi,
-    Kind,
-    Listed,
-    RankerApi,
+    EncodedTexts,
+    EncoderClient,
+    ModelDescription,
+    RankedItems,
+    RankerClient,
     RequestUser,
-    RetrieverApi,
-    Vectors,
+    RetrieverClient,
+    TextKind,
+    TextUse,
 )
-from serve_app.schemas import Shopper
+from serve_app.metrics import Metrics
+from serve_app.schemas import UserRequest
+from serve_app.traffic import Traffic
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: A replica that died or is being replaced: another one answers the same question.
-REPLICA_GONE = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError)
-_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.5)
-
-
-class Handle:
-    """A Serve handle seen as the object behind it: `handle.method(…)` is awaited."""
-
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-
-    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
-        call: Callable[..., Awaitable[Any]] = getattr(self._handle, method).remote
-        return call
+#: What of the deployments is remembered between calls: their state and the bundle's description, for so many seconds.
+_REMEMBERED_S = 1.0
 
 
 @dataclass(frozen=True)
 class RecommendationService:
     """The flow Encoder → Retriever → Ranker. All calls are repeatable, so a dead replica costs time, not an answer."""
 
-    encoder: EncoderApi
-    retriever: RetrieverApi
-    ranker: RankerApi
+    encoder: EncoderClient
+    retriever: RetrieverClient
+    ranker: RankerClient
     config: ServingConfig
+    traffic: Traffic
+    metrics: Metrics
+    _remembered: TTLCache[str, Any] = field(default_factory=lambda: TTLCache(3, _REMEMBERED_S))
 
-    async def recommend(self, shopper: Shopper, k: int, exclude: list[str]) -> Listed:
+    @classmethod
+    def over(
+        cls, encoder: EncoderClient, retriever: RetrieverClient, ranker: RankerClient, config: ServingConfig
+    ) -> Self:
+        """The service of one process, nothing being under way."""
+        traffic = Traffic(config)
+        return cls(encoder, retriever, ranker, config, traffic, Metrics(traffic))
+
+    async def recommend(self, request: UserRequest, k: int, exclude: list[str]) -> RankedItems:
         """The best `k` items, at most."""
-        user, now = await self._asker(shopper), self._now()
+        now = self._now()
+        user, skipped = await self._user(request, now)
         version: str | None = None
-        async for _ in self._attempts():
-            found = await self._call(self.retriever.retrieve, user, tuple(exclude), now, version)
+        async for _ in self._patience().attempts():
+            found = await self._call("retrieve", self.retriever.retrieve, user, tuple(exclude), now, version)
+            version = None
             if isinstance(found, Candidates):
-                listed = await self._call(self.ranker.order, user, found, k)
-                if isinstance(listed, Listed):
-                    return listed
-                version = next(iter(listed.held), None)  # the ranker is behind or ahead: again, on what it holds
-            else:
-                version = None
+                ranked = await self._call("order", self.ranker.order, user, found, k)
+                if isinstance(ranked, RankedItems):
+                    self.metrics.candidates.observe(int((found.found.rows[0] > 0).sum()))
+                    return self._answer(ranked, skipped)
+                version = next(iter(ranked.held), None)  # the ranker is behind or ahead: again, on what it holds
         raise AssertionError("unreachable: attempts end by raising")
 
-    async def rank(self, shopper: Shopper, candidates: list[str]) -> Listed:
+    async def rank(self, request: UserRequest, candidates: list[str]) -> RankedItems:
         """All known candidates, best first."""
-        user, now = await self._asker(shopper), self._now()
-        async for _ in self._attempts():
-            ranked = await self._call(self.ranker.rank, user, candidates, now)
-            if isinstance(ranked, Listed):
-                return ranked
+        now = self._now()
+        user, skipped = await self._user(request, now)
+        async for _ in self._patience().attempts():
+            ranked = await self._call("rank", self.ranker.rank, user, candidates, now)
+            if isinstance(ranked, RankedItems):
+                return self._answer(ranked, skipped)
         raise AssertionError("unreachable: attempts end by raising")
 
-    async def encode(self, texts: list[str], kind: Kind) -> Vectors:
-        """Vectors of `texts`."""
-        return await self._call(self.encoder.encode, texts, kind)
+    async def encode(self, texts: list[str], kind: TextKind) -> EncodedTexts:
+        """Vectors of `texts`, after those that recommendations wait for."""
+        limit = self.config.request_timeout_s
+        patience = Patience(limit, limit / 2, self.config.retry_after_s)
+        return await call("encode", self.metrics, patience, self.encoder.encode, texts, kind, False)
 
-    async def similar(self, item_id: str, k: int) -> Listed:
+    async def similar(self, item_id: str, k: int) -> RankedItems:
         """Items near to `item_id`; ApiError 404 where the bundle does not know it."""
-        found = await self._call(self.retriever.similar, item_id, k)
-        if found.grounds.unknown:
-            raise ApiError(404, "unknown_item", f"bundle {found.grounds.bundle} knows no item of that id")
+        found = await self._call("similar", self.retriever.similar, item_id, k)
+        if found.provenance.unknown:
+            raise ApiError(404, "unknown_item", f"bundle {found.provenance.bundle} knows no item of that id")
         return found
 
-    async def describe(self) -> Described:
+    async def describe(self) -> ModelDescription:
         """What the retriever serves."""
-        return await self._call(self.retriever.describe)
+        return await self._call("describe", self.retriever.describe)
 
-    async def ready(self, patience_s: float = 2.0) -> dict[str, str]:
-        """Per deployment `ok` or what is wrong with it."""
+    async def bundle(self) -> ModelDescription | None:
+        """What the retriever served a moment ago; None where it does not answer."""
+        return await self._remember("bundle", self._describe_or_none)
+
+    async def ready(self) -> dict[str, str]:
+        """Per part `ok`, `busy` (its queue is full) or what is wrong with it."""
+        if self.traffic.draining:
+            return {"ingress": "stopping"}
+        return await self._remember("ready", self._states)
+
+    async def _states(self) -> dict[str, str]:
         parts = {"encoder": self.encoder.describe, "retriever": self.retriever.describe, "ranker": self.ranker.describe}
-        states = await asyncio.gather(*(_state(describe, patience_s) for describe in parts.values()))
+        states = await asyncio.gather(*(_state(describe) for describe in parts.values()))
         return dict(zip(parts, states, strict=True))
+
+    async def _describe_or_none(self) -> ModelDescription | None:
+        try:
+            async with asyncio.timeout(1):
+                return await self.retriever.describe()
+        except Exception:  # metrics are told, whatever the retriever's trouble
+            return None
+
+    async def _remember(self, name: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """One question at a time, whoever asks: open paths cost the deployments nothing more."""
+        if name not in self._remembered:
+            self._remembered[name] = asyncio.ensure_future(ask())
+        found: T = await asyncio.shield(self._remembered[name])
+        return found
 
     def _now(self) -> int | None:
         return int(time.time() * 1000) if self.config.clock == "wall" else None
 
-    async def _asker(self, shopper: Shopper) -> RequestUser:
-        user = RequestUser(shopper.user_id, tuple(shopper.liked_items), context=shopper.context)
-        if shopper.text is None or not shopper.text.strip():
-            return user
-        # as a document: what shoppers wrote is what profiles were made of in training
-        encoded = await self.encode([shopper.text], "document")
-        return replace(user, vector=encoded.vectors[0], encoder=encoded.encoder)
+    async def _user(self, request: UserRequest, now: int | None) -> tuple[RequestUser, str | None]:
+        """Who asks, and why the text, if there is one, was not encoded although it would be read."""
+        user = RequestUser(request.user_id, tuple(request.liked_items), context=request.context)
+        if request.text is None or not request.text.strip():
+            return user, None
+        use = await self._text_use(request.user_id, now)
+        if use != "read":
+            return user, "bundle_without_text" if use == "bundle_without_text" else None
+        return await self._with_vector(user, request.text)
 
-    async def _call(self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        async for _ in self._attempts():
-            try:
-                return await method(*args, **kwargs)
-            except BackPressureError:
-                raise self._busy(429, "overloaded", "too many requests are waiting") from None
-            except REPLICA_GONE:
-                continue
-        raise AssertionError("unreachable: attempts end by raising")
+    async def _text_use(self, user_id: str | None, now: int | None) -> TextUse:
+        def ask() -> Awaitable[TextUse]:
+            return self._call("text_use", self.retriever.text_use, user_id, now)
 
-    async def _attempts(self) -> AsyncIterator[int]:
-        """Attempts with growing pauses for half of the request's time, then ApiError 503."""
-        deadline = time.monotonic() + self.config.request_timeout_s / 2
-        attempt = 0
-        while time.monotonic() < deadline:
-            yield attempt
-            await asyncio.sleep(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)])
-            attempt += 1
-        raise self._busy(503, "unavailable", "replicas are being replaced")
+        return await (ask() if user_id is not None else self._remember("text_use", ask))
 
-    def _busy(self, status: int, code: str, message: str) -> ApiError:
-        wait = self.config.retry_after_s
-        return ApiError(status, code, f"{message}; try again in {wait} s", headers={"Retry-After": str(wait)})
+    async def _with_vector(self, user: RequestUser, text: str) -> tuple[RequestUser, str | None]:
+        limit = self.config.text_timeout_s
+        patience = Patience(limit, limit, self.config.retry_after_s)
+        try:
+            # as a document: what users wrote is what profiles were made of in training
+            encoded = await asyncio.wait_for(
+                call("text", self.metrics, patience, self.encoder.encode, [text], "document", True), limit
+            )
+        except TimeoutError:
+            return user, "encoder_unavailable"
+        except ApiError as error:
+            if error.status_code != 503:
+                raise
+            return user, "encoder_unavailable"
+        return replace(user, vector=encoded.vectors[0], encoder=encoded.encoder), None
+
+    def _answer(self, ranked: RankedItems, skipped: str | None) -> RankedItems:
+        """`ranked`, saying so where a text was not read that would have made it personal."""
+        if skipped is not None and ranked.provenance.basis != "history":
+            ranked = replace(ranked, provenance=replace(ranked.provenance, reason=skipped))
+        self.metrics.answered(ranked.provenance)
+        return ranked
+
+    async def _call(self, stage: str, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await call(stage, self.metrics, self._patience(), method, *args, **kwargs)
+
+    def _patience(self) -> Patience:
+        config = self.config
+        return Patience(config.hop_timeout_s, config.request_timeout_s / 2, config.retry_after_s)
 
 
-async def _state(describe: Callable[[], Awaitable[object]], patience_s: float) -> str:
+async def _state(describe: Callable[[], Awaitable[object]], patience_s: float = 2.0) -> str:
     try:
         async with asyncio.timeout(patience_s):
             await describe()
     except TimeoutError:
         return f"no answer within {patience_s:g} s"
+    except BackPressureError:
+        return "busy"
     except Exception as error:  # readiness reports whatever is wrong
         return type(error).__name__
     return "ok"

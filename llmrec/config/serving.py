@@ -12,9 +12,15 @@ class ServingConfig(Section):
 
     host: str = Field("127.0.0.1", min_length=1, description="address the HTTP proxy listens on")
     port: int = Field(8000, ge=0, le=65535, description="0: any free port")
-    api_key_env: str | None = Field(
-        None, min_length=1, description="environment variable holding the key that clients of /v1 must send"
-    )
+    api_keys_env: str | None = Field(
+        None, min_length=1, description="environment variable holding the keys that clients of /v1 must send, as "
+        "`NAME ROLE KEY` separated by `;` (role: read, write, admin), or one key alone",
+    )  # fmt: skip
+    api_keys_file: str | None = Field(
+        None, min_length=1, description="file with one `NAME ROLE KEY` a line, seen by the ingress; read again when it "
+        "changes, so that keys rotate without a restart",
+    )  # fmt: skip
+    cors_origins: list[str] = Field([], description="origins whose web pages may call the API; none: closed")
     clock: Literal["data", "wall"] = Field(
         "data",
         description="the time that requests are answered at: `data` is just after the bundle's last event, which the "
@@ -26,11 +32,15 @@ class ServingConfig(Section):
     # Limits of one request.
     max_text_chars: int = Field(20_000, ge=1, le=1_000_000)
     max_texts: int = Field(64, ge=1, le=1_024, description="texts of one /v1/encode")
+    max_encode_chars: int = Field(100_000, ge=1, description="characters of one /v1/encode in all")
     max_candidates: int = Field(1_000, ge=1, le=10_000)
     max_liked: int = Field(200, ge=1, le=10_000)
     max_exclude: int = Field(1_000, ge=1, le=10_000)
     max_k: int = Field(100, ge=1, le=1_000)
-    max_body_bytes: int = Field(1_000_000, ge=1_024, description="a larger body is answered 413 before it is read")
+    max_body_bytes: int = Field(
+        400_000, ge=1_024, description="a larger body is answered 413 before it is read; parsing one holds everybody "
+        "for up to .1 ms a kB, so that a larger limit costs others time",
+    )  # fmt: skip
     retrieve: int = Field(200, ge=1, description="candidates the retriever hands to the ranker")
     # Deployments.
     ingress_replicas: int = Field(1, ge=1)
@@ -47,8 +57,25 @@ class ServingConfig(Section):
     # Overload.
     max_ongoing_requests: int = Field(64, ge=1, description="requests a replica works on at once")
     max_queued_requests: int = Field(200, ge=1, description="waiting requests beyond which clients are told 429")
+    max_ongoing_per_key: int = Field(
+        100, ge=1, description="requests of one key under way, beyond which it is told 429"
+    )
     retry_after_s: int = Field(1, ge=1, description="Retry-After of 429 and 503 answers")
-    request_timeout_s: float = Field(30, gt=0, description="from the first byte; then 504 (408 while the body arrives)")
+    # Time.
+    request_timeout_s: float = Field(30, gt=0, description="from the last byte of the body to the answer; then 504")
+    body_timeout_s: float = Field(5, gt=0, description="for the body to arrive; then 408")
+    hop_timeout_s: float = Field(5, gt=0, description="for one call of retriever or ranker; then it is repeated")
+    text_timeout_s: float = Field(
+        2, gt=0, description="how long a recommendation waits for its text's vector; then it does without and says so"
+    )
+    health_check_s: float = Field(
+        1, gt=0, description="between two looks at each replica, and how long each waits; three failed ones replace it"
+    )
+
+    @property
+    def max_ongoing_total(self) -> int:
+        """Requests under way in one ingress: more than deployments take, so that their queues decide who is refused."""
+        return 2 * (self.max_ongoing_requests + self.max_queued_requests)
 
     @model_validator(mode="after")
     def _ranks_what_it_returns(self) -> "ServingConfig":

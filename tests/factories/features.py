@@ -145,7 +145,7 @@ class World:
         known.pop(None, None)
         none = np.zeros(len(known), np.int32)
         store.put(list(known), encode(list(known.values()), self.dim), none, none)
-        with storage.build("embeddings", "e", module="llmrec.encoding.job.stage", config={}, parents={}) as writer:
+        with storage.build("embeddings", "e", module="llmrec.encoding.stage", config={}, parents={}) as writer:
             columns = [[kind for kind, *_ in texts], [name for _, name, _ in texts], keys]
             writer.write_table("text_keys", pa.table([pa.array(c, pa.string()) for c in columns], schema=TEXT_KEYS))
             writer.info |= {

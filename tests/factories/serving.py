@@ -7,18 +7,23 @@ from typing import Any
 
 import numpy as np
 from factories.bundles import DIM, make_bundle
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from llmrec.bundle import publish
 from llmrec.config import ServingConfig
 from llmrec.storage import Storage
 from serve_app.api import make_api
-from serve_app.deployments import Ranker, Retriever
-from serve_app.messages import Kind, Vectors
-from serve_app.model import open_library
+from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
+from serve_app.keys import KeyRing
+from serve_app.messages import EncodedTexts, TextKind
+from serve_app.model import open_repository
 from serve_app.service import RecommendationService
 
 NAME = "demo"
+#: Limits that a test reaches at once.
+SMALL = {"max_body_bytes": 100_000, "max_text_chars": 500, "max_candidates": 50, "max_k": 20, "max_texts": 4,
+         "max_encode_chars": 900, "max_liked": 10, "max_exclude": 30, "request_timeout_s": 2, "body_timeout_s": 0.2,
+         "text_timeout_s": 1, "retrieve": 20}  # fmt: skip
 
 
 def fake_vector(text: str, dim: int = DIM) -> np.ndarray:
@@ -31,9 +36,9 @@ def fake_vector(text: str, dim: int = DIM) -> np.ndarray:
 class FakeEncoder:
     """Stands for the Encoder deployment."""
 
-    async def encode(self, texts: list[str], kind: Kind) -> Vectors:
+    async def encode(self, texts: list[str], kind: TextKind, urgent: bool) -> EncodedTexts:
         n = [len(text.split()) for text in texts]
-        return Vectors("fake-encoder", np.stack([fake_vector(t) for t in texts]), n, [0] * len(n))
+        return EncodedTexts("fake-encoder", np.stack([fake_vector(t) for t in texts]), n, [0] * len(n))
 
     async def describe(self) -> str:
         return "fake-encoder"
@@ -60,7 +65,7 @@ class Faulty:
 
 @dataclass
 class Parts:
-    """What an application is made of; `engine()` and `app()` put it together."""
+    """What an application is made of; `service()` and `app()` put it together."""
 
     storage: Storage
     encoder: Any
@@ -68,11 +73,11 @@ class Parts:
     ranker: Any
     config: ServingConfig
 
-    def engine(self) -> RecommendationService:
-        return RecommendationService(self.encoder, self.retriever, self.ranker, self.config)
+    def service(self) -> RecommendationService:
+        return RecommendationService.over(self.encoder, self.retriever, self.ranker, self.config)
 
-    def app(self, digest: bytes | None = None) -> ASGIApp:
-        return make_api(self.engine(), digest)
+    def app(self, keys: KeyRing | None = None) -> FastAPI:
+        return make_api(self.service(), keys)
 
     async def serve(self, part: str, version: str, **order: Any) -> None:
         """Let one deployment hold `version`, as a changed `user_config` does."""
@@ -85,10 +90,10 @@ def make_parts(root: str, **serving: Any) -> Parts:
     publish(storage, make_bundle(storage, "first"), NAME)
     make_bundle(storage, "second", seed=1)
 
-    def library() -> Any:
-        return open_library(storage.root, NAME, config.retrieve)
+    def repository() -> Any:
+        return open_repository(storage.root, NAME, config.retrieve)
 
-    parts = Parts(storage, FakeEncoder(), Retriever(library), Ranker(library), config)
+    parts = Parts(storage, FakeEncoder(), RetrieverDeployment(repository), RankerDeployment(repository), config)
     for part in ("retriever", "ranker"):
         asyncio.run(parts.serve(part, "first"))
     return parts

@@ -80,12 +80,12 @@ def test_a_bundle_that_must_not_serve_stops_the_build(store: Storage, config: st
 def test_a_key_that_is_not_set_stops_the_build(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LLMREC_TEST_KEY", raising=False)
     with pytest.raises(ValueError, match="LLMREC_TEST_KEY is unset"):
-        build(BuildArgs(config=config, overrides="serving.api_key_env=LLMREC_TEST_KEY"))
+        build(BuildArgs(config=config, overrides="serving.api_keys_env=LLMREC_TEST_KEY"))
 
 
 def test_the_key_itself_is_not_handed_to_ray(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLMREC_TEST_KEY", "sesame")
-    app = build(BuildArgs(config=config, overrides=["serving.api_key_env=LLMREC_TEST_KEY"]))
+    monkeypatch.setenv("LLMREC_TEST_KEY", "sesame-open-yourself")
+    app = build(BuildArgs(config=config, overrides=["serving.api_keys_env=LLMREC_TEST_KEY"]))
     arguments = repr(deployments(app)["Ingress"].init_args)
     assert "sesame" not in arguments
 

@@ -25,7 +25,7 @@ class Shelf:
     away: bool = False
     loads: list[str] = field(default_factory=list)
 
-    def library(self) -> ModelRepository[Loaded]:
+    def repository(self) -> ModelRepository[Loaded]:
         return ModelRepository(self._current, self._load)
 
     def _current(self) -> str:
@@ -40,19 +40,19 @@ class Shelf:
         return Loaded(version, None if version == "wordless" else "other" if version == "alien" else "e")
 
 
-def version(holder: ModelHotSwapper[Loaded], wanted: str | None = None) -> str | None:
-    found = holder.get(wanted)
+def version(swapper: ModelHotSwapper[Loaded], wanted: str | None = None) -> str | None:
+    found = swapper.get(wanted)
     return None if isinstance(found, NotHeld) else found.version
 
 
 def test_a_swap_keeps_the_bundle_before_and_forgets_the_one_before_that() -> None:
     async def story() -> None:
-        holder = ModelHotSwapper(Shelf().library())
-        await holder.obey(ServedVersion("a"))
-        await holder.obey(ServedVersion("b"))
-        assert (version(holder), version(holder, "a"), version(holder, "b")) == ("b", "a", "b")
-        await holder.obey(ServedVersion("c"))
-        assert holder.get("a") == NotHeld("a", ("c", "b"))
+        swapper = ModelHotSwapper(Shelf().repository())
+        await swapper.serve(ServedVersion("a"))
+        await swapper.serve(ServedVersion("b"))
+        assert (version(swapper), version(swapper, "a"), version(swapper, "b")) == ("b", "a", "b")
+        await swapper.serve(ServedVersion("c"))
+        assert swapper.get("a") == NotHeld("a", ("c", "b"))
 
     asyncio.run(story())
 
@@ -61,10 +61,10 @@ def test_going_back_loads_nothing_anew() -> None:
     shelf = Shelf()
 
     async def story() -> None:
-        holder = ModelHotSwapper(shelf.library())
+        swapper = ModelHotSwapper(shelf.repository())
         for wanted in ("a", "b", "a", "b", "b"):
-            await holder.obey(ServedVersion(wanted))
-            assert version(holder) == wanted
+            await swapper.serve(ServedVersion(wanted))
+            assert version(swapper) == wanted
 
     asyncio.run(story())
     assert shelf.loads == ["a", "b"]
@@ -72,13 +72,13 @@ def test_going_back_loads_nothing_anew() -> None:
 
 def test_a_bad_bundle_is_refused_with_its_reason_and_the_old_one_serves_on() -> None:
     async def story() -> None:
-        holder = ModelHotSwapper(Shelf().library())
-        await holder.obey(ServedVersion("a"))
-        await holder.obey(ServedVersion("bad"))
-        assert version(holder) == "a"
-        assert holder.refused == {"bad": "ValueError: bad is cut off"}
-        await holder.obey(ServedVersion("b"))
-        assert version(holder) == "b"
+        swapper = ModelHotSwapper(Shelf().repository())
+        await swapper.serve(ServedVersion("a"))
+        await swapper.serve(ServedVersion("bad"))
+        assert version(swapper) == "a"
+        assert swapper.refused == {"bad": "ValueError: bad is cut off"}
+        await swapper.serve(ServedVersion("b"))
+        assert version(swapper) == "b"
 
     asyncio.run(story())
 
@@ -86,7 +86,7 @@ def test_a_bad_bundle_is_refused_with_its_reason_and_the_old_one_serves_on() -> 
 def test_without_any_good_bundle_the_replica_does_not_start() -> None:
     async def story() -> None:
         with pytest.raises(BundleRefusedError, match="bad is cut off"):
-            await ModelHotSwapper(Shelf("bad2").library()).obey(ServedVersion("bad"))
+            await ModelHotSwapper(Shelf("bad2").repository()).serve(ServedVersion("bad"))
 
     asyncio.run(story())
 
@@ -99,41 +99,41 @@ def test_a_restarted_replica_takes_what_the_others_serve(
     current: str, ordered: str, follow: float, served: str
 ) -> None:
     async def story() -> None:
-        holder = ModelHotSwapper(Shelf(current).library())
-        await holder.obey(ServedVersion(ordered, follow_seconds=follow))
-        assert version(holder) == served
+        swapper = ModelHotSwapper(Shelf(current).repository())
+        await swapper.serve(ServedVersion(ordered, follow_seconds=follow))
+        assert version(swapper) == served
 
     asyncio.run(story())
 
 
 def test_a_bundle_of_another_encoder_waits_for_a_redeployment() -> None:
     async def story() -> None:
-        holder = ModelHotSwapper(Shelf().library())
-        await holder.obey(ServedVersion("a", encoder="e"))
-        await holder.obey(ServedVersion("alien", encoder="e"))
-        assert version(holder) == "a"
-        assert "deploy again" in holder.refused["alien"]
-        await holder.obey(ServedVersion("wordless", encoder="e"))
-        assert version(holder) == "wordless"
+        swapper = ModelHotSwapper(Shelf().repository())
+        await swapper.serve(ServedVersion("a", encoder="e"))
+        await swapper.serve(ServedVersion("alien", encoder="e"))
+        assert version(swapper) == "a"
+        assert "deploy again" in swapper.refused["alien"]
+        await swapper.serve(ServedVersion("wordless", encoder="e"))
+        assert version(swapper) == "wordless"
 
     asyncio.run(story())
 
 
 def test_vectors_of_an_encoder_meet_the_bundle_that_was_made_with_it() -> None:
     async def story() -> None:
-        holder = ModelHotSwapper(Shelf().library())
-        await holder.obey(ServedVersion("a"))
-        await holder.obey(ServedVersion("alien"))
-        found = [holder.get(encoder=e) for e in ("e", "other", None)]
+        swapper = ModelHotSwapper(Shelf().repository())
+        await swapper.serve(ServedVersion("a"))
+        await swapper.serve(ServedVersion("alien"))
+        found = [swapper.get(encoder=e) for e in ("e", "other", None)]
         assert [f.version for f in found if isinstance(f, Loaded)] == ["a", "alien", "alien"]
-        assert holder.get(encoder="third") == NotHeld("encoder third", ("alien", "a"))
+        assert swapper.get(encoder="third") == NotHeld("encoder third", ("alien", "a"))
 
     asyncio.run(story())
 
 
-async def _until(holder: ModelHotSwapper[Loaded], wanted: str) -> None:
+async def _until(swapper: ModelHotSwapper[Loaded], wanted: str) -> None:
     async with asyncio.timeout(5):
-        while version(holder) != wanted:
+        while version(swapper) != wanted:
             await asyncio.sleep(0.01)
 
 
@@ -141,14 +141,14 @@ def test_a_published_bundle_is_followed_and_a_bad_one_is_not() -> None:
     shelf = Shelf()
 
     async def story() -> None:
-        holder = ModelHotSwapper(shelf.library())
-        await holder.obey(ServedVersion("a", follow_seconds=0.02))
+        swapper = ModelHotSwapper(shelf.repository())
+        await swapper.serve(ServedVersion("a", follow_seconds=0.02))
         for published, served in (("b", "b"), ("a", "a"), ("bad", "a"), ("c", "c")):
             shelf.current = published
-            await _until(holder, served)
+            await _until(swapper, served)
         shelf.current = "bad"
         await asyncio.sleep(0.2)
-        assert version(holder) == "c"
+        assert version(swapper) == "c"
         assert shelf.loads.count("bad") <= 2  # once each time it is published, not at every look
 
     asyncio.run(story())
@@ -158,13 +158,13 @@ def test_storage_that_is_away_stops_nothing() -> None:
     shelf = Shelf()
 
     async def story() -> None:
-        holder = ModelHotSwapper(shelf.library())
-        await holder.obey(ServedVersion("a", follow_seconds=0.02))
+        swapper = ModelHotSwapper(shelf.repository())
+        await swapper.serve(ServedVersion("a", follow_seconds=0.02))
         shelf.away = True
         await asyncio.sleep(0.1)
-        assert version(holder) == "a"
+        assert version(swapper) == "a"
         shelf.away, shelf.current = False, "b"
-        await _until(holder, "b")
+        await _until(swapper, "b")
 
     asyncio.run(story())
 
@@ -173,12 +173,12 @@ def test_a_request_for_a_version_not_held_makes_the_replica_look_at_once() -> No
     shelf = Shelf()
 
     async def story() -> None:
-        holder = ModelHotSwapper(shelf.library())
-        await holder.obey(ServedVersion("a", follow_seconds=3600))
+        swapper = ModelHotSwapper(shelf.repository())
+        await swapper.serve(ServedVersion("a", follow_seconds=3600))
         await asyncio.sleep(0)
         shelf.current = "b"
-        assert isinstance(holder.get("b"), NotHeld)
-        await _until(holder, "b")
+        assert isinstance(swapper.get("b"), NotHeld)
+        await _until(swapper, "b")
 
     asyncio.run(story())
 
@@ -187,11 +187,11 @@ def test_a_redeployment_may_stop_the_following() -> None:
     shelf = Shelf()
 
     async def story() -> None:
-        holder = ModelHotSwapper(shelf.library())
-        await holder.obey(ServedVersion("a", follow_seconds=0.02))
-        await holder.obey(ServedVersion("a", follow_seconds=0))
+        swapper = ModelHotSwapper(shelf.repository())
+        await swapper.serve(ServedVersion("a", follow_seconds=0.02))
+        await swapper.serve(ServedVersion("a", follow_seconds=0))
         shelf.current = "b"
         await asyncio.sleep(0.1)
-        assert version(holder) == "a"
+        assert version(swapper) == "a"
 
     asyncio.run(story())

@@ -1,0 +1,1 @@
+"""The four Serve deployments: ingress, encoder, retriever, ranker."""

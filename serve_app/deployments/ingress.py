@@ -1,0 +1,36 @@
+"""The deployment that faces HTTP."""
+
+from typing import Any, cast
+
+from fastapi import FastAPI
+from ray import serve
+
+from llmrec.config import ServingConfig
+from serve_app.api import make_api
+from serve_app.handles import HandleClient
+from serve_app.keys import ApiKey, open_key_ring
+from serve_app.messages import EncoderClient, RankerClient, RetrieverClient
+from serve_app.service import RecommendationService
+
+
+@serve.ingress()
+class IngressDeployment:
+    """Composes Encoder, Retriever and Ranker by their handles."""
+
+    def __init__(
+        self, encoder: Any, retriever: Any, ranker: Any, config: ServingConfig, keys: tuple[ApiKey, ...]
+    ) -> None:
+        self._keys = open_key_ring(config, keys)
+        self._service = RecommendationService.over(
+            cast(EncoderClient, HandleClient(encoder)),
+            cast(RetrieverClient, HandleClient(retriever)),
+            cast(RankerClient, HandleClient(ranker)),
+            config,
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return make_api(self._service, self._keys)
+
+    async def drain(self) -> int:
+        """Refuse what is new and wait for what is under way; returns how many requests did not end in time."""
+        return await self._service.traffic.drain(self._service.config.request_timeout_s)

@@ -1,0 +1,74 @@
+"""The deployments that answer from a bundle. Each is a plain class; `app.build` turns it into a Serve deployment."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from serve_app.hot_swap import ModelHotSwapper, ModelRepository, ServedVersion
+from serve_app.messages import Candidates, ModelDescription, NotHeld, RankedItems, RequestUser, TextUse
+from serve_app.model import Model
+
+
+class _ModelDeployment:
+    """A deployment that answers from the bundle it holds; `user_config` is an `ServedVersion`."""
+
+    def __init__(self, repository: Callable[[], ModelRepository[Model]]) -> None:
+        self._swapper: ModelHotSwapper[Model] = ModelHotSwapper(repository())
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Called by Serve at the start and, while requests run, whenever `user_config` changes."""
+        await self._swapper.serve(ServedVersion(**user_config))
+
+    async def describe(self) -> ModelDescription:
+        """The newest bundle held, and what was refused."""
+        model = self._swapper.get()
+        assert not isinstance(model, NotHeld)  # reconfigure ran first, or the replica did not start
+        return model.describe(self._swapper.refused)
+
+
+class RetrieverDeployment(_ModelDeployment):
+    """First stage: the items nearest to a user, or what is popular."""
+
+    async def retrieve(
+        self, user: RequestUser, exclude: tuple[str, ...], time: int | None, version: str | None
+    ) -> Candidates | NotHeld:
+        """Candidates for the ranker, without what the user had and without `exclude`."""
+        model = self._swapper.get(version, user.encoder)
+        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.retrieve, user, exclude, time)
+
+    async def text_use(self, user_id: str | None, time: int | None) -> TextUse:
+        """Whether the newest bundle would read a text of that user at `time` (None: the bundle's own)."""
+        model = self._swapper.get()
+        assert not isinstance(model, NotHeld)
+        if not model.reads_text:
+            return "bundle_without_text"
+        known = user_id is not None and await asyncio.to_thread(_is_known, model, user_id, time)
+        return "known_user" if known else "read"
+
+    async def similar(self, item_id: str, k: int) -> RankedItems:
+        """The `k` items nearest to `item_id`; none, and the id under `unknown`, where the bundle does not know it."""
+        model = self._swapper.get()
+        assert not isinstance(model, NotHeld)
+        return await asyncio.to_thread(model.similar, item_id, k)
+
+
+class RankerDeployment(_ModelDeployment):
+    """Second stage: candidates by the click model."""
+
+    async def order(self, user: RequestUser, candidates: Candidates, k: int) -> RankedItems | NotHeld:
+        """The `k` best of what the retriever found, by the bundle that found them."""
+        model = self._swapper.get(candidates.provenance.bundle)
+        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.order, user, candidates, k)
+
+    async def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems | NotHeld:
+        """The known ones of `candidates`, by the probability of a click."""
+        model = self._swapper.get(encoder=user.encoder)
+        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.rank, user, candidates, time)
+
+
+def _is_known(model: Model, user_id: str, time: int | None) -> bool:
+    """Whether the user has a history at `time`."""
+    at = np.array([model.as_of if time is None else time])
+    return bool(model.history.users_at(model.history.user_rows([user_id]), at).count[0] > 0)

@@ -1,0 +1,1 @@
+"""ASGI middlewares before the routes."""

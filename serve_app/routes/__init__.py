@@ -1,0 +1,1 @@
+"""One APIRouter a module, each calling one method of the service."""

@@ -1,0 +1,25 @@
+"""GET /v1/items/{item_id}/similar."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from serve_app.schemas import ErrorResponse, SimilarResponse, ranked
+from serve_app.service import RecommendationService
+
+
+def router(service: RecommendationService) -> APIRouter:
+    """The route, answered by `service.similar`."""
+    routes = APIRouter(tags=["similar"])
+    not_found = {404: {"model": ErrorResponse, "description": "no such item"}}
+
+    @routes.get("/items/{item_id:path}/similar", responses=not_found)  # type: ignore[arg-type]
+    async def similar(
+        item_id: Annotated[str, Path(min_length=1, max_length=512)],
+        k: Annotated[int, Query(ge=1, le=service.config.max_k)] = 10,
+    ) -> SimilarResponse:
+        """Items nearest to one item in the retriever's space."""
+        found = await service.similar(item_id, k)
+        return SimilarResponse(bundle=found.provenance.bundle, item_id=item_id, items=ranked(found))
+
+    return routes
