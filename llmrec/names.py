@@ -12,13 +12,13 @@ from llmrec.catalogue import MODELS
 
 #: Of a ranked list, cut at k: `NAME@K`.
 RANKING_METRICS: Mapping[str, str] = {
-    "hit_rate": "share of queries with a relevant item among the first k",
-    "recall": "share of the relevant items that are among the first k",
-    "recall_min": "the same over min(k, relevant items): reaches 1 where k is smaller",
-    "precision": "share of the first k that are relevant",
-    "ndcg": "discounted gain over the best possible one (Järvelin and Kekäläinen, 2002)",
-    "mrr": "1 over the rank of the first relevant item",
-    "map": "mean of the precision at each relevant item",
+    "hit_rate": "Share of queries with a relevant item among the first k.",
+    "recall": "Relevant items among the first k, over all the query's relevant items.",
+    "recall_min": "Relevant items among the first k, over min(k, the query's relevant items).",
+    "precision": "Relevant items among the first k, over k.",
+    "ndcg": "Hits weighted by 1 / log2(1 + rank), over the best weight that the query's relevant items could reach.",
+    "mrr": "1 / rank of the first relevant item, 0 where it is not among the first k.",
+    "map": "Mean of the precision at each relevant item, over min(k, the query's relevant items).",
 }
 #: Models that our own are set beside: retrievers in tables of ranking, rankers in tables of labels.
 BASELINES: tuple[str, ...] = tuple(dict.fromkeys([*MODELS["retriever"], *MODELS["ranker"]]))

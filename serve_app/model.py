@@ -12,6 +12,7 @@ from llmrec.features.asof.state import UserState
 from llmrec.recommender import Recommender
 from llmrec.registry import current
 from llmrec.storage import Storage
+from llmrec.variants import reads_text
 from serve_app.hot_swap import ModelRepository
 from serve_app.messages import Basis, Candidates, ModelDescription, Provenance, RankedItems, RequestUser
 
@@ -53,7 +54,7 @@ class Model:
     @property
     def reads_text(self) -> bool:
         """Whether words change an answer: its features know a text part, and its models were fitted on it."""
-        return self.bundle.variant == "text" and self.history.text_dim > 0
+        return reads_text(self.bundle.variant) and self.history.text_dim > 0
 
     def retrieve(self, user: RequestUser, exclude: tuple[str, ...], time: int | None) -> Candidates:
         """First stage: candidates of the retriever, or by popularity where nothing is known of the user."""

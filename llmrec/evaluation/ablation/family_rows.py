@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from llmrec.features.arrays import vectors_of
-from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.dataset.rows import load_spec
 from llmrec.features.families.columns import FeatureColumn
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact
@@ -73,7 +73,7 @@ class StudyRows:
 
 def all_columns(examples: Artifact) -> list[FeatureColumn]:
     """What the columns of `values` are: user, item and pair features, whether a run selects them or not."""
-    spec = FeatureSpec.load(examples.uris("spec")[0].rsplit("/spec/", 1)[0] + "/spec")
+    spec = load_spec(examples)
     return [*spec.user_columns, *spec.item_columns, *spec.pair_columns]
 
 

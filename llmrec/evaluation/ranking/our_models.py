@@ -16,9 +16,6 @@ from llmrec.models.topk import blocks
 from llmrec.recommender import Recommender
 from llmrec.storage import Artifact
 
-#: What the report calls a variant.
-VARIANT_LABELS = {"text": "with text", "no_text": "without text"}
-
 
 @dataclass(frozen=True)
 class Variant:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from llmrec.evaluation.records.tables import LabelTable, ResultTable
+from llmrec.names import RANKING_METRICS
 
 _TABLE_TITLES = {
     "temporal": "Ranking, by the clock", "frozen": "Ranking, one list a user at T2",
@@ -17,13 +18,7 @@ _METRIC_TITLES = {
 
 #: What each metric is, with its denominator; the report explains the ones it shows.
 GLOSSARY = {
-    "ndcg": "Hits weighted by 1 / log2(1 + rank), over the best weight that the query's relevant items could reach.",
-    "hit_rate": "Share of queries with a relevant item among the first k.",
-    "recall": "Relevant items among the first k, over all the query's relevant items.",
-    "recall_min": "Relevant items among the first k, over min(k, the query's relevant items).",
-    "precision": "Relevant items among the first k, over k.",
-    "mrr": "1 / rank of the first relevant item, 0 where it is not among the first k.",
-    "map": "Mean of the precision at each relevant item, over min(k, the query's relevant items).",
+    **RANKING_METRICS,
     "coverage": "Share of the catalogue that is recommended to anybody.",
     "gini": "How unequally recommendations fall on items: 0 is evenly, 1 is all on one. Lower is more even.",
     "novelty": "Mean surprisal, -log2 of an item's share of past events. Higher is less popular.",

@@ -72,8 +72,16 @@ class Examples:
 
 def load_features(examples: Artifact) -> tuple[FeatureSpec, History]:
     """The fitted features and the as-of state that an `examples` artifact holds."""
-    spec, history = (examples.uris(part)[0].rsplit(f"/{part}/", 1)[0] + f"/{part}" for part in ("spec", "history"))
-    return FeatureSpec.load(spec), History.load(history)
+    return load_spec(examples), History.load(_folder(examples, "history"))
+
+
+def load_spec(examples: Artifact) -> FeatureSpec:
+    """The fitted features alone."""
+    return FeatureSpec.load(_folder(examples, "spec"))
+
+
+def _folder(examples: Artifact, part: str) -> str:
+    return examples.uris(part)[0].rsplit(f"/{part}/", 1)[0] + f"/{part}"
 
 
 def read_examples(
