@@ -94,11 +94,9 @@ def _fit(
     config: RunConfig, storage: Storage, folds: tuple[Artifact, Artifact], writers: dict[str, ArtifactWriter], run: str
 ) -> None:
     """Fit the variants of `writers`, their networks all in one run, and write what each gave."""
-    models = config.training.models()
-    networks = {key: c for key, c in models.items() if is_network(role_of(key), c.name)}
-    plans = {variant: Plan(networks, *folds, variant, config.seed) for variant in writers}
-    others = _fit_others({key: c for key, c in models.items() if key not in networks}, plans, config)
-    if not networks:
+    plans = {variant: make_plan(config, *folds, variant) for variant in writers}
+    others = _fit_others(plans, config)
+    if not any(plan.models for plan in plans.values()):
         progress: dict[str, Progress] = {variant: {} for variant in writers}
     elif config.training.workers == 0:
         progress = run_plans(plans, ProcessGroup(), {}, lambda progress: None)
@@ -110,13 +108,19 @@ def _fit(
         _write(config, plans[variant], progress[variant], others[variant], writer)
 
 
-def _fit_others(
-    models: Mapping[str, Any], plans: Mapping[str, Plan], config: RunConfig
-) -> dict[str, dict[str, Fitted]]:
+def make_plan(config: RunConfig, validation: Artifact, test: Artifact, variant: str) -> Plan:
+    """The networks that a run fits for a variant."""
+    models = config.training.models().items()
+    networks = {key: c for key, c in models if is_network(role_of(key), c.name)}
+    return Plan(networks, validation, test, variant, config.seed)
+
+
+def _fit_others(plans: Mapping[str, Plan], config: RunConfig) -> dict[str, dict[str, Fitted]]:
     """Variant -> key -> what a Ray task fitted, or this process."""
     from llmrec.tasks import parallel_map
 
-    asked = [(key, c, plan) for plan in plans.values() for key, c in models.items()]
+    models = config.training.models().items()
+    asked = [(key, c, plan) for plan in plans.values() for key, c in models if key not in plan.models]
     fitted = parallel_map(fit_both_folds, asked, stage="train", local=config.training.workers == 0) if asked else []
     found: dict[str, dict[str, Fitted]] = {variant: {} for variant in plans}
     for (key, _, plan), made in zip(asked, fitted, strict=True):

@@ -1,146 +1,173 @@
-"""What every model promises: fit, save, load, identical predictions; the unknown user; the empty history."""
+"""What every registered model promises: fit, save, load, identical answers; the unknown user; the empty history."""
 
-import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from llmrec.models.rankers.networks import Ranker
+from factories.features import World
+from factories.training import Folds, folds
 
-from llmrec.config import RankerConfig, TwoTowerConfig
-from llmrec.models.networks.weights import load_weights, save_weights
-from llmrec.models.retrievers.two_tower_net import TwoTower
+from llmrec.catalogue import MODELS, Role
+from llmrec.config.models import model_config
+from llmrec.features.dataset.rows import Examples, read_examples
+from llmrec.models.base import ModelContext, Requests
+from llmrec.models.networks.epochs import fit_here
+from llmrec.models.networks.process_group import ProcessGroup
+from llmrec.models.store import fit_data, load_model, make_model, save_model
+from llmrec.training.closed_form import fit_model, training_events
+from llmrec.training.fit import load_context
 
-N_USERS, N_ITEMS, LENGTH = 9, 13, 4
-FAMILIES = {"a": [0, 1], "b": [2]}
-TOWERS = [
-    TwoTowerConfig(dim=8, hidden=(8,), history=history, fusion=fusion, id_dropout=0.2)  # type: ignore[arg-type]
-    for history in ("mean", "attention")
-    for fusion in ("concat", "mean", "weighted_sum", "gated", "attention")
-]
-RANKERS = [
-    RankerConfig(embedding_dim=4, hidden=(8,), kind=kind, structure=structure, history=history)  # type: ignore[arg-type]
-    for kind, structure in (("dcnv2", "parallel"), ("dcnv2", "stacked"), ("deepfm", "parallel"))
-    for history in ("mean", "din")
-]
-
-
-def build(config: TwoTowerConfig | RankerConfig) -> TwoTower | Ranker:
-    torch.manual_seed(0)
-    if isinstance(config, TwoTowerConfig):
-        return TwoTower(config, N_USERS, N_ITEMS, 3, 3, LENGTH, FAMILIES, FAMILIES)
-    return Ranker(config, N_USERS, N_ITEMS, LENGTH, 6)
+#: Small enough for a second each.
+SMALL: dict[str, dict[str, Any]] = {
+    "two_tower": {"dim": 8, "hidden": (8,), "epochs": 2, "batch_size": 32, "sampled_negatives": 16},
+    "bpr": {"iterations": 5}, "ncf": {"epochs": 2}, "text_factorization": {"epochs": 2},
+    "ials": {"factors": 8, "regularization": 0.1}, "dcnv2": {"epochs": 2}, "deepfm": {"epochs": 2}, "fm": {"epochs": 2}, "boosted": {}, "lambdarank": {"rounds": 20},
+}  # fmt: skip
+EVERY = [(role, name) for role in MODELS for name in MODELS[role] if role != "blender"]
+RETRIEVERS = [key for key in EVERY if key[0] == "retriever"]
+#: What cannot be asked of a model, and why.
+CONSTANT = {"popularity", "recent_popularity"}  # of two users, both are told the same
 
 
-def rows(n: int = 64) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    history = torch.randint(0, N_ITEMS, (n, LENGTH), generator=generator)
-    history[: n // 4] = 0
-    return {
-        "user": torch.randint(0, N_USERS, (n,), generator=generator),
-        "item": torch.randint(0, N_ITEMS, (n,), generator=generator),
-        "history": history,
-        "ages": torch.rand((n, LENGTH), generator=generator) * (history > 0),
-        "dense": torch.randn(n, 6, generator=generator),
-    }
+@dataclass(frozen=True)
+class Made:
+    folds: Folds
+    context: ModelContext
 
 
-def predict(model: TwoTower | Ranker, x: dict[str, torch.Tensor]) -> torch.Tensor:
-    """(n,) scores of row-aligned pairs."""
-    if isinstance(model, TwoTower):
-        users = model.user_vectors(x["user"], x["history"], x["ages"], x["dense"][:, :3])
-        return (users * model.item_vectors(x["item"], x["dense"][:, 3:])).sum(1)
-    logits: torch.Tensor = model(x["user"], x["item"], x["history"], x["ages"], x["dense"])
-    return logits
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    found = folds(tmp_path_factory.mktemp("contract"), World.random())
+    return Made(found, load_context(found.validation, "text"))
 
 
-def fit(model: TwoTower | Ranker, steps: int = 60) -> tuple[float, float]:
-    """Loss before and after on a planted rule: the click follows the item's first dense number and its id."""
-    x = rows()
-    clicks = ((x["dense"][:, 3] + (x["item"] % 2).float() * 2 - 1) > 0).float()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
-    losses = []
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(predict(model, x), clicks)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    return losses[0], losses[-1]
+def fitted(made: Made, role: Role, name: str, seed: int = 3) -> Any:
+    """Fitted on the fold `validation`, as the stage `train` does."""
+    settings = {k: v for k, v in SMALL.get(name, {}).items() if not (role == "ranker" and name == "ncf" and k == "dim")}
+    torch.manual_seed(seed)
+    model = make_model(role, model_config(role, {"name": name, **settings}), made.context)
+    task = model.fit_task(made.folds.validation, ProcessGroup(), False)
+    if task is not None:
+        fit_here(task, model.config, seed, False)
+    else:
+        fit_model(model, made.folds.validation, seed, validate=role == "ranker")
+    return model
 
 
-def name(config: Any) -> str:
-    fields = config.model_dump()
-    return "-".join(str(fields[k]) for k in ("kind", "structure", "history", "fusion") if k in fields)
+def validation_rows(made: Made) -> Examples:
+    c = made.context
+    return read_examples(made.folds.validation, "validation", c.selection, c.history_length)
 
 
-@pytest.fixture(params=[*TOWERS, *RANKERS], ids=name)
-def config(request: pytest.FixtureRequest) -> Any:
-    return request.param
+def asked(made: Made, users: list[int]) -> Requests:
+    times = np.full(len(users), int(made.context.interactions.time[-1]) + 1)
+    rows = np.array(users)
+    return Requests(rows, times, made.context.as_of, made.context.history.users_at(rows, times))
 
 
-def test_it_learns_a_planted_rule(config: Any) -> None:
-    before, after = fit(build(config))
-    assert after < 0.8 * before
+def answer(model: Any, made: Made) -> np.ndarray:
+    if model.ROLE == "retriever":
+        return np.asarray(model.scores(asked(made, [1, 2, 5, 0])))
+    if model.ROLE == "ranker":
+        return np.asarray(model.logits(validation_rows(made)))
+    data = made.context.interactions
+    late = np.flatnonzero(data.time >= made.context.spec.cutoff)[:40]
+    return np.asarray(model.predict(data.user[late], data.item[late], data.time[late]))
 
 
-def test_saved_and_loaded_it_predicts_the_same(config: Any, tmp_path: Path) -> None:
-    model = build(config)
-    fit(model, 3)
-    save_weights(f"{tmp_path}/model.safetensors", model.state_dict())
-    torch.manual_seed(99)
-    other = build(config)
-    load_weights(other, f"{tmp_path}/model.safetensors")
-    assert torch.equal(predict(model.eval(), rows()), predict(other.eval(), rows()))
+@pytest.fixture(scope="module")
+def fits(made: Made) -> Callable[[tuple[Role, str]], Any]:
+    """Each model, fitted once."""
+    return cache(lambda key: fitted(made, *key))
 
 
-def test_a_seed_decides_the_fit(config: Any) -> None:
-    torch.manual_seed(3)
-    first = build(config)
-    fit(first, 3)
-    torch.manual_seed(3)
-    second = build(config)
-    fit(second, 3)
-    assert torch.equal(predict(first.eval(), rows()), predict(second.eval(), rows()))
+def named(keys: Sequence[tuple[str, str]]) -> Any:
+    return pytest.mark.parametrize("model", keys, indirect=True, ids=[f"{role}-{name}" for role, name in keys])
 
 
-def test_the_unknown_and_the_empty_have_finite_scores(config: Any) -> None:
-    model = build(config).eval()
-    x = {"user": torch.zeros(2, dtype=torch.int64), "item": torch.zeros(2, dtype=torch.int64),
-         "history": torch.zeros((2, LENGTH), dtype=torch.int64), "ages": torch.zeros((2, LENGTH)),
-         "dense": torch.zeros(2, 6)}  # fmt: skip
-    scores = predict(model, x)
-    assert torch.isfinite(scores).all()
-    assert torch.allclose(scores[0], scores[1])
+@pytest.fixture
+def model(request: pytest.FixtureRequest, fits: Callable[[tuple[Role, str]], Any]) -> Any:
+    return fits(request.param)
 
 
-def test_a_row_is_scored_alike_alone_and_in_a_batch(config: Any) -> None:
-    model, x = build(config).eval(), rows()
-    alone = torch.cat([predict(model, {k: v[r : r + 1] for k, v in x.items()}) for r in range(8)])
-    assert torch.allclose(alone, predict(model, x)[:8], atol=1e-5)
+@named(EVERY)
+def test_it_says_what_it_is(model: Any) -> None:
+    assert model.INFO.title and model.INFO.description and model.config.name in MODELS[model.ROLE]
+    assert model.Config.model_validate(model.config.model_dump()) == model.config
 
 
-@pytest.mark.parametrize("config", TOWERS, ids=name)
-def test_towers_make_unit_vectors_with_temperature_and_bias_folded_in(config: TwoTowerConfig) -> None:
-    model, x = build(config), rows()
-    assert isinstance(model, TwoTower)
-    model.eval()
-    users = model.user_vectors(x["user"], x["history"], x["ages"], x["dense"][:, :3])
-    items = model.item_vectors(x["item"], x["dense"][:, 3:])
-    assert users.shape == items.shape == (64, model.vector_dim)
-    assert torch.allclose(items[:, :-1].norm(dim=1), torch.ones(64), atol=1e-5)
-    assert torch.allclose(users[:, :-1].norm(dim=1), torch.full((64,), 1 / config.temperature), atol=1e-3)
-    assert torch.equal(users[:, -1], torch.ones(64))
-    assert torch.allclose(items[:, -1:], model.bias(x["dense"][:, 3:]))
+@named(EVERY)
+def test_saved_and_loaded_it_answers_the_same(model: Any, made: Made, tmp_path: Path) -> None:
+    save_model(str(tmp_path), model)
+    found = load_model(str(tmp_path), made.context)
+    assert type(found) is type(model) and found.config == model.config
+    assert np.array_equal(answer(found, made), answer(model, made))
 
 
-@pytest.mark.parametrize("fusion", ["concat", "mean", "weighted_sum", "gated", "attention"])
-def test_without_any_feature_no_layer_is_empty(fusion: Any) -> None:
-    """torch warns of zero-element tensors that it cannot initialise; the control `ids_only` has no feature."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        towers = TwoTower(TwoTowerConfig(fusion=fusion), 5, 6, 0, 0)
-        Ranker(RankerConfig(), 5, 6, 4, 0)
-    items = towers.item_vectors(torch.arange(6), torch.zeros(6, 0))
-    assert items.shape == (6, towers.vector_dim) and not items[:, -1].any()
+@named(EVERY)
+def test_answers_are_finite_and_differ(model: Any, made: Made) -> None:
+    """For users known, new and without any past; of items known and new."""
+    found = answer(model, made)
+    assert np.isfinite(found).all()
+    if model.ROLE == "retriever" and model.config.name not in CONSTANT:
+        assert not np.allclose(found[0], found[1])
+    assert len(np.unique(found.round(6))) > 2
+
+
+@named(EVERY)
+def test_a_seed_decides_the_fit(model: Any, made: Made) -> None:
+    again = fitted(made, model.ROLE, model.config.name)
+    first, second = model.state(), again.state()
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@named(EVERY)
+def test_a_row_is_answered_alike_alone_and_in_a_batch(model: Any, made: Made) -> None:
+    found = answer(model, made)
+    if model.ROLE == "retriever":
+        alone = np.concatenate([model.scores(asked(made, [user])) for user in (1, 2, 5, 0)])
+    elif model.ROLE == "ranker":
+        rows = validation_rows(made)
+        alone = np.concatenate([model.logits(rows.take(slice(k, k + 1))) for k in range(10)])
+    else:
+        data = made.context.interactions
+        late = np.flatnonzero(data.time >= made.context.spec.cutoff)[:10]
+        alone = np.concatenate([model.predict(data.user[[e]], data.item[[e]], data.time[[e]]) for e in late])
+    assert np.allclose(alone, found[: len(alone)], atol=1e-4)
+
+
+@named(RETRIEVERS)
+def test_scores_of_rows_are_those_of_the_whole_catalogue(model: Any, made: Made) -> None:
+    rows = np.array([[1, 4, 2], [7, 3, 1]])
+    requests = asked(made, [1, 2])
+    expected = np.take_along_axis(model.scores(requests), rows, axis=1)
+    assert np.allclose(model.scores_of(requests, rows), expected, atol=1e-5)
+    assert model.answers(requests).all()
+
+
+@named(RETRIEVERS)
+def test_a_later_event_changes_nothing_that_was_answered_before(model: Any, made: Made) -> None:
+    """State is as of the request: what is known now but happened later is not read."""
+    data = made.context.interactions
+    time = int(made.context.spec.cutoff)
+    before = np.flatnonzero(data.time < time)
+    early = type(made.context.as_of)(data, before)
+    users, times = np.array([1, 2]), np.full(2, time)
+    states = made.context.history.users_at(users, times)
+    now = model.scores(Requests(users, times, made.context.as_of, states))
+    then = model.scores(Requests(users, times, early, states))
+    assert np.array_equal(now, then)
+
+
+@named([key for key in EVERY if key[0] != "ranker"])
+def test_what_a_model_may_learn_from_ends_at_the_cut_off(model: Any, made: Made) -> None:
+    rows = training_events(made.context, model)
+    data = fit_data(made.context, model, rows)
+    assert (data.data.time[data.train] < made.context.spec.cutoff).all() and len(rows)
+    assert (data.vectors is not None) == (model.INFO.reads == "text")

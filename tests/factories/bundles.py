@@ -3,17 +3,22 @@
 import numpy as np
 import torch
 from factories.features import DEVICE, IMAGE, World
-from llmrec.models.blender import ScoreBlender
-from llmrec.models.modelfile import ModelFile, ScoreBlenderFile
 
-from llmrec.bundle import Bundle, BundleFile, make_item_vectors
-from llmrec.config import EncoderConfig, FeaturesConfig, RankerConfig, TwoTowerConfig
+from llmrec.bundle import Bundle, BundleFile, make_probes
+from llmrec.config import EncoderConfig, FeaturesConfig, TrainingConfig
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.pairs import Pairs
 from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.models.base import ModelContext
+from llmrec.models.blenders.prior_correction import LOGIT, popularity_columns
+from llmrec.models.store import make_model
+from llmrec.recommender import FittedModels
 from llmrec.schema import DAY_MS, review_id
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
+from llmrec.training.fit import role_of
+from llmrec.training.second_stage import as_models
+from llmrec.training.stage import ModelsFile
 
 START = 1_600_000_000_000
 DIM = 8  # of the encoder's vectors
@@ -39,19 +44,22 @@ def make_bundle(
         Pairs(data.user_rows, data.item_rows, data.times, data.contexts),
         int(data.times[-1]) + 1,
     )
-    models = _models(spec)
+    context = ModelContext(spec, history, "text")
     torch.manual_seed(seed)
-    towers, ranker = models.make_two_tower().eval(), models.make_ranker().eval()
+    models = untrained(context)
+    columns = {side: [c.name for c in found] for side, found in context.columns.items()}
+    file = ModelsFile(
+        variant="text",
+        models={key: m.config.model_dump(mode="json") for key, m in models.by_key().items() if key != "blender"},
+        columns=columns, families={key: [] for key in columns}, blender=dict(models.blender.weights),
+        fallback=models.fallback,
+    )  # fmt: skip
     settings = BundleFile(
-        id=version,
-        models=models,
-        encoder=encoder or EncoderConfig(),
-        encoder_fingerprint=fingerprint,
+        id=version, models=file, encoder=encoder or EncoderConfig(), encoder_fingerprint=fingerprint,
         facts={"events": len(data.times), "users": n_users, "items": n_items, "corpus": {}, "examples": {},
                "parents": {}},
     )  # fmt: skip
-    vectors = make_item_vectors(towers, spec, history, "text")
-    bundle = Bundle(settings, towers, ranker, spec, history, vectors, "# A test bundle")
+    bundle = Bundle(settings, models, context, make_probes(models, context), "# A test bundle")
     with storage.build("bundle", version, module="llmrec.bundle", config={}, parents={}) as writer:
         bundle.save(writer.folder)
     made = storage.find("bundle", version)
@@ -77,22 +85,11 @@ def _history(seed: int, n_users: int, n_items: int, dim: int) -> History:
     return World(reviews, items, FeaturesConfig(history_length=5), dim).prepare(cut=(end, end)).history
 
 
-def _models(spec: FeatureSpec) -> ModelFile:
-    chosen = spec.columns_of("text")
-    names = {
-        side: [columns[int(i)].name for i in index]
-        for side, columns, index in (
-            ("user", spec.user_columns, chosen.user),
-            ("item", spec.item_columns, chosen.item),
-            ("pair", spec.pair_columns, chosen.pair),
-        )
-    }
-    second = ScoreBlender.prior_correction(spec.settings.popularity_days)
-    return ModelFile(
-        variant="text", two_tower=TwoTowerConfig(), ranker=RankerConfig(), n_users=spec.n_users, n_items=spec.n_items,
-        history_length=spec.settings.history_length, user_columns=names["user"], item_columns=names["item"],
-        pair_columns=names["pair"], user_families={"all": list(range(len(names["user"])))},
-        item_families={"all": list(range(len(names["item"])))},
-        blender=ScoreBlenderFile(weights=dict(zip(second.columns, second.weights, strict=True)),
-                               fallback=second.fallback),
-    )  # fmt: skip
+def untrained(context: ModelContext, training: TrainingConfig | None = None) -> FittedModels:
+    """The networks of a configuration with random weights, blended as theory says before any query is seen."""
+    config = training or TrainingConfig(blender="prior_correction")
+    fitted = {key: make_model(role_of(key), c, context) for key, c in config.models().items()}
+    blender = make_model("blender", config.blender, context)
+    columns = popularity_columns(context.history.settings.popularity_days)
+    blender.fit((*(c.name for c in config.retrievers), LOGIT, *columns), [], [])
+    return as_models(fitted, blender, columns[0])

@@ -1,6 +1,7 @@
 """A bundle saves, loads and answers alike; what must not serve is refused by name; CURRENT moves last."""
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ from factories.training import Folds, folds, tiny_config
 from safetensors.numpy import load_file, save_file
 
 from llmrec import bundle
-from llmrec.bundle import Bundle, BundleError, current, publish, rollback, verify
+from llmrec.bundle import Bundle, BundleError, verify
 from llmrec.models.networks.weights import WeightsError
-from llmrec.recommender import Recommender
+from llmrec.registry import current, publish, rollback
 from llmrec.storage import Artifact, Storage
 from llmrec.training import train
 
-ARRAYS = ("two_tower.safetensors", "ranker.safetensors", "item_vectors.safetensors")
+TOWERS, RANKER = (f"models/{key}/weights.safetensors" for key in ("retriever.two_tower", "ranker"))
+ARRAYS = (TOWERS, RANKER, "models/blender/weights.safetensors", "probes.safetensors")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def answers(made: Bundle) -> tuple[np.ndarray, np.ndarray]:
     times = np.full(6, made.last_time)
-    return Recommender(made, retrieve=10).recommend(made.history.users_at(np.arange(6), times), times, 5)
+    return made.recommender(10).recommend(made.history.users_at(np.arange(6), times), times, 5)
 
 
 def files_of(artifact: Artifact) -> Path:
@@ -80,7 +82,8 @@ def test_the_card_says_what_it_is_made_of(made: Made) -> None:
     card = loaded.card
     assert f"bundle {loaded.id}" in card
     assert f"{len(loaded.history.item_ids) - 1} items" in card
-    assert f"{loaded.settings.models.chosen_epochs['two_tower']} epochs" in card
+    chosen = loaded.settings.models.chosen["retriever.two_tower"]
+    assert f"retriever: `two_tower`, chosen on the validation window: {chosen}" in card
     assert "Not evaluated yet" in card
     filled = bundle.model_card(loaded.settings, {"two-stage": {"ndcg@10": 0.125}})
     assert "- two-stage: ndcg@10 0.1250" in filled
@@ -100,9 +103,11 @@ def test_an_array_of_objects_is_not_unpickled(copied: Path) -> None:
         Bundle.load(str(copied))
 
 
-@pytest.mark.parametrize("name", ["weights.pkl", "spec/code.py", "history/../evil.bin", "sub/two_tower.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["weights.pkl", "spec/code.py", "history/../evil.bin", "sub/x.safetensors", "models/ranker/a.py"]
+)
 def test_files_that_do_not_belong_are_refused(copied: Path, name: str) -> None:
-    (copied / name).parent.mkdir(exist_ok=True)
+    (copied / name).parent.mkdir(exist_ok=True, parents=True)
     (copied / name).write_bytes(b"\x80\x04cos\nsystem\n.")
     with pytest.raises(BundleError, match=r"do not belong to a bundle; expected bundle.json"):
         Bundle.load(str(copied))
@@ -115,16 +120,26 @@ def test_a_missing_file_is_named(copied: Path, name: str) -> None:
         Bundle.load(str(copied))
 
 
-@pytest.mark.parametrize("name", ARRAYS)
-def test_cut_off_nan_and_misshapen_arrays_are_refused(copied: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ARRAYS[:2])
+def test_misshapen_weights_are_refused(copied: Path, name: str) -> None:
     path = copied / name
     whole = load_file(path)
     key = max(whole, key=lambda k: whole[k].size)
+    save_file(whole | {key: np.ascontiguousarray(whole[key][:-1])}, path)
+    with pytest.raises(WeightsError, match="shape"):
+        Bundle.load(str(copied))
+    save_file({k: v for k, v in whole.items() if k != key}, path)
+    with pytest.raises(WeightsError, match=re.escape(f"missing ['{key}']")):
+        Bundle.load(str(copied))
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_cut_off_arrays_and_nan_are_refused(copied: Path, name: str) -> None:
+    path = copied / name
+    whole = load_file(path)
+    key = next(k for k in whole if whole[k].dtype.kind == "f")
     save_file(whole | {key: np.full_like(whole[key], np.nan)}, path)
     with pytest.raises(ValueError, match="NaN"):
-        Bundle.load(str(copied))
-    save_file(whole | {key: np.ascontiguousarray(whole[key][:-1])}, path)
-    with pytest.raises(ValueError, match="shape"):
         Bundle.load(str(copied))
     save_file(whole, path)
     path.write_bytes(path.read_bytes()[:-7])
@@ -158,12 +173,24 @@ def test_features_of_another_run_are_refused(made: Made, copied: Path, tmp_path:
         Bundle.load(str(copied))
 
 
-def test_weights_of_another_run_load_but_do_not_verify(made: Made, copied: Path) -> None:
-    path = copied / "two_tower.safetensors"
+@pytest.mark.parametrize("name", [TOWERS, RANKER, "models/blender/weights.safetensors"])
+def test_weights_of_another_run_load_but_do_not_verify(copied: Path, name: str) -> None:
+    """Each stage's part changed alone is noticed: the probes hold the answers of both."""
+    path = copied / name
     weights = load_file(path)
-    save_file({k: np.asarray(v + np.float32(0.1)) for k, v in weights.items()}, path)
-    with pytest.raises(BundleError, match=r"make item vectors that differ by .* from the stored ones"):
+    moved = {
+        k: np.asarray(v * np.float32(1.5) + np.float32(0.1), v.dtype) for k, v in weights.items() if v.dtype.kind == "f"
+    }
+    save_file(weights | moved, path)
+    with pytest.raises(BundleError, match="answer the stored probes otherwise"):
         verify(Bundle.load(str(copied)))
+
+
+def test_a_model_that_nobody_has_is_named(copied: Path) -> None:
+    path = copied / "models" / "ranker" / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"name": "oracle"}))
+    with pytest.raises(WeightsError, match="names the ranker 'oracle', which this llmrec does not have"):
+        Bundle.load(str(copied))
 
 
 def test_publish_moves_current_and_rollback_moves_it_back(made: Made) -> None:
@@ -199,7 +226,7 @@ def test_a_bad_bundle_never_becomes_current(made: Made, tmp_path: Path) -> None:
     assert good is not None
     assert bad is not None
     before = publish(storage, good, "safe")
-    path = Path(bad.uri("ranker.safetensors"))
+    path = Path(bad.uri(RANKER))
     weights = load_file(path)
     save_file({k: np.full_like(v, np.nan) for k, v in weights.items()}, path)
     with pytest.raises(WeightsError, match="NaN"):

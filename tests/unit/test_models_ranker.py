@@ -5,10 +5,12 @@ from typing import Literal
 
 import pytest
 import torch
-from llmrec.models.rankers.networks import CrossNetwork, Ranker, pairwise_interactions
 
-from llmrec.config import RankerConfig
+from llmrec.catalogue import model_class
 from llmrec.models.networks.layers import AttentionPool, IdEmbedding, MeanPool, TargetAttention
+from llmrec.models.rankers.click_network import ClickNetwork
+from llmrec.models.rankers.dcnv2 import CrossNetwork
+from llmrec.models.rankers.fm import pairwise_interactions
 
 
 def test_the_cross_network_is_equation_1() -> None:
@@ -28,15 +30,18 @@ def test_pairwise_interactions_are_the_sum_over_pairs() -> None:
     assert torch.allclose(pairwise_interactions(fields), torch.as_tensor(pairs), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["dcnv2", "deepfm"])
-@pytest.mark.parametrize("structure", ["parallel", "stacked"])
+@pytest.mark.parametrize(
+    "settings",
+    [{"name": "dcnv2", "structure": "parallel"}, {"name": "dcnv2", "structure": "stacked"}, {"name": "deepfm"},
+     {"name": "fm"}],
+    ids=str,
+)  # fmt: skip
 @pytest.mark.parametrize("history", ["mean", "din"])
-def test_padding_changes_no_logit(
-    kind: Literal["dcnv2", "deepfm"], structure: Literal["parallel", "stacked"], history: Literal["mean", "din"]
-) -> None:
+def test_padding_changes_no_logit(settings: dict[str, str], history: Literal["mean", "din"]) -> None:
     torch.manual_seed(0)
-    config = RankerConfig(kind=kind, structure=structure, history=history, embedding_dim=4, hidden=(32,))
-    model = Ranker(config, 5, 7, history_length=3, dense_dim=6).eval()
+    ranker = model_class("ranker", settings["name"])
+    config = ranker.Config(**settings, history=history, embedding_dim=4)
+    model = ClickNetwork(config, ranker.body, 5, 7, history_length=3, dense_dim=6).eval()
     dense = torch.randn(2, 6)
     users, items = torch.tensor([1, 0]), torch.tensor([2, 3])
     short = model(users, items, torch.tensor([[4, 5], [0, 0]]), torch.tensor([[2.0, 1.0], [0.0, 0.0]]), dense)

@@ -1,14 +1,15 @@
-"""Top-k with ties, the second stage's fit, and weights that must not be loaded."""
+"""Top-k with ties, the blenders' fit, and weights that must not be loaded."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from llmrec.models.blender import ScoreBlender, fit_score_blender
-from safetensors.torch import save
+from safetensors.numpy import save
 
-from llmrec.models.networks.weights import WeightsError, load_weights, save_weights
+from llmrec.models.blenders.conditional_logit import ConditionalLogit, ConditionalLogitConfig, fit_weights
+from llmrec.models.blenders.prior_correction import PriorCorrection, PriorCorrectionConfig, popularity_columns
+from llmrec.models.networks.weights import WeightsError, from_arrays, load_arrays, save_arrays, to_arrays
 from llmrec.models.topk import top_k
 from llmrec.schema import id_hash, tie_hash
 
@@ -33,11 +34,15 @@ def test_top_k_pads_where_few_may_be_listed() -> None:
     assert best.tolist() == [[2.0, 1.0, -np.inf, -np.inf]]
 
 
+COLUMNS = ("two_tower", "click_logit", *popularity_columns((7.0, 90.0)))
+
+
 def test_the_prior_correction_adds_log_q_to_the_click_logit() -> None:
-    stage = ScoreBlender.prior_correction((7.0, 90.0))
-    values = np.array([[9.0, 0.5, 2.0, 7.0, 7.0]])
-    assert stage.columns == ("retrieval", "click_logit", "log_popularity", "log_popularity_7d", "log_popularity_90d")
-    assert stage.score(values).tolist() == [2.5]
+    blend = PriorCorrection(PriorCorrectionConfig())
+    blend.fit(COLUMNS, [], [])
+    assert COLUMNS[2:] == ("log_popularity", "log_popularity_7d", "log_popularity_90d")
+    assert blend.score(np.array([[9.0, 0.5, 2.0, 7.0, 7.0]])).tolist() == [2.5]
+    assert blend.weights == dict.fromkeys(COLUMNS, 0.0) | {"click_logit": 1.0, "log_popularity": 1.0}
 
 
 def planted(n: int, weights: list[float], seed: int = 0) -> tuple[list[np.ndarray], list[int]]:
@@ -52,25 +57,27 @@ def planted(n: int, weights: list[float], seed: int = 0) -> tuple[list[np.ndarra
     return values, targets
 
 
-def test_the_second_stage_recovers_planted_weights() -> None:
-    start = ScoreBlender(("retrieval", "click_logit", "log_popularity"), (0.0, 1.0, 1.0), "log_popularity")
-    found = fit_score_blender(*planted(3_000, [0.8, 0.3, -1.0]), start)
-    assert np.allclose(found.weights, [0.8, 0.3, -1.0], atol=0.1)
-    assert found.columns == start.columns
+START = np.array([0.0, 1.0, 1.0])
 
 
-def test_without_queries_the_second_stage_is_the_prior_correction() -> None:
-    start = ScoreBlender.prior_correction((7.0,))
-    assert fit_score_blender([], [], start) == start
+def test_the_conditional_logit_recovers_planted_weights_and_comes_back_from_arrays() -> None:
+    blend, other = (ConditionalLogit(ConditionalLogitConfig()) for _ in range(2))
+    blend.fit(COLUMNS[:3], *planted(3_000, [0.8, 0.3, -1.0]))
+    assert np.allclose(list(blend.weights.values()), [0.8, 0.3, -1.0], atol=0.1)
+    other.restore(blend.state(), None)  # type: ignore[arg-type]
+    assert other.weights == blend.weights
+
+
+def test_without_queries_the_conditional_logit_is_the_prior_correction() -> None:
+    blend = ConditionalLogit(ConditionalLogitConfig())
+    blend.fit(COLUMNS[:3], [], [])
+    assert list(blend.weights.values()) == START.tolist()
 
 
 def test_the_penalty_pulls_to_the_prior_correction() -> None:
-    start = ScoreBlender(("retrieval", "click_logit", "log_popularity"), (0.0, 1.0, 1.0), "log_popularity")
     values, targets = planted(20, [3.0, 0.0, 0.0])
     distances = [
-        np.linalg.norm(
-            (np.array(fit_score_blender(values, targets, start, ridge).weights) - start.weights) * [1, 3, 0.5]
-        )
+        np.linalg.norm((fit_weights(values, targets, START, ridge) - START) * [1, 3, 0.5])
         for ridge in (0.01, 1.0, 100.0, 1e6)
     ]
     assert distances == sorted(distances, reverse=True)
@@ -79,8 +86,8 @@ def test_the_penalty_pulls_to_the_prior_correction() -> None:
 
 def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
     model, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
-    save_weights(f"{tmp_path}/w.safetensors", model.state_dict())
-    load_weights(other, f"{tmp_path}/w.safetensors")
+    save_arrays(f"{tmp_path}/w.safetensors", to_arrays(model))
+    from_arrays(other, load_arrays(f"{tmp_path}/w.safetensors"))
     assert torch.equal(model.weight, other.weight)
 
 
@@ -89,14 +96,14 @@ def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
     [
         (None, "found no such file"),
         (b"\x80\x04cos\nsystem\n.", "not a whole safetensors file"),
-        (save({"weight": torch.zeros(2, 3), "bias": torch.zeros(2)})[:-4], "not a whole safetensors file"),
-        (save({"weight": torch.zeros(2, 3)}), r"missing \['bias'\]"),
-        (save({"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}), r"shape \(2, 4\), expected \(2, 3\)"),
-        (save({"weight": torch.full((2, 3), torch.nan), "bias": torch.zeros(2)}), "weight holds NaN"),
+        (save({"weight": np.zeros((2, 3)), "bias": np.zeros(2)})[:-4], "not a whole safetensors file"),
+        (save({"weight": np.zeros((2, 3))}), r"missing \['bias'\]"),
+        (save({"weight": np.zeros((2, 4)), "bias": np.zeros(2)}), r"shape \(2, 4\), expected \(2, 3\)"),
+        (save({"weight": np.full((2, 3), np.nan), "bias": np.zeros(2)}), "weight holds NaN"),
     ],
 )
 def test_bad_weights_are_refused_by_name(tmp_path: Path, data: bytes | None, message: str) -> None:
     if data is not None:
         (tmp_path / "w.safetensors").write_bytes(data)
     with pytest.raises(WeightsError, match=message):
-        load_weights(torch.nn.Linear(3, 2), f"{tmp_path}/w.safetensors")
+        from_arrays(torch.nn.Linear(3, 2), load_arrays(f"{tmp_path}/w.safetensors"))

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 from factories.features import START, World, encode
-from factories.training import folds, tiny_config
-from llmrec.models.modelfile import ScoreBlenderFile
+from factories.training import TOWERS, folds, tiny_config
 
 from llmrec import bundle
 from llmrec.bundle import Bundle
-from llmrec.models.retrieval import ItemIndex, Retriever, Snapshots
+from llmrec.models.blenders.prior_correction import log_popularity
+from llmrec.models.retrieval import retrieve
+from llmrec.models.retrievers import two_tower
+from llmrec.models.retrievers.item_index import ItemIndex
+from llmrec.models.retrievers.two_tower import TwoTowerRetriever
 from llmrec.recommender import Recommender
 from llmrec.schema import DAY_MS, id_hash, tie_hash
 from llmrec.training import train
@@ -21,15 +24,20 @@ DAY = 80
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def loaded_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     world = folds(tmp_path_factory.mktemp("recommender"), World.random())
     models = train(tiny_config(), world.storage, world.validation, world.test, ["text"])["text"]
-    return Bundle.load(bundle.assemble(tiny_config(), world.storage, world.test, models).root)
+    return bundle.assemble(tiny_config(), world.storage, world.test, models).root
+
+
+@pytest.fixture(scope="module")
+def loaded(loaded_uri: str) -> Bundle:
+    return Bundle.load(loaded_uri)
 
 
 @pytest.fixture
 def model(loaded: Bundle) -> Recommender:
-    return Recommender(loaded, retrieve=6)
+    return loaded.recommender(6)
 
 
 def users(model: Recommender, rows: list[int], day: int = DAY):  # type: ignore[no-untyped-def]
@@ -66,9 +74,10 @@ def test_a_batch_is_answered_as_its_users_one_by_one(model: Recommender) -> None
 
 def test_retrieval_is_the_brute_force_of_the_towers(model: Recommender) -> None:
     state, times = users(model, [1, 2, 3])
-    rows, scores = model.retrieve(state, times, 4)
-    items = model.retriever.item_index(int(times[0])).vectors
-    every = model.retriever.user_vectors(state) @ items.T
+    found, towers = model.retrieve(state, times, 4), model.models.retrievers["two_tower"]
+    assert isinstance(towers, TwoTowerRetriever)
+    rows, scores = found.rows, found.scores
+    every = towers.user_vectors(model.requests(state, times)) @ towers.vectors_at(int(times[0])).T
     for q in range(3):
         allowed = model.history.known_items(int(times[q]))
         allowed[model.history.seen(int(state.rows[q]), int(times[q]))] = False
@@ -79,7 +88,7 @@ def test_retrieval_is_the_brute_force_of_the_towers(model: Recommender) -> None:
 
 def test_beyond_the_ranked_the_order_is_retrievals(model: Recommender) -> None:
     state, times = users(model, [4])
-    retrieved, _ = model.retrieve(state, times, 10)
+    retrieved = model.retrieve(state, times, 10).rows
     rows, scores = model.recommend(state, times, 10)
     listed = int((rows[0] >= 0).sum())
     assert listed > 6
@@ -89,12 +98,9 @@ def test_beyond_the_ranked_the_order_is_retrievals(model: Recommender) -> None:
 
 
 def test_the_second_stage_orders_by_its_blend(loaded: Bundle) -> None:
-    only = ScoreBlenderFile(weights=dict.fromkeys(loaded.settings.models.blender.weights, 0.0) | {"click_logit": 1.0},
-                        fallback="log_popularity")  # fmt: skip
-    settings = loaded.settings.model_copy(
-        update={"models": loaded.settings.models.model_copy(update={"blender": only})}
-    )
-    model = Recommender(replace(loaded, settings=settings), retrieve=6)
+    only = copy.copy(loaded.models.blender)
+    only._weights = np.array([float(c == "click_logit") for c in loaded.models.blender.weights])  # type: ignore[attr-defined]
+    model = Recommender(replace(loaded.models, blender=only), loaded.context, retrieve=6)
     state, times = users(model, [5])
     rows, scores = model.recommend(state, times, 6)
     probability = model.rank(state, rows[0], int(times[0]))
@@ -104,7 +110,7 @@ def test_the_second_stage_orders_by_its_blend(loaded: Bundle) -> None:
 
 def test_the_click_probability_is_the_rankers_on_the_written_example(loaded: Bundle, model: Recommender) -> None:
     """One path offline and online: `rank` as of an event gives what the ranker gives for that row's features."""
-    history, spec = loaded.history, loaded.spec
+    history, spec = loaded.history, loaded.context.spec
     event = int(np.searchsorted(history.data.times, START + 75 * DAY_MS))
     user, item, time = (int(a[event]) for a in (history.data.user_rows, history.data.item_rows, history.data.times))
     states = history.users_at(np.array([user]), np.array([time])), history.items_at(np.array([item]), np.array([time]))
@@ -114,19 +120,17 @@ def test_the_click_probability_is_the_rankers_on_the_written_example(loaded: Bun
     with torch.inference_mode():
         idx = spec.user_idx(states[0].rows), spec.item_idx(states[1].rows), spec.history_idx(states[0])
         ages = torch.as_tensor(spec.history_ages(states[0]))
-        logit = loaded.ranker(*(torch.as_tensor(i).long() for i in idx), ages, torch.as_tensor(dense))
+        logit = loaded.models.ranker.net(*(torch.as_tensor(i).long() for i in idx), ages, torch.as_tensor(dense))
     assert np.allclose(model.rank(states[0], np.array([item]), time), torch.sigmoid(logit).numpy(), atol=1e-6)
 
 
-def test_somebody_of_whom_nothing_is_known_gets_popularity_with_a_reason(model: Recommender) -> None:
+def test_somebody_of_whom_nothing_is_known_gets_popularity(model: Recommender) -> None:
     state, times = users(model, [0, 1])
-    reasons = model.fallback_reasons(state)
-    assert reasons[0] is not None
-    assert "popularity" in reasons[0]
-    assert reasons[1] is None
+    assert model.nothing_known(state).tolist() == [True, False]
     rows, _ = model.recommend(state, times, 10)
     known = np.flatnonzero(model.history.known_items(int(times[0])))
-    popular = model.bundle.blender.popularity(model.history.items_at(known, np.full(len(known), times[0])))
+    counted = log_popularity(model.history.items_at(known, np.full(len(known), times[0])))
+    popular = counted[:, model.popularity.index(model.models.fallback)].astype(np.float32)
     ties = tie_hash(id_hash([""]), id_hash([model.history.item_ids[r] for r in known]))
     assert rows[0].tolist() == known[np.lexsort((ties, -popular))][:10].tolist()
 
@@ -135,7 +139,7 @@ def test_a_guest_is_answered_from_likes_or_from_words_alone(model: Recommender) 
     time = START + DAY * DAY_MS
     by_likes = model.history.cold_start_state(np.array([3, 5]), None, time)
     by_words = model.history.cold_start_state(np.zeros(0, np.int64), encode(["word3 word4"])[0], time)
-    assert model.fallback_reasons(by_likes) == model.fallback_reasons(by_words) == [None]
+    assert not model.nothing_known(by_likes).any() and not model.nothing_known(by_words).any()
     rows, _ = model.recommend(by_likes, np.array([time]), 5)
     assert not np.isin(rows[0], [3, 5]).any()
     other = model.history.cold_start_state(np.zeros(0, np.int64), encode(["word30 word31 word32"])[0], time)
@@ -151,18 +155,19 @@ def test_excluded_rows_are_not_listed(model: Recommender) -> None:
     assert not np.isin(rows[1], first[1]).any()
 
 
-def test_an_answer_does_not_change_with_what_happens_later(loaded: Bundle) -> None:
+def test_an_answer_does_not_change_with_what_happens_later(loaded: Bundle, loaded_uri: str) -> None:
     """Vectors are cached by the day; a query in the morning must not see the evening, nor a later query's vectors."""
-    state, times = users(Recommender(loaded), [6], day=40)
-    fresh, used = Recommender(loaded), Recommender(loaded)
+    state, times = users(loaded.recommender(), [6], day=40)
+    fresh, used = loaded.recommender(), Bundle.load(loaded_uri).recommender()
     for day in (70, 41, 39, 60):
         used.recommend(*users(used, [6], day), 5)
     assert fresh.recommend(state, times, 5)[0].tolist() == used.recommend(state, times, 5)[0].tolist()
 
 
 def test_similar_items_have_the_highest_cosine(model: Recommender) -> None:
-    rows, cosines = model.similar(3, 4)
-    unit = model.retriever.item_index(model.bundle.last_time).vectors[:, :-1]
+    time = bundle.last_time(model.history)
+    rows, cosines = model.similar(3, 4, time)
+    unit = model.models.retrievers["two_tower"].vectors_at(time)[:, :-1]  # type: ignore[attr-defined]
     every = unit @ unit[3]
     every[[0, 3]] = -np.inf
     assert rows.tolist() == np.argsort(-every, kind="stable")[:4].tolist()
@@ -184,31 +189,85 @@ def test_an_hnsw_graph_finds_what_exact_search_finds() -> None:
     assert np.take_along_axis(listed, best, axis=1).mean() > 0.9
 
 
-def test_the_approximate_recommender_mostly_agrees(loaded: Bundle) -> None:
-    state, times = users(Recommender(loaded), [1, 2, 3])
-    exact, _ = Recommender(loaded, retrieve=6).recommend(state, times, 5)
-    near, _ = Recommender(loaded, retrieve=6, approximate_above=5).recommend(state, times, 5)
+def test_the_approximate_recommender_mostly_agrees(loaded: Bundle, loaded_uri: str) -> None:
+    state, times = users(loaded.recommender(), [1, 2, 3])
+    exact, _ = loaded.recommender(6).recommend(state, times, 5)
+    near, _ = Bundle.load(loaded_uri).recommender(6, approximate_above=5).recommend(state, times, 5)
     assert np.mean([np.isin(a, b).mean() for a, b in zip(exact, near, strict=True)]) > 0.8
 
 
-def test_snapshots_forget_the_least_recently_used() -> None:
-    made: list[int] = []
+def test_item_vectors_are_kept_for_the_last_moments_and_at_least_one(
+    loaded: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    towers = loaded.models.retrievers["two_tower"]
+    assert isinstance(towers, TwoTowerRetriever)
+    made = list[int]()
 
-    def make(time: int) -> np.ndarray:
-        made.append(time)
+    def make(moment: int) -> np.ndarray:
+        made.append(moment)
         return np.zeros(10, np.float32)
 
-    cache = Snapshots(make, budget=80)  # two of 40 bytes
-    for time in (1, 2, 1, 3, 1, 2):
-        cache.at(time)
-    assert made == [1, 2, 3, 2]
+    for budget, expected in ((80, [1, 2, 3, 2]), (8, [1, 2, 1, 3, 1, 2])):  # two of 40 bytes; one that is larger
+        monkeypatch.setattr(two_tower, "CACHE_BYTES", budget)
+        held = two_tower._cached(make)
+        made.clear()
+        for moment in (1, 2, 1, 3, 1, 2):
+            held(moment)
+        assert made == expected
 
 
-def test_a_retriever_sees_new_weights_only_after_refit(loaded: Bundle) -> None:
-    towers = copy.deepcopy(loaded.two_tower)
-    retriever = Retriever(towers, loaded.spec, loaded.history, loaded.spec.columns_of("text"))
-    before = retriever.item_index(loaded.last_time).vectors.copy()
-    towers.bias.weight.data += 1
-    assert np.array_equal(retriever.item_index(loaded.last_time).vectors, before)
-    retriever.refit()
-    assert not np.array_equal(retriever.item_index(loaded.last_time).vectors, before)
+def test_a_retriever_sees_new_weights_only_after_refit(loaded_uri: str) -> None:
+    bundle = Bundle.load(loaded_uri)
+    towers = bundle.models.retrievers["two_tower"]
+    assert isinstance(towers, TwoTowerRetriever)
+    before = towers.vectors_at(bundle.last_time).copy()
+    towers.net.bias.weight.data += 1
+    assert np.array_equal(towers.vectors_at(bundle.last_time), before)
+    towers.refit()
+    assert not np.array_equal(towers.vectors_at(bundle.last_time), before)
+
+
+@pytest.fixture(scope="module")
+def united(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Several retrievers, a boosted ranker, predictions of stars and likes: trained, saved, loaded."""
+    world = folds(tmp_path_factory.mktemp("united"), World.random())
+    retrievers = {"two_tower": TOWERS, "item_knn": {}, "recent_popularity": {}}
+    config = tiny_config(retrievers=retrievers, ranker="lambdarank", raters=["bias", "rates"])
+    models = train(config, world.storage, world.validation, world.test, ["text"])["text"]
+    return Bundle.load(bundle.assemble(config, world.storage, world.test, models).root)
+
+
+def test_several_retrievers_give_in_turn_and_their_scores_are_columns(united: Bundle) -> None:
+    model = united.recommender(8)
+    state, times = users(model, [0, 1, 2, 3])
+    found = model.retrieve(state, times, 8)
+    assert found.columns.shape == (4, 8, 3) and model.columns[:3] == ("two_tower", "item_knn", "recent_popularity")
+    requests = model.requests(state, times)
+    firsts = [retrieve(m, requests, 8)[0] for m in united.models.retrievers.values()]
+    for q in (1, 2, 3):
+        listed = found.rows[q][found.rows[q] >= 0]
+        assert len(set(listed.tolist())) == len(listed) > 3
+        assert listed[0] == firsts[0][q, 0]
+        assert {int(f[q, 0]) for f in firsts} <= set(listed.tolist())
+        for column, m in enumerate(united.models.retrievers.values()):
+            said = m.scores_of(requests.take(np.array([q])), listed[None])[0]
+            assert np.allclose(said, found.columns[q, found.rows[q] >= 0, column], atol=1e-4)
+    assert (found.columns[0] == 0).all() and model.nothing_known(state)[0]  # popularity answers for nobody
+    rows, scores = model.recommend(state, times, 3)
+    assert (rows >= 0).all() and (np.diff(scores, axis=1) <= 0).all()
+
+
+def test_a_bundle_of_several_models_verifies_predicts_and_rates(united: Bundle) -> None:
+    bundle.verify(united)
+    model, time = united.recommender(), united.last_time
+    state, _ = users(model, [4])
+    items = np.arange(1, 10)
+    probability = model.rank(state, items, time)
+    assert ((probability > 0) & (probability < 1)).all() and len(set(probability.tolist())) > 3
+    rated = model.rate(4, items, time)
+    assert rated["bias"].min() >= 1 and rated["bias"].max() <= 5
+    assert ((rated["rates"] > 0) & (rated["rates"] < 1)).all()
+    assert set(united.settings.roles) == {
+        *(f"retriever.{name}" for name in ("two_tower", "item_knn", "recent_popularity")),
+        *("ranker", "rater.bias", "rater.rates"),
+    }

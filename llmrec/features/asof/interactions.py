@@ -137,7 +137,8 @@ class AsOf:
         """(Q, n_items) number of events before each time; with `decay_days` an event of age a counts exp(-a/decay)."""
         moments, inverse = np.unique(times, return_inverse=True)
         stop = np.searchsorted(self._time, moments)
-        clock = np.minimum(moments, self._time[-1] + 1 if len(self._time) else 0)  # END has no distance
+        last = self._time[-1] + 1 if len(self._time) else 0
+        clock = np.where(moments == END, last, moments)  # END has no distance
         zero = clock[0]
         rate = 0.0 if decay_days is None else 1 / (decay_days * DAY_MS)
         weight = np.exp((self._time[: stop[-1]] - zero) * rate)
