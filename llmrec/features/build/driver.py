@@ -16,7 +16,7 @@ from llmrec.features.asof.history import USERS
 from llmrec.features.asof.history_data import SEQUENCE
 from llmrec.features.build import ray_tasks
 from llmrec.features.build.plan import BuildInputs, BuildPlan, plan_build, positions_uri
-from llmrec.features.build.vector_shards import fit_shards, partial_fit, transform_shard
+from llmrec.features.build.reduce_shards import fit_shards, partial_fit, transform_shard
 from llmrec.features.dataset.examples import CHUNK
 from llmrec.features.transforms.reduction import Reduction, Reductions
 from llmrec.files import delete_folder
