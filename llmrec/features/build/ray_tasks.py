@@ -16,7 +16,8 @@ from llmrec.features.build import log_ranges
 from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
 from llmrec.features.build.reduce_shards import collect, of_range, scatter_rows, side_by_side
 from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
-from llmrec.features.dataset.folds import draw, fit, learned_until
+from llmrec.features.dataset.fitting import draw, fit
+from llmrec.features.dataset.folds import learned_until
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.transforms.reduction import Reductions
