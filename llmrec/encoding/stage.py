@@ -57,13 +57,13 @@ def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: Ar
 
     started = time.monotonic()
     store = EmbeddingStore(storage.root, encoder_fingerprint(config.encoder), config.storage_dtype)
-    pieces = fragments(corpus, config.sequence_items)
-    totals = encode_corpus(pieces, config, store, writer.uri("text_keys"), writer.uri("scratch"), factory)
-    if not pieces:
+    found = fragments(corpus, config.sequence_items)
+    totals = encode_corpus(found, config, store, writer.uri("text_keys"), writer.uri("scratch"), factory)
+    if not found:
         writer.write_table("text_keys", TEXT_KEYS.empty_table())
     quarantine = _quarantined(writer.uri("text_keys"), totals.failures)
     writer.write_table("quarantine", quarantine)
-    rows = sum(piece.n_rows for piece in pieces)
+    rows = sum(fragment.n_rows for fragment in found)
     writer.counts.update(rows_in=rows, rows_out=rows - len(quarantine), quarantined=len(quarantine))
     share = totals.n_unknown / max(totals.n_tokens, 1)
     warning = _unknown_warning(share, config)

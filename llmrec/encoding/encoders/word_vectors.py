@@ -63,7 +63,7 @@ def _ppmi(counts: Any) -> Any:
     """max(0, log p(a, b) / p(a) p(b)) of a sparse matrix of counts."""
     total = counts.sum()
     margin = np.asarray(counts.sum(axis=0)).ravel()
-    cells = counts.tocoo()
-    pmi = np.log(cells.data * total / (margin[cells.row] * margin[cells.col]))
+    pairs = counts.tocoo()
+    pmi = np.log(pairs.data * total / (margin[pairs.row] * margin[pairs.col]))
     kept = pmi > 0
-    return sparse.csr_matrix((pmi[kept], (cells.row[kept], cells.col[kept])), shape=counts.shape, dtype=np.float32)
+    return sparse.csr_matrix((pmi[kept], (pairs.row[kept], pairs.col[kept])), shape=counts.shape, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What the tasks of the stage do, one wave after the other (`driver.py`); each maps the files that it reads."""
+"""What the tasks of the stage do, in the order of `driver.py`; each maps the files that it reads."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

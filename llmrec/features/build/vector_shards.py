@@ -1,4 +1,4 @@
-"""Vectors in shards, so that no process holds all of them: each shard is summed, and later brought down, by itself.
+"""Vectors in shards, so that no process holds all of them: each shard is summed, and later reduced, by itself.
 
 A shard of texts is a range of their keys, not of events: the embedding store lies in order of key, so that every part
 of it is read for one shard alone. How many shards there are depends on training rows only, and what they give is added
