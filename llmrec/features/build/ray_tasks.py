@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.features.arrays import Rows, map_array, write_array
+from llmrec.features.arrays import Rows, map_array, write_array, write_arrays
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, Take
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.history import USERS, History, columns_of
+from llmrec.features.asof.history import REDUCTIONS, USERS, History, columns_of
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors
 from llmrec.features.build import log_ranges
 from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
@@ -20,7 +20,7 @@ from llmrec.features.dataset.fitting import draw, fit
 from llmrec.features.dataset.folds import learned_until
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.dataset.spec import FeatureSpec
-from llmrec.features.transforms.reduction import Reductions
+from llmrec.features.transforms.reduction import Reductions, to_arrays
 from llmrec.files import write_parquet
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
@@ -43,7 +43,8 @@ def write_items(inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) ->
     }
     dims = {name: values.shape[1] for name, values in columns.items()}
     shown = scatter_rows(side_by_side(columns, plan.n_items), where, n)
-    save_vectors(inputs.history, inputs.settings, described, shown, dims, reductions)
+    save_vectors(inputs.history, inputs.settings, described, shown, dims)
+    write_arrays(f"{inputs.history}/{REDUCTIONS}", to_arrays(reductions))
 
 
 def write_range(inputs: BuildInputs, plan: BuildPlan, dims: Mapping[str, int], name: str, number: int) -> None:

@@ -8,7 +8,7 @@ from llmrec.features.dataset.examples import Clicks, example_table
 from llmrec.features.dataset.folds import Fold
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.dataset.spec import FIT_ROWS, FeatureSpec
-from llmrec.features.families.registry import Side
+from llmrec.features.families.learned import Side
 from llmrec.schema import Column as C
 
 

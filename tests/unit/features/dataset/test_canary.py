@@ -151,7 +151,7 @@ def fitted_of(prepared: Prepared) -> dict[str, Any]:
     }
     for side, scaler in spec.scalers.items():
         state |= {f"{side}.{k}": v.tobytes() for k, v in vars(scaler).items()}
-    reductions = {k: v.tobytes() for k, v in to_arrays(history.data.reductions).items()}
+    reductions = {k: v.tobytes() for k, v in to_arrays(history.reductions).items()}
     assert {name.partition(".")[0] for name in reductions} == {"text", "sequence", "vector_image"}
     scores = {
         k: v.tobytes() for k, v in collaborative.to_arrays(spec.learned.collaborative).items() if "items" not in k
