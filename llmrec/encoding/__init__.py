@@ -3,7 +3,8 @@
 from llmrec.encoding.encoders.encoder import Encoded, EncodingError, TextEncoder
 from llmrec.encoding.encoders.factory import make_encoder
 from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
-from llmrec.encoding.stage import encode, encoder_config, keys_of_rows, load_vectors, open_store
+from llmrec.encoding.lookup import encoder_config, keys_of_rows, load_vectors, open_store
+from llmrec.encoding.stage import encode
 from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.encoding.texts.templates import item_text, review_text
 

@@ -174,7 +174,7 @@ class World:
         inputs = planning.BuildInputs(storage, corpus, embeddings if self.settings.text else None, self.settings,
                                       SplitConfig(), fold, f"{folder}/history", f"{folder}/scratch")  # fmt: skip
         plan = planning.plan_build(inputs)
-        reductions = fitted.history.data.reductions if fitted else driver.fit_reductions(runner, inputs, plan)
+        reductions = fitted.history.reductions if fitted else driver.fit_reductions(runner, inputs, plan)
         driver.write_history(runner, inputs, plan, reductions)
         driver.draw_negatives(runner, inputs, plan)
         spec = fitted.spec if fitted else ray_tasks.fit_spec(inputs, plan, f"{folder}/spec")

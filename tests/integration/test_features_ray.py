@@ -94,7 +94,7 @@ def test_held_out_reviews_change_nothing_learned(tmp_path: Path) -> None:
     def learned(name: str, world: World) -> list[Any]:
         made = run(world, Storage(str(tmp_path / name)))
         train = pq.read_table(made.uri("examples/train-00000.parquet"))
-        arrays = to_arrays(history_of(made).data.reductions)
+        arrays = to_arrays(history_of(made).reductions)
         return [{k: v.tobytes() for k, v in arrays.items()}, train]
 
     reviews = sorted(EVERYTHING.reviews, key=lambda r: r[C.TIMESTAMP])

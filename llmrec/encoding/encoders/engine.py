@@ -65,10 +65,10 @@ class VllmEncoder:
         chunks = (whole[start : start + _CHUNK] for start in range(0, len(whole), _CHUNK))
         batches = ((tokens, self._thread.submit(self._embed, tokens.ids)) for tokens in map(self._tokenizer, chunks))
         running = list(batches)  # every chunk is tokenised here while the engine is at work on the ones before
-        pieces = [Encoded(vectors.result(), tokens.n_tokens, tokens.n_unknown) for tokens, vectors in running]
-        if not pieces:
+        parts = [Encoded(vectors.result(), tokens.n_tokens, tokens.n_unknown) for tokens, vectors in running]
+        if not parts:
             return Encoded(np.zeros((0, self._dim), np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))
-        return Encoded(*(np.concatenate(columns) for columns in zip(*map(_columns, pieces), strict=True)))
+        return Encoded(*(np.concatenate(columns) for columns in zip(*map(_columns, parts), strict=True)))
 
     def _embed(self, ids: list[list[int]]) -> npt.NDArray[np.float32]:
         """(n, dim) in the order of `ids`; the engine gets the long texts first, so that its steps are alike."""

@@ -18,15 +18,15 @@ class Outcome:
     """What became of a batch: `encoded` holds the vectors of `rows`; `failures` the engine's message per other row."""
 
     rows: list[int] = field(default_factory=list)
-    pieces: list[Encoded] = field(default_factory=list)
+    parts: list[Encoded] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
 
     @property
     def encoded(self) -> Encoded:
         """The vectors of `rows`, in that order."""
-        vectors = np.concatenate([p.vectors for p in self.pieces])
-        n_tokens = np.concatenate([p.n_tokens for p in self.pieces])
-        return Encoded(vectors, n_tokens, np.concatenate([p.n_unknown for p in self.pieces]))
+        vectors = np.concatenate([p.vectors for p in self.parts])
+        n_tokens = np.concatenate([p.n_tokens for p in self.parts])
+        return Encoded(vectors, n_tokens, np.concatenate([p.n_unknown for p in self.parts]))
 
 
 def encode_surviving(encoder: TextEncoder, texts: Sequence[str]) -> Outcome:
@@ -69,7 +69,7 @@ def _keep(encoded: Encoded, rows: list[int], outcome: Outcome) -> None:
         outcome.failures[rows[at]] = "the engine's vector is not finite"
     kept = np.flatnonzero(good)
     outcome.rows += [rows[at] for at in kept]
-    outcome.pieces.append(Encoded(encoded.vectors[kept], encoded.n_tokens[kept], encoded.n_unknown[kept]))
+    outcome.parts.append(Encoded(encoded.vectors[kept], encoded.n_tokens[kept], encoded.n_unknown[kept]))
 
 
 def _probe(encoder: TextEncoder, n_texts: int, message: str) -> None:

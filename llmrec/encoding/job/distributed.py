@@ -1,4 +1,4 @@
-"""The encode stage on Ray: lay texts out by shard, drop what the store holds, deal the rest to the actors by Ray Data.
+"""The encode stage on Ray: shuffle texts by shard, drop what the store holds, give the rest to actors by Ray Data.
 
 Texts lie in scratch files between the steps; the driver sees sums and the names of files, whatever the corpus's size.
 An actor asks the store again before it encodes a batch, so that a batch which Ray runs twice, or which a second job has

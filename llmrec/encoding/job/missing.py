@@ -1,4 +1,4 @@
-"""What of a corpus the store does not hold, laid out in files, and how it is dealt. Plain functions, without Ray."""
+"""What of a corpus the store does not hold, in files, and in which batches it is encoded. Without Ray."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from llmrec.encoding.texts.corpus_texts import Fragment, scan
 from llmrec.schema import Column as C
 from llmrec.shuffle_files import read_batches, read_range, write_batches, write_ranges
 
-#: A batch of the encoder is dealt in so many grains, or, towards the end, in fewer.
+#: A batch of the encoder is made of so many grains, or, towards the end, in fewer.
 GRAINS = 4
 _MAX_PARTS = 256
 _MAX_ITEMS = 128  # about: what Ray Data keeps of each item of work stays in the driver

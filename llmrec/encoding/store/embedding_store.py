@@ -3,7 +3,7 @@
 Layout: `ROOT/vectors/FINGERPRINT/DTYPE/PREFIX/DIGEST-BYTES.parquet`. PREFIX is the first one to three hex digits of
 the keys inside; how many is each writer's choice, and a reader looks into every folder that prefixes its key.
 
-A part is immutable. It is named by the hash of its bytes and by their number, and put in one piece, so that its name
+A part is immutable. It is named by the hash of its bytes and by their number, and put as one, so that its name
 is its commit record: a file of another length is no part yet and is not read. Two writers of one batch of equal bits
 write the same name; of bits that differ, two names. Of equal keys in several parts the part with the smallest name
 wins, for every reader alike. Nothing is ever renamed, locked or changed, and there is no common manifest to race for.

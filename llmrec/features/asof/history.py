@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.features.arrays import Bools, Floats, Floats32, Ints, map_array
+from llmrec.features.arrays import Bools, Floats, Floats32, Ints, map_array, read_arrays
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, EntityLog, Take, behaviour_values
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.history_data import HistoryData, attribute_hash
+from llmrec.features.asof.history_data import TEXT, HistoryData, attribute_hash
 from llmrec.features.asof.ids import Ids
 from llmrec.features.asof.state import TEXT_VARIANTS, UserState
 from llmrec.features.asof.states import AsOfStates
 from llmrec.features.asof.vector_layout import VectorLayout
+from llmrec.features.transforms.reduction import from_arrays
 from llmrec.files import copy_folder, read_json
 from llmrec.schema import CONTEXT_PREFIX
 
 #: Files and folders of a history.
 USERS, ITEMS, GLOBAL_STATS, PARTS = "users", "items", "global_stats.npy", "parts.json"
+REDUCTIONS = "reductions.safetensors"
 
 
 class History(AsOfStates):
@@ -27,7 +29,7 @@ class History(AsOfStates):
 
     def __init__(self, folder_uri: str, data: HistoryData, users: EntityLog, items: EntityLog, stats: Floats) -> None:
         super().__init__(data, users, items, stats)
-        self._folder = folder_uri
+        self._folder, self.reductions = folder_uri, from_arrays(read_arrays(f"{folder_uri}/{REDUCTIONS}"))
 
     @classmethod
     def load(cls, folder_uri: str) -> "History":
@@ -131,7 +133,7 @@ class History(AsOfStates):
 
     def _words(self, vector: Floats32) -> dict[str, Any]:
         """What words, (1, dim), change in the state of nobody."""
-        reduction = self.data.text_reduction
+        reduction = self.reductions.get(TEXT)
         own = vector if reduction is None else reduction(vector, "review")
         spoken = np.array([[v != "disliked" for v in TEXT_VARIANTS]], np.float32)
         last = own * bool(self.settings.profile_last)

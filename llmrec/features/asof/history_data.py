@@ -9,9 +9,8 @@ import numpy.typing as npt
 
 from llmrec import files
 from llmrec.config import FeaturesConfig
-from llmrec.features.arrays import Floats32, Ints, map_array, read_arrays, write_array, write_arrays
+from llmrec.features.arrays import Floats32, Ints, map_array, write_array
 from llmrec.features.asof.ids import Ids
-from llmrec.features.transforms.reduction import Reduction, Reductions, from_arrays, to_arrays
 
 #: Categories kept per item, in the corpus's order; with the brand they are the item's attributes.
 MAX_CATEGORIES = 8
@@ -20,9 +19,7 @@ TEXT, SEQUENCE = "text", "sequence"
 _EVENTS = ("times", "event_order", "user_rows", "item_rows", "stars", "contexts")
 _ITEMS = ("available_from", "price", "attributes")
 _VECTORS = ("description", "vectors_of_items")
-_USER_IDS, _ITEM_IDS, _NAMES, _REST, _REDUCTIONS = (
-    "user_ids.arrow", "item_ids.arrow", "names.json", "history.json", "reductions.safetensors",
-)  # fmt: skip
+_USER_IDS, _ITEM_IDS, _NAMES, _REST = "user_ids.arrow", "item_ids.arrow", "names.json", "history.json"
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,6 @@ class HistoryData:
     description: Floats32  # (n_items + 1, D)
     vectors_of_items: Floats32  # (n_items + 1, M) reduced vector columns side by side, zero where an item has none
     vector_dims: dict[str, int] = field(default_factory=dict)  # width of each of them
-    reductions: Reductions = field(default_factory=dict)
-
-    @property
-    def text_reduction(self) -> Reduction | None:
-        """What reduces the encoder's vectors; None: they are kept as they are."""
-        return self.reductions.get(TEXT)
 
     def save_numbers(self, folder_uri: str) -> None:
         """Write what has nothing to do with vectors."""
@@ -78,17 +69,15 @@ class HistoryData:
         names |= {k: {int(n): v for n, v in names[k].items()} for k in ("attribute_names", "context_names")}
         names["context_columns"] = tuple(names["context_columns"])
         settings = FeaturesConfig.model_validate(rest.pop("settings"))
-        reductions = from_arrays(read_arrays(f"{folder_uri}/{_REDUCTIONS}"))
         arrays |= {"user_ids": Ids.load(f"{folder_uri}/{_USER_IDS}"), "item_ids": Ids.load(f"{folder_uri}/{_ITEM_IDS}")}
-        return cls(**arrays, **names, **rest, settings=settings, reductions=reductions)
+        return cls(**arrays, **names, **rest, settings=settings)
 
 
 def save_vectors(folder_uri: str, settings: FeaturesConfig, description: Floats32, vectors_of_items: Floats32,
-                 vector_dims: dict[str, int], reductions: Reductions) -> None:  # fmt: skip
+                 vector_dims: dict[str, int]) -> None:  # fmt: skip
     """Write what `HistoryData.save_numbers` does not."""
     write_array(f"{folder_uri}/description.npy", description)
     write_array(f"{folder_uri}/vectors_of_items.npy", vectors_of_items)
-    write_arrays(f"{folder_uri}/{_REDUCTIONS}", to_arrays(reductions))
     files.write_json(f"{folder_uri}/{_REST}", {"settings": settings.model_dump(), "vector_dims": vector_dims})
 
 

@@ -1,1 +1,1 @@
-"""The stage `featurize`: a plan, and the tasks that carry it out."""
+"""The stage `featurize`: what its tasks do, in which order, over shards of vectors and ranges of events."""

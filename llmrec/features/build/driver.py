@@ -1,7 +1,7 @@
-"""How the stage runs: waves of tasks over shards and ranges that are the same on any cluster; the driver starts them.
+"""The order of the stage's tasks, over shards and ranges that are the same on any cluster; the driver starts them.
 
 One task puts the events in order and writes their numbers. Then vectors are summed up, a shard of the keys a task; what
-reduces them is fitted; they are brought down, a shard a task, and laid out by range of (entity, time); each range is
+reduces them is fitted; vectors are reduced, a shard a task, and shuffled by range of (entity, time); each range is
 written by a task, and an entity that reaches over several is carried on. Negatives, the spec and the examples follow,
 by tasks that map the history's files: no process holds it.
 """
@@ -16,7 +16,7 @@ from llmrec.features.asof.history import USERS
 from llmrec.features.asof.history_data import SEQUENCE
 from llmrec.features.build import ray_tasks
 from llmrec.features.build.plan import BuildInputs, BuildPlan, plan_build, positions_uri
-from llmrec.features.build.vector_shards import fit_shards, partial_fit, transform_shard
+from llmrec.features.build.reduce_shards import fit_shards, partial_fit, transform_shard
 from llmrec.features.dataset.examples import CHUNK
 from llmrec.features.transforms.reduction import Reduction, Reductions
 from llmrec.files import delete_folder

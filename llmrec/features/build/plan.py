@@ -141,7 +141,7 @@ def review_ids(plan: BuildPlan, start: int, stop: int) -> pa.Array:
 def _shards_of_texts(
     inputs: BuildInputs, number: Ints, item_ids: pa.ChunkedArray, places: FitRows
 ) -> list[VectorShard]:
-    """Pieces of reviews, items and, where they were encoded, sequences."""
+    """Shards of reviews, items and, where they were encoded, sequences."""
     assert inputs.embeddings is not None
     store = open_store(inputs.storage, inputs.embeddings)
     wanted: list[tuple[str, Kind, str]] = [(TEXT, "review", "review"), (TEXT, "item", "item")]

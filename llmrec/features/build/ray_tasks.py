@@ -1,4 +1,4 @@
-"""What the tasks of the stage do, one wave after the other (`driver.py`); each maps the files that it reads."""
+"""What the tasks of the stage do, in the order of `driver.py`; each maps the files that it reads."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
+from llmrec.features.arrays import Rows, map_array, write_array, write_arrays
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, Take
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.history import USERS, History, columns_of
+from llmrec.features.asof.history import REDUCTIONS, USERS, History, columns_of
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors
 from llmrec.features.build import log_ranges
 from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
-from llmrec.features.build.vector_shards import collect, of_range
+from llmrec.features.build.reduce_shards import collect, of_range, scatter_rows, side_by_side
 from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
-from llmrec.features.dataset.folds import draw, fit, learned_until
+from llmrec.features.dataset.fitting import draw, fit
+from llmrec.features.dataset.folds import learned_until
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.dataset.spec import FeatureSpec
-from llmrec.features.transforms.reduction import Reductions
+from llmrec.features.transforms.reduction import Reductions, to_arrays
 from llmrec.files import write_parquet
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
@@ -34,27 +35,16 @@ def write_items(inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) ->
     where = map_array(f"{inputs.scratch}/where.npy")
     n = len(map_array(f"{inputs.history}/price.npy"))
     width = reductions[TEXT].dim if TEXT in reductions else 0
-    described = _scatter_rows(collect(plan.of(TEXT, "item"), plan.n_items, width), where, n)
+    described = scatter_rows(collect(plan.of(TEXT, "item"), plan.n_items, width), where, n)
     columns = {
         name: collect(plan.of(name), plan.n_items, made.dim)
         for name, made in reductions.items()
         if name.startswith(VECTOR_PREFIX)
     }
     dims = {name: values.shape[1] for name, values in columns.items()}
-    shown = _scatter_rows(_side_by_side(columns, plan.n_items), where, n)
-    save_vectors(inputs.history, inputs.settings, described, shown, dims, reductions)
-
-
-def _scatter_rows(vectors: Floats32, where: Ints, n: int) -> Floats32:
-    """(n, width) with row k of `vectors` at `where[k]`, zero elsewhere."""
-    found = np.zeros((n, vectors.shape[1]), np.float32)
-    found[where] = vectors
-    return found
-
-
-def _side_by_side(columns: dict[str, Floats32], n: int) -> Floats32:
-    """(n, M) of vector columns (n, width)."""
-    return np.concatenate([np.zeros((n, 0), np.float32), *columns.values()], axis=1)
+    shown = scatter_rows(side_by_side(columns, plan.n_items), where, n)
+    save_vectors(inputs.history, inputs.settings, described, shown, dims)
+    write_arrays(f"{inputs.history}/{REDUCTIONS}", to_arrays(reductions))
 
 
 def write_range(inputs: BuildInputs, plan: BuildPlan, dims: Mapping[str, int], name: str, number: int) -> None:

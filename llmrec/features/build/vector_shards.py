@@ -1,11 +1,11 @@
-"""Vectors in shards, so that no process holds all of them: each shard is summed, and later brought down, by itself.
+"""Vectors in shards, so that no process holds all of them: each shard is summed, and later reduced, by itself.
 
 A shard of texts is a range of their keys, not of events: the embedding store lies in order of key, so that every part
 of it is read for one shard alone. How many shards there are depends on training rows only, and what they give is added
 in their order: the same bits on any number of CPUs, whatever happens after the cut-off.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,26 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmrec.config import FeaturesConfig
 from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.encoding.store.keys import KEY_BYTES, Keys
-from llmrec.features.arrays import Floats32, Ints, find_arrays, map_array, read_arrays, vectors_of, write_arrays
-from llmrec.features.asof.history_data import TEXT
-from llmrec.features.build.log_ranges import EventRanges
+from llmrec.features.arrays import Floats32, Ints, read_arrays, write_arrays
 from llmrec.features.families.item_vectors import vector_length, vectors_in
-from llmrec.features.transforms.projection import CHUNK, Kind, Moments
-from llmrec.features.transforms.reduction import (
-    Reduction,
-    Sample,
-    Summary,
-    fit_reduction,
-    reduce_vectors,
-    summarise,
-    with_presence,
-)
+from llmrec.features.transforms.projection import CHUNK, Kind
 from llmrec.files import filesystem
 from llmrec.shuffle_files import read_range, write_ranges
-from llmrec.threads import one_thread
 
 #: Training rows of a shard, on average: with 384 dimensions their vectors take 50 MB.
 SHARD_ROWS = 1 << 15
@@ -121,70 +108,3 @@ def _column(name: str, uri: str, group: int) -> Iterator[pa.Array]:
     with pq.ParquetFile(fs.open_input_file(path)) as file:
         for batch in file.iter_batches(CHUNK, row_groups=[group], columns=[name]):
             yield batch.column(0)
-
-
-def partial_fit(settings: FeaturesConfig, shard: VectorShard) -> None:
-    """Write what the shard gives to fit on, where it gives anything."""
-    with one_thread("blas"):
-        total: Summary | None = None
-        for _, places, vectors in shard.batches():
-            part = summarise(settings, vectors, places, shard.total)
-            total = part if total is None else total + part  # type: ignore[operator]  # both are of one kind
-    if total is not None:
-        write_arrays(f"{shard.uri}.summary", {k: np.asarray(v) for k, v in vars(total).items()})
-
-
-def fit_shards(settings: FeaturesConfig, dim: int, shards: Sequence[VectorShard]) -> Reduction:
-    """The reduction of the summed shards; they are added in order, one in memory at a time."""
-    made: dict[Kind, Any] = {}
-    sample = settings.text_reduction == "autoencoder"
-    for shard in shards:
-        arrays = find_arrays(f"{shard.uri}.summary")
-        if arrays is not None:
-            part = Sample(**arrays) if sample else Moments(arrays.pop("count").item(), **arrays)
-            made[shard.kind] = part if shard.kind not in made else made[shard.kind] + part
-    nothing = np.zeros((0, dim), np.float32)
-    with one_thread("blas"):
-        return fit_reduction(settings, made or {"item": summarise(settings, nothing, np.zeros(0, np.int64), 0)})
-
-
-def transform_shard(
-    reductions: Mapping[str, Reduction], logs: Mapping[str, tuple[str, EventRanges]], shard: VectorShard
-) -> None:
-    """Write the shard's rows and their reduced vectors; those of reviews' texts with their presence.
-
-    What belongs to events is laid out by the ranges of `logs`, name -> (URI of the events' positions, ranges).
-    """
-    reduction = reductions[shard.name]
-    flagged = shard.name == TEXT and shard.kind == "review"
-    numbers, values = [np.zeros(0, np.int64)], [np.zeros((0, reduction.dim + flagged), np.float32)]
-    for rows, _, vectors in shard.batches():
-        numbers.append(rows)
-        values.append(with_presence(vectors, reduction) if flagged else reduce_vectors(vectors, reduction, shard.kind))
-    rows, reduced = np.concatenate(numbers), np.concatenate(values)
-    if shard.kind == "item":
-        write_arrays(f"{shard.uri}.reduced", {"numbers": rows, "values": reduced})
-        return
-    for log, (uri, ranges) in logs.items():
-        positions = map_array(uri)[rows]
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array(reduced.ravel()), reduced.shape[1])
-        table = pa.table({"positions": positions, "vectors": vectors})
-        write_ranges(f"{shard.uri}.{log}", table, ranges.of_positions(positions), len(ranges))
-
-
-def of_range(shards: Sequence[VectorShard], log: str, number: int, start: int, stop: int, width: int) -> Floats32:
-    """(stop - start, width) reduced vectors of a range of positions; zero where no shard has any."""
-    found = np.zeros((stop - start, width), np.float32)
-    for shard in shards:
-        rows = read_range([f"{shard.uri}.{log}"], number)
-        found[rows["positions"].to_numpy() - start] = vectors_of(rows["vectors"])
-    return found
-
-
-def collect(shards: Sequence[VectorShard], n: int, width: int) -> Floats32:
-    """(n, width) reduced vectors of all items from their shards; zero where no shard has the row."""
-    vectors = np.zeros((n, width), np.float32)
-    for shard in shards:
-        reduced = read_arrays(f"{shard.uri}.reduced")
-        vectors[reduced["numbers"]] = reduced["values"]
-    return vectors

@@ -1,4 +1,4 @@
-"""One fold: what is learned until when, its splits, and the fit of its spec."""
+"""One fold: until when it learns, its splits, and which rows reductions are fitted on."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,14 +6,9 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from llmrec.features.arrays import Ints, vectors_of
+from llmrec.features.arrays import Ints
 from llmrec.features.asof.events import n_before
-from llmrec.features.asof.history import History
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData
-from llmrec.features.dataset.examples import Clicks, example_table
-from llmrec.features.dataset.negatives import NegativeSampler
-from llmrec.features.dataset.spec import FIT_ROWS, FeatureSpec
-from llmrec.features.families.registry import Side
 from llmrec.features.transforms.projection import Kind
 from llmrec.schema import Column as C
 
@@ -31,35 +26,6 @@ def splits_of(data: HistoryData, fold: Fold, t1: int, t2: int) -> dict[str, tupl
     if fold == "validation":
         return {"train": (0, first), "validation": (first, second)}
     return {"train": (0, second), "test": (second, len(data.times))}
-
-
-def draw(history: History, sampler: NegativeSampler, events: Ints) -> Ints:
-    """(Q, n) item rows of the negatives of events, 0 where there are fewer."""
-    data = history.data
-    asked = data.user_rows[events], data.times[events], data.event_order[events]
-    return sampler.sample(*asked, history.settings.negatives)
-
-
-def fit(history: History, train: Clicks, fold: Fold, until: int) -> FeatureSpec:
-    """Fit the spec. Raises ValueError where no event lies before the fold's cut-off."""
-    settings = history.settings
-    if not len(train.events):
-        raise ValueError(f"featurize: no event lies before the cut-off {until} ms of fold {fold!r}; expected some: "
-                         "give the corpus more events, or raise split.validation_quantile")  # fmt: skip
-    spec = FeatureSpec.fit(settings, history, train.spread_pairs(history, FIT_ROWS), until)
-    if settings.selection.method != "none":
-        _choose(spec, history, train)
-    return spec
-
-
-def _choose(spec: FeatureSpec, history: History, train: Clicks) -> None:
-    """Select columns on training clicks spread evenly over time, with their negatives."""
-    settings = spec.settings
-    n = max(1, min(len(train.events), settings.selection.rows // (1 + settings.negatives)))
-    some = np.unique(np.linspace(0, len(train.events) - 1, n).astype(np.int64))
-    table = example_table(history, spec, train.take(some))
-    names: dict[Side, str] = {"user": C.USER_FEATURES, "item": C.ITEM_FEATURES, "pair": C.PAIR_FEATURES}
-    spec.choose({side: vectors_of(table[name]) for side, name in names.items()}, table[C.CLICK].to_numpy())
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from llmrec.features.dataset.vocabulary import lookup, most_frequent, vocabulary
 from llmrec.features.families.behaviour import days_between
 from llmrec.features.families.collaborative import Collaborative
 from llmrec.features.families.columns import FeatureColumn, FeatureSelection, chosen, indices
-from llmrec.features.families.registry import Family, Learned, Side, Values, active
+from llmrec.features.families.learned import Learned, Side, Values
+from llmrec.features.families.registry import Family, active
 from llmrec.features.transforms.scaling import Scaler
 from llmrec.features.transforms.selection import rank, select
 from llmrec.variants import family_patterns

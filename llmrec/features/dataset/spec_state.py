@@ -11,7 +11,7 @@ from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Ints, find_arrays, write_arrays
 from llmrec.features.families import collaborative
 from llmrec.features.families.columns import FeatureColumn, FeatureSelection
-from llmrec.features.families.registry import Learned, Side
+from llmrec.features.families.learned import Learned, Side
 from llmrec.features.transforms.scaling import Scaler
 
 SIDES: tuple[Side, ...] = ("user", "item", "pair")

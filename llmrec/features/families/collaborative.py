@@ -5,6 +5,7 @@ Every model is item-to-item: the score of a candidate is a sum over the items of
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,19 @@ from scipy.sparse import csr_matrix
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats, Floats32, Ints
-from llmrec.features.asof.history_data import HistoryData
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.families.item_item import ease_weights, fit_als
+
+
+class PastEvents(Protocol):
+    """Who had what, and when, in order of time: a `HistoryData` has it."""
+
+    @property
+    def times(self) -> Ints: ...
+    @property
+    def user_rows(self) -> Ints: ...
+    @property
+    def item_rows(self) -> Ints: ...
 
 
 @dataclass(frozen=True)
@@ -62,12 +73,12 @@ class Collaborative:
     models: tuple[ItemModel, ...]
 
     @classmethod
-    def fit(cls, settings: FeaturesConfig, data: HistoryData, cutoff: int) -> "Collaborative":
+    def fit(cls, settings: FeaturesConfig, events: PastEvents, cutoff: int) -> "Collaborative":
         """Fit before each block's start; the last block starts at `cutoff` (ms) and serves from there on."""
         methods = settings.collaborative
-        past = data.times[data.times < cutoff]
+        past = events.times[events.times < cutoff]
         starts = [*block_starts(past, settings.collaborative_blocks), cutoff] if methods else []
-        return cls(methods, tuple(fit_before(settings, data, start) for start in starts))
+        return cls(methods, tuple(fit_before(settings, events, start) for start in starts))
 
     @property
     def names(self) -> list[str]:
@@ -92,10 +103,10 @@ def block_starts(times: Ints, n_blocks: int) -> list[int]:
     return sorted({int(times[p]) for p in places} - {int(times[0])})
 
 
-def fit_before(settings: FeaturesConfig, data: HistoryData, start: int) -> ItemModel:
+def fit_before(settings: FeaturesConfig, events: PastEvents, start: int) -> ItemModel:
     """All methods on the events before `start` (ms), over the most reviewed items of that time."""
-    past = data.times < start
-    users, items = data.user_rows[past], data.item_rows[past]
+    past = events.times < start
+    users, items = events.user_rows[past], events.item_rows[past]
     names, counts = np.unique(items, return_counts=True)
     kept = np.sort(names[np.lexsort((names, -counts))][: settings.collaborative_items])
     place = np.searchsorted(kept, items).clip(0, max(len(kept) - 1, 0))

@@ -1,39 +1,16 @@
 """The registry of feature families: what each is called, whose feature it is, and how it is computed."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from llmrec.config import FeaturesConfig
-from llmrec.features.arrays import Ints
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.asof.vector_layout import VectorLayout
 from llmrec.features.families import behaviour, crosses, text
 from llmrec.features.families import item_vectors as vectors
-from llmrec.features.families.collaborative import Collaborative
 from llmrec.features.families.columns import chosen
+from llmrec.features.families.learned import Learned, Side, Values
 from llmrec.variants import TEXT_PREFIX
-
-Side = Literal["user", "item", "pair"]
-Values = npt.NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What families need beyond a state; all of it is fitted on training rows."""
-
-    settings: FeaturesConfig
-    text_dim: int
-    attributes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
-    attribute_names: tuple[str, ...] = ()
-    collaborative: Collaborative = field(default_factory=lambda: Collaborative((), ()))
-    contexts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first
-    context_names: tuple[str, ...] = ()
-    sequence_dim: int = 0
-    vector_dims: Mapping[str, int] = field(default_factory=dict)  # column of the items -> its reduced width
 
 
 @dataclass(frozen=True)

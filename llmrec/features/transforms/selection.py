@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,17 @@ from sklearn.inspection import permutation_importance
 
 from llmrec.config.features import SelectionConfig
 from llmrec.features.arrays import Floats, Ints
-from llmrec.features.families.columns import FeatureColumn
 from llmrec.features.transforms.gates import gates
 from llmrec.threads import one_thread
 
 Labels = npt.NDArray[np.int8]
+
+
+class InFamily(Protocol):
+    """A column, as far as selection looks at it."""
+
+    @property
+    def family(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def best(scores: Floats, budget: int) -> Ints:
     return np.sort(order[scores[order] > 0])
 
 
-def select(columns: Sequence[FeatureColumn], ranking: Ranking, config: SelectionConfig) -> Ints:
+def select(columns: Sequence[InFamily], ranking: Ranking, config: SelectionConfig) -> Ints:
     """Ascending places of the columns kept: the best columns, or the best families as wholes, within the budget.
 
     A column found in more folds goes first, then the one with the larger score. A family counts by the mean score of

@@ -154,7 +154,7 @@ def test_a_guest_is_what_they_like_and_say(history: History) -> None:
     liked = np.array([3, 7])
     vector = encode(["word1 word2"])[0]
     guest = history.cold_start_state(liked, vector, START + 80 * DAY_MS)
-    own = history.data.reductions["text"](vector[None], "review")[0]
+    own = history.reductions["text"](vector[None], "review")[0]
     assert guest.history[0].tolist() == [0, 0, 0, 3, 7]
     assert guest.count.tolist() == [2]
     own_images = history.data.vectors_of_items[liked]

@@ -16,7 +16,7 @@ from llmrec.features.asof.history import History
 from llmrec.features.build import driver, stage
 from llmrec.features.build import plan as planning
 from llmrec.features.dataset.examples import Clicks
-from llmrec.features.dataset.folds import fit
+from llmrec.features.dataset.fitting import fit
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.schema import DAY_MS, examples_schema
 from llmrec.schema import Column as C

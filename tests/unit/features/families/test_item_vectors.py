@@ -80,8 +80,8 @@ def test_a_reduction_is_fitted_on_items_known_before_the_cutoff() -> None:
     world = World.random()
     late = {C.ITEM_ID: "late", C.TITLE: "x", C.AVAILABLE_FROM: T2 + DAY_MS, IMAGE: [50.0] * 8}
     base, grown = world.prepare(), replace(world, items=[*world.items, world.items[0] | late]).prepare()
-    for name, values in vars(base.history.data.reductions[IMAGE]).items():
-        np.testing.assert_array_equal(values, getattr(grown.history.data.reductions[IMAGE], name))
+    for name, values in vars(base.history.reductions[IMAGE]).items():
+        np.testing.assert_array_equal(values, getattr(grown.history.reductions[IMAGE], name))
     assert grown.history.items_at(grown.history.item_rows(["late"]), np.array([T2])).vectors.any()
 
 

@@ -82,12 +82,12 @@ def test_many_rows_are_sampled_and_none_is_no_error(monkeypatch: pytest.MonkeyPa
 def test_a_history_keeps_it(tmp_path: Path) -> None:
     world = World.random()
     made = replace(world, settings=world.settings.model_copy(update={"text_reduction": "autoencoder"})).prepare()
-    assert {type(r) for r in made.history.data.reductions.values()} == {Autoencoder}
+    assert {type(r) for r in made.history.reductions.values()} == {Autoencoder}
     made.history.save(str(tmp_path))
     loaded = History.load(str(tmp_path))
     words = encode(["word1 word2", ""])
     for name in ("text", "sequence"):
-        reductions = made.history.data.reductions, loaded.data.reductions
+        reductions = made.history.reductions, loaded.reductions
         np.testing.assert_array_equal(*(r[name](words, "review") for r in reductions))
     guests = (h.cold_start_state(np.array([1]), words[0], 2**50) for h in (made.history, loaded))
     np.testing.assert_array_equal(*(made.spec.user_features(guest) for guest in guests))
