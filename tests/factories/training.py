@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from factories.features import START, World
 
-from llmrec.config import FeaturesConfig, RankerConfig, RunConfig, TrainingConfig, TwoTowerConfig
+from llmrec.config import FeaturesConfig, RunConfig, TrainingConfig
 from llmrec.features.dataset.examples import example_table
 from llmrec.features.dataset.folds import Fold
 from llmrec.files import write_parquet
@@ -19,8 +19,10 @@ from llmrec.storage import Artifact, Storage
 def tiny_config(**training: Any) -> RunConfig:
     """Small models that fit a small world in a second, in this process unless `workers` says otherwise."""
     settings: dict[str, Any] = {
-        "two_tower": TwoTowerConfig(dim=8, hidden=(16,), epochs=4, batch_size=32, sampled_negatives=64),
-        "ranker": RankerConfig(embedding_dim=4, hidden=(16,), epochs=4, batch_size=64),
+        "retrievers": {
+            "two_tower": {"dim": 8, "hidden": (16,), "epochs": 4, "batch_size": 32, "sampled_negatives": 64}
+        },
+        "ranker": {"embedding_dim": 4, "hidden": (16,), "epochs": 4, "batch_size": 64},
         "workers": 0,
     }
     features = FeaturesConfig(text_dim=6, history_length=5, popularity_days=(7.0, 30.0))

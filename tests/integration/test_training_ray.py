@@ -12,12 +12,11 @@ import pytest
 import torch
 from factories.features import World
 from factories.training import Folds, folds, tiny_config
-from llmrec.training.process_group import ProcessGroup
 
-from llmrec.config import RankerConfig, TrainingConfig
+from llmrec.config import TrainingConfig
+from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.training.distributed import TrainRun, run_on_ray
-from llmrec.training.fit import Plan, Progress, run_plan
-from llmrec.training.stage import make_fold
+from llmrec.training.fit import Plan, Progress, models_of, run_plan
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(240)]
 
@@ -29,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Folds:
 
 def plan_of(made: Folds, **training: object) -> tuple[Plan, TrainingConfig]:
     config = tiny_config(**training)
-    plan = Plan(make_fold(config, made.validation, "text"), make_fold(config, made.test, "text"), config.seed)
+    plan = Plan(models_of(config.training), made.validation, made.test, "text", config.seed)
     return plan, config.training
 
 
@@ -82,10 +81,10 @@ def _same(progress: Progress, whole: Progress) -> None:
 def test_two_workers_make_what_one_makes(made: Folds, tmp_path: Path) -> None:
     """By value, where the order of rows decides nothing: one step an epoch, no dropout. The rows do not divide evenly:
     no step hangs, no row is lost. (Towers see their own worker's negatives alone: they are only done, and finite.)"""
-    ranker = RankerConfig(embedding_dim=4, hidden=(16,), epochs=3, batch_size=10_000, dropout=0, id_dropout=0)
-    plan, config = plan_of(made, workers=2, ranker=ranker)
+    steady = {"epochs": 3, "batch_size": 10_000, "dropout": 0, "id_dropout": 0}
+    plan, config = plan_of(made, workers=2, ranker={"name": "dcnv2", "embedding_dim": 4, "hidden": (16,), **steady})
     two = run_on_ray({"text": plan}, config, TrainRun(f"{tmp_path}/runs", "two"))["text"]
     one = run_plan(plan, ProcessGroup(), {}, lambda p: None)
-    assert list(two) == ["two_tower.validation", "two_tower.test", "ranker.validation", "ranker.test"]
+    assert list(two) == [f"{k}.{fold}" for k in ("retriever.two_tower", "ranker") for fold in ("validation", "test")]
     assert all(state.done and np.isfinite([e["loss"] for e in state.curve]).all() for state in two.values())
     _same(*({k: s for k, s in p.items() if k.startswith("ranker")} for p in (two, one)))
