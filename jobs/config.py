@@ -24,7 +24,11 @@ def names() -> Iterator[str]:
         yield title
         yield from (f"  {name:<24}{line}" for name, line in known.items())
     yield "one of a few"
-    yield from (f"  {key:<36}{', '.join(map(str, choices))}" for key, choices in _choices(RunConfig))
+    sections = {"": RunConfig} | {
+        f"{name}.": model_class(role, name).Config for role in MODELS for name in MODELS[role]
+    }
+    few = (pair for prefix, section in sections.items() for pair in _choices(section, prefix))
+    yield from (f"  {key:<36}{', '.join(map(str, choices))}" for key, choices in few if len(choices) > 1)
 
 
 #: Where the models of a role are named.

@@ -31,7 +31,7 @@ class FinishedStorage(Storage):
     @contextmanager
     def build(self, stage: str, artifact_id: str, **_: Any) -> Iterator[ArtifactWriter]:
         job = {"corpus": "ingest", "embeddings": "encode", "examples": "featurize", "models": "train",
-               "bundle": "train", "report": "evaluate"}.get(stage, stage)  # fmt: skip
+               "bundle": "train", "results": "evaluate", "report": "evaluate"}.get(stage, stage)  # fmt: skip
         raise MissingStageError(
             f"{self.wanted_by}: needs the artifact {stage}/{artifact_id}, found none under {self.root}; "
             f"expected it from `python -m jobs.{job}` with the same --config and overrides (or run jobs.pipeline)"

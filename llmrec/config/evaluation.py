@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from llmrec.catalogue import MODELS, model_class
 from llmrec.config.base import Section
 from llmrec.names import BASELINES, RANKING_METRICS, check_names
 from llmrec.variants import CONTROLS
@@ -42,6 +43,14 @@ class EvaluationConfig(Section):
     def _known(cls, names: tuple[str, ...] | None, field: ValidationInfo) -> tuple[str, ...] | None:
         known = BASELINES if field.field_name == "baselines" else CONTROLS
         check_names(str(field.field_name).rstrip("s"), names or (), known)
+        return names
+
+    @field_validator("baselines")
+    @classmethod
+    def _read_events(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in names or ():
+            if name not in MODELS["ranker"] and model_class("retriever", name).INFO.reads == "features":
+                raise ValueError(f"{name!r} reads a bundle's features: name it in training.retrievers")
         return names
 
     @field_validator("cutoffs", "origins")

@@ -22,12 +22,13 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from llmrec.models.topk import blocks
+from llmrec.names import RANKING_METRICS
 
 Hits = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-RANKING = ("hit_rate", "recall", "recall_min", "precision", "ndcg", "mrr", "map")
+RANKING = tuple(RANKING_METRICS)
 BEYOND_ACCURACY = ("coverage", "gini", "novelty", "diversity_text", "diversity_cooccurrence")
 
 

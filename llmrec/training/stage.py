@@ -17,7 +17,7 @@ from llmrec.models.networks.weights import from_arrays
 from llmrec.models.store import fit_data, make_model, save_model
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 from llmrec.training.closed_form import Fitted, fit_both_folds
-from llmrec.training.fit import Plan, Progress, load_context, role_of, run_plans
+from llmrec.training.fit import Plan, Progress, load_context, models_of, role_of, run_plans
 from llmrec.training.second_stage import fit_second_stage
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def modules_of(config: RunConfig) -> tuple[str, ...]:
     """The modules of the models that a run names: its stage `train` depends on them, and on no other model's."""
     t = config.training
     blender: tuple[Role, str] = ("blender", t.blender.name)
-    named = {(role_of(key), c.name) for key, c in t.models().items()} | {blender}
+    named = {(role_of(key), c.name) for key, c in models_of(t).items()} | {blender}
     return tuple(sorted(module_of(role, name) for role, name in named))
 
 
@@ -110,7 +110,7 @@ def _fit(
 
 def make_plan(config: RunConfig, validation: Artifact, test: Artifact, variant: str) -> Plan:
     """The networks that a run fits for a variant."""
-    models = config.training.models().items()
+    models = models_of(config.training).items()
     networks = {key: c for key, c in models if is_network(role_of(key), c.name)}
     return Plan(networks, validation, test, variant, config.seed)
 
@@ -119,7 +119,7 @@ def _fit_others(plans: Mapping[str, Plan], config: RunConfig) -> dict[str, dict[
     """Variant -> key -> what a Ray task fitted, or this process."""
     from llmrec.tasks import parallel_map
 
-    models = config.training.models().items()
+    models = models_of(config.training).items()
     asked = [(key, c, plan) for plan in plans.values() for key, c in models if key not in plan.models]
     fitted = parallel_map(fit_both_folds, asked, stage="train", local=config.training.workers == 0) if asked else []
     found: dict[str, dict[str, Fitted]] = {variant: {} for variant in plans}
@@ -131,7 +131,7 @@ def _fit_others(plans: Mapping[str, Plan], config: RunConfig) -> dict[str, dict[
 def _write(
     config: RunConfig, plan: Plan, progress: Progress, others: Mapping[str, Fitted], writer: ArtifactWriter
 ) -> None:
-    keys, chosen = config.training.models(), _chosen(progress, others)
+    keys, chosen = models_of(config.training), _chosen(progress, others)
     early, context = load_context(plan.validation, plan.variant), load_context(plan.test, plan.variant)
     before = {key: _model(key, c, progress, others, early, "validation") for key, c in keys.items()}
     blender, fallback, popular = fit_second_stage(

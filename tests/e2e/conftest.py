@@ -8,7 +8,7 @@ TINY = (
     "corpus.sample.n_items=150",
     "corpus.sample.n_reviews=700",
     "features.text_dim=16",
-    "training.two_tower.epochs=2",
+    "training.retrievers={two_tower: {epochs: 2}}",
     "training.ranker.epochs=2",
     "evaluation.bootstrap=100",
 )

@@ -16,7 +16,7 @@ from llmrec.recommender import FittedModels
 from llmrec.schema import DAY_MS, review_id
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
-from llmrec.training.fit import role_of
+from llmrec.training.fit import models_of, role_of
 from llmrec.training.second_stage import as_models
 from llmrec.training.stage import ModelsFile
 
@@ -88,7 +88,7 @@ def _history(seed: int, n_users: int, n_items: int, dim: int) -> History:
 def untrained(context: ModelContext, training: TrainingConfig | None = None) -> FittedModels:
     """The networks of a configuration with random weights, blended as theory says before any query is seen."""
     config = training or TrainingConfig(blender="prior_correction")
-    fitted = {key: make_model(role_of(key), c, context) for key, c in config.models().items()}
+    fitted = {key: make_model(role_of(key), c, context) for key, c in models_of(config).items()}
     blender = make_model("blender", config.blender, context)
     columns = popularity_columns(context.history.settings.popularity_days)
     blender.fit((*(c.name for c in config.retrievers), LOGIT, *columns), [], [])

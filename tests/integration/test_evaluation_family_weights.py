@@ -13,20 +13,20 @@ from factories.training import examples as made_examples
 from factories.training import tiny_config
 
 from llmrec.bundle import Bundle, assemble
-from llmrec.config import RunConfig, TwoTowerConfig
-from llmrec.config.training import Fusion
+from llmrec.config import RunConfig
 from llmrec.evaluation import evaluate
 from llmrec.evaluation.ablation import family_weights
 from llmrec.evaluation.records.families import FusionWeights
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.report.format import count
+from llmrec.models.networks.fusion import FusionName
 from llmrec.schema import FAMILY_WEIGHTS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
 from llmrec.training import train
 
 #: Of the variants in one report; a run has one fusion, but a report shows whatever bundles it is given.
-REPORTS: tuple[dict[str, Fusion], ...] = (
+REPORTS: tuple[dict[str, FusionName], ...] = (
     {"text": "weighted_sum", "no_text": "attention"},
     {"text": "gated"},
     {"text": "concat", "no_text": "mean"},
@@ -57,17 +57,17 @@ class Made:
         return next((f for f in entries if f.variant == variant), None)
 
     def families(self, variant: str, fusion: str) -> dict[str, list[str]]:
-        models = Bundle.load(self.bundles[variant, fusion].root).settings.models
-        return {"user": list(models.user_families), "item": list(models.item_families)}
+        columns = Bundle.load(self.bundles[variant, fusion].root).context.columns
+        return {side: list(dict.fromkeys(c.family for c in columns[side])) for side in ("user", "item")}
 
 
 def results(report: Artifact) -> Results:
     return Results.model_validate(report.json("results.json"))
 
 
-def config_of(fusion: Fusion) -> RunConfig:
-    towers = TwoTowerConfig(dim=8, hidden=(), epochs=2, batch_size=32, sampled_negatives=16, fusion=fusion)
-    config = tiny_config(two_tower=towers)
+def config_of(fusion: FusionName) -> RunConfig:
+    towers = {"dim": 8, "hidden": (), "epochs": 2, "batch_size": 32, "sampled_negatives": 16, "fusion": fusion}
+    config = tiny_config(retrievers={"two_tower": towers})
     asked = {"protocols": ("temporal",), "baselines": (), "cutoffs": (5,), "list_length": 10, "retrieve": 10,
              "primary_metric": "ndcg@5", "bootstrap": 20}  # fmt: skip
     return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=asked)})
@@ -119,8 +119,8 @@ def test_a_tower_shares_out_one(made: Made, variant: str, fusion: str) -> None:
 def test_weights_are_those_that_the_served_towers_use(made: Made, variant: str, fusion: str) -> None:
     """Put into the fusion by hand, they give what the tower itself computes from the same features."""
     bundle, clicks = Bundle.load(made.bundles[variant, fusion].root), made.clicks
-    chosen = bundle.spec.columns_of(variant)
-    sides = (("user", bundle.two_tower.user_tower, chosen.user), ("item", bundle.two_tower.item_tower, chosen.item))
+    chosen, net = bundle.context.selection, bundle.models.retrievers["two_tower"].net  # type: ignore[attr-defined]
+    sides = (("user", net.user_tower, chosen.user), ("item", net.item_tower, chosen.item))
     for side, tower, columns in sides:
         features = torch.from_numpy(np.stack(clicks[f"{side}_features"])[:, columns])
         mine = made.table(variant, fusion).query("side == @side").weight.to_numpy(copy=True).reshape(len(clicks), -1)
@@ -180,7 +180,7 @@ def test_the_file_reads_as_its_schema_says_in_pieces_or_whole(
 ) -> None:
     monkeypatch.setattr(family_weights, "_ROWS", 16)
     uri = str(tmp_path / "pieces.parquet")
-    entry = family_weights.family_weights("no_text", made.bundles["no_text", "attention"], made.examples, uri)
+    entry = family_weights.family_weights(Bundle.load(made.bundles["no_text", "attention"].root), made.examples, uri)
     whole = made.table("no_text", "attention")
     assert pq.ParquetFile(uri).metadata.num_row_groups > 2
     assert pq.read_schema(uri).equals(FAMILY_WEIGHTS)

@@ -1,27 +1,33 @@
 """Likes on a corpus whose tastes are in the words alone: our ranker with the text finds them, the rates cannot."""
 
 import pytest
-from llmrec.evaluation.labels.like_ranker import our_likes
-from llmrec.evaluation.labels.stars import StarRows
 from sklearn.metrics import roc_auc_score
 
-from llmrec.evaluation.labels import likes
-from llmrec.evaluation.stage import load_interactions, make_splits
+from llmrec.config.models import model_config
+from llmrec.evaluation.evaluation_run import load_interactions
+from llmrec.evaluation.labels.rankers import fit_and_ask
+from llmrec.evaluation.labels.raters import RatedRows, rate
+from llmrec.evaluation.labels.rows import LabelRows
+from llmrec.evaluation.ranking.protocol_tables import make_splits
 from llmrec.pipeline import Run
-from llmrec.training.stage import make_fold
+from llmrec.training.fit import load_context
 
 
 @pytest.fixture(scope="module")
 def auc(planted_run: Run) -> dict[str, float]:
     """Model -> AUC on the reviews of the test."""
     made, config = planted_run.artifacts, planted_run.config
-    data, examples = likes.liked(load_interactions(made["corpus"])), made["examples.test"]
-    rows = StarRows.of(make_splits(data, config, "temporal")[0])
-    asked = likes.like_rows(data, rows)
-    files = {variant: make_fold(config, examples, variant).file for variant in ("text", "no_text")}
-    ours = our_likes(files, examples, asked.label, config.features.negatives, 1, config.seed)
-    predicted = [*ours, *likes.like_models(data, rows, None, config.seed)]
-    return {p.name: float(roc_auc_score(asked.label, p.probability)) for p in predicted}
+    rated = RatedRows.of(make_splits(load_interactions(made["corpus"]), config, "temporal")[0], None, config.seed)
+    (rates,) = rate(rated, ["rates"])
+    found = {"rates": float(roc_auc_score(rated.likes.label, rates.predicted))}
+    for variant in ("text", "no_text"):
+        context = load_context(made["examples.test"], variant)
+        rows = LabelRows.read(made["examples.test"], context, "like")
+        logits, _ = fit_and_ask(
+            model_config("ranker", {"name": "dcnv2", "batch_size": 102}), context, rows, config.seed
+        )
+        found[variant] = float(roc_auc_score(rows.test.click, logits))
+    return found
 
 
 def test_with_the_text_our_ranker_beats_the_rates_and_itself_without(auc: dict[str, float]) -> None:

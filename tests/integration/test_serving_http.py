@@ -17,12 +17,13 @@ from factories.load import Load
 from safetensors.numpy import load, save
 
 from jobs.serve import free_port
-from llmrec.bundle import Bundle, publish
+from llmrec.bundle import Bundle
 from llmrec.config import load_config
 from llmrec.encoding import load_vectors, review_text
 from llmrec.files import read_json, write_json
 from llmrec.pipeline import run_pipeline
 from llmrec.recommender import Recommender
+from llmrec.registry import publish
 from llmrec.schema import C
 from llmrec.storage import Artifact, Storage
 
@@ -30,7 +31,7 @@ NAME = "small"
 SETTINGS = {
     "name": NAME,
     "corpus": {"source": "sample", "sample": {"n_users": 60, "n_items": 40, "n_reviews": 600}},
-    "training": {"workers": 0, "two_tower": {"epochs": 1}, "ranker": {"epochs": 1}},
+    "training": {"workers": 0, "retrievers": {"two_tower": {"epochs": 1}}, "ranker": {"epochs": 1}},
     "serving": {"port": 0, "follow_seconds": 0.2, "replica_cpus": 0.1, "max_body_bytes": 200_000, "retrieve": 30,
                 "max_k": 30, "max_ongoing_requests": 8, "max_queued_requests": 8},
 }  # fmt: skip

@@ -6,24 +6,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from llmrec.evaluation.baselines import candidates
-from llmrec.evaluation.ranking.metrics import RANKING
 
+from llmrec.catalogue import MODELS
 from llmrec.config import RunConfig, load_config
 from llmrec.features.families.registry import FAMILIES as MADE
-from llmrec.names import BASELINES, FAMILIES, RANKING_METRICS, check_names, check_patterns, nearest
+from llmrec.models.metrics import RANKING
+from llmrec.names import FAMILIES, RANKING_METRICS, check_names, check_patterns, nearest
 from llmrec.variants import CONTROLS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_the_names_are_those_of_the_rooms() -> None:
-    import numpy as np
-
-    assert tuple(RANKING_METRICS) == RANKING
     assert list(FAMILIES) == list(MADE)
-    full = candidates("full", vectors=np.zeros((1, 2), np.float32))
-    assert set(BASELINES) == {c.name for c in full}
+    assert tuple(RANKING_METRICS) == RANKING
 
 
 def test_an_item_vectors_families_can_be_named() -> None:
@@ -35,8 +31,8 @@ def test_an_item_vectors_families_can_be_named() -> None:
 
 
 def test_the_nearest_is_named() -> None:
-    assert nearest("eaze", BASELINES) == "ease"
-    check_names("baseline", ["ease"], BASELINES)
+    assert nearest("eaze", MODELS["retriever"]) == "ease"
+    check_names("baseline", ["ease"], MODELS["retriever"])
     check_patterns("family", ["*", "text_*", "item_stars"], FAMILIES)
     with pytest.raises(ValueError, match=r"^no letter 'b'; the nearest is 'a' of a$"):
         check_names("letter", ["a", "b"], ["a"])
@@ -49,7 +45,8 @@ def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_all_names_are_listed_with_a_line_each() -> None:
     listed = {line.split()[0]: line.split()[1:] for line in _run("--list").stdout.splitlines() if line[:2] == "  "}
-    for known in (RANKING_METRICS, BASELINES, CONTROLS, FAMILIES, ("encoding.encoder.backend", "training.ranker.kind")):
+    chosen = ("encoding.encoder.backend", "two_tower.fusion")
+    for known in (RANKING_METRICS, *MODELS.values(), CONTROLS, FAMILIES, chosen):
         assert all(listed[name] for name in known)
 
 

@@ -66,7 +66,7 @@ def run_facts(
     evaluation = config.evaluation
     return RunFacts(
         name=config.name, id=artifact_id, config=config.model_dump(mode="json"),
-        code_version=code_version("llmrec.evaluation.stage"), machine=_machine(),
+        code_version=code_version("llmrec.evaluation.measure"), machine=_machine(),
         seeds=[config.seed + s for s in range(evaluation.seeds)], size=evaluation.size,
         packages=_versions(), created=int(dt.datetime.now(dt.UTC).timestamp() * 1000), seconds=seconds,
         stage_seconds={a.manifest.stage: a.manifest.seconds for a in (corpus, *bundles.values())},

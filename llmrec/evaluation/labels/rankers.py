@@ -18,6 +18,7 @@ from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.features.asof.interactions import Floats
 from llmrec.models.base import ModelContext, Ranker
 from llmrec.models.linear import platt
+from llmrec.models.rankers.columns import ColumnsRanker
 from llmrec.models.store import make_model
 from llmrec.storage import Artifact
 from llmrec.variants import VARIANT_LABELS
@@ -56,7 +57,8 @@ def baseline_clicks(
         for name in names:
             model: Ranker = make_model("ranker", model_config("ranker", name), context)
             columns = (name, *model.reads_columns())
-            if columns in read:
+            nothing = isinstance(model, ColumnsRanker) and not model.reads_columns()  # of text, without text
+            if nothing or columns in read:
                 continue
             read.add(columns)
             logger.info("clicks: %s, %s", name, variant)
