@@ -13,11 +13,13 @@ from llmrec.evaluation.data.folds import Fold, Queries, Wording
 from llmrec.evaluation.data.protocols import temporal
 from llmrec.evaluation.data.slices import SliceMask
 from llmrec.evaluation.ranking import lists as files
+from llmrec.evaluation.ranking import tables
 from llmrec.evaluation.ranking.evaluator import Answer, Catalogue, EvaluatedModel, Measured, Table
 from llmrec.evaluation.ranking.tables import Asked, protocol_table
-from llmrec.evaluation.ranking.topk import TopK, blocks, in_order
+from llmrec.evaluation.ranking.topk import TopK, in_order
 from llmrec.features.asof.interactions import Interactions
-from llmrec.models import metrics, tables
+from llmrec.models import metrics
+from llmrec.models.topk import blocks
 from llmrec.schema import DAY_MS
 
 N, K = 90, 6
@@ -31,9 +33,9 @@ def fold() -> Fold:
 
 
 def lists_of(n: int, seed: int) -> TopK:
-    """(n, K) random lists of 20 items, some of them short."""
+    """(n, K) random lists of the 20 items of rows 1 to 20, some of them short."""
     rng = np.random.default_rng(seed)
-    rows = np.argsort(rng.random((n, 20)), axis=1)[:, :K]
+    rows = np.argsort(rng.random((n, 20)), axis=1)[:, :K] + 1
     rows[rng.random(n) < 0.2, K - 2 :] = -1
     return TopK(rows, -np.tile(np.arange(K, dtype=np.float32), (n, 1)))
 
@@ -91,7 +93,7 @@ def test_figures_are_those_of_the_lists(fold: Fold, tmp_path: Path) -> None:
     tops = [lists_of(len(fold.queries), s) for s in range(5)]
     q, n_items = fold.queries, fold.data.n_items
     for model, seeds in ((a, (0, 2)), (b, (1, 3)), (c, (4,))):
-        found = [metrics.list_metrics(tops[s], q.indptr, q.item, n_items, (3, 5)) for s in seeds]
+        found = [metrics.list_metrics(tops[s].item_rows, q.indptr, q.item, n_items, (3, 5)) for s in seeds]
         for name in found[0]:
             np.testing.assert_allclose(model.values[name], np.mean([f[name] for f in found], axis=0), err_msg=name)
         rows = [tops[s].item_rows[:, :3] for s in seeds]

@@ -146,7 +146,8 @@ def test_coverage_and_gini_by_hand() -> None:
 
 
 def test_novelty_by_hand() -> None:
-    found = metrics.novelty(np.array([[0, 1], [2, -1]]), np.array([3, 1, 0]))  # (count + 1) / 7
+    popularity = np.array([0, 3, 1, 0])  # no item, then three: (count + 1) / 7
+    found = metrics.novelty(np.array([[1, 2], [3, -1]]), popularity)
     np.testing.assert_allclose(found, [(math.log2(7 / 4) + math.log2(7 / 2)) / 2, math.log2(7)])
 
 

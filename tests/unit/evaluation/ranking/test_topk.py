@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from llmrec.evaluation.ranking.topk import TopK, blocked_top_k, blocks
-from llmrec.models.topk import top_k
+from llmrec.evaluation.ranking.topk import TopK, blocked_top_k
+from llmrec.models.topk import blocks, top_k
 from llmrec.schema import id_hash, tie_hash
 
 
