@@ -79,7 +79,7 @@ def test_tables_have_their_schema(tmp_path: Path) -> None:
         {"kind": "review", "id": "r1", "key": None},
     ]
     assert encoder_config(made) == run_config(tmp_path).encoding.encoder
-    assert open_store(storage, made).get([text_key(fingerprint, "a")]).shape == (1, 8)
+    assert open_store(storage, made).find([text_key(fingerprint, "a")]).vectors.shape == (1, 8)
 
 
 def test_a_finished_corpus_costs_nothing_and_new_rows_cost_themselves(tmp_path: Path) -> None:

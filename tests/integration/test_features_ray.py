@@ -31,7 +31,9 @@ def over_ray(ray_cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(world: World, storage: Storage, fold: Fold = "test", **features: Any) -> Artifact:
     settings = world.settings.model_copy(update=features)
-    return stage.featurize(RunConfig(features=settings, split=SPLIT), storage, *world.stored(storage, 3), fold)
+    corpus = {"source": "table", "reviews": ["r"], "items": ["i"], "item_vectors": {"image": "image"}}
+    config = RunConfig(corpus=corpus, features=settings, split=SPLIT)
+    return stage.featurize(config, storage, *world.stored(storage, 3), fold)
 
 
 def history_of(made: Artifact) -> History:
@@ -105,7 +107,7 @@ def test_held_out_reviews_change_nothing_learned(tmp_path: Path) -> None:
                           if (u, i) not in pairs and u != review[C.USER_ID] and i != review[C.ITEM_ID])  # fmt: skip
         return {
             "words": {C.TEXT: "canaryzq " + review[C.TEXT]},
-            "stars": {C.STARS: 6 - review[C.STARS] or 1.0},
+            "stars": {C.STARS: review[C.STARS] % 5 + 1},
             "time": {C.TIMESTAMP: review[C.TIMESTAMP] + DAY_MS},
             "ids": {C.USER_ID: user, C.ITEM_ID: item},
         }

@@ -103,7 +103,7 @@ def own_answer_leaks(world: World) -> Iterator[str]:
     before = rows_of(base)
     for review in targets(world):
         name, time = review[C.REVIEW_ID], review[C.TIMESTAMP]
-        for values in ({C.TEXT: "canaryzq " + review[C.TEXT]}, {C.STARS: 6 - review[C.STARS] or 1.0}):
+        for values in ({C.TEXT: "canaryzq " + review[C.TEXT]}, {C.STARS: review[C.STARS] % 5 + 1}):
             changed = rows_of(world.changed(name, **values).prepare(fitted=base))
             yield from differing(until(before, time), changed)
         free = next(i[C.ITEM_ID] for i in world.items if not pair_exists(world, review[C.USER_ID], i[C.ITEM_ID]))
@@ -169,7 +169,7 @@ def fit_leaks(world: World) -> Iterator[str]:
         for review in held_out:
             for values in (
                 {C.TEXT: "canaryzq " + review[C.TEXT]},
-                {C.STARS: 6 - review[C.STARS] or 1.0},
+                {C.STARS: review[C.STARS] % 5 + 1},
                 {C.TIMESTAMP: review[C.TIMESTAMP] + 3 * DAY_MS},
                 {DEVICE: "watch"},
                 {C.USER_ID: "a-newcomer"},
