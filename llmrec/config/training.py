@@ -40,11 +40,3 @@ class TrainingConfig(Section):
         if info.field_name == "ranker":
             return model_config("ranker", value, default="dcnv2")
         return model_config("blender", value, default="conditional_logit")
-
-    def models(self) -> dict[str, ModelConfig]:
-        """Key in the bundle -> settings, in the order in which they are fitted: `retriever.NAME`, …, `ranker`, …"""
-        return {
-            **{f"retriever.{c.name}": c for c in self.retrievers},
-            "ranker": self.ranker,
-            **{f"rater.{c.name}": c for c in self.raters},
-        }

@@ -54,7 +54,7 @@ def evaluate(
     parents = {"corpus": corpus.id} | ({"embeddings": embeddings.id} if embeddings else {})
     parents |= {f"bundle.{variant}": bundle.id for variant, bundle in bundles.items()}
     parents |= {f"control.{name}": bundle.id for name, bundle in controls.items()}
-    also = _models(config)
+    also = evaluated_modules(config)
     made = artifact_id(__name__, read, parents, also)
     if (found := storage.find(_STAGE, made)) is None:
         with storage.build(_STAGE, made, module=__name__, config=read, parents=parents, also=also) as writer:
@@ -73,7 +73,7 @@ def evaluate(
     return found
 
 
-def _models(config: RunConfig) -> tuple[str, ...]:
+def evaluated_modules(config: RunConfig) -> tuple[str, ...]:
     """The modules of the models that tables set beside ours: they are imported by name."""
     size, named = config.evaluation.size, config.evaluation.baselines
     retrievers, rankers = baseline_names(size, named, True), baseline_rankers(size, named, "")

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 
 from llmrec.catalogue import Role
+from llmrec.config import TrainingConfig
 from llmrec.config.models import ModelConfig
 from llmrec.features.dataset.rows import load_features
 from llmrec.models.base import ModelContext
@@ -16,7 +17,7 @@ from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.store import make_model
 from llmrec.storage import Artifact
 
-#: A variant's states by "KEY.FOLD", in the order in which the fits are run; a key is that of `TrainingConfig.models`.
+#: A variant's states by "KEY.FOLD", in the order in which the fits are run; a key is that of `models_of`.
 Progress = dict[str, FitState]
 
 
@@ -52,6 +53,15 @@ def run_plan(plan: Plan, group: ProcessGroup, progress: Progress, on_epoch: Call
             task = model.fit_task(examples, group, validate)
             run_epochs(task, config, state, group, plan.seed, epochs, validate, lambda: on_epoch(progress))
     return progress
+
+
+def models_of(training: TrainingConfig) -> dict[str, ModelConfig]:
+    """Key in the bundle -> settings, in the order in which they are fitted: `retriever.NAME`, …, `ranker`, …"""
+    return {
+        **{f"retriever.{c.name}": c for c in training.retrievers},
+        "ranker": training.ranker,
+        **{f"rater.{c.name}": c for c in training.raters},
+    }
 
 
 def role_of(key: str) -> Role:

@@ -17,7 +17,7 @@ from llmrec.models.networks.weights import from_arrays
 from llmrec.models.store import fit_data, make_model, save_model
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 from llmrec.training.closed_form import Fitted, fit_both_folds
-from llmrec.training.fit import Plan, Progress, load_context, role_of, run_plans
+from llmrec.training.fit import Plan, Progress, load_context, models_of, role_of, run_plans
 from llmrec.training.second_stage import fit_second_stage
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def modules_of(config: RunConfig) -> tuple[str, ...]:
     """The modules of the models that a run names: its stage `train` depends on them, and on no other model's."""
     t = config.training
     blender: tuple[Role, str] = ("blender", t.blender.name)
-    named = {(role_of(key), c.name) for key, c in t.models().items()} | {blender}
+    named = {(role_of(key), c.name) for key, c in models_of(t).items()} | {blender}
     return tuple(sorted(module_of(role, name) for role, name in named))
 
 
@@ -94,7 +94,7 @@ def _fit(
     config: RunConfig, storage: Storage, folds: tuple[Artifact, Artifact], writers: dict[str, ArtifactWriter], run: str
 ) -> None:
     """Fit the variants of `writers`, their networks all in one run, and write what each gave."""
-    models = config.training.models()
+    models = models_of(config.training)
     networks = {key: c for key, c in models.items() if is_network(role_of(key), c.name)}
     plans = {variant: Plan(networks, *folds, variant, config.seed) for variant in writers}
     others = _fit_others({key: c for key, c in models.items() if key not in networks}, plans, config)
@@ -127,7 +127,7 @@ def _fit_others(
 def _write(
     config: RunConfig, plan: Plan, progress: Progress, others: Mapping[str, Fitted], writer: ArtifactWriter
 ) -> None:
-    keys, chosen = config.training.models(), _chosen(progress, others)
+    keys, chosen = models_of(config.training), _chosen(progress, others)
     early, context = load_context(plan.validation, plan.variant), load_context(plan.test, plan.variant)
     before = {key: _model(key, c, progress, others, early, "validation") for key, c in keys.items()}
     blender, fallback, popular = fit_second_stage(
