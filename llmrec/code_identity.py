@@ -5,8 +5,9 @@ so on. `from llmrec.room import name` leads to the module that defines `name`: n
 room's `__init__` lists decides nothing. A file that is no module, a template say, belongs to the modules that name it,
 or its folder, in a string, relative to where they lie.
 
-Left out is `llmrec.config`: a section holds and checks values, and those a stage reads are hashed beside its code.
-Models are named by the configuration and imported by that name; who depends on them says so (`also`).
+Left out is `llmrec.config`: a section holds and checks values, and those a stage reads are hashed beside its code. So
+is `llmrec.catalogue`: models are named by the configuration and imported by that name, and who depends on them says so
+(`also`); what else can be named decides nothing.
 """
 
 import ast
@@ -17,7 +18,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 _ROOT = Path(__file__).parent
-_PACKAGE, _SETTINGS = "llmrec", "llmrec.config"
+_PACKAGE, _LEFT_OUT = "llmrec", ("llmrec.config.", "llmrec.catalogue.")
 _RELATIVE_PATH = re.compile(r"\w[\w./-]*")
 
 
@@ -40,7 +41,7 @@ def source_files(modules: Iterable[str], root: Path = _ROOT) -> list[Path]:
     found, files, waiting = set[str](), set[Path](), list(modules)
     while waiting:
         name = waiting.pop()
-        if name in found or f"{name}.".startswith(f"{_SETTINGS}."):
+        if name in found or f"{name}.".startswith(_LEFT_OUT):
             continue
         found.add(name)
         path = _file(root, name)

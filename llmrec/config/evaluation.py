@@ -43,6 +43,8 @@ class EvaluationConfig(Section):
     def _known(cls, names: tuple[str, ...] | None, field: ValidationInfo) -> tuple[str, ...] | None:
         known = BASELINES if field.field_name == "baselines" else CONTROLS
         check_names(str(field.field_name).rstrip("s"), names or (), known)
+        if field.field_name == "baselines":
+            _refuse_ours(names or ())
         return names
 
     @field_validator("baselines")
@@ -66,3 +68,10 @@ class EvaluationConfig(Section):
         if self.cutoffs[-1] > self.list_length:
             raise ValueError(f"cutoffs up to {self.cutoffs[-1]} need list_length ≥ that, found {self.list_length}")
         return self
+
+
+def _refuse_ours(names: tuple[str, ...]) -> None:
+    """Raises ValueError for a model that reads a bundle's features: no table has it as a baseline."""
+    for name in names:
+        if name not in MODELS["ranker"] and model_class("retriever", name).INFO.reads == "features":
+            raise ValueError(f"{name!r} reads a bundle's features; name it in training.retrievers, and it is evaluated")

@@ -1,13 +1,13 @@
 """How models are named in a configuration: `item_knn`, or `{name: item_knn, neighbours: 50}`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from llmrec.catalogue import MODELS, Role, model_class
 from llmrec.config.base import Section
-from llmrec.names import check_names
+from llmrec.names import check_names, nearest
 
 
 class ModelConfig(Section):
@@ -23,13 +23,16 @@ def model_config(role: Role, value: Any, default: str | None = None) -> ModelCon
     """
     if isinstance(value, ModelConfig):
         return value
-    settings = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else {}
+    if not isinstance(value, str | Mapping):
+        raise ValueError(f"the name of a {role}, or settings with a name, found {value!r}")
+    settings = {"name": value} if isinstance(value, str) else dict(value)
     name = settings.setdefault("name", default)
     check_names(role, [str(name)], MODELS[role])
+    config = model_class(role, name).Config
     try:
-        made: ModelConfig = model_class(role, name).Config.model_validate(settings)
+        made: ModelConfig = config.model_validate(settings)
     except ValidationError as error:
-        raise ValueError("; ".join(_explain(name, e) for e in error.errors())) from None
+        raise ValueError("; ".join(_explain(name, config, e) for e in error.errors())) from None
     return made
 
 
@@ -37,6 +40,8 @@ def model_configs(role: Role, value: Any) -> tuple[ModelConfig, ...]:
     """Several, each once: a list of names or settings, or a mapping of names to settings."""
     if isinstance(value, Mapping):
         value = [{"name": name, **(settings or {})} for name, settings in value.items()]
+    if not isinstance(value, str | Sequence):
+        raise ValueError(f"names of {role}s, or name: settings, found {value!r}")
     found = tuple(model_config(role, v) for v in ([value] if isinstance(value, str) else value))
     names = [config.name for config in found]
     if len(set(names)) < len(names):
@@ -44,8 +49,9 @@ def model_configs(role: Role, value: Any) -> tuple[ModelConfig, ...]:
     return found
 
 
-def _explain(name: str, error: Any) -> str:
+def _explain(name: str, config: type[ModelConfig], error: Any) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        return f"a setting of {name}, found {key!r}, which it does not have"
+        known = sorted(config.model_fields)
+        return f"{name} has no setting {key!r}; the nearest is {nearest(key, known)!r} of {', '.join(known)}"
     return f"{name}.{key}: {error['msg'].removeprefix('Value error, ')}, found {error.get('input')!r}"

@@ -23,7 +23,8 @@ def test_the_runs_that_come_with_llmrec_are_valid(path: Path) -> None:
 
 def test_overrides_replace_values(config_file: Path) -> None:
     config = load_config(config_file, ["training.ranker.epochs=3", "corpus.sample.seed=11", "storage=/data/x"])
-    assert (config.training.ranker.epochs, config.corpus.sample.seed, config.storage) == (3, 11, "/data/x")
+    assert (config.training.ranker.model_dump()["epochs"], config.corpus.sample.seed) == (3, 11)
+    assert config.storage == "/data/x"
 
 
 @pytest.mark.parametrize(
@@ -31,19 +32,38 @@ def test_overrides_replace_values(config_file: Path) -> None:
     [
         (
             "training.rankr.epochs=3",
-            r"run.yaml: training.rankr: unknown key; the nearest is ranker; allowed .*, ranker,",
+            r"run.yaml: training.rankr: unknown key; the nearest is ranker; allowed here: .*ranker, .*retrievers",
         ),
-        ("training.ranker.epochs=many", r"run.yaml: training.ranker: found .*dcnv2.epochs: .*valid integer"),
-        ("training.ranker.kind=mlp", r"training.ranker: .*a setting of dcnv2, found 'kind', which it does not have"),
         (
-            "training.ranker=lambdarnk",
-            r"training.ranker: .*no ranker 'lambdarnk'; the nearest is 'lambdarank' of dcnv2",
+            "training.ranker.epochs=many",
+            r"run.yaml: training.ranker: found .*, expected: dcnv2.epochs: .*valid integer.*, found 'many'",
+        ),
+        (
+            "training.ranker=mlp",
+            r"training.ranker: found 'mlp', expected: no ranker 'mlp'; the nearest is 'fm' of dcnv2",
+        ),
+        ("training.ranker=3", r"training.ranker: found 3, expected: the name of a ranker, or settings with a name"),
+        (
+            "training.ranker.kind=fm",
+            r"dcnv2 has no setting 'kind'; the nearest is '\w+' of batch_size, .*name, ",
         ),
         (
             "training.retrievers=[eaze]",
             r"training.retrievers: .*no retriever 'eaze'; the nearest is 'ease' of two_tower",
         ),
-        ("evaluation.baselines=[two_tower]", r"evaluation.baselines: .*'two_tower' reads a bundle's features: name it"),
+        ("training.retrievers=[ease, ease]", r"training.retrievers: .*each retriever once, found \['ease', 'ease'\]"),
+        ("training.retrievers=3", r"training.retrievers: .*names of retrievers, or name: settings, found 3"),
+        ("training.retrievers=[]", r"training.retrievers: .*at least 1"),
+        (
+            "training.retrievers={ease: {regularization: -1}}",
+            r"training.retrievers: .*ease.regularization: .*greater than 0, found -1",
+        ),
+        ("training.raters=[stars]", r"training.raters: .*no rater 'stars'; the nearest is '\w+' of bias, "),
+        (
+            "training.blender.name=mean",
+            r"training.blender: .*no blender 'mean'; the nearest is '\w+' of conditional_logit",
+        ),
+        ("evaluation.baselines=[two_tower]", r"evaluation.baselines: .*'two_tower' reads .*; name it in training.retr"),
         ("split.test_quantile=0.5", r"split: .*validation_quantile 0.8 must be below test_quantile 0.5"),
         ("corpus.source=amazon", r"corpus: .*source 'amazon' needs `reviews`"),
         (
@@ -71,6 +91,18 @@ def test_overrides_replace_values(config_file: Path) -> None:
 def test_a_bad_key_or_value_is_explained(config_file: Path, override: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_config(config_file, [override])
+
+
+def test_models_are_named_alone_or_with_settings(config_file: Path) -> None:
+    retrievers = "training.retrievers=[ease, {name: item_knn, neighbours: 5}]"
+    raters = "training.raters={bias: , bias_text: {ridge: 3}}"
+    config = load_config(config_file, [retrievers, raters, "training.ranker=fm"])
+    named = [c.model_dump() for c in config.training.retrievers]
+    assert named == [{"name": "ease", "regularization": 200}, {"name": "item_knn", "neighbours": 5}]
+    assert [(c.name, getattr(c, "ridge", None)) for c in config.training.raters] == [("bias", None), ("bias_text", 3)]
+    assert config.training.ranker.name == "fm" and config.training.blender.name == "conditional_logit"
+    again = type(config).model_validate(config.model_dump(mode="json"))
+    assert again == config and again.training.ranker.epochs == config.training.ranker.epochs  # type: ignore[attr-defined]
 
 
 def test_a_missing_file_lists_the_runs_there_are(tmp_path: Path) -> None:

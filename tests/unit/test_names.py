@@ -7,19 +7,35 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llmrec.catalogue import MODELS
+from llmrec.catalogue import MODELS, ROLES, Role, model_class
 from llmrec.config import RunConfig, load_config
+from llmrec.evaluation.labels.rankers import baseline_rankers
+from llmrec.evaluation.labels.raters import LIKES, STARS
+from llmrec.evaluation.ranking.baselines import GRIDS, baseline_names
 from llmrec.features.families.registry import FAMILIES as MADE
 from llmrec.models.metrics import RANKING
-from llmrec.names import FAMILIES, RANKING_METRICS, check_names, check_patterns, nearest
+from llmrec.names import BASELINES, FAMILIES, RANKING_METRICS, check_names, check_patterns, nearest
 from llmrec.variants import CONTROLS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_the_names_are_those_of_the_rooms() -> None:
-    assert list(FAMILIES) == list(MADE)
     assert tuple(RANKING_METRICS) == RANKING
+    assert list(FAMILIES) == list(MADE)
+    ranked, labelled = baseline_names("full", None, has_text=True), baseline_rankers("full", None, "")
+    ours = {n for n in MODELS["retriever"] if model_class("retriever", n).INFO.reads == "features"}
+    assert {*ranked, *labelled} == set(BASELINES) - ours and ours == {"two_tower"}
+    assert set(GRIDS) < set(ranked) and {*STARS, *LIKES} == set(MODELS["rater"])
+
+
+@pytest.mark.parametrize(("role", "name"), [(role, name) for role in ROLES for name in MODELS[role]])
+def test_a_model_is_what_its_line_in_the_catalogue_says(role: Role, name: str) -> None:
+    found = model_class(role, name)
+    assert role == found.ROLE and found.Config.model_fields["name"].default == name
+    assert found.INFO.title and found.INFO.description
+    outputs = {"rater": {"stars", "probability"}, "ranker": {"probability"}}
+    assert found.INFO.output in outputs.get(role, {"score"})
 
 
 def test_an_item_vectors_families_can_be_named() -> None:
@@ -31,8 +47,8 @@ def test_an_item_vectors_families_can_be_named() -> None:
 
 
 def test_the_nearest_is_named() -> None:
-    assert nearest("eaze", MODELS["retriever"]) == "ease"
-    check_names("baseline", ["ease"], MODELS["retriever"])
+    assert nearest("eaze", BASELINES) == "ease"
+    check_names("baseline", ["ease"], BASELINES)
     check_patterns("family", ["*", "text_*", "item_stars"], FAMILIES)
     with pytest.raises(ValueError, match=r"^no letter 'b'; the nearest is 'a' of a$"):
         check_names("letter", ["a", "b"], ["a"])
@@ -45,9 +61,21 @@ def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_all_names_are_listed_with_a_line_each() -> None:
     listed = {line.split()[0]: line.split()[1:] for line in _run("--list").stdout.splitlines() if line[:2] == "  "}
-    chosen = ("encoding.encoder.backend", "two_tower.fusion")
-    for known in (RANKING_METRICS, *MODELS.values(), CONTROLS, FAMILIES, chosen):
+    for known in (RANKING_METRICS, CONTROLS, FAMILIES, ("encoding.encoder.backend", "evaluation.protocols")):
         assert all(listed[name] for name in known)
+
+
+def test_every_model_is_listed_under_its_role_with_what_it_is() -> None:
+    sections: dict[str, list[str]] = {}
+    for line in _run("--list").stdout.splitlines():
+        if line[:2] != "  ":
+            title = line.partition(":")[0]
+        sections.setdefault(title, []).append(line.strip())
+    for role, models in MODELS.items():
+        assert len(sections[f"{role}s"]) == 1 + len(models)
+        for name, line in zip(models, sections[f"{role}s"][1:], strict=True):
+            info = model_class(role, name).INFO
+            assert line.startswith(f"{name} ") and f"{info.title}: {info.description}" in line and info.paper in line
 
 
 def test_the_whole_configuration_is_printed_and_can_be_read_again(tmp_path: Path) -> None:
