@@ -26,7 +26,7 @@ from llmrec.training.fit import load_context
 SMALL: dict[str, dict[str, Any]] = {
     "two_tower": {"dim": 8, "hidden": (8,), "epochs": 2, "batch_size": 32, "sampled_negatives": 16},
     "ials": {"factors": 8, "regularization": 0.1}, "bpr": {"iterations": 5}, "lambdarank": {"rounds": 20},
-    **dict.fromkeys(("ncf", "text_factorization", "dcnv2", "deepfm", "fm"), {"epochs": 2}),
+    **{name: {"epochs": 2} for name in ("ncf", "text_factorization", "dcnv2", "deepfm", "fm")},
 }  # fmt: skip
 EVERY = [(role, name) for role in MODELS for name in MODELS[role] if role != "blender"]
 RETRIEVERS = [key for key in EVERY if key[0] == "retriever"]
