@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from llmrec import storage
+from llmrec.code_identity import code_version
 from llmrec.config import RunConfig
 from llmrec.encoding import load_vectors
 from llmrec.evaluation import evaluate
@@ -108,7 +110,7 @@ def test_no_list_of_a_clock_holds_what_was_had_or_not_known(run: Run, report: Ar
 def test_click_figures_follow_from_the_files(report: Artifact, results: Results) -> None:
     table = results.table("click")
     assert table is not None and [m.name for m in table.models][:2] == ["text", "no_text"]
-    rivals = ["popularity", "text_logistic", "ncf", "boosted", "boosted_text"]
+    rivals = ["ncf", "boosted", "popularity", "text_logistic", "boosted_no_text"]
     assert [m.name for m in table.models][2:] == rivals
     check_probabilities(report, table, "clicks")
 
@@ -144,7 +146,7 @@ def test_each_bundles_card_has_its_test_figures(report: Artifact, results: Resul
 
 def test_training_curves_name_model_and_arm(results: Results) -> None:
     assert {(c.model, c.variant) for c in results.training_curves} == {
-        (model, variant) for model in ("two_tower", "ranker") for variant in ("text", "no_text")
+        (model, variant) for model in ("retriever.two_tower", "ranker") for variant in ("text", "no_text")
     }
 
 
@@ -205,6 +207,21 @@ def test_asked_again_it_is_found(run: Run) -> None:
     again = evaluate(run.config, run.storage, run.artifacts["corpus"], run.artifacts["embeddings"], bundles)
     assert again.reused and again.id == run.artifacts["report"].id
     assert Path(again.uri("report.html")).stat().st_size > 10_000
+
+
+def test_an_edit_of_the_pages_measures_nothing_again(
+    run: Run, report: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        storage, "code_version", lambda *m: "edited" if "evaluation.stage" in m[0] else code_version(*m)
+    )
+    monkeypatch.delattr("llmrec.evaluation.measure._results")
+    bundles = {variant: run.artifacts[f"bundle.{variant}"] for variant in run.variants}
+    again = evaluate(run.config, run.storage, run.artifacts["corpus"], run.artifacts["embeddings"], bundles)
+    assert again.id != report.id and again.json("results.json") == report.json("results.json")
+    assert {r.path.split("/", 1)[1] for r in again.manifest.files} == {
+        r.path.split("/", 1)[1] for r in report.manifest.files
+    }
 
 
 def test_controls_join_the_table_and_are_set_against_the_text(run: Run) -> None:

@@ -27,17 +27,18 @@ STAGES = {
     "report": ("llmrec.evaluation.stage",),
 }
 _EVALUATED = {"results", "report"}
-_ENCODED = {"embeddings", "examples", "bundle", "swapped embeddings"} | _EVALUATED
+_ENCODED = {"embeddings", "examples"} | _EVALUATED
 _FITTED = {"models", "bundle"} | _EVALUATED
 #: A file of each room, and the artifacts whose own code it is part of (those made from them are made anew, too).
 EDITS = {
     "schema.py": set(STAGES),
     "storage.py": set(STAGES),
     "shuffle_files.py": _ENCODED,
-    "tasks.py": set(STAGES) - {"corpus"},
+    "tasks.py": set(STAGES) - {"corpus", "swapped embeddings"},
     "corpus/stage.py": {"corpus"},
     "corpus/splits.py": _ENCODED,
-    "encoding/stage.py": _ENCODED,
+    "encoding/stage.py": {"embeddings"},
+    "encoding/store/embedding_store.py": _ENCODED | {"bundle", "swapped embeddings"},
     "features/asof/sums.py": {"examples", "family_study"} | _FITTED,
     "features/build/driver.py": {"examples"} | _EVALUATED,
     "models/model_card.md.j2": {"bundle"} | _EVALUATED,
