@@ -1,4 +1,4 @@
-"""docs/extending.md, taken at its word: its files and diffs are added to a copy of the code, and its tests run there."""
+"""docs/extending.md at its word: its files and diffs are added to a copy of the code, and its tests run there."""
 
 import re
 import shutil
