@@ -23,7 +23,7 @@ class TrainingConfig(Section):
         description="how retrieval scores, the ranker and popularity become one score",
     )
     raters: tuple[SerializeAsAny[ModelConfig], ...] = Field(
-        (), description="predictions of stars and likes, served by /v1/rank"
+        (), description="predictions of stars and likes, kept in the bundle for `Recommender.rate`"
     )
     workers: int = Field(1, ge=0, description="data-parallel Ray Train workers; 0 runs in this process")
     gpu: bool = Field(False, description="one GPU a worker")

@@ -6,7 +6,7 @@ can be proven leak-free, so a file without times is refused at ingest, by name.
 What may be missing, and what is then left out:
 
 - *stars*: no `like` label; the `click` label, features of behaviour and all models remain.
-- *text* (and title): the `text` arm has item metadata alone to go by; with neither, both arms are equal.
+- *text* (and title): the variant `text` has item metadata alone to go by; with neither, both variants are equal.
 - *item metadata*: items are known from their first review on, and an item nobody reviewed cannot be recommended.
 - *dates in item metadata*: the same for the one item.
 

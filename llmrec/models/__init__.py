@@ -1,1 +1,1 @@
-"""Towers, CTR rankers, losses, fusion, and the scoring that training and serving share: plain torch, no Ray."""
+"""Models of one shape (`base.py`), retrievers, rankers, blenders and raters, and what their fits share. No Ray."""

@@ -39,9 +39,9 @@ def fold(run: Run) -> Fold:
     return split.test
 
 
-def both_ways(respondent: RankingModel, fold: Fold, n_models: int = 1) -> tuple[list[Columns], list[Columns]]:
+def both_ways(model: RankingModel, fold: Fold, n_models: int = 1) -> tuple[list[Columns], list[Columns]]:
     vectors = np.random.default_rng(0).standard_normal((fold.data.n_items, 8)).astype(np.float32)
-    work = BlockEvaluator(respondent, EvalTask(fold, Catalogue.of(fold, vectors), (5, 20), 30), n_models)
+    work = BlockEvaluator(model, EvalTask(fold, Catalogue.of(fold, vectors), (5, 20), 30), n_models)
     assert len(work.parts) > 1
     return list(in_order(work.open(), work.parts, work.threads)), list(over_cluster(work, work.parts))
 

@@ -103,23 +103,23 @@ def curve(k: int) -> list[int]:
 
 @dataclass(frozen=True)
 class BlockEvaluator:
-    """Work for `deal`: for the nth of a respondent's first `n_models`, columns `n.items`, `n.scores`, `n.METRIC`."""
+    """Work for `deal`: for the nth of the first `n_models` that answer, columns `n.items`, `n.scores`, `n.METRIC`."""
 
-    respondent: RankingModel
+    model: RankingModel
     questions: EvalTask
     n_models: int
 
     @property
     def parts(self) -> Sequence[slice]:
-        return self.respondent.parts(self.questions.fold)
+        return self.model.parts(self.questions.fold)
 
     @property
     def threads(self) -> int:
-        return self.respondent.threads
+        return self.model.threads
 
     def open(self) -> Callable[[slice], Columns]:
         q = self.questions
-        answer = self.respondent.open(q.fold, q.k)
+        answer = self.model.open(q.fold, q.k)
 
         def columns(rows: slice) -> Columns:
             found: Columns = {}
@@ -179,10 +179,10 @@ class Table:
         for answer in evaluated.answers:
             earlier = self._answers.get(answer.name)
             self._answers[answer.name] = answer if earlier is None else answer.after(earlier)
-        for seed, respondent in enumerate(evaluated.seeds):
+        for seed, model in enumerate(evaluated.seeds):
             tallies = [self._tally(a.name, seed, fold.data.n_items) for a in evaluated.answers]
             at = 0
-            for columns in deal(BlockEvaluator(respondent, questions, len(tallies))):
+            for columns in deal(BlockEvaluator(model, questions, len(tallies))):
                 size = len(columns[f"0.{_ITEMS}"])
                 users = fold.queries.user[at : at + size]
                 for n, (answer, tally) in enumerate(zip(evaluated.answers, tallies, strict=True)):

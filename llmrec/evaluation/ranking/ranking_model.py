@@ -35,20 +35,20 @@ class RankingModel(Protocol):
 class Listing:
     """Work for `deal`: the lists of the first model, columns `items` (B, k) int32 and `scores` (B, k) float32."""
 
-    respondent: RankingModel
+    model: RankingModel
     fold: Fold
     k: int
 
     @property
     def parts(self) -> Sequence[slice]:
-        return self.respondent.parts(self.fold)
+        return self.model.parts(self.fold)
 
     @property
     def threads(self) -> int:
-        return self.respondent.threads
+        return self.model.threads
 
     def open(self) -> Callable[[slice], Columns]:
-        answer = self.respondent.open(self.fold, self.k)
+        answer = self.model.open(self.fold, self.k)
 
         def columns(rows: slice) -> Columns:
             top = answer(rows)[0]
@@ -57,6 +57,6 @@ class Listing:
         return columns
 
 
-def lists_of(respondent: RankingModel, fold: Fold, k: int) -> TopK:
+def lists_of(model: RankingModel, fold: Fold, k: int) -> TopK:
     """The lists (Q, k) of all queries, where nothing else of the answers is wanted."""
-    return joined([TopK(c["items"].astype(np.int64), c["scores"]) for c in deal(Listing(respondent, fold, k))], k)
+    return joined([TopK(c["items"].astype(np.int64), c["scores"]) for c in deal(Listing(model, fold, k))], k)

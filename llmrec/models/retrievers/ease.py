@@ -21,9 +21,7 @@ class EASE(ItemWeights):
     """Dense in the items."""
 
     Config = EASEConfig
-    INFO = ModelInfo(
-        "EASE", "closed-form item-item weights with a zero diagonal (Steck 2019)", "events", "Steck, WWW 2019, eq. 8"
-    )
+    INFO = ModelInfo("EASE", "closed-form item-item weights with a zero diagonal", "events", "Steck, WWW 2019, eq. 8")
 
     def weights(self, data: FitData) -> npt.NDArray[np.float32]:
         return ease_weights(data.matrix, self.config.regularization).astype(np.float32)

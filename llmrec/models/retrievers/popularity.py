@@ -21,8 +21,7 @@ class Popularity(Retriever):
     """Number of events before t. Nothing is learned: counts are read as of each request."""
 
     Config: ClassVar[Any] = PopularityConfig
-    INFO = ModelInfo("Popularity", "number of events before the query's time, each weighted by exp(-age / decay)",
-                     "events", answers_all=True)  # fmt: skip
+    INFO = ModelInfo("Popularity", "number of events before the query's time", "events", answers_all=True)
 
     def fit(self, data: FitData) -> None:
         pass
@@ -41,4 +40,5 @@ class RecentPopularity(Popularity):
     """The same, recent events counting more."""
 
     Config = RecentPopularityConfig
-    INFO = ModelInfo("Recent popularity", Popularity.INFO.description, "events", needs_clock=True, answers_all=True)
+    INFO = ModelInfo("Recent popularity", "number of events before the query's time, weighted by exp(-age / decay)",
+                     "events", needs_clock=True, answers_all=True)  # fmt: skip

@@ -25,7 +25,7 @@ class SLIM(ItemWeights):
 
     Config = SLIMConfig
     INFO = ModelInfo(
-        "SLIM", "sparse non-negative item-item weights, an elastic net an item (Ning & Karypis 2011)", "events",
+        "SLIM", "sparse non-negative item-item weights, an elastic net an item", "events",
         "Ning & Karypis, ICDM 2011",
     )  # fmt: skip
 
