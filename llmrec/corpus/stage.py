@@ -10,13 +10,13 @@ from typing import Any
 
 from llmrec.config import RunConfig
 from llmrec.config.corpus import CorpusConfig
-from llmrec.corpus.distributed import run_all
-from llmrec.corpus.files import InputFile, resolve
-from llmrec.corpus.merge import BucketReport, Origin, even_lengths, merge, relocate, unshare_ids
-from llmrec.corpus.portrait import portrait
-from llmrec.corpus.records import RecordReader
-from llmrec.corpus.shard import Unit, UnitReport, part_uri, quarantine_uri, shard, tables_of
-from llmrec.corpus.sources import REQUIRED, format_of, mapped, names_of
+from llmrec.corpus.formats.names import REQUIRED, format_of, mapped, names_of
+from llmrec.corpus.passes.distributed import run_all
+from llmrec.corpus.passes.merge import BucketReport, Origin, even_lengths, merge, relocate, unshare_ids
+from llmrec.corpus.passes.shard import Unit, UnitReport, part_uri, quarantine_uri, shard, tables_of
+from llmrec.corpus.readers.files import InputFile, resolve
+from llmrec.corpus.readers.records import RecordReader
+from llmrec.corpus.sanity.portrait import portrait
 from llmrec.files import delete_folder, filesystem
 from llmrec.schema import QUARANTINE, C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id

@@ -8,8 +8,8 @@ import pytest
 
 from llmrec.config import RunConfig
 from llmrec.corpus import ingest
-from llmrec.corpus.distributed import run_all
-from llmrec.corpus.files import resolve
+from llmrec.corpus.passes.distributed import run_all
+from llmrec.corpus.readers.files import resolve
 from llmrec.storage import Storage
 
 SECONDS = 1_400_000_000

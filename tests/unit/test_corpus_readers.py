@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from llmrec.config import ConfigError, RunConfig
 from llmrec.corpus import ingest
-from llmrec.corpus.files import read_lines, resolve
+from llmrec.corpus.readers.files import read_lines, resolve
 from llmrec.schema import review_id
 from llmrec.storage import Artifact, Storage
 

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from llmrec.config import RunConfig, SampleConfig
 from llmrec.corpus import ingest
 from llmrec.corpus.sample import SampleCorpus, generate
-from llmrec.corpus.sample_words import LANGUAGES, N_ASPECTS, N_CATEGORIES
+from llmrec.corpus.sample.words import LANGUAGES, N_ASPECTS, N_CATEGORIES
 from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order
 from llmrec.storage import Storage
 

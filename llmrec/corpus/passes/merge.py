@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from llmrec.corpus.shard import UNIT, staged
+from llmrec.corpus.passes.shard import UNIT, staged
 from llmrec.files import filesystem, write_parquet
 from llmrec.schema import DAY_MS, QUARANTINE, VECTOR_PREFIX, C, review_id
 

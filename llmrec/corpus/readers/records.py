@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmrec.corpus.files import CutOffError, InputFile, Line, read_lines
-from llmrec.corpus.sources import Format
+from llmrec.corpus.formats.names import Format
+from llmrec.corpus.readers.files import CutOffError, InputFile, Line, read_lines
 from llmrec.corpus.values import RowError
 
 MAX_RAW = 2_000

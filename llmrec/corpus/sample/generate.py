@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from llmrec.config.corpus import SampleConfig
-from llmrec.corpus.sample_text import NONE, Ints, Sentences, shuffled
-from llmrec.corpus.sample_words import LANGUAGES, N_ASPECTS, N_CATEGORIES, SYLLABLES
+from llmrec.corpus.sample.text import NONE, Ints, Sentences, shuffled
+from llmrec.corpus.sample.words import LANGUAGES, N_ASPECTS, N_CATEGORIES, SYLLABLES
 from llmrec.schema import DAY_MS, ITEMS, REVIEWS, C, event_order, review_id
 
 Bools = npt.NDArray[np.bool_]

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llmrec.config.corpus import CorpusConfig
-from llmrec.corpus.files import InputFile
-from llmrec.corpus.records import Record, RecordReader
-from llmrec.corpus.rows import RowParser
+from llmrec.corpus.formats.names import JSON_LINES, Format
+from llmrec.corpus.passes.rows import RowParser
+from llmrec.corpus.readers.files import InputFile
+from llmrec.corpus.readers.records import Record, RecordReader
 from llmrec.corpus.sample import generate
-from llmrec.corpus.sources import JSON_LINES, Format
 from llmrec.corpus.values import RowError
 from llmrec.files import filesystem
 from llmrec.schema import QUARANTINE, C, items_schema, reviews_schema

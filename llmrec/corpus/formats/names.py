@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llmrec.config.corpus import ITEM_COLUMNS, REVIEW_COLUMNS, CorpusConfig
-from llmrec.corpus.files import InputFile
+from llmrec.corpus.readers.files import InputFile
 from llmrec.schema import CONTEXT_PREFIX, VECTOR_PREFIX
 
 #: Our column -> what files call it, the first that a row has counts. `a.b` is field b of the object a.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.corpus.sample_words import N_ASPECTS, N_CATEGORIES, Words
+from llmrec.corpus.sample.words import N_ASPECTS, N_CATEGORIES, Words
 
 Ints = npt.NDArray[np.int64]
 N_PRAISE = 3

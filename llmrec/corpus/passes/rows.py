@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmrec.config.corpus import CorpusConfig
-from llmrec.corpus.clean import clean_text
-from llmrec.corpus.sources import Names, names_of
+from llmrec.corpus.formats.names import Names, names_of
 from llmrec.corpus.values import (
     missing,
     parse_date,
@@ -18,6 +17,7 @@ from llmrec.corpus.values import (
     parse_timestamp,
     parse_vector,
 )
+from llmrec.corpus.values.clean import clean_text
 from llmrec.schema import CONTEXT_PREFIX, VECTOR_PREFIX, C, pair_hash, review_id
 
 Row = dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.corpus.merge import BucketReport
+from llmrec.corpus.passes.merge import BucketReport
 
 _TEXTS = 500
 
