@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from llmrec.config import ConfigError, RunConfig
 from llmrec.corpus import ingest
-from llmrec.corpus.readers.files import read_lines, resolve
+from llmrec.corpus.readers.files import resolve
+from llmrec.corpus.readers.lines import read_lines
 from llmrec.schema import review_id
 from llmrec.storage import Artifact, Storage
 
@@ -189,7 +190,7 @@ def test_a_mapping_that_cannot_be_is_refused(tmp_path: Path) -> None:
 def test_a_review_id_that_two_reviews_share_is_replaced_in_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmrec.corpus.stage._BUCKET_BYTES", 10)
+    monkeypatch.setattr("llmrec.corpus.passes.build.BUCKET_BYTES", 10)
     rows = [{"wer": n, "was": "a", "wann": SECONDS, "nr": "same" if n < 2 else f"own{n}"} for n in range(9)]
     path = write(tmp_path / "t.csv", rows)
     corpus = run(tmp_path, source="table", reviews=[path], columns=COLUMNS)
@@ -249,8 +250,8 @@ def test_a_file_read_in_ranges_and_buckets_gives_the_same_tables(
     with Path(path).open("ab") as out:
         out.write(b"\nbroken\n")
     whole = run(tmp_path, source="amazon", reviews=[path])
-    monkeypatch.setattr("llmrec.corpus.stage._SPLIT_BYTES", 5_000)
-    monkeypatch.setattr("llmrec.corpus.stage._BUCKET_BYTES", 20_000)
+    monkeypatch.setattr("llmrec.corpus.passes.plan.SPLIT_BYTES", 5_000)
+    monkeypatch.setattr("llmrec.corpus.passes.build.BUCKET_BYTES", 20_000)
     (tmp_path / "other").mkdir()
     parted = run(tmp_path / "other", source="amazon", reviews=[path])
     assert len(parted.uris("reviews")) > 3
@@ -272,7 +273,7 @@ def test_vectors_of_items_are_read_and_bad_ones_left_out(tmp_path: Path, monkeyp
     rows = [embedded([1, 2.5, -3.0]), embedded([0.5] * 3, "P2"), embedded([0.5] * 4, "P3"), {"asin": "P4"}]
     rows += [embedded(vector, f"B{n}") for n, vector in enumerate(bad)]
     (tmp_path / "m.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    monkeypatch.setattr("llmrec.corpus.stage._BUCKET_BYTES", 200)
+    monkeypatch.setattr("llmrec.corpus.passes.build.BUCKET_BYTES", 200)
     corpus = run(tmp_path, source="amazon", reviews=[write(tmp_path / "r.json", [REVIEWS[2018]])],
                  items=[str(tmp_path / "m.json")], item_vectors={"clip": "image.clip"})  # fmt: skip
     assert len(corpus.uris("items")) > 1

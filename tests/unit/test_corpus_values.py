@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec.corpus.values import RowError, parse_date, parse_id, parse_price, parse_stars, parse_timestamp
+from llmrec.corpus.values.errors import RowError
+from llmrec.corpus.values.ids import parse_id
+from llmrec.corpus.values.numbers import parse_price
+from llmrec.corpus.values.stars import parse_stars
+from llmrec.corpus.values.times import parse_date, parse_timestamp
 
 EARLIEST, LATEST = dt.datetime(1990, 1, 1), dt.datetime(2099, 12, 31)
 

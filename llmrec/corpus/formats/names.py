@@ -1,73 +1,33 @@
-"""What each kind of corpus calls its columns. Never read: averages, rating counts, votes (snapshots of the future)."""
+"""What this configuration's files call their columns, and what is known of a file before it is opened."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from llmrec.config.corpus import ITEM_COLUMNS, REVIEW_COLUMNS, CorpusConfig
+from llmrec.config.reading import ReadingConfig
+from llmrec.corpus.formats.known import KNOWN, Known, Names
+from llmrec.corpus.readers.detect import Hints
 from llmrec.corpus.readers.files import InputFile
 from llmrec.schema import CONTEXT_PREFIX, VECTOR_PREFIX
 
-#: Our column -> what files call it, the first that a row has counts. `a.b` is field b of the object a.
-Names = Mapping[str, tuple[str, ...]]
-
-AMAZON_REVIEWS: Names = {  # 2014 and 2018 | 2023 (whose metadata is keyed by parent_asin)
-    "user_id": ("reviewerID", "user_id"),
-    "item_id": ("parent_asin", "asin"),
-    "timestamp": ("unixReviewTime", "timestamp"),
-    "stars": ("overall", "rating"),
-    "title": ("summary", "title"),
-    "text": ("reviewText", "text"),
-}
-AMAZON_ITEMS: Names = {
-    "item_id": ("parent_asin", "asin"),
-    "title": ("title",),
-    "description": ("description",),
-    "features": ("features", "feature"),
-    "brand": ("brand", "store"),
-    "price": ("price",),
-    "categories": ("categories", "category", "main_category", "main_cat"),
-    "available_from": ("date", "details.Date First Available"),
-}
-MOVIELENS_REVIEWS: Names = {
-    "user_id": ("userId", "user_id"),
-    "item_id": ("movieId", "item_id"),
-    "timestamp": ("timestamp",),
-    "stars": ("rating",),
-}
-MOVIELENS_ITEMS: Names = {
-    "item_id": ("movieId", "item_id"),
-    "title": ("title", "movie_title"),
-    "categories": ("genres", "genre", "class"),
-    "available_from": ("release_date",),
-}
 REQUIRED = {"reviews": ("user_id", "item_id", "timestamp"), "items": ("item_id",)}
+_TABLE = Known({name: (name,) for name in REVIEW_COLUMNS}, {name: (name,) for name in ITEM_COLUMNS})
 
-_GENRES_100K = (
-    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
-    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
-)  # fmt: skip
+
+def known(config: CorpusConfig) -> Known:
+    """The corpus that `source` names."""
+    return KNOWN.get(config.source, _TABLE)
 
 
 def names_of(config: CorpusConfig, kind: str) -> Names:
     """The names of the columns of `kind` ("reviews" or "items") in this configuration's files."""
-    names, prefix, more = (
-        (_item_names(config), VECTOR_PREFIX, config.item_vectors)
+    of = known(config)
+    names, mapping, prefix, more = (
+        (of.items, config.item_columns, VECTOR_PREFIX, config.item_vectors)
         if kind == "items"
-        else (_review_names(config), CONTEXT_PREFIX, config.context_columns)
+        else (of.reviews, config.columns, CONTEXT_PREFIX, config.context_columns)
     )
-    return names | {f"{prefix}{name}": (theirs,) for name, theirs in more.items()}
-
-
-def _review_names(config: CorpusConfig) -> dict[str, tuple[str, ...]]:
-    if config.source == "table":
-        return {name: (config.columns.get(name, name),) for name in REVIEW_COLUMNS}
-    return dict(AMAZON_REVIEWS if config.source == "amazon" else MOVIELENS_REVIEWS)
-
-
-def _item_names(config: CorpusConfig) -> dict[str, tuple[str, ...]]:
-    if config.source == "table":
-        return {name: (config.item_columns.get(name, name),) for name in ITEM_COLUMNS}
-    return dict(AMAZON_ITEMS if config.source == "amazon" else MOVIELENS_ITEMS)
+    set_here = {name: (theirs,) for name, theirs in mapping.items()}
+    return dict(names) | set_here | {f"{prefix}{name}": (theirs,) for name, theirs in more.items()}
 
 
 def mapped(config: CorpusConfig, kind: str) -> set[str]:
@@ -77,50 +37,33 @@ def mapped(config: CorpusConfig, kind: str) -> set[str]:
     return {*config.item_columns, *(f"{VECTOR_PREFIX}{name}" for name in config.item_vectors)}
 
 
-@dataclass(frozen=True)
-class Format:
-    """How a file's bytes become rows."""
-
-    kind: str  # json | delimited | parquet
-    delimiter: str = ","
-    quoted: bool = False
-    encoding: str = "utf-8"
-    header: tuple[str, ...] | None = None  # None: the first line
-    list_separator: str = "|"  # within a field that holds several values
+def outermost(config: CorpusConfig, kind: str) -> set[str]:
+    """Every name of a file's columns that may be asked for, nested ones by their outermost part too."""
+    flat = {part for names in names_of(config, kind).values() for one in names for part in parts_of(one)}
+    return flat | {name.partition(".")[0] for name in flat}
 
 
-JSON_LINES = Format("json")
-_U_ITEM = ("movieId", "title", "release_date", "video_date", "url", *(f"genre:{g}" for g in _GENRES_100K))
+def parts_of(theirs: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The file's columns behind one name: several where they are joined."""
+    return (theirs,) if isinstance(theirs, str) else theirs
 
 
-def format_of(file: InputFile, kind: str) -> Format:
-    """The format that a file's name tells. Raises ValueError for a name that tells none."""
-    name, suffix = file.path.rsplit("/", 1)[-1].lower(), (file.suffixes or [""])[-1]
-    if name.startswith("u.item"):
-        return Format("delimited", "|", encoding="latin-1", header=_U_ITEM)
-    known = {
-        ".json": JSON_LINES,
-        ".jsonl": JSON_LINES,
-        ".ndjson": JSON_LINES,
-        ".csv": Format("delimited", ",", quoted=True),
-        ".tsv": Format("delimited", "\t", quoted=True),
-        ".parquet": Format("parquet"),
-        ".pq": Format("parquet"),
-        ".inter": Format("delimited", "\t"),
-        ".item": Format("delimited", "\t", list_separator=" "),
-        ".data": Format("delimited", "\t", header=("userId", "movieId", "rating", "timestamp")),
-        ".dat": Format(
-            "delimited",
-            "::",
-            encoding="latin-1",
-            header=("userId", "movieId", "rating", "timestamp")
-            if kind == "reviews"
-            else ("movieId", "title", "genres"),
-        ),
-    }
-    if suffix not in known:
-        raise ValueError(
-            f"corpus: {file.path}: cannot tell the format from the name; expected one of {', '.join(known)} or u.item, "
-            "packed or not (.gz, .bz2, .zst, .lz4)"
-        )
-    return known[suffix]
+def reading_of(config: CorpusConfig, kind: str) -> ReadingConfig:
+    """The settings for the files of a kind."""
+    return config.review_format if kind == "reviews" else config.item_format
+
+
+def hints_of(config: CorpusConfig, file: InputFile, kind: str) -> Hints:
+    """What the corpus is known for, before its file is opened."""
+    of, names = known(config), names_of(config, kind)
+    needed = {*REQUIRED[kind], *mapped(config, kind)}
+    alternatives = [{part for one in names[name] for part in parts_of(one)} for name in needed if name in names]
+    first = {min(one) for one in alternatives if len(one) == 1}
+    base = PurePosixPath(file.path).name.lower()
+    header = next((h for (k, start), h in of.headers.items() if k == kind and _named(base, file, start)), None)
+    settings = "review_format" if kind == "reviews" else "item_format"
+    return Hints(header, of.fallback, of.quoted, of.headless, first or {""}, settings)
+
+
+def _named(base: str, file: InputFile, start: str) -> bool:
+    return base.startswith(start) if not start.startswith(".") else (file.suffixes or [""])[-1] == start

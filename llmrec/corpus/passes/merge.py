@@ -1,25 +1,29 @@
-"""The second pass: a bucket's rows in order, each (user, item) pair and each item once, and their portrait."""
+"""The second pass: a bucket's rows in order, each event and each item once, and their portrait."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from llmrec.corpus.passes.shard import UNIT, staged
+from llmrec.config.corpus import CorpusConfig
+from llmrec.corpus.passes.bucket_report import BucketReport, portray_items, portray_reviews
+from llmrec.corpus.passes.keys import hashed
+from llmrec.corpus.passes.repeats import distinct_ids, n_repeats, one_row_each, repeated
+from llmrec.corpus.passes.shard import UNIT, staged, tables_of
 from llmrec.files import filesystem, write_parquet
-from llmrec.schema import DAY_MS, QUARANTINE, VECTOR_PREFIX, C, review_id
+from llmrec.schema import QUARANTINE, VECTOR_PREFIX, C, review_id
 
-_TEXTS_A_BUCKET = 300
 _ORDER = {"reviews": (C.TIMESTAMP, C.EVENT_ORDER, UNIT, C.LINE), "items": (UNIT, C.LINE)}
-_PAIR = {"reviews": (C.USER_ID, C.ITEM_ID), "items": (C.ITEM_ID,)}
-_REPEATED = {"reviews": "duplicate_pair", "items": "duplicate_item"}
+_TIED = (C.TIMESTAMP, C.EVENT_ORDER, C.TEXT, C.TITLE, C.STARS, UNIT, C.LINE)  # a pair's events of one time, by content
+_WHY = {
+    "copy": "another row has the same pair, time and words, and was kept",
+    "repeated_pair": "the pair comes again later, and the last was kept (corpus.repeats)",
+}
 
 
 @dataclass(frozen=True)
@@ -30,46 +34,40 @@ class Origin:
     lines_before: int
 
 
-@dataclass
-class BucketReport:
-    """What a bucket holds, in a form that adds up over buckets (a user's events are all in one)."""
-
-    kind: str
-    number: int = 0
-    rows: int = 0
-    duplicates: int = 0
-    users: int = 0
-    tied: int = 0  # events that share their time with another event of the same user
-    whole_day: int = 0  # events stamped midnight UTC
-    no_text: int = 0
-    no_stars: int = 0
-    first: int | None = None
-    last: int | None = None
-    stars: Counter[float] = field(default_factory=Counter)
-    items: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))  # hashes, each once
-    lengths: dict[str, Counter[int]] = field(default_factory=dict)  # of the vectors, by column
-    texts: list[str] = field(default_factory=list)  # a few, for the portrait's languages
-
-
 def merge(
-    kind: str, schema: pa.Schema, parts: list[str], origins: Mapping[int, Origin], target: str, rejected: str
+    config: CorpusConfig, kind: str, parts: list[str], origins: Mapping[int, Origin], target: str, rejected: str
 ) -> BucketReport:
-    """Order and deduplicate the staged `parts`; rows go to `target`, repetitions to `rejected` (Parquet URIs).
+    """Order the staged `parts` and take repetitions out; rows go to `target`, the rest to `rejected` (Parquet URIs).
 
-    Of rows with one key the earliest stays: by time for reviews, by file and line for items. `schema` is the table's.
+    Reviews: copies go, and events of a pair but its last where `corpus.repeats` says so. Items: rows of one become one.
     """
+    schema = tables_of(config)[kind]
     rows = pa.concat_tables([_read(uri, staged(schema)) for uri in parts])
     rows = rows.sort_by([(column, "ascending") for column in _ORDER[kind]])
-    first = _first_of_each(rows, _PAIR[kind])
-    table = rows.filter(pa.array(first)).select(schema.names)
-    report = BucketReport(kind, rows=table.num_rows, duplicates=int((~first).sum()))
+    report = BucketReport(kind)
+    table = _reviews(config, rows, report, origins, rejected) if kind == "reviews" else one_row_each(rows, C.ITEM_ID)
+    report.merged = rows.num_rows - table.num_rows if kind == "items" else 0
+    table = table.select(schema.names)
+    report.rows = table.num_rows
     write_parquet(target, table.cast(schema).combine_chunks())
-    if report.duplicates:
-        write_parquet(rejected, _repetitions(kind, rows.filter(pa.array(~first)), origins))
-    if kind == "reviews":
-        _portray(table, report)
+    portray_reviews(table, report) if kind == "reviews" else portray_items(table, report)
     report.lengths = {name: _lengths(table.column(name)) for name in schema.names if name.startswith(VECTOR_PREFIX)}
     return report
+
+
+def _reviews(
+    config: CorpusConfig, rows: pa.Table, report: BucketReport, origins: Mapping[int, Origin], rejected: str
+) -> pa.Table:
+    copies, replaced = repeated(rows, config.repeats)
+    report.copies, report.replaced = int(copies.sum()), int(replaced.sum())
+    if report.copies + report.replaced:
+        bad = [
+            (rows.filter(pa.array(mask)), reason) for mask, reason in ((copies, "copy"), (replaced, "repeated_pair"))
+        ]
+        write_parquet(rejected, pa.concat_tables([_repetitions(table, reason, origins) for table, reason in bad]))
+    kept = rows.filter(pa.array(~(copies | replaced)))
+    report.repeats = n_repeats(kept)
+    return distinct_ids(kept.sort_by([(c, "ascending") for c in _TIED])) if report.repeats else kept
 
 
 def even_lengths(parts: list[str], schema: pa.Schema, lengths: Mapping[str, int]) -> Counter[str]:
@@ -94,18 +92,18 @@ def _lengths(vectors: pa.ChunkedArray) -> Counter[int]:
 
 def unshare_ids(parts: list[str], schema: pa.Schema) -> int:
     """Give reviews whose corpus gave them one id between them ids of their own; returns how many they are."""
-    hashes = np.concatenate([_hashed(_read(uri, schema).column(C.REVIEW_ID)) for uri in parts])
+    hashes = np.concatenate([hashed(_read(uri, schema).column(C.REVIEW_ID)) for uri in parts])
     found, counts = np.unique(hashes, return_counts=True)
     shared = found[counts > 1]
     for uri in parts if len(shared) else []:
         table = _read(uri, schema)
         rows = table.select([C.REVIEW_ID, C.USER_ID, C.ITEM_ID, C.TIMESTAMP]).to_pylist()
-        replaced = np.isin(_hashed(table.column(C.REVIEW_ID)), shared)
+        replaced = np.isin(hashed(table.column(C.REVIEW_ID)), shared)
         ids = [
             review_id(*list(row.values())[1:]) if new else row[C.REVIEW_ID]
             for row, new in zip(rows, replaced, strict=True)
         ]
-        write_parquet(uri, table.set_column(0, schema.field(C.REVIEW_ID), pa.array(ids, pa.string())))
+        write_parquet(uri, distinct_ids(table.set_column(0, schema.field(C.REVIEW_ID), pa.array(ids, pa.string()))))
     return int(counts[counts > 1].sum())
 
 
@@ -123,59 +121,19 @@ def _read(uri: str, schema: pa.Schema) -> pa.Table:
     return pq.read_table(path, filesystem=fs, schema=schema, partitioning=None)
 
 
-def _hashed(strings: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
-    hashes: npt.NDArray[np.uint64] = pd.util.hash_array(strings.to_numpy().astype(object), categorize=False)
-    return hashes
-
-
-def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    encoded = column.combine_chunks().dictionary_encode()
-    codes: npt.NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
-
-
-def _first_of_each(table: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-    key = np.zeros(table.num_rows, np.int64)
-    for name in names:
-        codes = _codes(table.column(name))
-        key = key * (codes.max(initial=0) + 1) + codes
-    first = np.zeros(table.num_rows, bool)
-    first[np.unique(key, return_index=True)[1]] = True
-    return first
-
-
-def _repetitions(kind: str, table: pa.Table, origins: Mapping[int, Origin]) -> pa.Table:
+def _repetitions(table: pa.Table, reason: str, origins: Mapping[int, Origin]) -> pa.Table:
     rows = []
     for row in table.to_pylist():
         origin = origins[row.pop(UNIT)]
         line = row.pop(C.LINE) + origin.lines_before
-        key = ", ".join(row[name] for name in _PAIR[kind])
         rows.append(
             {
                 C.SOURCE: origin.source,
                 C.LINE: line,
                 C.REVIEW_ID: row.get(C.REVIEW_ID),
-                C.REASON: _REPEATED[kind],
-                C.DETAIL: f"{key}: an earlier row has the same key and was kept",
+                C.REASON: reason,
+                C.DETAIL: f"{row[C.USER_ID]}, {row[C.ITEM_ID]}: {_WHY[reason]}",
                 C.RAW: json.dumps(row, ensure_ascii=False)[:2_000],
             }
         )
     return pa.Table.from_pylist(rows, QUARANTINE)
-
-
-def _portray(table: pa.Table, report: BucketReport) -> None:
-    if not table.num_rows:
-        return
-    user, time = _codes(table.column(C.USER_ID)), table.column(C.TIMESTAMP).to_numpy()
-    report.users = len(np.unique(user))
-    report.first, report.last = int(time.min()), int(time.max())
-    report.whole_day = int((time % DAY_MS == 0).sum())
-    moments = pd.DataFrame({"user": user, "time": time})
-    report.tied = int(moments.duplicated(keep=False).sum())
-    text, stars = table.column(C.TEXT), table.column(C.STARS)
-    report.no_text, report.no_stars = text.null_count, stars.null_count
-    report.stars = Counter(dict(zip(*np.unique(stars.drop_null().to_numpy(), return_counts=True), strict=True)))
-    report.items = np.unique(_hashed(pa.chunked_array([table.column(C.ITEM_ID).unique()])))
-    written = text.drop_null()
-    every = max(1, len(written) // _TEXTS_A_BUCKET)
-    report.texts = [t[:1_000] for t in written.take(np.arange(0, len(written), every)[:_TEXTS_A_BUCKET]).to_pylist()]

@@ -3,7 +3,7 @@
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llmrec.config.corpus import CorpusConfig
-from llmrec.corpus.formats.names import JSON_LINES, Format
+from llmrec.corpus.formats.expand import EXPAND, Fields
+from llmrec.corpus.formats.names import outermost
 from llmrec.corpus.passes.rows import RowParser
 from llmrec.corpus.readers.files import InputFile
+from llmrec.corpus.readers.form import Format
+from llmrec.corpus.readers.lines import PLAIN
 from llmrec.corpus.readers.records import Record, RecordReader
 from llmrec.corpus.sample import generate
-from llmrec.corpus.values import RowError
+from llmrec.corpus.values.errors import RowError
 from llmrec.files import filesystem
 from llmrec.schema import QUARANTINE, C, items_schema, reviews_schema
 
@@ -48,7 +51,7 @@ class Unit:
     index: int
     kind: str  # reviews | items
     file: InputFile | None = None
-    form: Format = JSON_LINES
+    form: Format = PLAIN
     start: int = 0
     end: int | None = None
 
@@ -103,10 +106,13 @@ def _shard_sample(config: CorpusConfig, report: UnitReport, parts: "_Parts", fol
 def _shard_file(config: CorpusConfig, report: UnitReport, parts: "_Parts", folder: str, n_buckets: int) -> None:
     unit = report.unit
     assert unit.file is not None
-    reader = RecordReader(unit.file, unit.form, unit.start, unit.end, config.max_row_bytes)
-    parser = RowParser(config, unit.kind)
+    reader = RecordReader(
+        unit.file, unit.form, unit.start, unit.end, config.max_row_bytes, outermost(config, unit.kind)
+    )
+    parser = RowParser(config, unit.kind, unit.form)
+    expand = EXPAND.get((config.source, unit.kind), _alone)
     schema = staged(tables_of(config)[unit.kind])
-    for good, bad in _batches(reader, parser, unit):
+    for good, bad in _batches(reader, parser, unit, expand):
         report.rows_in += len(good) + len(bad)
         report.kept += len(good)
         report.reasons.update(row[C.REASON] for row in bad)
@@ -117,7 +123,7 @@ def _shard_file(config: CorpusConfig, report: UnitReport, parts: "_Parts", folde
 
 
 def _batches(
-    reader: RecordReader, parser: RowParser, unit: Unit
+    reader: RecordReader, parser: RowParser, unit: Unit, expand: Callable[[Fields], list[Fields]]
 ) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
     good: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
@@ -126,7 +132,10 @@ def _batches(
         try:
             if record.error or record.fields is None:
                 raise record.error or RowError("malformed_row", "found no fields")
-            good.append(parser.parse(record.fields) | {UNIT: unit.index, C.LINE: record.line})
+            for fields in expand(record.fields):
+                row = parser.parse(fields)
+                row[UNIT], row[C.LINE] = unit.index, record.line
+                good.append(row)
         except RowError as error:
             bad.append(_quarantined(record, error, unit))
         size += len(record.raw) or 1_000
@@ -134,6 +143,10 @@ def _batches(
             yield good, bad
             good, bad, size = [], [], 0
     yield good, bad
+
+
+def _alone(fields: Fields) -> list[Fields]:
+    return [fields]
 
 
 def _quarantined(record: Record, error: RowError, unit: Unit) -> dict[str, Any]:

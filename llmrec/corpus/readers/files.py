@@ -1,9 +1,8 @@
-"""Input files: patterns become files, files become lines, whatever the filesystem, packing and damage."""
+"""Input files: what paths, folders and globs name, on any filesystem."""
 
 import fnmatch
 import re
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,7 +11,6 @@ import pyarrow.fs as pafs
 
 from llmrec.files import filesystem
 
-CHUNK = 1 << 20
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -24,6 +22,7 @@ class InputFile:
     path: str
     size: int
     mtime_ns: int
+    in_folder: bool = False  # found in a folder that was named, not named itself
 
     @property
     def suffixes(self) -> list[str]:
@@ -31,27 +30,19 @@ class InputFile:
         return [s.lower() for s in PurePosixPath(self.path).suffixes if s.lower() not in PACKED]
 
     @property
-    def packing(self) -> str | None:
-        return PACKED.get(PurePosixPath(self.path).suffix.lower())
-
-    @property
     def here_only(self) -> bool:
         """Whether no other process can read it."""
         return self.origin.startswith("memory:")
+
+    def open(self) -> pa.NativeFile:
+        """The file's bytes as they lie, packed or not."""
+        return self.filesystem().open_input_file(self.path)
 
     def filesystem(self) -> pafs.FileSystem:
         return filesystem(self.origin)[0]
 
 
-#: Suffix -> the name that pyarrow knows the packing by.
-PACKED = {".gz": "gzip", ".gzip": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
-
-
-class CutOffError(Exception):
-    """A file ends or breaks in the middle; every line before was read. `partial` is the line at the break."""
-
-    line: int | None = None
-    partial: bytes = b""
+PACKED = {".gz", ".gzip", ".bz2", ".zst", ".lz4", ".xz", ".zip"}
 
 
 def resolve(patterns: Sequence[str]) -> list[InputFile]:
@@ -72,7 +63,7 @@ def resolve(patterns: Sequence[str]) -> list[InputFile]:
 
 
 def _match(pattern: str) -> list[InputFile]:
-    wild = _WILD.search(pattern)
+    wild = None if _exists(pattern) else _WILD.search(pattern)
     origin = pattern[: pattern.rfind("/", 0, wild.start()) + 1] or "." if wild else pattern
     fs, base = filesystem(origin)
     info = fs.get_file_info(base)
@@ -84,7 +75,16 @@ def _match(pattern: str) -> list[InputFile]:
     selected = fs.get_file_info(pafs.FileSelector(base, recursive="/" in rest))
     files = [i for i in selected if i.type == pafs.FileType.File and not i.base_name.startswith((".", "_"))]
     matching = [i for i in files if _matches(i.path[len(base.rstrip("/")) + 1 :], rest)]
-    return sorted((_input(origin, i) for i in matching), key=lambda f: f.path)
+    return sorted((_input(origin, i, not wild) for i in matching), key=lambda f: f.path)
+
+
+def _exists(pattern: str) -> bool:
+    """Whether a pattern names a file as it stands: `reviews[1].json` is what browsers call a second copy."""
+    try:
+        fs, path = filesystem(pattern)
+        return bool(fs.get_file_info(path).type == pafs.FileType.File)
+    except (ValueError, OSError):
+        return False
 
 
 def _matches(path: str, pattern: str) -> bool:
@@ -94,93 +94,5 @@ def _matches(path: str, pattern: str) -> bool:
     return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
-def _input(origin: str, info: pafs.FileInfo) -> InputFile:
-    return InputFile(origin, info.path, info.size or 0, info.mtime_ns or 0)
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line without its end. `too_long`: only its first bytes were kept."""
-
-    number: int  # 1-based, counted from the start of the range read
-    data: bytes
-    too_long: bool = False
-
-
-def read_lines(file: InputFile, start: int, end: int | None, max_bytes: int) -> Iterator[Line]:
-    """Lines that begin in bytes [start, end) of the unpacked file (`end` None: to its end), in bounded memory.
-
-    Raises CutOffError after the last whole line of a damaged file, with the rest of the line before the damage.
-    """
-    with file.filesystem().open_input_file(file.path) as stream:
-        if start:
-            stream.seek(start - 1)
-        yield from _split(_chunks(stream, file.packing), start, end, max_bytes)
-
-
-def _split(chunks: Iterator[bytes], start: int, end: int | None, max_bytes: int) -> Iterator[Line]:
-    number, begun, length, buffer = 0, max(start - 1, 0), 0, bytearray()
-    skipping = start > 0  # the line at the byte before belongs to the range before
-    try:
-        for chunk in chunks:
-            *ended, rest = chunk.split(b"\n")
-            for piece in ended:
-                buffer += piece[: max_bytes + 1 - len(buffer)]
-                length += len(piece)
-                if not skipping:
-                    number += 1
-                    yield _line(number, buffer, max_bytes)
-                begun, length, skipping = begun + length + 1, 0, False
-                buffer.clear()
-                if end is not None and begun >= end:
-                    return
-            buffer += rest[: max_bytes + 1 - len(buffer)]
-            length += len(rest)
-    except CutOffError as error:
-        error.line, error.partial = number + 1, bytes(buffer)
-        raise
-    if buffer and not skipping:
-        yield _line(number + 1, buffer, max_bytes)
-
-
-def _line(number: int, buffer: bytearray, max_bytes: int) -> Line:
-    return Line(number, bytes(buffer[:max_bytes]).removesuffix(b"\r"), len(buffer) > max_bytes)
-
-
-def _chunks(stream: pa.NativeFile, packing: str | None) -> Iterator[bytes]:
-    if packing == "gzip":
-        yield from _gunzip(stream)
-        return
-    source = stream if packing is None else pa.CompressedInputStream(stream, packing)
-    while chunk := _read(source, packing):
-        yield chunk
-
-
-def _read(source: pa.NativeFile, packing: str | None) -> bytes:
-    try:
-        return bytes(source.read(CHUNK))
-    except OSError as error:
-        if packing is None:
-            raise
-        raise CutOffError(f"the {packing} stream breaks off: {error}") from None
-
-
-def _gunzip(stream: pa.NativeFile) -> Iterator[bytes]:
-    """Unpack member after member. zlib itself, since GzipFile loses what it unpacked before a cut."""
-    member, fresh = zlib.decompressobj(wbits=31), True
-    while data := bytes(stream.read(CHUNK)):
-        while data:
-            try:
-                unpacked = member.decompress(data, CHUNK)
-            except zlib.error as error:
-                raise CutOffError(f"the gzip stream is damaged: {error}") from None
-            fresh = False
-            if unpacked:
-                yield unpacked
-            data = member.unconsumed_tail
-            if member.eof:
-                data, member, fresh = member.unused_data.lstrip(b"\0"), zlib.decompressobj(wbits=31), True
-    if not fresh:
-        if rest := member.flush():
-            yield rest
-        raise CutOffError("the gzip stream ends before its end mark: the file was cut off")
+def _input(origin: str, info: pafs.FileInfo, in_folder: bool = False) -> InputFile:
+    return InputFile(origin, info.path, info.size or 0, info.mtime_ns or 0, in_folder)

@@ -1,10 +1,12 @@
 """Cleaning of text: NUL bytes, control characters and HTML go; every language stays as it was written.
 
-No Unicode normalisation, no change of case or width: Chinese, accents, emoji and their joiners pass through.
+Chinese, accents, emoji and their joiners, marks of right-to-left text pass through. Two ways to write one word become
+one where the corpus says so: composed accents (NFC), full-width letters and digits as plain ones.
 """
 
 import html
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +32,11 @@ _UNSEEN = (
 )
 
 
-@dataclass(frozen=True)
+_WIDE = re.compile(r"[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uff9f]+")
+_PLAIN = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff<&]*")
+
+
+@dataclass(frozen=True, slots=True)
 class Cleaned:
     """`text` is None where nothing is left; the flags say what was found, for the portrait."""
 
@@ -41,20 +47,33 @@ class Cleaned:
     surrogate: bool = False
     cut: bool = False
     not_text: bool = False
+    normalised: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is any flag."""
+        return self.nul or self.control or self.markup or self.surrogate or self.cut or self.not_text or self.normalised
 
     @property
     def flags(self) -> list[str]:
         """Names of the changes made, as the portrait counts them."""
-        return [f for f in ("nul", "control", "markup", "surrogate", "cut", "not_text") if getattr(self, f)]
+        return [
+            f for f in ("nul", "control", "markup", "surrogate", "cut", "not_text", "normalised") if getattr(self, f)
+        ]
 
 
-def clean_text(value: Any, max_chars: int) -> Cleaned:
+_NOTHING = Cleaned(None)
+
+
+def clean_text(value: Any, max_chars: int, normal: bool = False) -> Cleaned:
     """The text of a field: a string, a list of strings (joined), a number (written out), or nothing.
 
-    Text longer than `max_chars` characters is cut there, after cleaning.
+    Text longer than `max_chars` characters is cut there, after cleaning. `normal`: see `normalised`.
     """
     if value is None or value == "" or value != value:  # NaN is how pandas writes "nothing"
-        return Cleaned(None)
+        return _NOTHING
+    if type(value) is str and len(value) <= max_chars and _PLAIN.fullmatch(value):
+        return _finished(value.strip(), normal)
     text, not_text = _as_string(value)
     raw = text[: 4 * max_chars]  # markup may be longer than the text in it, but not without end
     nul, surrogate = "\x00" in raw, _SURROGATE.search(raw) is not None
@@ -65,7 +84,22 @@ def clean_text(value: Any, max_chars: int) -> Cleaned:
     control = len(visible) + raw.count("\x00") != len(raw) or len(text) != len(stripped)
     text = text.strip()
     cut = len(text) > max_chars or len(raw) == 4 * max_chars
-    return Cleaned(text[:max_chars].rstrip() or None, nul, control, markup, surrogate, cut, not_text)
+    text = text[:max_chars].rstrip()
+    normal_text = normalised(text) if normal else text
+    return Cleaned(normal_text or None, nul, control, markup, surrogate, cut, not_text, normal_text != text)
+
+
+def _finished(text: str, normal: bool) -> Cleaned:
+    if not normal or text.isascii():
+        return Cleaned(text or None)
+    changed = normalised(text)
+    return Cleaned(changed or None, normalised=changed != text)
+
+
+def normalised(text: str) -> str:
+    """`text` with accents composed (NFC) and full-width letters, digits and half-width kana in their usual width."""
+    text = _WIDE.sub(lambda wide: unicodedata.normalize("NFKC", wide[0]), text)
+    return unicodedata.normalize("NFC", text)
 
 
 def strip_markup(text: str) -> str:
