@@ -39,7 +39,7 @@ class SanityConfig(Section):
     warn_copies: float = Field(0.05, ge=0, le=1, description="share of rows that are copies of others")
     warn_repeats: float = Field(0.05, ge=0, le=1, description="share of events whose pair came before")
     warn_empty: float = Field(0.5, ge=0, le=1, description="share of reviews without text, where text is mapped")
-    warn_language: float = Field(0.05, ge=0, le=1, description="share of texts in a language other than English")
+    warn_language: float = Field(0.1, ge=0, le=1, description="share of texts in a language other than English")
     protocols: Literal["warn", "refuse"] = Field(
         "refuse", description="what a pipeline does where a protocol has no events to test on"
     )

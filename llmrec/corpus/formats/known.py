@@ -1,4 +1,4 @@
-"""Corpora by name: what each calls its columns. Never read: averages, rating counts, votes (snapshots of the future)."""
+"""Corpora by name: what each calls its columns. Never read: averages, rating counts, votes (they know the future)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Names = Mapping[str, tuple[str | tuple[str, ...], ...]]
 
 @dataclass(frozen=True)
 class Known:
-    """A corpus that people have. `headers`: (kind, beginning of the file's name) -> columns of a file without header."""
+    """A corpus that people have. `headers`: (kind, beginning or end of a file's name) -> columns of one without any."""
 
     reviews: Names
     items: Names = field(default_factory=dict)

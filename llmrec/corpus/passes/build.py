@@ -167,7 +167,7 @@ def _refuse_empty(sums: Sums) -> None:
         return
     reasons = ", ".join(f"{n} {reason}" for reason, n in sums.reasons().most_common(5)) or "the input holds no rows"
     first = next((f"; first: {e[C.SOURCE]}:{e[C.LINE]}: {e[C.DETAIL]}" for e in sums.examples), "")
+    advice = "" if "_format." in first else "; name the right `source`, or map the columns (corpus.columns)"
     raise ValueError(
-        f"corpus: no usable review among {counts['rows_in']} rows ({reasons}){first}; expected at least one; name the "
-        "right `source`, or map the columns with source `table`"
+        f"corpus: no usable review among {counts['rows_in']} rows ({reasons}){first}; expected at least one{advice}"
     )

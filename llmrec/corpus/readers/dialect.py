@@ -19,7 +19,7 @@ _MAX_SHAPES = 3
 def dialect(
     lines: Sequence[str], form: Format, separator: str | None, quoted: bool | None, escape: str | None
 ) -> Format:
-    """`form` with separator, quoting and escape: those given, else those that make most of `lines` rows of one width."""
+    """`form` with separator, quoting and escape: those given, else what makes most `lines` rows of one width."""
     sample = [line for line in lines if line.strip()][:_LINES]
     separators = [separator] if separator else [s for s in SEPARATORS if sample and s in sample[0]] or [","]
     separators = [s for s in separators if s != "|" or len(separators) == 1 or _steady(sample, s)]
@@ -92,7 +92,8 @@ def with_header(lines: Sequence[str], form: Format, expected: set[str], given: b
             f"the first line looks like data, so that the {len(first)} columns have no names; give them in the files' "
             f"order: header: [{', '.join(f'NAME{n}' for n in range(1, len(first) + 1))}]"
         )
-    return replace(form, typed_header=typed, first_is_row=looks_like_data)
+    separator = form.list_separator or (" " if typed else None)
+    return replace(form, typed_header=typed, first_is_row=looks_like_data, list_separator=separator)
 
 
 def _shapes(rows: Sequence[Sequence[str]]) -> tuple[tuple[int, frozenset[str]], ...]:

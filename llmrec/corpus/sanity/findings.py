@@ -83,14 +83,15 @@ def _joins(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Fin
     if not counts["items_out"]:
         return
     share, limits = info["items_with_metadata"] / max(1, info["items"]), config.sanity
-    ids = f"reviews name {', '.join(map(repr, info['ids_reviewed']))}; the item files {', '.join(map(repr, info['ids_described']))}"
+    reviewed, described = (", ".join(map(repr, info[side])) for side in ("ids_reviewed", "ids_described"))
+    ids = f"without a match, reviews name {reviewed or 'none'}; the item files {described or 'none'}"
     said = f"{info['items_with_metadata']:,} of {info['items']:,} reviewed items have metadata ({share:.1%}): {ids}"
     refused = limits.refuse_joined is not None and share < limits.refuse_joined
     if refused or share < limits.warn_joined:
         yield Finding("joined", "refuse" if refused else "warn", said, share, limits.refuse_joined if refused else None)
     without = info["metadata_without_reviews"]
     if without > limits.warn_unreviewed * counts["items_out"]:
-        said = f"{without:,} of {counts['items_out']:,} items with metadata have no review: they are recommended by words alone"
+        said = f"{without:,} of {counts['items_out']:,} items with metadata have no review: words alone recommend them"
         yield Finding("unreviewed", "warn", said, without / counts["items_out"])
 
 
@@ -102,9 +103,9 @@ def _shares(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Fi
         ("future", info["future"], limits.warn_future, f"{info['future']:,} events lie in the future, up to "
          f"{info['last_time']}: they move the clock of serving.clock `data`"),
         ("copies", info["copies"], limits.warn_copies, f"{info['copies']:,} rows are copies of others: quarantined"),
-        ("repeats", info["repeats"], limits.warn_repeats, f"{info['repeats']:,} of {n:,} events repeat a pair; they are "
-         "kept as events (corpus.repeats: last keeps one of each pair)"),
-        ("replaced", info["repeats_replaced"], limits.warn_repeats, f"{info['repeats_replaced']:,} events were left out: "
+        ("repeats", info["repeats"], limits.warn_repeats, f"{info['repeats']:,} of {n:,} events repeat a pair; they "
+         "are kept as events (corpus.repeats: last keeps one of each pair)"),
+        ("replaced", info["repeats_replaced"], limits.warn_repeats, f"{info['repeats_replaced']:,} events left out: "
          "their pair came again later (corpus.repeats)"),
     ):  # fmt: skip
         if part > limit * n and (name != "largest_user" or info["users"] > 1 / max(limit, 0.01)):

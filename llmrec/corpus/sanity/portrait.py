@@ -23,7 +23,7 @@ def portrait(buckets: list[BucketReport]) -> dict[str, Any]:
     first = min((b.first for b in reviews if b.first is not None), default=None)
     last = max((b.last for b in reviews if b.last is not None), default=None)
     stars = sum((b.stars for b in reviews), Counter[float]())
-    largest = max((b.largest for b in reviews), default=(0, ""))
+    largest = min((b.largest for b in reviews), key=lambda one: (-one[0], one[1]), default=(0, ""))
     return {
         "reviews": n,
         "users": sum(b.users for b in reviews),

@@ -19,7 +19,7 @@ _ZONES = {"UTC": 0, "GMT": 0, "Z": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5
 
 
 def in_words(text: str) -> dt.datetime | None:
-    """ "May 03, 2014", "Thu Mar 10 14:48:43 -0800 2016", "Posted November 5, 2011.", "2014年5月3日"; None: none of these."""
+    """May 03, 2014; Thu Mar 10 14:48:43 -0800 2016; Posted November 5, 2011.; 2014年5月3日; None: none of these."""
     if found := _CHINESE.fullmatch(text):
         return _built(int(found[1]), int(found[2]), int(found[3]), found[4], None)
     text = text.removeprefix("Posted ").rstrip(".")
@@ -31,7 +31,9 @@ def in_words(text: str) -> dt.datetime | None:
         return None
 
 
-def _zone(name: str | None, offset: int | None) -> dt.tzinfo:
+def _zone(name: str | None, offset: int | None) -> dt.tzinfo | None:
+    if name is None and offset is None:
+        return None
     if offset is not None:
         return tz.tzoffset(None, offset)
     if name not in _ZONES:
