@@ -9,7 +9,7 @@ from llmrec.corpus.passes.plan import plan
 from llmrec.corpus.sanity.findings import Finding, Tables, findings, refuse, told
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 
-STAGE = ROOM = "corpus"
+STAGE = "corpus"
 
 
 def ingest(config: RunConfig, storage: Storage) -> Artifact:
@@ -23,9 +23,9 @@ def ingest(config: RunConfig, storage: Storage) -> Artifact:
     units = plan(corpus)
     unused = {"sanity"} | (set() if corpus.source == "sample" else {"sample"})
     described = {"corpus": corpus.model_dump(mode="json", exclude=unused), "inputs": inputs(units)}
-    found = storage.find(STAGE, key := artifact_id(ROOM, described, {}))
+    found = storage.find(STAGE, key := artifact_id(__name__, described, {}))
     if not found:
-        with storage.build(STAGE, key, room=ROOM, config=described, parents={}) as writer:
+        with storage.build(STAGE, key, module=__name__, config=described, parents={}) as writer:
             build(corpus, units, writer, local=any(u.file and u.file.here_only for u in units))
         made = storage.find(STAGE, key)
         assert made is not None
