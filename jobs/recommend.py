@@ -137,7 +137,7 @@ def recommend(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
     return {
         "bundle": pointer["id"], "users": len(users), "users_answered": len(answered),
         "unknown_users": found.manifest.info["unknown_users"], "rows": found.dataset("recommendations").count_rows(),
-        "recommendations": str(Path((found.uris("recommendations") or [found.uri("recommendations.parquet")])[0]).parent),
+        "recommendations": str(Path((found.uris("recommendations") or [found.uri("recommendations.parquet")])[0]).parent),  # noqa: E501
     }  # fmt: skip
 
 

@@ -49,7 +49,7 @@ READ: dict[str, dict[str, Any]] = {
     "parquet_decimal": {"rows_out": 6, "stars": {"4": 6}},
     "parquet_year_49000": {"rows_out": 5, "reasons": {"timestamp_out_of_range": 1}},
     "price_huge": {"items_out": 2, "repairs": {"price_unreadable": 2}},
-    "prices": {"price": [1299, 12.99, 1299, 12.99, 1299, 1299, 5, 9.99, 3.5, None, 5], "repairs": {"price_unreadable": 1}},
+    "prices": {"price": [1299, 12.99, 1299, 12.99, 1299, 1299, 5, 9.99, 3.5, None, 5], "repairs": {"price_unreadable": 1}},  # noqa: E501
     "python_literals_mixed": {"rows_out": 7},
     "repeat_consumption": {"rows_out": 300, "repeats": 270},
     "reviews_as_string": {"rows_out": 1},

@@ -73,7 +73,7 @@ def test_stars_that_are_none_are_refused(value: Any, reason: str) -> None:
 @pytest.mark.parametrize(
     ("value", "stars"),
     [
-        (None, None), ("", None), (float("nan"), None), ("4.0", 4.0), (5, 5.0), ("4,5", 4.5), ("4.0 out of 5 stars", 4.0),
+        (None, None), ("", None), (float("nan"), None), ("4.0", 4.0), (5, 5.0), ("4,5", 4.5), ("4.0 out of 5 stars", 4.0),  # noqa: E501
         ("5/5", 5.0), ("4.0 / 5", 4.0), ("8/10", 4.0), ("★★★★", 4.0), ("★★★☆☆", 3.0), ("80%", 4.0), ("five stars", 5.0),
         ("NA", None), (Decimal("3.5"), 3.5),
     ],
@@ -136,10 +136,10 @@ def test_a_time_of_two_readings_is_refused_and_the_setting_named(value: Any) -> 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("Burgers, Restaurants, Bars", ["Burgers", "Restaurants", "Bars"]), ("['Action', 'Indie']", ["Action", "Indie"]),
+        ("Burgers, Restaurants, Bars", ["Burgers", "Restaurants", "Bars"]), ("['Action', 'Indie']", ["Action", "Indie"]),  # noqa: E501
         ([{"id": 16, "name": "Animation"}], ["Animation"]), ({"fantasy": 10}, None), ("A|B", ["A", "B"]),
         ([["Music", "Home, Garden"]], ["Music", "Home, Garden"]), ("剧情,喜剧,爱情", ["剧情", "喜剧", "爱情"]),
-        ("A thing that somebody made for others, has commas", ["A thing that somebody made for others, has commas"]), (None, []),
+        ("A thing that somebody made for others, has commas", ["A thing that somebody made for others, has commas"]), (None, []),  # noqa: E501
     ],
 )  # fmt: skip
 def test_lists_of_labels_in_their_forms(value: Any, expected: list[str] | None) -> None:
