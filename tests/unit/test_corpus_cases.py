@@ -141,7 +141,7 @@ def test_a_protocol_without_events_is_known_before_anything_is_paid_for(case: st
 
 
 def test_every_case_is_tested() -> None:
-    known = {*READ, *REFUSED, *WARNED, *UNTESTABLE, "recommend_arguments"}
+    known = {*READ, *REFUSED, *WARNED, *UNTESTABLE}
     assert {path.parent.name for path in CASES.glob("*/config.yaml")} == known
 
 

@@ -52,7 +52,7 @@ def _legacy(sample: bytes) -> str:
     if all(length % 2 == 0 for length in runs) and _chinese(sample):
         return "gb18030"
     best = from_bytes(sample).best()
-    return best.encoding if best and best.encoding not in ("ascii", "utf_8") else "utf-8"
+    return str(best.encoding) if best and best.encoding not in ("ascii", "utf_8") else "utf-8"
 
 
 def _western(sample: bytes) -> bool:

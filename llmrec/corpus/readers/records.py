@@ -92,8 +92,7 @@ class RecordReader:
 
     def _parquet(self) -> Iterator[Record]:
         for line, found in enumerate(parquet_rows(self.file, self.wanted), 1):
-            bad = isinstance(found, RowError)
-            yield Record(line, b"", error=found) if bad else Record(line, b"", fields=found)
+            yield Record(line, b"", error=found) if isinstance(found, RowError) else Record(line, b"", found)
 
 
 def _characters(chunks: Iterator[bytes], form: Format, breaks: list[CutOffError]) -> Iterator[str]:
