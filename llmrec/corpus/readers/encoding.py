@@ -70,4 +70,4 @@ def _chinese(sample: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     first = [byte for run in _HIGH.findall(sample) for byte in run[::2]]
-    return sum(0xB0 <= byte <= 0xD7 or byte in (0xA1, 0xA3) for byte in first) > 0.9 * len(first)
+    return bool(sum(0xB0 <= byte <= 0xD7 or byte in (0xA1, 0xA3) for byte in first) > 0.9 * len(first))
