@@ -3,9 +3,9 @@
 import argparse
 import json
 import logging
+import re
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +17,7 @@ from llmrec.pipeline import Run, run_stage
 from llmrec.storage import Artifact, Storage
 
 logger = logging.getLogger("llmrec.jobs")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 Job = Callable[[RunConfig, Storage, argparse.Namespace], dict[str, Any]]
 
 
@@ -58,15 +59,33 @@ def main(job: Job, arguments: argparse.ArgumentParser) -> int:
     except KeyboardInterrupt:
         answer["error"] = "interrupted"
     except Exception as error:
-        traceback.print_exc()
+        logger.debug("where it was raised", exc_info=True)
         answer["error"] = _said(error)
     answer["seconds"] = round(time.perf_counter() - started, 1)
     print(json.dumps(answer, separators=(",", ":"), ensure_ascii=False, default=str), flush=True)
     return code
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """An argument's type: a whole number from `least` on."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least {least}")
+        return number
+
+    return read
+
+
 def _said(error: Exception) -> str:
+    cause = getattr(error, "cause", None)  # what a task on another node raised
+    error = cause if isinstance(cause, Exception) else error
     text = f"{error}" if isinstance(error, ValueError | FileNotFoundError) else f"{type(error).__name__}: {error}"
+    text = _COLOUR.sub("", text)
     print(f"error: {text}", file=sys.stderr, flush=True)
     return text
 

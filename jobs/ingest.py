@@ -1,6 +1,10 @@
-"""Read the corpus: reviews, items and a quarantine table. `--check` reads and reports without writing."""
+"""Read the corpus: reviews, items and a quarantine table. `--check` reads and reports without writing.
+
+`--guess FILE` needs no configuration: it prints a first one for a file of reviews, and what it doubts.
+"""
 
 import argparse
+import sys
 from typing import Any
 
 from jobs.cli import describe, main, parser, report
@@ -14,10 +18,26 @@ def ingest(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dic
     """Run the stage, or only look."""
     if args.check:
         return {"stage": "ingest", "check": corpus.check(config)}
-    return {"stage": "ingest", "artifacts": describe(run_stage(config, storage, "ingest", report))}
+    run = run_stage(config, storage, "ingest", report)
+    warnings = [one.described() for one in corpus.odd(config, run.artifacts["corpus"])]
+    return {"stage": "ingest", "artifacts": describe(run), "warnings": warnings}
+
+
+def guessed(path: str) -> int:
+    """Print a configuration for the file; 0: nothing is missing, 2: something is."""
+    try:
+        text, complete = corpus.guess(path)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(text, end="")
+    return 0 if complete else 2
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--guess"] and len(sys.argv) == 3:
+        raise SystemExit(guessed(sys.argv[2]))
     arguments = parser("Read the corpus: reviews, items and a quarantine table.")
     arguments.add_argument("--check", action="store_true", help="read and report, write nothing")
+    arguments.add_argument("--guess", metavar="FILE", help="alone: print a first configuration for a file of reviews")
     raise SystemExit(main(ingest, arguments))

@@ -5,6 +5,8 @@ server does, so the answers are the server's.
 """
 
 import argparse
+import codecs
+import datetime as dt
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.fs as pafs
 
-from jobs.cli import main, parser
+from jobs.cli import at_least, main, parser
 from llmrec.bundle import Bundle
 from llmrec.config import RunConfig
+from llmrec.corpus.values.errors import RowError
+from llmrec.corpus.values.ids import parse_id
+from llmrec.corpus.values.times import parse_timestamp
 from llmrec.files import filesystem, read_bytes
 from llmrec.registry import current
 from llmrec.schema import RECOMMENDATIONS, C
@@ -58,12 +64,43 @@ def ranked_table(
 
 
 def listed_users(path: str) -> list[str]:
-    """The user ids of a text file, one a line, each once. Raises ValueError where the file is missing or empty."""
+    """The user ids of a text file, one a line, each once, read as ingest reads ids; a header `user_id` is none.
+
+    Raises ValueError where the file is missing or empty, or a line is no id, with the line's number.
+    """
     data = read_bytes(path)
-    ids = list(dict.fromkeys(filter(None, (data or b"").decode("utf-8").splitlines())))
+    lines = (data or b"").removeprefix(codecs.BOM_UTF8).splitlines()
+    ids = list(dict.fromkeys(_user_id(path, n, line) for n, line in enumerate(lines, 1) if line.strip()))
+    ids = ids[1:] if ids[:1] == [C.USER_ID] else ids
     if not ids:
         raise ValueError(f"--users {path}: found {'no such file' if data is None else 'no id'}, expected one id a line")
     return ids
+
+
+def _user_id(path: str, number: int, line: bytes) -> str:
+    try:
+        return parse_id(line.decode(), C.USER_ID)
+    except (UnicodeDecodeError, RowError) as error:
+        raise ValueError(f"--users {path}:{number}: {error}; expected one id a line, in UTF-8") from None
+
+
+def moment(text: str) -> int:
+    """--time in ms since 1970: a number of seconds, milli-, micro- or nanoseconds by its magnitude, or ISO 8601."""
+    try:
+        return parse_timestamp(text)
+    except RowError as error:
+        raise argparse.ArgumentTypeError(f"{error.detail}; or ISO 8601, such as 2017-11-06T20:26:40Z") from None
+
+
+def _not_before(time: int, first: int) -> int:
+    if time < first:
+        at, began = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC).isoformat() for ms in (time, first))
+        raise ValueError(f"--time {time} is {at}, before the first event, {began}; expected ms since 1970 from then on")
+    return time
+
+
+def _files_in(fs: pafs.FileSystem, folder: str) -> int:
+    return len(fs.get_file_info(pafs.FileSelector(folder, allow_not_found=True)))
 
 
 def recommend(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict[str, Any]:
@@ -73,7 +110,8 @@ def recommend(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
     pointer = current(storage, config.name)
     bundle = Bundle.load(pointer["uri"])
     users = listed_users(args.users) if args.users else bundle.history.user_ids[1:]
-    time = bundle.last_time if args.time is None else args.time
+    first = int(bundle.history.data.times[0])
+    time = bundle.last_time if args.time is None else _not_before(args.time, first)
     wanted = {"k": args.k, "time": time, "retrieve": config.serving.retrieve, "users": users if args.users else "all"}
     parents = {"bundle": pointer["id"]}
     name = artifact_id(_CODE, wanted, parents)
@@ -90,6 +128,8 @@ def recommend(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
             )  # fmt: skip
             fs, folder = filesystem(writer.uri("recommendations"))
             lists.write_parquet(folder, filesystem=fs)
+            if not _files_in(fs, folder):  # Ray writes no file for no row
+                writer.write_table("recommendations", RECOMMENDATIONS.empty_table())
             writer.info["unknown_users"] = int((bundle.history.user_rows(users) == 0).sum())
         found = storage.find("recommendations", name)
     assert found is not None
@@ -97,15 +137,15 @@ def recommend(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
     return {
         "bundle": pointer["id"], "users": len(users), "users_answered": len(answered),
         "unknown_users": found.manifest.info["unknown_users"], "rows": found.dataset("recommendations").count_rows(),
-        "recommendations": str(Path(found.uris("recommendations")[0]).parent) if users else None,
+        "recommendations": str(Path((found.uris("recommendations") or [found.uri("recommendations.parquet")])[0]).parent),  # noqa: E501
     }  # fmt: skip
 
 
 if __name__ == "__main__":
     arguments = parser("The top k of every user as a Parquet table.")
-    arguments.add_argument("--k", type=int, default=10, help="items a user")
+    arguments.add_argument("--k", type=at_least(1), default=10, help="items a user")
     arguments.add_argument("--users", help="file with one user id a line (default: every user of the bundle)")
     arguments.add_argument(
-        "--time", type=int, help="as of this moment, ms since 1970 (default: the bundle's last event)"
+        "--time", type=moment, help="as of this moment: ms since 1970, or ISO 8601 (default: the bundle's last event)"
     )
     raise SystemExit(main(recommend, arguments))

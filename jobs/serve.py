@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from jobs.cli import main, parser
+from jobs.cli import at_least, main, parser
 from llmrec.config import RunConfig, ServingConfig
 from llmrec.storage import Storage
 
@@ -132,6 +132,6 @@ def prefer_throughput() -> None:
 if __name__ == "__main__":
     prefer_throughput()
     arguments = parser("Serve the bundle that the registry's CURRENT names.")
-    arguments.add_argument("--port", type=int, help="instead of serving.port; 0: any free port")
+    arguments.add_argument("--port", type=at_least(0), help="instead of serving.port; 0: any free port")
     arguments.add_argument("--detach", action="store_true", help="return once it is ready, and leave it running")
     raise SystemExit(main(serve_job, arguments))

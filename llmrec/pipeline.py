@@ -63,6 +63,7 @@ class Run:
         return {"corpus": corpus.ingest(self.config, self.storage)}
 
     def _encode(self) -> dict[str, Artifact]:
+        corpus.vouch(self.config, self.artifacts["corpus"])
         return {"embeddings": encoding.encode(self.config, self.storage, self.artifacts["corpus"])}
 
     def _featurize(self) -> dict[str, Artifact]:

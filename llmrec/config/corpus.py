@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from llmrec.config.base import Section
+from llmrec.config.reading import ReadingConfig, SanityConfig
 
 #: Our names that `columns` and `item_columns` may map.
 REVIEW_COLUMNS = ("review_id", "user_id", "item_id", "timestamp", "stars", "title", "text")
@@ -13,6 +14,14 @@ ITEM_COLUMNS = ("item_id", "title", "description", "brand", "price", "categories
 
 #: What a further column is called here: part of the names of tables' columns and of features.
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+#: One path without brackets is a list of one.
+Paths = Annotated[tuple[str, ...], BeforeValidator(lambda found: (found,) if isinstance(found, str) else found)]
+#: What a file calls a column; several are joined by a blank (a date and a time).
+Theirs = str | tuple[str, ...]
+#: Words that stand for nothing where an id, a label or a number is expected.
+NOTHING = ("nan", "none", "null", "na", "n/a", "<na>", "nat", "\\n")
 
 
 class SampleConfig(Section):
@@ -48,11 +57,27 @@ class SampleConfig(Section):
 class CorpusConfig(Section):
     """Readers and their settings. `source: sample` needs no files."""
 
-    source: Literal["sample", "amazon", "movielens", "table"] = "sample"
-    reviews: tuple[str, ...] = Field((), description="paths, globs or URIs of review files")
-    items: tuple[str, ...] = Field((), description="paths, globs or URIs of item metadata files")
-    columns: dict[str, str] = Field({}, description="source=table: our column -> the file's column")
-    item_columns: dict[str, str] = Field({}, description="source=table: the same for item files")
+    source: Literal[
+        "sample",
+        "amazon",
+        "amazon_tsv",
+        "movielens",
+        "yelp",
+        "goodreads",
+        "steam",
+        "mind",
+        "douban",
+        "olist",
+        "b2w",
+        "lastfm",
+        "table",
+    ] = "sample"
+    reviews: Paths = Field((), description="paths, globs or URIs of review files")
+    items: Paths = Field((), description="paths, globs or URIs of item metadata files")
+    columns: dict[str, Theirs] = Field({}, description="our column -> the file's; a.b.c: nested; a list: joined")
+    item_columns: dict[str, Theirs] = Field({}, description="the same for item files")
+    review_format: ReadingConfig = Field(ReadingConfig(), description="how the review files are written")
+    item_format: ReadingConfig = Field(ReadingConfig(), description="how the item files are written")
     item_vectors: dict[ColumnName, str] = Field(
         {},
         description="name -> column of the item files that holds a list of numbers (an embedding of the image, say), "
@@ -68,7 +93,21 @@ class CorpusConfig(Section):
         description="left out: what the source's scale begins with, 1, or 0.5 where source is movielens",
     )
     stars_max: float = 5.0
+    liked_from: float | None = Field(None, description="least stars of a like; left out: four fifths of the scale")
+    disliked_to: float | None = Field(None, description="most stars of a dislike; left out: two fifths of the scale")
+    not_rated: tuple[float | str, ...] = Field((), description="values of `stars` that mean none was given")
+    missing: tuple[str, ...] = Field(
+        NOTHING, description="words, of any case, that stand for nothing in ids and labels"
+    )
+    repeats: Literal["keep", "last"] = Field(
+        "keep",
+        description="a pair that comes again at another time or in other words: each an event, or the last alone",
+    )
+    sanity: SanityConfig = SanityConfig()
     max_text_chars: int = Field(100_000, ge=1, description="longer text is cut here, and counted")
+    normalise_text: bool = Field(
+        True, description="composed accents (NFC), full-width letters and digits as plain ones"
+    )
     max_row_bytes: int = Field(32_000_000, ge=1_000, description="a longer row is quarantined unread")
     sample: SampleConfig = SampleConfig()
 
@@ -86,6 +125,27 @@ class CorpusConfig(Section):
             raise ValueError(f"stars_min {self.stars_min} must be below stars_max {self.stars_max}")
         return self
 
+    @property
+    def liked_stars(self) -> float:
+        """From how many stars on a review is a like: 4 of 1 to 5, 8 of 1 to 10, true of false and true."""
+        return self.liked_from if self.liked_from is not None else self._at(0.8, 0.75)
+
+    @property
+    def disliked_stars(self) -> float:
+        """Up to how many stars a review is a dislike: 2 of 1 to 5, 4 of 1 to 10."""
+        return self.disliked_to if self.disliked_to is not None else self._at(0.4, 0.25)
+
+    def _at(self, of_highest: float, of_range: float) -> float:
+        """A place on the scale: a share of its end, or of its length where it begins below 0."""
+        low, high = self.stars_min, self.stars_max
+        return round(high * of_highest if low >= 0 else low + (high - low) * of_range, 6)
+
+    @model_validator(mode="after")
+    def _thresholds_are_ordered(self) -> "CorpusConfig":
+        if self.disliked_stars >= self.liked_stars:
+            raise ValueError(f"disliked_to {self.disliked_stars} must be below liked_from {self.liked_stars}")
+        return self
+
     @model_validator(mode="after")
     def _columns_are_ours(self) -> "CorpusConfig":
         for name, mapping, ours in (
@@ -95,8 +155,8 @@ class CorpusConfig(Section):
             unknown = sorted(set(mapping) - set(ours))
             if unknown:
                 raise ValueError(f"{name} maps {unknown}, which llmrec does not know; allowed: {', '.join(ours)}")
-            if mapping and self.source != "table":
-                raise ValueError(f"{name} is for source 'table' alone; source {self.source!r} has its own names")
+            if mapping and self.source == "sample":
+                raise ValueError(f"{name}: source 'sample' has its own names")
         return self
 
 

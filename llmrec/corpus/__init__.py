@@ -13,6 +13,7 @@ What may be missing, and what is then left out:
 Average ratings, rating counts and helpful votes are snapshots taken after the fact: they are never read.
 """
 
-from llmrec.corpus.stage import check, ingest
+from llmrec.corpus.passes.guess import guess
+from llmrec.corpus.stage import check, ingest, odd, vouch
 
-__all__ = ["check", "ingest"]
+__all__ = ["check", "guess", "ingest", "odd", "vouch"]

@@ -8,8 +8,8 @@ import pytest
 
 from llmrec.config import RunConfig
 from llmrec.corpus import ingest
-from llmrec.corpus.distributed import run_all
-from llmrec.corpus.files import resolve
+from llmrec.corpus.passes.distributed import run_all
+from llmrec.corpus.readers.files import resolve
 from llmrec.storage import Storage
 
 SECONDS = 1_400_000_000
@@ -30,7 +30,7 @@ def test_ray_and_one_process_give_the_same_tables(
     ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = _corpus(tmp_path / "files", n_files=4)
-    monkeypatch.setattr("llmrec.corpus.stage._BUCKET_BYTES", 10_000)
+    monkeypatch.setattr("llmrec.corpus.passes.build.BUCKET_BYTES", 10_000)
     on_ray = ingest(config, Storage(str(tmp_path / "ray")))
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     alone = ingest(config, Storage(str(tmp_path / "alone")))

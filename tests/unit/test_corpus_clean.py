@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec.corpus.clean import clean_text
+from llmrec.corpus.values.clean import clean_text
 
 MANY = 1_000_000
 # every assigned character but control codes and surrogates, "<" and "&", which may be markup

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from llmrec.config import RunConfig, SampleConfig
 from llmrec.corpus import ingest
 from llmrec.corpus.sample import SampleCorpus, generate
-from llmrec.corpus.sample_words import LANGUAGES, N_ASPECTS, N_CATEGORIES
+from llmrec.corpus.sample.words import LANGUAGES, N_ASPECTS, N_CATEGORIES
 from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order
 from llmrec.storage import Storage
 
@@ -182,15 +182,17 @@ def test_purchases_follow_the_visible_taste_or_the_worded_one() -> None:
     assert worded_1 > 0.8 and abs(visible_1 - 0.4) < 0.05
 
 
-def test_the_sample_goes_through_ingest_and_repeated_pairs_are_quarantined(tmp_path: Any) -> None:
+def test_the_sample_goes_through_ingest_and_repeated_pairs_are_events_or_the_last_counts(tmp_path: Any) -> None:
     sample = SampleConfig(n_users=50, n_items=300, n_reviews=500, repeat_share=0.2)
-    config = RunConfig.model_validate({"corpus": {"sample": sample.model_dump()}})
+    config = RunConfig.model_validate({"corpus": {"sample": sample.model_dump(), "repeats": "last"}})
     made = ingest(config, Storage(str(tmp_path)))
+    every = ingest(RunConfig.model_validate({"corpus": {"sample": sample.model_dump()}}), Storage(str(tmp_path)))
+    assert every.manifest.counts["rows_out"] == 600 and every.manifest.info["repeats"] == 100
     assert made.manifest.counts["rows_out"] == 500 and made.manifest.counts["quarantined"] == 100
     assert made.table("items").sort_by("item_id").equals(generate(sample).items.sort_by("item_id"))
     kept = made.table("reviews").to_pandas().set_index(["user_id", "item_id"]).timestamp
-    first = generate(sample).reviews.to_pandas().groupby(["user_id", "item_id"]).timestamp.min()
-    assert (kept.sort_index() == first.sort_index()).all(), "the earliest of a pair stays"
+    first = generate(sample).reviews.to_pandas().groupby(["user_id", "item_id"]).timestamp.max()
+    assert (kept.sort_index() == first.sort_index()).all(), "the last of a pair stays"
 
 
 @pytest.mark.slow

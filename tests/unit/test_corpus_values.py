@@ -1,13 +1,20 @@
 """Ids, stars, times and prices: what is read, and with what reason the rest is refused."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec.corpus.values import RowError, parse_date, parse_id, parse_price, parse_stars, parse_timestamp
+from llmrec.config import CorpusConfig
+from llmrec.corpus.values.errors import RowError
+from llmrec.corpus.values.ids import parse_id
+from llmrec.corpus.values.lists import labels
+from llmrec.corpus.values.numbers import parse_price
+from llmrec.corpus.values.stars import Scale, parse_stars
+from llmrec.corpus.values.times import parse_date, parse_timestamp
 
 EARLIEST, LATEST = dt.datetime(1990, 1, 1), dt.datetime(2099, 12, 31)
 
@@ -52,26 +59,91 @@ def test_times_that_are_none_are_refused(value: Any, reason: str) -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("five", "stars_not_a_number"),
-        ("4,5", "stars_not_a_number"),
-        (True, "stars_not_a_number"),
-        ([5], "stars_not_a_number"),
-        (float("nan"), "stars_nan"),
-        ("nan", "stars_nan"),
-        (0, "stars_out_of_range"),
-        (5.5, "stars_out_of_range"),
-        (float("inf"), "stars_out_of_range"),
-        (10**400, "stars_not_a_number"),
+        ("lots", "stars_unreadable"), (True, "stars_unreadable"), ([5], "stars_unreadable"),
+        (0, "stars_out_of_range"), (5.5, "stars_out_of_range"), (float("inf"), "stars_out_of_range"),
+        (10**400, "stars_out_of_range"),
     ],
-)
+)  # fmt: skip
 def test_stars_that_are_none_are_refused(value: Any, reason: str) -> None:
     with pytest.raises(RowError) as caught:
-        parse_stars(value, 1, 5)
+        parse_stars(value, Scale(1, 5))
     assert caught.value.reason == reason
 
 
-def test_stars_are_optional_and_may_be_written_as_text() -> None:
-    assert [parse_stars(v, 1, 5) for v in (None, "", "4.0", 5)] == [None, None, 4.0, 5.0]
+@pytest.mark.parametrize(
+    ("value", "stars"),
+    [
+        (None, None), ("", None), (float("nan"), None), ("4.0", 4.0), (5, 5.0), ("4,5", 4.5), ("4.0 out of 5 stars", 4.0),  # noqa: E501
+        ("5/5", 5.0), ("4.0 / 5", 4.0), ("8/10", 4.0), ("★★★★", 4.0), ("★★★☆☆", 3.0), ("80%", 4.0), ("five stars", 5.0),
+        ("NA", None), (Decimal("3.5"), 3.5),
+    ],
+)  # fmt: skip
+def test_stars_in_the_forms_that_sites_write(value: Any, stars: float | None) -> None:
+    assert parse_stars(value, Scale(1, 5, frozenset(["na"]))) == stars
+
+
+def test_thumbs_have_a_scale_of_their_own() -> None:
+    thumbs = Scale(0, 1)
+    assert [parse_stars(v, thumbs) for v in (True, False, "up", "Not Recommended", "👍")] == [1, 0, 1, 0, 1]
+    scale = {"stars_min": 1.0, "stars_max": 10.0}
+    assert (CorpusConfig().liked_stars, CorpusConfig().disliked_stars) == (4.0, 2.0)
+    assert (CorpusConfig(**scale).liked_stars, CorpusConfig(**scale).disliked_stars) == (8.0, 4.0)
+    assert CorpusConfig(stars_min=-10, stars_max=10).liked_stars == 5
+    with pytest.raises(ValueError, match=r"disliked_to 4\.5 must be below liked_from 4"):
+        CorpusConfig(disliked_to=4.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("12,99 €", 12.99), ("1.299,00 €", 1299.0), ("1 299,00 €", 1299.0), ("EUR 12,99", 12.99), ("3,5", 3.5),
+        ("₹1,299", 1299.0), ("₹1,29,999.00", 129999.0), ("US$5.00", 5.0), ("CHF 1'299.50", 1299.5), ("12,-", 12.0),
+        ("1.299 €", 1299.0), ("R$ 1.234,56", 1234.56), ("¥1,980", 1980.0), ("2 for 5.00", None), ("Free", None),
+        ("1,2,3", None), ("12,99 - 15,99 €", 12.99), (10**400, None), (Decimal("7.50"), 7.5), ("1.299", 1.299),
+    ],
+)  # fmt: skip
+def test_a_price_is_read_right_or_not_at_all(text: Any, price: float | None) -> None:
+    assert parse_price(text) == price
+
+
+@pytest.mark.parametrize(
+    ("text", "dates", "day"),
+    [
+        ("Thu Mar 10 14:48:43 -0800 2016", None, "2016-03-10T22:48:43+00:00"),
+        ("May 03, 2014", None, "2014-05-03T00:00:00+00:00"),
+        (20140503, None, "2014-05-03T00:00:00+00:00"),
+        (20140503093015, None, "2014-05-03T09:30:15+00:00"),
+        ("29/04/2023", "day_first", "2023-04-29T00:00:00+00:00"),
+        ("11/10/2019 9:05:58 PM", "month_first", "2019-11-10T21:05:58+00:00"),
+        ("2014050309", "%Y%m%d%H", "2014-05-03T09:00:00+00:00"),
+        (2014050309, "%Y%m%d%H", "2014-05-03T09:00:00+00:00"),
+        ("2014/05/03", None, "2014-05-03T00:00:00+00:00"),
+        ("2014年5月3日", None, "2014-05-03T00:00:00+00:00"),
+        (Decimal(1_500_000_000), None, "2017-07-14T02:40:00+00:00"),
+    ],
+)
+def test_times_in_the_forms_that_people_write(text: Any, dates: str | None, day: str) -> None:
+    assert dt.datetime.fromtimestamp(parse_timestamp(text, dates) / 1000, dt.UTC).isoformat() == day
+
+
+@pytest.mark.parametrize("value", ["03-05-2014 09:30", 2014050309, "2014050309", "3.5.14"])
+def test_a_time_of_two_readings_is_refused_and_the_setting_named(value: Any) -> None:
+    with pytest.raises(RowError, match=r"review_format\.dates") as caught:
+        parse_timestamp(value)
+    assert caught.value.reason == "timestamp_ambiguous"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Burgers, Restaurants, Bars", ["Burgers", "Restaurants", "Bars"]), ("['Action', 'Indie']", ["Action", "Indie"]),  # noqa: E501
+        ([{"id": 16, "name": "Animation"}], ["Animation"]), ({"fantasy": 10}, None), ("A|B", ["A", "B"]),
+        ([["Music", "Home, Garden"]], ["Music", "Home, Garden"]), ("剧情,喜剧,爱情", ["剧情", "喜剧", "爱情"]),
+        ("A thing that somebody made for others, has commas", ["A thing that somebody made for others, has commas"]), (None, []),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_lists_of_labels_in_their_forms(value: Any, expected: list[str] | None) -> None:
+    assert labels(value) == expected
 
 
 @pytest.mark.parametrize(

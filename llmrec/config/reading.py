@@ -1,0 +1,45 @@
+"""How files are read (what is left out is found and reported), and when a corpus is warned of or refused."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from llmrec.config.base import Section
+
+_FOUND = "left out: found from the file's first bytes and lines"
+
+
+class ReadingConfig(Section):
+    """How the files of one kind are written. `jobs.ingest --check` reports what was found for each file."""
+
+    kind: Literal["json", "delimited", "parquet"] | None = Field(None, description=_FOUND)
+    encoding: str | None = Field(None, description=f"utf-8, cp1252, gb18030, utf-16, ...; {_FOUND}")
+    separator: str | None = Field(None, min_length=1, description=f"between fields; {_FOUND}")
+    quoted: bool | None = Field(None, description=f'whether "..." may hold separators and line ends; {_FOUND}')
+    escape: Literal["double", "backslash"] | None = Field(None, description=f'"" or \\" in quoted fields; {_FOUND}')
+    header: tuple[str, ...] | bool | None = Field(
+        None, description="the columns' names where the file has no header; true: the first line is one; " + _FOUND
+    )
+    decimal: Literal[".", ","] | None = Field(None, description=f"the decimal mark; {_FOUND}")
+    dates: str | None = Field(None, description=f'such as "%d-%m-%Y %H:%M", day_first or month_first; {_FOUND}')
+    list_separator: str | None = Field(None, min_length=1, description="between the values of one field")
+
+
+class SanityConfig(Section):
+    """Shares above or below which a corpus is warned of, or refused where a limit for that is set."""
+
+    warn_quarantined: float = Field(0.05, ge=0, le=1, description="share of rows refused")
+    refuse_quarantined: float | None = Field(None, ge=0, le=1, description="share of rows refused; left out: never")
+    warn_unread: float = Field(0.05, ge=0, le=1, description="share of rows that lost an optional value")
+    warn_joined: float = Field(0.5, ge=0, le=1, description="least share of reviewed items that have metadata")
+    refuse_joined: float | None = Field(None, ge=0, le=1, description="the same; left out: never")
+    warn_unreviewed: float = Field(0.5, ge=0, le=1, description="share of the metadata's items that have no review")
+    warn_largest_user: float = Field(0.2, ge=0, le=1, description="share of the events of one user")
+    warn_future: float = Field(0.0, ge=0, le=1, description="share of events later than now")
+    warn_copies: float = Field(0.05, ge=0, le=1, description="share of rows that are copies of others")
+    warn_repeats: float = Field(0.05, ge=0, le=1, description="share of events whose pair came before")
+    warn_empty: float = Field(0.5, ge=0, le=1, description="share of reviews without text, where text is mapped")
+    warn_language: float = Field(0.1, ge=0, le=1, description="share of texts in a language other than English")
+    protocols: Literal["warn", "refuse"] = Field(
+        "refuse", description="what a pipeline does where a protocol has no events to test on"
+    )

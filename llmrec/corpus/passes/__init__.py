@@ -1,0 +1,1 @@
+"""The two passes over the rows: read and dealt into buckets, then ordered and deduplicated."""

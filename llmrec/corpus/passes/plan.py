@@ -1,0 +1,140 @@
+"""Which files are read, and how: each file's format, its columns, and the ranges that tasks read."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from llmrec.config.corpus import CorpusConfig
+from llmrec.corpus.formats.names import REQUIRED, hints_of, mapped, names_of, outermost, parts_of, reading_of
+from llmrec.corpus.passes.lookup import finder
+from llmrec.corpus.passes.shard import Unit
+from llmrec.corpus.readers.detect import detect
+from llmrec.corpus.readers.files import InputFile, resolve
+from llmrec.corpus.readers.form import Format
+from llmrec.corpus.readers.records import RecordReader
+from llmrec.corpus.values.written_dates import order_of
+from llmrec.schema import C
+
+log = logging.getLogger(__name__)
+
+SPLIT_BYTES = 64 << 20  # a plain JSON-lines file is read in ranges of this size
+_PEEK_ROWS = 1_000
+_DATES = {"reviews": C.TIMESTAMP, "items": C.AVAILABLE_FROM}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A file, how it is written, and its first rows."""
+
+    file: InputFile
+    form: Format
+    rows: list[dict[str, Any]]
+
+    @property
+    def columns(self) -> set[str]:
+        return {name for row in self.rows for name in row}
+
+
+def plan(config: CorpusConfig) -> list[Unit]:
+    """The units of input, each one task. Raises where files are missing or lack a required column."""
+    if config.source == "sample":
+        return [Unit(0, "reviews"), Unit(1, "items")]
+    units: list[Unit] = []
+    for kind, patterns in (("reviews", config.reviews), ("items", config.items)):
+        for seen in _usable(config, kind, resolve(patterns)):
+            for start, end in _ranges(seen):
+                units.append(Unit(len(units), kind, seen.file, seen.form, start, end))
+    return units
+
+
+def _ranges(seen: Seen) -> Iterator[tuple[int, int | None]]:
+    edges = list(range(0, max(1, seen.file.size), SPLIT_BYTES)) if seen.form.splittable else [0]
+    return zip(edges, [*edges[1:], None], strict=True)
+
+
+def _usable(config: CorpusConfig, kind: str, files: list[InputFile]) -> list[Seen]:
+    """What can be read of `files`; in a folder, files of another kind are passed over."""
+    usable, problems = [], []
+    for file in files:
+        try:
+            seen = peek(config, kind, file)
+            _require_columns(config, kind, seen)
+            usable.append(seen)
+        except ValueError as error:
+            if not file.in_folder:
+                raise
+            problems.append(error)
+            log.info("%s: passed over: %s", file.path, error)
+    if problems and not usable:
+        raise problems[0]
+    return _of_one_kind(config, kind, usable)
+
+
+def _of_one_kind(config: CorpusConfig, kind: str, usable: list[Seen]) -> list[Seen]:
+    """Files without stars among files with them are passed over in a folder, and named where they were named."""
+    stars = names_of(config, kind).get(C.STARS, ())
+    with_stars = {seen.file.path for seen in usable if any(finder(stars)(row) is not None for row in seen.rows)}
+    odd = [seen for seen in usable if with_stars and seen.rows and seen.file.path not in with_stars]
+    for seen in odd:
+        done = "passed over" if seen.file.in_folder else "read as events without stars"
+        log.warning("%s: has no %s, which other files have: %s", seen.file.path, " or ".join(map(str, stars)), done)
+    notes = {s.file.path: (*s.form.found, f"no {C.STARS}, unlike its neighbours") for s in odd}
+    kept = [seen for seen in usable if seen not in odd or not seen.file.in_folder]
+    return [replace(s, form=replace(s.form, found=notes.get(s.file.path, s.form.found))) for s in kept]
+
+
+def peek(config: CorpusConfig, kind: str, file: InputFile) -> Seen:
+    """How a file is written, and its first rows. Raises ValueError for a file that cannot be read."""
+    reading = reading_of(config, kind)
+    form = detect(file, reading, hints_of(config, file, kind))
+    reader = RecordReader(
+        file, form, 0, None, config.max_row_bytes, None if form.kind != "parquet" else _known(config, kind)
+    )
+    rows = [record.fields for record in islice(reader, _PEEK_ROWS) if record.fields is not None]
+    dates = reading.dates or _order(config, kind, rows)
+    decimal = reading.decimal or _decimal(config, kind, rows)
+    notes = [f"dates {dates}"] * (dates is not None and not reading.dates)
+    notes += [f"decimal mark {decimal}"] * (decimal is not None and not reading.decimal)
+    return Seen(file, replace(form, dates=dates, decimal=decimal, found=(*form.found, *notes)), rows)
+
+
+def _known(config: CorpusConfig, kind: str) -> set[str] | None:
+    return outermost(config, kind)
+
+
+def _texts(config: CorpusConfig, kind: str, name: str, rows: list[dict[str, Any]]) -> list[str]:
+    find = finder(names_of(config, kind).get(name, ()))
+    return [found.strip() for row in rows if isinstance(found := find(row), str)]
+
+
+def _order(config: CorpusConfig, kind: str, rows: list[dict[str, Any]]) -> str | None:
+    return order_of(_texts(config, kind, _DATES[kind], rows))
+
+
+def _decimal(config: CorpusConfig, kind: str, rows: list[dict[str, Any]]) -> str | None:
+    """A comma where numbers have one before one or two digits and none has a point there."""
+    texts = _texts(config, kind, C.STARS if kind == "reviews" else C.PRICE, rows)
+    ends = [text.strip(" €$£")[-3:] for text in texts]
+    commas, points = (sum(mark in end for end in ends) for mark in ",.")
+    return "," if commas and not points else None
+
+
+def _require_columns(config: CorpusConfig, kind: str, seen: Seen) -> None:
+    present = seen.columns
+    for ours, theirs in names_of(config, kind).items():
+        needed = ours in REQUIRED[kind] or ours in mapped(config, kind)
+        if seen.rows and needed and not any(_present(parts_of(one), present) for one in theirs):
+            why = "without a time nothing can be proven leak-free; " if ours == C.TIMESTAMP else ""
+            wanted = " or ".join(" + ".join(parts_of(one)) for one in theirs)
+            mapping = "columns" if kind == "reviews" else "item_columns"
+            raise ValueError(
+                f"corpus: {seen.file.path}: no column for {ours}: expected {wanted}, found "
+                f"{', '.join(sorted(present)[:30])}; {why}name the right `source`, or map {ours} to a column of the "
+                f"file in corpus.{mapping} (the file was read as {seen.form.describe()})"
+            )
+
+
+def _present(parts: tuple[str, ...], columns: set[str]) -> bool:
+    return all(name in columns or name.partition(".")[0] in columns for name in parts)

@@ -1,0 +1,1 @@
+"""Files become records: patterns, packing, lines, and the rows in them."""

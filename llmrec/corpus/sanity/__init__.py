@@ -1,0 +1,1 @@
+"""What the corpus is like, and what is wrong with it."""

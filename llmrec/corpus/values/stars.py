@@ -1,0 +1,94 @@
+"""Stars in the forms that sites write them, on the corpus's own scale."""
+
+import math
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from llmrec.corpus.values.errors import RowError, Unreadable, missing, show
+from llmrec.corpus.values.numbers import written_number
+
+_OF = re.compile(
+    r"(\d+(?:[.,]\d+)?)\s*(?:/|out of|of|von|sur|de|из)\s*(\d+)(?:\s*(?:stars?|sternen?|étoiles?|estrellas))?", re.I
+)
+_COUNT = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:stars?|sterne?|étoiles?|estrellas?|★|⭐️?)", re.I)
+_PERCENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*%")
+_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
+_DRAWN = re.compile(r"([★⭐]\ufe0f?)+\s*[☆✩]*|\*{1,10}")
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_YES = {"true", "yes", "like", "liked", "up", "thumbs up", "recommended", "positive", "👍"}
+_NO = {"false", "no", "dislike", "disliked", "down", "thumbs down", "not recommended", "negative", "👎"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From `lowest` to `highest`; `not_rated` are values that mean none was given, words in lower case."""
+
+    lowest: float = 1.0
+    highest: float = 5.0
+    not_rated: frozenset[Any] = field(default_factory=frozenset)
+
+
+def parse_stars(value: Any, scale: Scale) -> float | None:
+    """Stars, or None where the row has none. Raises RowError for what is not on the scale."""
+    kind = type(value)
+    if kind is not float and kind is not int:
+        if value is None or missing(value):
+            return None
+        stars = _read(value, scale)
+    else:
+        stars = value if kind is float else _float(value)
+        if stars != stars:
+            return None
+    if stars is None or stars in scale.not_rated or value in scale.not_rated:
+        return None
+    if not scale.lowest <= stars <= scale.highest:
+        raise RowError("stars_out_of_range", f"found {stars:g}, expected {scale.lowest:g} to {scale.highest:g}")
+    return float(stars)
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _read(value: Any, scale: Scale) -> float | None:
+    if isinstance(value, (bool, str)):
+        text = str(value).strip().lower()
+        found = None if text in scale.not_rated else _of_text(text, scale)
+        if found is None and text not in scale.not_rated:
+            raise RowError("stars_unreadable", f"found {show(value)}, expected a number")
+        return found
+    if isinstance(value, Decimal) and not isinstance(value, Unreadable):
+        return None if value.is_nan() else _float(value)
+    raise RowError("stars_unreadable", f"found {show(value)}, expected a number")
+
+
+def _of_text(text: str, scale: Scale) -> float | None:
+    if _NUMBER.fullmatch(text):
+        return float(text.replace(",", "."))
+    if found := _OF.fullmatch(text):
+        given, most = written_number(found[1]), float(found[2])
+        return None if given is None or not most else given if most == scale.highest else given / most * scale.highest
+    if found := _COUNT.fullmatch(text):
+        return float(found[1].replace(",", "."))
+    if found := _PERCENT.fullmatch(text):
+        return float(found[1].replace(",", ".")) / 100 * scale.highest
+    if _DRAWN.fullmatch(text):
+        return float(sum(text.count(c) for c in "★⭐*"))
+    return _in_words(text, scale)
+
+
+def _in_words(text: str, scale: Scale) -> float | None:
+    word = text.removesuffix(" stars").removesuffix(" star")
+    if word in _WORDS:
+        return float(_WORDS.index(word))
+    if (scale.lowest, scale.highest) in ((0, 1), (-1, 1)) and text in _YES | _NO:
+        return scale.highest if text in _YES else scale.lowest
+    try:
+        return float(text)  # 1e0
+    except ValueError:
+        return None

@@ -1,0 +1,83 @@
+"""Dates as people write them: with the month in words, or in numbers whose order has to be known."""
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+
+from dateutil import parser, tz
+
+#: Digits -> the format of a date written without marks.
+COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_MONTH = re.compile(r"(?<![A-Za-z])(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*", re.IGNORECASE)
+_YEAR, _DAY = re.compile(r"(?<!\d)\d{4}(?!\d)"), re.compile(r"(?<![\d:])\d{1,2}(?![\d:])")
+_NUMERIC = re.compile(
+    r"(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})\.?(?:,?[ T]+(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*([AaPp]\.?[Mm]\.?)?)?"
+)
+_CHINESE = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*日(?:\s*(\d{1,2}:\d{2}(?::\d{2})?))?")
+_ZONES = {"UTC": 0, "GMT": 0, "Z": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
+          "PDT": -7, "CET": 1, "CEST": 2, "JST": 9}  # fmt: skip
+
+
+def in_words(text: str) -> dt.datetime | None:
+    """May 03, 2014; Thu Mar 10 14:48:43 -0800 2016; Posted November 5, 2011.; 2014年5月3日; None: none of these."""
+    if found := _CHINESE.fullmatch(text):
+        return _built(int(found[1]), int(found[2]), int(found[3]), found[4], None)
+    text = text.removeprefix("Posted ").rstrip(".")
+    if not (6 < len(text) < 60 and _YEAR.search(text) and _DAY.search(text) and len(_MONTH.findall(text)) == 1):
+        return None
+    try:
+        return parser.parse(text, tzinfos=_zone, default=dt.datetime(2000, 1, 1))
+    except Exception:  # dateutil raises what its parts raise
+        return None
+
+
+def _zone(name: str | None, offset: int | None) -> dt.tzinfo | None:
+    if name is None and offset is None:
+        return None
+    if offset is not None:
+        return tz.tzoffset(None, offset)
+    if name not in _ZONES:
+        raise ValueError(f"the time zone {name} is not known")
+    return tz.tzoffset(name, 3_600 * _ZONES[name])
+
+
+def numeric(text: str, order: str | None) -> dt.datetime | bool | None:
+    """A date in numbers, read as "day_first", "month_first" or "year_first"; None: none of the kind.
+
+    Without an order: True where the text is a date whose day and month cannot be told apart by its form.
+    """
+    found = _NUMERIC.fullmatch(text)
+    if not found:
+        return None
+    a, b, c = int(found[1]), int(found[3]), int(found[4])
+    if len(found[1]) == 4:
+        return _built(a, b, c, found[5], found[6]) if order else None
+    if order is None:
+        return True
+    if order == "year_first" or len(found[4]) not in (2, 4):
+        return None
+    year = c if len(found[4]) == 4 else 2000 + c if c < 70 else 1900 + c
+    day, month = (a, b) if order == "day_first" else (b, a)
+    return _built(year, month, day, found[5], found[6])
+
+
+def _built(year: int, month: int, day: int, time: str | None, half: str | None) -> dt.datetime | None:
+    try:
+        moment = dt.datetime(year, month, day)
+        clock = dt.time.fromisoformat(time.zfill(len(time) + (time.index(":") == 1))) if time else dt.time()
+        hour = clock.hour % 12 + 12 * (half[0] in "Pp") if half else clock.hour
+        return moment.replace(hour=hour, minute=clock.minute, second=clock.second, microsecond=clock.microsecond)
+    except ValueError:
+        return None
+
+
+def order_of(texts: Iterable[str]) -> str | None:
+    """day_first or month_first, as the values of one column show by a number above 12, or by dots; None: unknown."""
+    found = [match for match in map(_NUMERIC.fullmatch, texts) if match and len(match[1]) < 3]
+    first, second = (max((int(m[n]) for m in found), default=0) for n in (1, 3))
+    if first > 12 >= second:
+        return "day_first"
+    if second > 12 >= first:
+        return "month_first"
+    dots = bool(found) and all(m[2] == "." for m in found) and max(first, second) <= 12
+    return "day_first" if dots else None
