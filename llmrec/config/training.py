@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
+from llmrec.catalogue import MODELS
 from llmrec.config.base import Section
 from llmrec.config.models import ModelConfig, model_config, model_configs
+from llmrec.names import check_names
 
 
 class TrainingConfig(Section):
@@ -28,6 +30,19 @@ class TrainingConfig(Section):
     workers: int = Field(1, ge=0, description="data-parallel Ray Train workers; 0 runs in this process")
     gpu: bool = Field(False, description="one GPU a worker")
     max_failures: int = Field(3, ge=0, description="worker deaths that one fit survives")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, section: Any) -> Any:
+        """`training.two_tower: {epochs: 3}` are settings of a retriever that is named already, or by default."""
+        own = {k: v for k, v in section.items() if k in MODELS["retriever"]} if isinstance(section, dict) else {}
+        if not own:
+            return section
+        asked = section.get("retrievers", ["two_tower"])
+        named = asked if isinstance(asked, dict) else {n if isinstance(n, str) else n["name"]: n for n in asked}
+        check_names("retriever among training.retrievers", own, named)
+        settings = {n: {**(v if isinstance(v, dict) else {}), **own.get(n, {})} for n, v in named.items()}
+        return {k: v for k, v in section.items() if k not in own} | {"retrievers": settings}
 
     @field_validator("retrievers", "raters", mode="before")
     @classmethod
