@@ -124,3 +124,9 @@ def _warn_if_open(serving: ServingConfig) -> None:
 def proxy_middlewares() -> list[Middleware]:
     """What runs in Serve's proxy, before it logs."""
     return [Middleware(CleanRequestId)]
+
+
+def key_names(serving: ServingConfig) -> list[str]:
+    """The keys that open /v1, as `name (role)`; none where it is open."""
+    ring = open_key_ring(serving, keys_in_environment(serving.api_keys_env))
+    return ring.names() if ring else []

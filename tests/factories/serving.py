@@ -9,8 +9,8 @@ import numpy as np
 from factories.bundles import DIM, make_bundle
 from fastapi import FastAPI
 
-from llmrec.bundle import publish
 from llmrec.config import ServingConfig
+from llmrec.registry import publish
 from llmrec.storage import Storage
 from serve_app.api import make_api
 from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
