@@ -49,7 +49,8 @@ def keep_local() -> None:
     """A cluster that this process starts listens on loopback alone; it asks for a token, which is Ray's default.
 
     Ray has a switch for it, named after where it is on by default; without it all ports (GCS, raylet, workers, metrics)
-    listen on every interface, whatever address is given. This process has imported Ray already; others read the variable.
+    listen on every interface, whatever address is given. This process has imported Ray already, others read the
+    variable.
     """
     from ray._private import ray_constants
 

@@ -1,6 +1,7 @@
 """Serve the bundle that the registry's CURRENT names, until Ctrl-C, or (--detach) for as long as the cluster lives."""
 
 import argparse
+import asyncio
 import importlib
 import json
 import logging
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 
 from jobs.cli import main, parser
+from jobs.reaper import watch_over_this_process
 from llmrec.config import RunConfig, ServingConfig
 from llmrec.registry import current
 from llmrec.storage import Storage
@@ -42,6 +44,8 @@ def serve_job(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
             "--detach: found no RAY_ADDRESS, and a cluster of this process ends with it; expected a running one: "
             "`ray start --head`, then RAY_ADDRESS=auto (or submit this job by `ray job submit`)"
         )
+    if not os.environ.get("RAY_ADDRESS"):
+        watch_over_this_process()
     from ray import serve
 
     port = start_proxy(config.serving, config.serving.port if args.port is None else args.port)
@@ -149,12 +153,18 @@ def stop(serving: ServingConfig) -> None:
     from ray import serve
 
     try:
-        ingress = serve.get_app_handle(NAME)
-        cut_off = sum(ingress.broadcast("drain").results(timeout_s=serving.request_timeout_s + 5))
-        logger.info("stopped; %d requests were cut off", cut_off)
+        logger.info("stopped; %d requests were cut off", sum(asyncio.run(_drain(serving.request_timeout_s + 5))))
     except Exception as error:  # whatever holds the ingress up must not hold the end up
         logger.warning("could not wait for what is under way: %s", error)
     serve.shutdown()
+
+
+async def _drain(patience_s: float) -> list[int]:
+    from ray import serve
+
+    ingress = serve.get_app_handle(NAME)
+    left: list[int] = await ingress.broadcast("drain").results_async(timeout_s=patience_s)
+    return left
 
 
 def _reachable(host: str) -> str:

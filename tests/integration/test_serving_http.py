@@ -17,12 +17,11 @@ from factories.load import Load
 from safetensors.numpy import load, save
 
 from jobs.serve import free_port
-from llmrec.bundle import Bundle
+from llmrec.bundle import Bundle, last_time
 from llmrec.config import load_config
 from llmrec.encoding import load_vectors, review_text
 from llmrec.files import read_json, write_json
 from llmrec.pipeline import run_pipeline
-from llmrec.recommender import Recommender
 from llmrec.registry import publish
 from llmrec.schema import C
 from llmrec.storage import Artifact, Storage
@@ -126,8 +125,8 @@ def items(answer: dict[str, Any]) -> list[str]:
 
 def offline(artifact: Artifact) -> Callable[[dict[str, Any]], list[str]]:
     """What the bundle answers without a server, for a known user."""
-    recommender = Recommender(Bundle.load(artifact.root), retrieve=30)
-    history, now = recommender.history, np.array([recommender.bundle.last_time])
+    recommender = Bundle.load(artifact.root).recommender(30)
+    history, now = recommender.history, np.array([last_time(recommender.history)])
 
     def answer(request: dict[str, Any]) -> list[str]:
         state = history.users_at(history.user_rows([request["user_id"]]), now)
@@ -139,8 +138,8 @@ def offline(artifact: Artifact) -> Callable[[dict[str, Any]], list[str]]:
 
 def test_the_server_answers_as_the_recommender_does_offline(server: Server) -> None:
     first = server.model()["bundle"]
-    recommender = Recommender(Bundle.load(server.bundle(first).root), retrieve=30)
-    history, now = recommender.history, np.array([recommender.bundle.last_time])
+    recommender = Bundle.load(server.bundle(first).root).recommender(30)
+    history, now = recommender.history, np.array([last_time(recommender.history)])
     for user in history.user_ids[1:40:4]:
         state = history.users_at(history.user_rows([user]), now)
         rows, scores = recommender.recommend(state, now, 10)
