@@ -17,7 +17,7 @@ from factories.load import Load
 from safetensors.numpy import load, save
 
 from jobs.serve import free_port
-from llmrec.bundle import Bundle, last_time
+from llmrec.bundle import Bundle, last_time, make_probes
 from llmrec.config import load_config
 from llmrec.encoding import load_vectors, review_text
 from llmrec.files import read_json, write_json
@@ -105,18 +105,22 @@ def make_versions(storage: Storage, first: Artifact) -> None:
         return lambda data: save({name: changed(array) for name, array in load(data).items()})
 
     for version, file, change in (
-        ("good-b", "ranker.safetensors", each(lambda a: np.float32(1.5) * a)),
-        ("good-c", "ranker.safetensors", each(lambda a: np.float32(-1) * a)),
-        ("cut-off", "ranker.safetensors", lambda data: data[: len(data) // 2]),
-        ("not-numbers", "ranker.safetensors", each(lambda a: np.full_like(a, np.nan))),
-        ("too-narrow", "two_tower.safetensors", each(lambda a: a[:3] if a.ndim else a)),
-        ("unmatched", "two_tower.safetensors", each(lambda a: np.float32(2) * a)),
+        ("good-b", "models/ranker/weights.safetensors", each(lambda a: np.float32(1.5) * a)),
+        ("good-c", "models/ranker/weights.safetensors", each(lambda a: np.float32(-1) * a)),
+        ("cut-off", "models/ranker/weights.safetensors", lambda data: data[: len(data) // 2]),
+        ("not-numbers", "models/ranker/weights.safetensors", each(lambda a: np.full_like(a, np.nan))),
+        ("too-narrow", "models/retriever.two_tower/weights.safetensors", each(lambda a: a[:3] if a.ndim else a)),
+        ("unmatched", "models/retriever.two_tower/weights.safetensors", each(lambda a: np.float32(2) * a)),
     ):
         with storage.build("bundle", version, module="llmrec.bundle", config={}, parents={}) as writer:
             source = Path(first.uri("bundle.json")).parent
             shutil.copytree(source, writer.folder)
             target = Path(writer.folder) / file
             target.write_bytes(change(target.read_bytes()))
+            if version.startswith("good"):  # whose probes tell its own answers
+                made = Bundle.load(writer.folder)
+                probes = make_probes(made.models, made.context)
+                (Path(writer.folder) / "probes.safetensors").write_bytes(save(probes))
 
 
 def items(answer: dict[str, Any]) -> list[str]:
