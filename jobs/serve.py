@@ -26,13 +26,16 @@ logger = logging.getLogger("llmrec.jobs")
 APPLICATION = "serve_app.app:build"
 NAME = "llmrec"
 READY_PATIENCE_S = 120
-#: Ray Serve reads these when it is imported, its controller and proxies when they start.
-SETTINGS = {
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # one event loop a replica, gRPC between deployments, buffered access logs
-    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # the one port that was asked for, no more
-    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",  # a dead proxy is replaced after three looks: 2 s instead of 30
+#: How Serve's controller looks after proxies and replicas; it gets them wherever it runs.
+CONTROLLER_SETTINGS = {
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",  # a dead proxy is replaced after three looks: 3 s instead of 30
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
     "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",  # a frozen replica cannot end gracefully: kill it
+}
+#: What every process of a cluster reads that this one starts.
+SETTINGS = CONTROLLER_SETTINGS | {
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # one event loop a replica, gRPC between deployments, buffered access logs
+    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # the one port that was asked for, no more
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.app:proxy_middlewares",
 }
 
@@ -96,7 +99,7 @@ def start_proxy(serving: ServingConfig, port: int) -> int:
         port = free_port(serving.host, port)
         longest = serving.body_timeout_s + serving.request_timeout_s + 5
         options = {"host": serving.host, "port": port, "request_timeout_s": longest}
-        serve.start(http_options=options, controller_options={"runtime_env": {"env_vars": SETTINGS}})
+        serve.start(http_options=options, controller_options={"runtime_env": {"env_vars": CONTROLLER_SETTINGS}})
         return port
     found: int = running.http_config.port
     if port not in (0, found):
