@@ -38,10 +38,24 @@ def connect(storage: Storage) -> None:
         ray.init(logging_level=logging.WARNING)
         check_storage_shared(storage)
         return
+    keep_local()
     # A stage's actors may hold two slots while its readers need a third: never fewer than four logical CPUs.
     ray.init(
         address="local", num_cpus=max(4, os.cpu_count() or 1), include_dashboard=False, logging_level=logging.WARNING
     )
+
+
+def keep_local() -> None:
+    """A cluster that this process starts listens on loopback alone; it asks for a token, which is Ray's default.
+
+    Ray has a switch for it, named after where it is on by default; without it all ports (GCS, raylet, workers, metrics)
+    listen on every interface, whatever address is given. This process has imported Ray already, others read the
+    variable.
+    """
+    from ray._private import ray_constants
+
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def check_storage_shared(storage: Storage) -> None:

@@ -67,6 +67,7 @@ def local_cluster(num_cpus: int, *options: str, timeout_s: float = 90) -> Iterat
     environment = os.environ | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # every port on loopback, see jobs.cluster.keep_local
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",  # Ray's default, 15, lets anything else on the machine go first
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",

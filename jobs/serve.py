@@ -1,12 +1,14 @@
 """Serve the bundle that the registry's CURRENT names, until Ctrl-C, or (--detach) for as long as the cluster lives."""
 
 import argparse
+import asyncio
 import importlib
 import json
 import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -14,7 +16,9 @@ from typing import Any
 import httpx
 
 from jobs.cli import at_least, main, parser
+from jobs.reaper import watch_over_this_process
 from llmrec.config import RunConfig, ServingConfig
+from llmrec.registry import current
 from llmrec.storage import Storage
 
 logger = logging.getLogger("llmrec.jobs")
@@ -22,6 +26,18 @@ logger = logging.getLogger("llmrec.jobs")
 APPLICATION = "serve_app.app:build"
 NAME = "llmrec"
 READY_PATIENCE_S = 120
+#: How Serve's controller looks after proxies and replicas; it gets them wherever it runs.
+CONTROLLER_SETTINGS = {
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",  # a dead proxy is replaced after three looks: 3 s instead of 30
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
+    "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",  # a frozen replica cannot end gracefully: kill it
+}
+#: What every process of a cluster reads that this one starts.
+SETTINGS = CONTROLLER_SETTINGS | {
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # one event loop a replica, gRPC between deployments, buffered access logs
+    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # the one port that was asked for, no more
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.app:proxy_middlewares",
+}
 
 
 def serve_job(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict[str, Any]:
@@ -31,6 +47,8 @@ def serve_job(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
             "--detach: found no RAY_ADDRESS, and a cluster of this process ends with it; expected a running one: "
             "`ray start --head`, then RAY_ADDRESS=auto (or submit this job by `ray job submit`)"
         )
+    if not os.environ.get("RAY_ADDRESS"):
+        watch_over_this_process()
     from ray import serve
 
     port = start_proxy(config.serving, config.serving.port if args.port is None else args.port)
@@ -41,11 +59,31 @@ def serve_job(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
     serve.run(getattr(app_module, function)(app_args), name=NAME, route_prefix="/")
     url = f"http://{_reachable(config.serving.host)}:{port}"
     ready = {"url": url, "docs": f"{url}/docs", "checks": await_ready(url)}
+    print(welcome(config, storage, url, app_module.key_names(config.serving)), file=sys.stderr, flush=True)
     if not args.detach:
         print(json.dumps({"run": config.name, "ok": True, **ready}, separators=(",", ":")), flush=True)
-        logger.info("serving on %s; Ctrl-C stops", url)
         stay()
+        stop(config.serving)
     return ready
+
+
+def welcome(config: RunConfig, storage: Storage, url: str, keys: list[str]) -> str:
+    """What a newcomer wants to know: address, state of the keys, bundle, what to try."""
+    pointer = current(storage, config.name)
+    artifact = storage.find("bundle", pointer["id"])
+    assert artifact is not None
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(artifact.manifest.created_unix))
+    header = ' -H "authorization: Bearer $KEY"' if keys else ""
+    lines = {
+        "address": f"{url}   (try it out in a browser: {url}/docs)",
+        "keys": ", ".join(keys) if keys else "none: whoever reaches the address may ask (serving.api_keys_env)",
+        "bundle": f"{pointer['id']} ({artifact.manifest.info.get('variant', 'unknown variant')}, made {made})",
+        "try": f"curl -s {url}/v1/recommend{header} -H 'content-type: application/json' "
+        '-d \'{"text": "something small and quiet", "k": 5}\'',
+        "health": f"{url}/readyz   (metrics: {url}/metrics)",
+        "stop": "Ctrl-C ends what is under way, then stops",
+    }
+    return "\n".join([f"\nllmrec serves {config.name}", *(f"  {name:<8} {text}" for name, text in lines.items()), ""])
 
 
 def start_proxy(serving: ServingConfig, port: int) -> int:
@@ -59,8 +97,9 @@ def start_proxy(serving: ServingConfig, port: int) -> int:
     running = _get_global_client(raise_if_no_controller_running=False)
     if running is None:
         port = free_port(serving.host, port)
-        options = {"host": serving.host, "port": port, "request_timeout_s": serving.request_timeout_s + 5}
-        serve.start(http_options=options)
+        longest = serving.body_timeout_s + serving.request_timeout_s + 5
+        options = {"host": serving.host, "port": port, "request_timeout_s": longest}
+        serve.start(http_options=options, controller_options={"runtime_env": {"env_vars": CONTROLLER_SETTINGS}})
         return port
     found: int = running.http_config.port
     if port not in (0, found):
@@ -104,12 +143,31 @@ def await_ready(url: str) -> dict[str, str]:
 
 def stay() -> None:
     """Until Ctrl-C or SIGTERM, also where a shell started this process with SIGINT ignored."""
-    stop = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    while not stop.wait(1):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.wait(1):
         pass
-    logger.info("stopping")
+    logger.info("stopping: nothing new is taken, what is under way ends")
+
+
+def stop(serving: ServingConfig) -> None:
+    """End what is under way, then all of Serve."""
+    from ray import serve
+
+    try:
+        logger.info("stopped; %d requests were cut off", sum(asyncio.run(_drain(serving.request_timeout_s + 5))))
+    except Exception as error:  # whatever holds the ingress up must not hold the end up
+        logger.warning("could not wait for what is under way: %s", error)
+    serve.shutdown()
+
+
+async def _drain(patience_s: float) -> list[int]:
+    from ray import serve
+
+    ingress = serve.get_app_handle(NAME)
+    left: list[int] = await ingress.broadcast("drain").results_async(timeout_s=patience_s)
+    return left
 
 
 def _reachable(host: str) -> str:
@@ -119,18 +177,14 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def prefer_throughput() -> None:
-    """Settings of Ray Serve for a cluster that this process starts; Ray reads them when it is imported.
-
-    One event loop a replica, gRPC between deployments, access logs in files only. Set them where `ray start` runs for
-    other clusters.
-    """
-    os.environ.setdefault("RAY_SERVE_THROUGHPUT_OPTIMIZED", "1")
-    os.environ.setdefault("RAY_SERVE_ENABLE_DIRECT_INGRESS", "0")  # the one port that was asked for, no more
+def set_environment() -> None:
+    """Settings of Ray Serve for what this process starts. Set them where `ray start` runs for other clusters."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
 
 
 if __name__ == "__main__":
-    prefer_throughput()
+    set_environment()
     arguments = parser("Serve the bundle that the registry's CURRENT names.")
     arguments.add_argument("--port", type=at_least(0), help="instead of serving.port; 0: any free port")
     arguments.add_argument("--detach", action="store_true", help="return once it is ready, and leave it running")

@@ -9,8 +9,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 import llmrec
 from serve_app import errors, limits
-from serve_app.keys import KeyRing
 from serve_app.middleware.authentication import Authentication
+from serve_app.middleware.keys import KeyRing
 from serve_app.middleware.limits import RequestLimits
 from serve_app.middleware.observation import Observation
 from serve_app.middleware.scopes import STATIC

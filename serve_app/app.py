@@ -23,13 +23,13 @@ from serve_app.deployments.encoder import EncoderDeployment
 from serve_app.deployments.ingress import IngressDeployment
 from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
 from serve_app.hot_swap import ServedVersion
-from serve_app.keys import keys_in_environment, open_key_ring
+from serve_app.middleware.keys import keys_in_environment, open_key_ring
 from serve_app.middleware.request_id import CleanRequestId
-from serve_app.model import Model, open_repository
+from serve_app.model import ServedModel, open_repository
 
 logger = logging.getLogger(__name__)
 #: More than anything sends: the ingress itself bounds what computes, and health is answered whatever is under way.
-INGRESS_PLACES = 10_000
+INGRESS_SLOTS = 10_000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -53,7 +53,7 @@ def build(args: BuildArgs) -> Application:
     config = load_config(args.config, overrides)
     storage, name = Storage(args.storage or config.storage), args.name or config.name
     version = str(current(storage, name)["id"])
-    model = Model.load(storage, version, config.serving.retrieve)
+    model = ServedModel.load(storage, version, config.serving.retrieve)
     encoder = model.bundle.encoder
     _check_encoder(model, encoder)
     open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
@@ -77,7 +77,7 @@ def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, ro
         repository
     )
     ingress = _deployment(IngressDeployment, serving, serving.ingress_replicas).options(
-        max_ongoing_requests=INGRESS_PLACES, logging_config=LoggingConfig()
+        max_ongoing_requests=INGRESS_SLOTS, logging_config=LoggingConfig()
     )
     return ingress.bind(encoder_app, retriever, ranker, serving, keys_in_environment(serving.api_keys_env))
 
@@ -101,7 +101,7 @@ def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float =
     )
 
 
-def _check_encoder(model: Model, encoder: EncoderConfig) -> None:
+def _check_encoder(model: ServedModel, encoder: EncoderConfig) -> None:
     if model.encoder is None:
         return
     found = encoder_fingerprint(encoder)
@@ -124,3 +124,9 @@ def _warn_if_open(serving: ServingConfig) -> None:
 def proxy_middlewares() -> list[Middleware]:
     """What runs in Serve's proxy, before it logs."""
     return [Middleware(CleanRequestId)]
+
+
+def key_names(serving: ServingConfig) -> list[str]:
+    """The keys that open /v1, as `name (role)`; none where it is open."""
+    ring = open_key_ring(serving, keys_in_environment(serving.api_keys_env))
+    return ring.names() if ring else []

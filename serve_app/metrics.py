@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from serve_app.messages import ModelDescription, Provenance
-from serve_app.traffic import Traffic
+from serve_app.middleware.traffic import Traffic
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _COUNTS = (0, 1, 10, 50, 100, 200, 500, 1000)

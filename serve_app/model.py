@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Model:
+class ServedModel:
     """One version of everything that answers. All methods are pure: many threads may call them."""
 
     version: str
@@ -132,11 +132,11 @@ class Model:
         return RankedItems(provenance, [self.history.item_ids[row] for row in rows], [float(s) for s in scores])
 
 
-def open_repository(root: str, name: str, retrieve: int) -> ModelRepository[Model]:
+def open_repository(root: str, name: str, retrieve: int) -> ModelRepository[ServedModel]:
     """The bundles under the storage `root`, CURRENT being that of the registry's `name`."""
     storage = Storage(root)
     return ModelRepository(
-        lambda: str(current(storage, name)["id"]), lambda version: Model.load(storage, version, retrieve)
+        lambda: str(current(storage, name)["id"]), lambda version: ServedModel.load(storage, version, retrieve)
     )
 
 

@@ -25,8 +25,8 @@ from serve_app.messages import (
     TextUse,
 )
 from serve_app.metrics import Metrics
+from serve_app.middleware.traffic import Traffic
 from serve_app.schemas import UserRequest
-from serve_app.traffic import Traffic
 
 P = ParamSpec("P")
 T = TypeVar("T")

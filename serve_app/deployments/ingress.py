@@ -8,8 +8,8 @@ from ray import serve
 from llmrec.config import ServingConfig
 from serve_app.api import make_api
 from serve_app.handles import HandleClient
-from serve_app.keys import ApiKey, open_key_ring
 from serve_app.messages import EncoderClient, RankerClient, RetrieverClient
+from serve_app.middleware.keys import ApiKey, open_key_ring
 from serve_app.service import RecommendationService
 
 

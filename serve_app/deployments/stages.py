@@ -8,14 +8,14 @@ import numpy as np
 
 from serve_app.hot_swap import ModelHotSwapper, ModelRepository, ServedVersion
 from serve_app.messages import Candidates, ModelDescription, NotHeld, RankedItems, RequestUser, TextUse
-from serve_app.model import Model
+from serve_app.model import ServedModel
 
 
 class _ModelDeployment:
     """A deployment that answers from the bundle it holds; `user_config` is an `ServedVersion`."""
 
-    def __init__(self, repository: Callable[[], ModelRepository[Model]]) -> None:
-        self._swapper: ModelHotSwapper[Model] = ModelHotSwapper(repository())
+    def __init__(self, repository: Callable[[], ModelRepository[ServedModel]]) -> None:
+        self._swapper: ModelHotSwapper[ServedModel] = ModelHotSwapper(repository())
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Called by Serve at the start and, while requests run, whenever `user_config` changes."""
@@ -68,7 +68,7 @@ class RankerDeployment(_ModelDeployment):
         return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.rank, user, candidates, time)
 
 
-def _is_known(model: Model, user_id: str, time: int | None) -> bool:
+def _is_known(model: ServedModel, user_id: str, time: int | None) -> bool:
     """Whether the user has a history at `time`."""
     at = np.array([model.as_of if time is None else time])
     return bool(model.history.users_at(model.history.user_rows([user_id]), at).count[0] > 0)

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_app.errors import ApiError
-from serve_app.keys import ApiKey, KeyRing, Role
+from serve_app.middleware.keys import ApiKey, KeyRing, Role
 from serve_app.middleware.scopes import header, is_open, path_of, set_client
 
 #: What asks for more than `read`, by the beginning of its path.

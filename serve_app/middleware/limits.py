@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from llmrec.config import ServingConfig
 from serve_app.errors import ApiError
 from serve_app.middleware.scopes import client_of, header, is_open
-from serve_app.traffic import Traffic
+from serve_app.middleware.traffic import Traffic
 
 
 class RequestLimits:
@@ -34,7 +34,7 @@ class RequestLimits:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._traffic.body() as body:
             await self._read(scope, receive, body)
-            with self._traffic.place(client_of(scope)):
+            with self._traffic.slot(client_of(scope)):
                 limit = self._config.request_timeout_s
                 try:
                     async with asyncio.timeout(limit):

@@ -14,8 +14,8 @@ from llmrec.registry import publish
 from llmrec.storage import Storage
 from serve_app.api import make_api
 from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
-from serve_app.keys import KeyRing
 from serve_app.messages import EncodedTexts, TextKind
+from serve_app.middleware.keys import KeyRing
 from serve_app.model import open_repository
 from serve_app.service import RecommendationService
 

@@ -17,12 +17,11 @@ from factories.load import Load
 from safetensors.numpy import load, save
 
 from jobs.serve import free_port
-from llmrec.bundle import Bundle
+from llmrec.bundle import Bundle, last_time, make_probes
 from llmrec.config import load_config
 from llmrec.encoding import load_vectors, review_text
 from llmrec.files import read_json, write_json
 from llmrec.pipeline import run_pipeline
-from llmrec.recommender import Recommender
 from llmrec.registry import publish
 from llmrec.schema import C
 from llmrec.storage import Artifact, Storage
@@ -106,18 +105,22 @@ def make_versions(storage: Storage, first: Artifact) -> None:
         return lambda data: save({name: changed(array) for name, array in load(data).items()})
 
     for version, file, change in (
-        ("good-b", "ranker.safetensors", each(lambda a: np.float32(1.5) * a)),
-        ("good-c", "ranker.safetensors", each(lambda a: np.float32(-1) * a)),
-        ("cut-off", "ranker.safetensors", lambda data: data[: len(data) // 2]),
-        ("not-numbers", "ranker.safetensors", each(lambda a: np.full_like(a, np.nan))),
-        ("too-narrow", "two_tower.safetensors", each(lambda a: a[:3] if a.ndim else a)),
-        ("unmatched", "two_tower.safetensors", each(lambda a: np.float32(2) * a)),
+        ("good-b", "models/ranker/weights.safetensors", each(lambda a: np.float32(1.5) * a)),
+        ("good-c", "models/ranker/weights.safetensors", each(lambda a: np.float32(-1) * a)),
+        ("cut-off", "models/ranker/weights.safetensors", lambda data: data[: len(data) // 2]),
+        ("not-numbers", "models/ranker/weights.safetensors", each(lambda a: np.full_like(a, np.nan))),
+        ("too-narrow", "models/retriever.two_tower/weights.safetensors", each(lambda a: a[:3] if a.ndim else a)),
+        ("unmatched", "models/retriever.two_tower/weights.safetensors", each(lambda a: np.float32(2) * a)),
     ):
         with storage.build("bundle", version, module="llmrec.bundle", config={}, parents={}) as writer:
             source = Path(first.uri("bundle.json")).parent
             shutil.copytree(source, writer.folder)
             target = Path(writer.folder) / file
             target.write_bytes(change(target.read_bytes()))
+            if version.startswith("good"):  # whose probes tell its own answers
+                made = Bundle.load(writer.folder)
+                probes = make_probes(made.models, made.context)
+                (Path(writer.folder) / "probes.safetensors").write_bytes(save(probes))
 
 
 def items(answer: dict[str, Any]) -> list[str]:
@@ -126,8 +129,8 @@ def items(answer: dict[str, Any]) -> list[str]:
 
 def offline(artifact: Artifact) -> Callable[[dict[str, Any]], list[str]]:
     """What the bundle answers without a server, for a known user."""
-    recommender = Recommender(Bundle.load(artifact.root), retrieve=30)
-    history, now = recommender.history, np.array([recommender.bundle.last_time])
+    recommender = Bundle.load(artifact.root).recommender(30)
+    history, now = recommender.history, np.array([last_time(recommender.history)])
 
     def answer(request: dict[str, Any]) -> list[str]:
         state = history.users_at(history.user_rows([request["user_id"]]), now)
@@ -139,8 +142,8 @@ def offline(artifact: Artifact) -> Callable[[dict[str, Any]], list[str]]:
 
 def test_the_server_answers_as_the_recommender_does_offline(server: Server) -> None:
     first = server.model()["bundle"]
-    recommender = Recommender(Bundle.load(server.bundle(first).root), retrieve=30)
-    history, now = recommender.history, np.array([recommender.bundle.last_time])
+    recommender = Bundle.load(server.bundle(first).root).recommender(30)
+    history, now = recommender.history, np.array([last_time(recommender.history)])
     for user in history.user_ids[1:40:4]:
         state = history.users_at(history.user_rows([user]), now)
         rows, scores = recommender.recommend(state, now, 10)

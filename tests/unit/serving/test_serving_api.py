@@ -11,12 +11,12 @@ from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError
 from starlette.testclient import TestClient
 
-from llmrec.bundle import Bundle
+from llmrec.bundle import Bundle, last_time
 from llmrec.recommender import Recommender
 
 
 def offline(parts: Parts) -> Recommender:
-    return Recommender(Bundle.load(f"{parts.storage.root}/bundle/first"), retrieve=SMALL["retrieve"])
+    return Bundle.load(f"{parts.storage.root}/bundle/first").recommender(SMALL["retrieve"])
 
 
 def ids(answer: dict[str, Any]) -> list[str]:
@@ -25,7 +25,7 @@ def ids(answer: dict[str, Any]) -> list[str]:
 
 def test_known_user_gets_what_the_recommender_says_offline(client: TestClient, parts: Parts) -> None:
     recommender = offline(parts)
-    now = np.array([recommender.bundle.last_time])
+    now = np.array([last_time(recommender.history)])
     for user in ("u0", "u7", "u29"):
         state = recommender.history.users_at(recommender.history.user_rows([user]), now)
         rows, scores = recommender.recommend(state, now, 10)
@@ -41,7 +41,7 @@ def test_known_user_gets_what_the_recommender_says_offline(client: TestClient, p
 
 def test_words_and_likes_of_somebody_new_give_the_guest_of_the_recommender(client: TestClient, parts: Parts) -> None:
     recommender = offline(parts)
-    history, time = recommender.history, recommender.bundle.last_time
+    history, time = recommender.history, last_time(recommender.history)
     guest = history.cold_start_state(history.item_rows(["i3", "i5"]), fake_vector("strings for my violin"), time)
     rows, _ = recommender.recommend(guest, np.array([time]), 10)
     request = {"text": "strings for my violin", "liked_items": ["i3", "nowhere", "i5"]}
@@ -94,7 +94,7 @@ def test_rank_orders_candidates_by_click_probability_and_names_the_unknown(clien
     candidates = ["i9", "nowhere", "i2", "i/with slash 琴", "i2"]
     answer = client.post("/v1/rank", json={"user_id": "u4", "candidates": candidates}).json()
     recommender = offline(parts)
-    history, time = recommender.history, recommender.bundle.last_time
+    history, time = recommender.history, last_time(recommender.history)
     state = history.users_at(history.user_rows(["u4"]), np.array([time]))
     known = ["i9", "i2", "i/with slash 琴"]
     expected = dict(zip(known, recommender.rank(state, history.item_rows(known), time), strict=True))
@@ -105,7 +105,7 @@ def test_rank_orders_candidates_by_click_probability_and_names_the_unknown(clien
 
 def test_the_context_of_a_request_is_that_of_the_recommender(client: TestClient, parts: Parts) -> None:
     recommender = offline(parts)
-    history, time = recommender.history, recommender.bundle.last_time
+    history, time = recommender.history, last_time(recommender.history)
     answers = []
     for context in ({"device": "web"}, {"device": "mobile"}, {"device": "fridge", "unheard": "of"}, {}):
         request = {"user_id": "u4", "candidates": ["i9", "i2", "i5"], "context": context}
@@ -129,8 +129,10 @@ def test_rank_for_a_stranger_rests_on_the_items_alone(client: TestClient) -> Non
 
 def test_similar_items_are_near_and_any_id_works_in_the_path(client: TestClient, parts: Parts) -> None:
     answer = client.get("/v1/items/i%2Fwith%20slash%20%E7%90%B4/similar", params={"k": 5}).json()
-    vectors = offline(parts).bundle.item_vectors[:, :-1]
-    history = offline(parts).history
+    recommender = offline(parts)
+    (retriever,) = recommender.models.retrievers.values()
+    vectors = retriever.vectors_at(last_time(recommender.history))[:, :-1]  # type: ignore[attr-defined]
+    history = recommender.history
     row = history.item_rows(["i/with slash 琴"])[0]
     cosine = vectors @ vectors[row]
     cosine[[0, row]] = -np.inf

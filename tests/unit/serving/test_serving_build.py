@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from ray.serve import Application
 
 from jobs.serve import free_port, serve_job
-from llmrec.bundle import publish
 from llmrec.config import ConfigError, EncoderConfig, RunConfig, ServingConfig
 from llmrec.encoding import encoder_fingerprint
 from llmrec.files import read_json, write_json
+from llmrec.registry import publish
 from llmrec.storage import Storage
 from serve_app.app import BuildArgs, build
 

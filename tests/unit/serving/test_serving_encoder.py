@@ -92,7 +92,7 @@ def test_a_newcomer_waits_for_one_batch_however_many_long_requests_came_before(g
         await asyncio.sleep(0)
         encoder.gate.set()
         await newcomer
-        assert [("a drum" in texts, len(texts) <= 8) for texts, _ in encoder.calls] == [(False, True), (True, True)]
+        assert [("a drum" in texts, len(texts) <= 8) for texts, _ in encoder.calls[:2]] == [(False, True), (True, True)]
         await asyncio.gather(*bulk, return_exceptions=True)
 
     asyncio.run(story())

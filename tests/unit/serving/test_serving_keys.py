@@ -7,7 +7,7 @@ import pytest
 from factories.serving import Parts
 from starlette.testclient import TestClient
 
-from serve_app.keys import KeyRing, keys_in_environment, parse_keys
+from serve_app.middleware.keys import KeyRing, keys_in_environment, parse_keys
 
 ROUTES = [("POST", "/v1/recommend"), ("POST", "/v1/rank"), ("POST", "/v1/encode"), ("GET", "/v1/items/i1/similar"),
           ("GET", "/v1/model"), ("GET", "/v1/nothing"), ("GET", "/nothing")]  # fmt: skip

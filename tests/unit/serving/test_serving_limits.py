@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from llmrec.config import ServingConfig
-from serve_app import traffic
 from serve_app.api import make_api
-from serve_app.keys import KeyRing, parse_keys
+from serve_app.middleware import traffic
+from serve_app.middleware.keys import KeyRing, parse_keys
 from serve_app.service import RecommendationService
 
 BAD: list[tuple[str, bytes]] = [

@@ -13,7 +13,7 @@ BUFFERED_BODIES = 256
 
 
 class Traffic:
-    """Bounds what is under way. Bodies that are still arriving hold no place: slow ones keep nobody out."""
+    """Bounds what is under way. Bodies that are still arriving hold no slot: slow ones keep nobody out."""
 
     def __init__(self, config: ServingConfig) -> None:
         self._config = config
@@ -24,8 +24,8 @@ class Traffic:
         self.draining = False
 
     @contextmanager
-    def place(self, client: str | None) -> Iterator[None]:
-        """A place for one request that computes. Raises ApiError 429 where none is free, 503 while draining."""
+    def slot(self, client: str | None) -> Iterator[None]:
+        """A slot for one request that computes. Raises ApiError 429 where none is free, 503 while draining."""
         self._check(client)
         self.ongoing += 1
         self._clients[client] += 1

@@ -1,0 +1,98 @@
+"""A part that is away, frozen or slow: what its calls cost, and what is done without it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from factories.serving import Faulty, Parts
+from ray.exceptions import ActorDiedError
+from starlette.testclient import TestClient
+
+from serve_app.handles import HandleClient
+
+Faults = list[Exception | Callable[[], Awaitable[None]]]
+
+
+async def stall() -> None:
+    await asyncio.sleep(60)
+
+
+def with_faults(parts: Parts, config: dict[str, Any] | None = None, **faults: Faults) -> Parts:
+    """`parts`, whose calls meet faults."""
+    made = {name: Faulty(getattr(parts, name), faults[name]) if name in faults else getattr(parts, name)
+            for name in ("encoder", "retriever", "ranker")}  # fmt: skip
+    return Parts(parts.storage, **made, config=parts.config.model_copy(update=config or {}))
+
+
+def recommend(parts: Parts, **request: Any) -> Any:
+    with TestClient(parts.app()) as client:
+        return client.post("/v1/recommend", json=request).json()
+
+
+@pytest.mark.parametrize("part", ["retriever", "ranker"])
+def test_a_frozen_replica_costs_a_time_out_and_not_the_answer(parts: Parts, client: TestClient, part: str) -> None:
+    frozen = with_faults(parts, {"hop_timeout_s": 0.1, "request_timeout_s": 5}, **{part: [stall, stall]})
+    started = time.monotonic()
+    assert recommend(frozen, user_id="u1") == client.post("/v1/recommend", json={"user_id": "u1"}).json()
+    assert 0.2 < time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("fault", [stall, ActorDiedError()])
+def test_without_the_encoder_a_newcomer_is_told_that_the_text_was_not_read(parts: Parts, fault: Any) -> None:
+    away = {"config": {"text_timeout_s": 0.2}, "encoder": [fault] * 100}
+    started = time.monotonic()
+    answer = recommend(with_faults(parts, **away), text="a drum")
+    assert (answer["basis"], answer["reason"], len(answer["items"])) == ("popularity", "encoder_unavailable", 10)
+    liked = recommend(with_faults(parts, **away), text="a drum", liked_items=["i3"])
+    assert (liked["basis"], liked["reason"]) == ("liked_items", "encoder_unavailable")
+    assert time.monotonic() - started < 3
+
+
+def test_a_known_user_never_waits_for_the_encoder(parts: Parts, client: TestClient) -> None:
+    broken = with_faults(parts, encoder=[AssertionError("asked for a text that is not read")] * 100)
+    expected = client.post("/v1/recommend", json={"user_id": "u1"}).json()
+    assert recommend(broken, user_id="u1", text="a drum") == expected
+    unknown = client.post("/v1/recommend", json={"user_id": "stranger", "text": "a drum"}).json()
+    assert unknown["basis"] == "text"
+
+
+def test_a_call_that_nobody_awaits_any_more_gives_its_place_back() -> None:
+    cancelled = []
+
+    class Response:
+        def __await__(self) -> Any:
+            return asyncio.sleep(60).__await__()
+
+        def cancel(self) -> None:
+            cancelled.append(self)
+
+    class Handle:
+        class retrieve:
+            remote = staticmethod(Response)
+
+    async def story() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await HandleClient(Handle).retrieve()
+
+    asyncio.run(story())
+    assert len(cancelled) == 1
+
+
+def test_a_queue_that_is_full_is_ready_and_readiness_costs_one_question(parts: Parts) -> None:
+    from ray.serve.exceptions import BackPressureError
+
+    asked = 0
+
+    async def count() -> None:
+        nonlocal asked
+        asked += 1
+
+    full = with_faults(parts, ranker=[BackPressureError(9, 9)], encoder=[count] * 100)
+    with TestClient(full.app()) as client:
+        answers = [client.get("/readyz") for _ in range(5)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[0].json()["checks"]["ranker"] == "busy"
+    assert asked == 1
