@@ -15,7 +15,7 @@ from llmrec.config import SplitConfig
 from llmrec.evaluation.data.folds import Fold
 from llmrec.evaluation.evaluation_run import load_interactions
 from llmrec.evaluation.ranking import block_runner as distributed
-from llmrec.evaluation.ranking.baselines import WithFallback, fit_data, make
+from llmrec.evaluation.ranking.baselines import Settings, WithFallback, fit_data, make
 from llmrec.evaluation.ranking.block_runner import Columns, deal, over_cluster
 from llmrec.evaluation.ranking.evaluator import BlockEvaluator, Catalogue, EvalTask
 from llmrec.evaluation.ranking.our_models import Variant
@@ -39,9 +39,9 @@ def fold(run: Run) -> Fold:
     return split.test
 
 
-def both_ways(model: RankingModel, fold: Fold, n_models: int = 1) -> tuple[list[Columns], list[Columns]]:
+def both_ways(respondent: RankingModel, fold: Fold, n_models: int = 1) -> tuple[list[Columns], list[Columns]]:
     vectors = np.random.default_rng(0).standard_normal((fold.data.n_items, 8)).astype(np.float32)
-    work = BlockEvaluator(model, EvalTask(fold, Catalogue.of(fold, vectors), (5, 20), 30), n_models)
+    work = BlockEvaluator(respondent, EvalTask(fold, Catalogue.of(fold, vectors), (5, 20), 30), n_models)
     assert len(work.parts) > 1
     return list(in_order(work.open(), work.parts, work.threads)), list(over_cluster(work, work.parts))
 
@@ -63,9 +63,13 @@ def test_our_arm_answers_the_same_there(run: Run, fold: Fold, variant: str) -> N
     assert any((c["0.items"] != c["1.items"]).any() for c in here)  # ranked and retrieved alone
 
 
-@pytest.mark.parametrize("name", ["recent_popularity", "ials", "boosted"])
-def test_a_baseline_answers_the_same_there(fold: Fold, name: str, ray_cluster: None) -> None:
-    model = make(name, {})
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("recent_popularity", {"decay_days": 30}), ("item_knn", {}), ("ials", {"factors": 8}), ("boosted", {}),
+     ("ncf", {"dim": 4, "epochs": 2})],
+)  # fmt: skip
+def test_a_baseline_answers_the_same_there(fold: Fold, name: str, settings: Settings, ray_cluster: None) -> None:
+    model = make(name, settings)
     model.fit(fit_data(fold, None, 7))
     check(*both_ways(WithFallback(model, 90.0), fold))
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from llmrec.evaluation.baselines import candidates, recommend, tune
-from llmrec.evaluation.baselines.base import quality
 
 from llmrec.evaluation.data.folds import Split
 from llmrec.evaluation.data.protocols import random_split
+from llmrec.evaluation.ranking.baselines import WithFallback, quality, tune
+from llmrec.evaluation.ranking.ranking_model import lists_of
 from llmrec.features.asof.interactions import Interactions
 
 pytestmark = pytest.mark.slow
@@ -34,6 +34,5 @@ def split() -> Split:
 
 @pytest.mark.parametrize(("name", "least"), [("ease", 0.470), ("ials", 0.465), ("bpr", 0.442), ("popularity", 0.235)])
 def test_reaches_the_published_figure(split: Split, name: str, least: float) -> None:
-    candidate = next(c for c in candidates("full", (name,)) if c.name == name)
-    tuned = tune(candidate, split, "ndcg@10", budget=12, fallback_days=None)
-    assert quality(recommend(tuned.model, split.test, 10, None), split.test, "ndcg@10") >= least
+    tuned = tune(name, split, "ndcg@10", budget=12, fallback_days=None)
+    assert quality(lists_of(WithFallback(tuned.model), split.test, 10), split.test, "ndcg@10") >= least

@@ -28,8 +28,7 @@ _PROTOCOL = """
 import resource, tempfile
 import numpy as np
 from llmrec.evaluation.ranking.evaluator import Answer, Catalogue, EvaluatedModel, Table
-from llmrec.evaluation.baselines import WithFallback
-from llmrec.evaluation.baselines.popularity import Popularity
+from llmrec.evaluation.ranking.baselines import WithFallback, make
 from llmrec.evaluation.ranking.lists import Lists
 from llmrec.features.asof.interactions import Interactions
 from llmrec.evaluation.data.protocols import temporal
@@ -39,10 +38,11 @@ users, items = (np.concatenate([np.arange(100_000), rng.integers(100_000, size=n
 data = Interactions.from_arrays([f"u{u}" for u in users], [f"i{i}" for i in items], np.arange(n) * 1_000)
 fold = temporal(data, 0.5 * n * 1_000, (n - asked) * 1_000).test
 vectors = rng.standard_normal((data.n_items, 64), np.float32)
+popular = make("recent_popularity", {"decay_days": 30})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with tempfile.TemporaryDirectory() as folder, Lists(folder, data) as lists:
     table = Table(lists, Catalogue.of(fold, vectors), (10, 50), 100)
-    table.ask(EvaluatedModel((Answer("popularity", "baseline", "", ""),), [WithFallback(Popularity(30.0))]), fold, 0)
+    table.ask(EvaluatedModel((Answer("popularity", "baseline", "", ""),), [WithFallback(popular)]), fold, 0)
 (found,) = table.measured
 assert len(fold.queries) == asked == len(found.values["ndcg@10"]) and found.recall_over_k[-1].x == 100
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)

@@ -64,7 +64,7 @@ def _likes(e: EvaluationRun, rows: RatedRows) -> list[LabelTable]:
     if e.examples is not None:
         logger.info("likes: our ranker")
         negatives = e.config.features.negatives
-        predicted += our_likes(e.settings, e.contexts, e.examples, negatives, config.seeds, e.config.seed)
+        predicted += our_likes(e.settings, e.contexts, e.examples, asked, negatives, config.seeds, e.config.seed)
     logger.info("likes: rates, text")
     predicted += raters.as_predicted(raters.rate(rows, raters.LIKES))
     _write_probabilities(e, "likes", asked, predicted)

@@ -13,7 +13,7 @@ from scipy.special import expit
 from llmrec.catalogue import MODELS
 from llmrec.config.models import ModelConfig, model_config
 from llmrec.evaluation.labels.rows import LabelRows
-from llmrec.evaluation.labels.tables import Predicted
+from llmrec.evaluation.labels.tables import Predicted, TestRows
 from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.features.asof.interactions import Floats
 from llmrec.models.base import ModelContext, Ranker
@@ -47,7 +47,10 @@ def baseline_rankers(size: str, names: Sequence[str] | None, ours: str) -> list[
 def baseline_clicks(
     names: Sequence[str], contexts: dict[str, ModelContext], examples: Artifact, seed: int
 ) -> list[Predicted]:
-    """Each of the rankers, fitted before T2 on the columns of each variant in turn, where it reads others there."""
+    """Each of the rankers, fitted before T2 on the columns of each variant in turn, where it reads others there.
+
+    One that reads features, but none that the variant has, has nothing to say.
+    """
     found, read = list[Predicted](), set[tuple[str, ...]]()
     for variant, context in contexts.items():
         rows = LabelRows.read(examples, context, "click") if names else None
@@ -71,13 +74,13 @@ def baseline_clicks(
 
 
 def our_likes(
-    bundles: dict[str, Any], contexts: dict[str, ModelContext], examples: Artifact, negatives: int, seeds: int,
-    seed: int,
+    bundles: dict[str, Any], contexts: dict[str, ModelContext], examples: Artifact, asked: TestRows, negatives: int,
+    seeds: int, seed: int,
 ) -> list[Predicted]:  # fmt: skip
     """Our ranker, fitted to the label `like` on reviews alone, of each variant; `bundles`: their settings.
 
-    `negatives`: so many rows of the click label are missing beside each review, and batches are smaller by as much. A
-    Platt scaling is chosen on [T1, T2).
+    `asked`: the test reviews, in order of events. `negatives`: so many rows of the click label are missing beside each
+    review, and batches are smaller by as much. A Platt scaling is chosen on [T1, T2).
     """
     found = []
     for variant, context in contexts.items():
@@ -85,6 +88,7 @@ def our_likes(
         if not rows.measurable:
             logger.warning("likes: reviews of one kind only in [T1, T2); our ranker is not fitted to them")
             return []
+        assert np.array_equal(rows.test.click > 0, asked.label), "the examples hold other test reviews than the corpus"
         config = _paced(model_config("ranker", bundles[variant].models.models["ranker"]), negatives)
         fitted = [fit_and_ask(config, context, rows, seed + n, scaled=True) for n in range(seeds)]
         words = "our ranker and features, fitted to `like` on reviews; Platt scaling on [T1, T2)"
