@@ -1,1 +1,1 @@
-"""The report: its schema, its words, its pages."""
+"""The report: its words and its pages."""

@@ -1,7 +1,7 @@
 """Every event of a corpus as plain arrays, and what of it is known before a moment in time.
 
 Rows are those of `History`: row 0 of users and of items is "unknown" and has no event. Events are sorted by (timestamp,
-event_order). "Before t" is strict, by `EntityEvents.span`: an event at t itself is not seen.
+event_order). "Before t" is strict, by `events.n_before`: an event at t itself is not seen.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
-from llmrec.features.asof.events import EntityEvents, flatten
+from llmrec.features.asof.events import EntityEvents, flatten, n_before
 from llmrec.features.asof.history import History
 from llmrec.schema import DAY_MS, event_order, id_hash
 from llmrec.schema import Column as C
@@ -136,7 +136,7 @@ class AsOf:
     def popularity(self, times: Ints, decay_days: float | None = None) -> Scores:
         """(Q, n_items) number of events before each time; with `decay_days` an event of age a counts exp(-a/decay)."""
         moments, inverse = np.unique(times, return_inverse=True)
-        stop = np.searchsorted(self._time, moments)
+        stop = n_before(self._time, moments)
         last = self._time[-1] + 1 if len(self._time) else 0
         clock = np.where(moments == END, last, moments)  # END has no distance
         zero = clock[0]

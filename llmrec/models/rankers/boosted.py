@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on dense features, and the same ranking the candidates of each click: LambdaMART."""
+"""Gradient-boosted trees on dense features."""
 
 from typing import Any, Literal
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from llmrec.config.models import ModelConfig
 from llmrec.features.asof.entity_log import LIKED_STARS
+from llmrec.features.asof.events import n_before
 from llmrec.features.asof.interactions import Floats, Interactions, Ints
 from llmrec.features.asof.text_profiles import Profiles
 from llmrec.models.base import Arrays, FitData, ModelInfo, Rater
@@ -32,7 +33,7 @@ class Biases:
         values = np.nan_to_num(data.stars).astype(np.float32)
         both = np.stack([values, rated.astype(np.float32)], axis=1)
         self._times = data.time
-        self._world = np.concatenate([np.zeros((1, 2)), np.cumsum(both, axis=0, dtype=np.float64)])
+        self._total = np.concatenate([np.zeros((1, 2)), np.cumsum(both, axis=0, dtype=np.float64)])
         self._items = Profiles(data, data.item, data.n_items, both)
         self._of_items = self.item(data.item, data.time)
         residual = np.stack([np.where(rated, values - self._of_items, 0), rated], axis=1).astype(np.float32)
@@ -40,7 +41,7 @@ class Biases:
 
     def mean(self, times: Ints) -> Floats:
         """(Q,) mean of all stars before each time; 0 before the first."""
-        total, count = self._world[np.searchsorted(self._times, times)].T
+        total, count = self._total[n_before(self._times, times)].T
         return np.asarray(total / np.maximum(count, 1))
 
     def item(self, items: Ints, times: Ints) -> Floats:
