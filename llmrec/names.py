@@ -18,6 +18,7 @@ RANKING_METRICS: Mapping[str, str] = {
     "precision": "Relevant items among the first k, over k.",
     "ndcg": "Hits weighted by 1 / log2(1 + rank), over the best weight that the query's relevant items could reach.",
     "mrr": "1 / rank of the first relevant item, 0 where it is not among the first k.",
+    "log_rank": "1 - log(rank) / log(k + 1) of the first relevant item, 0 where it is not among the first k.",
     "map": "Mean of the precision at each relevant item, over min(k, the query's relevant items).",
 }
 #: Models that our own are set beside: retrievers in tables of ranking, rankers in tables of labels.

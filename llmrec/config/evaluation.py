@@ -17,8 +17,16 @@ class EvaluationConfig(Section):
 
     size: Literal["quick", "full"] = Field("quick", description="full: every baseline, family and slice")
     protocols: tuple[ProtocolName, ...] = Field(("temporal", "leave_last_out"), min_length=1)
-    primary_metric: str = Field("ndcg@10", description="the one that decides the verdict: NAME@K, K among `cutoffs`")
     cutoffs: tuple[int, ...] = Field((10, 50), min_length=1)
+    primary_metric: str = Field("ndcg@10", description="the one that decides the verdict: NAME@K, K among `cutoffs`")
+    second_metric: str = Field(
+        default_factory=lambda section: f"log_rank@{section['cutoffs'][-1]}",
+        description="judged behind it; unset: the mean log rank, which tells more of the same lists",
+    )
+    detect: float = Field(
+        0.03, gt=0, description="the smallest gain that matters, as a share: less is no difference; the run says how "
+        "many queries, origins and seeds it takes to see it"
+    )  # fmt: skip
     list_length: int = Field(100, ge=1, description="items kept of each list, in the files and in recall over k")
     retrieve: int = Field(200, ge=1, description="candidates the retriever hands to the ranker")
     baselines: tuple[str, ...] | None = Field(None, description="names to run instead of those of `size`")
@@ -29,7 +37,9 @@ class EvaluationConfig(Section):
     )
     tuning_trials: int = Field(8, ge=1, description="settings tried on validation, for each baseline")
     seeds: int = Field(1, ge=1, description="fits of our models, averaged within a user")
-    bootstrap: int = Field(1000, ge=0, description="resamples of the users; 0: no intervals")
+    bootstrap: int = Field(
+        100_000, ge=0, description="resamples of users and items behind comparisons made together; 0: no intervals"
+    )
     confidence: float = Field(0.95, gt=0, lt=1)
     threshold: float = Field(0.5, gt=0, lt=1, description="of accuracy, precision, recall and F1")
     origins: tuple[float, ...] = Field(
@@ -64,7 +74,8 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="after")
     def _primary_is_measured(self) -> "EvaluationConfig":
-        check_names("metric", [self.primary_metric], [f"{name}@{k}" for name in RANKING_METRICS for k in self.cutoffs])
+        known = [f"{name}@{k}" for name in RANKING_METRICS for k in self.cutoffs]
+        check_names("metric", [self.primary_metric, self.second_metric], known)
         if self.cutoffs[-1] > self.list_length:
             raise ValueError(f"cutoffs up to {self.cutoffs[-1]} need list_length ≥ that, found {self.list_length}")
         return self

@@ -19,9 +19,10 @@ from llmrec.evaluation.records.estimates import Point
 from llmrec.evaluation.records.families import FamilyStudy, FusionWeights
 from llmrec.evaluation.records.results import ControlResult, Headline, Results, TrainingCurve
 from llmrec.evaluation.records.tables import Protocol
+from llmrec.evaluation.statistics.power import effort
 from llmrec.files import write_bytes
 from llmrec.storage import Artifact, Storage, artifact_id
-from llmrec.variants import TEXT
+from llmrec.variants import NO_TEXT, TEXT
 
 _STAGE = "results"
 
@@ -86,7 +87,9 @@ def _results(e: EvaluationRun) -> Results:
         tables.append(table)
         if place == 0 and single is not None:
             cost = corpus_facts.seconds_per_1000(e.embeddings.manifest.info) if e.embeddings else None
-            headline = Headline(protocol=name, comparison=single, encoder_seconds_per_1000=cost)
+            base, n, seeds = table.value(NO_TEXT, single.metric), table.n_queries, e.config.evaluation.seeds
+            takes = effort(single, base, e.config.evaluation.detect, n, seeds)
+            headline = Headline(protocol=name, comparison=single, effort=takes, encoder_seconds_per_1000=cost)
     labels, gaps = measure_labels(e)
     return Results(
         run=corpus_facts.run_facts(e.config, "", e.corpus, e.bundles, 0.0),

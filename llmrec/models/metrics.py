@@ -10,6 +10,7 @@ With h_r = 1 where the item at rank r (1-based) is relevant, n the number of rel
 | `precision`  | Σ h_r / k, short lists count as wrong                                 | k           |
 | `ndcg`       | Σ h_r / log2(r + 1) over Σ_{r ≤ m} 1 / log2(r + 1) (Järvelin 2002)    | min(k, n)   |
 | `mrr`        | 1 / r of the first hit, 0 without one                                 | 1           |
+| `log_rank`   | 1 − log r / log(k + 1) of the first hit: the mean log rank, scaled; 0 without one | 1    |
 | `map`        | Σ h_r · precision@r / m                                               | min(k, n)   |
 
 A metric of a model is the mean over queries; with one relevant item a query, recall and hit rate agree.
@@ -76,14 +77,15 @@ def _at(hit: Floats, n: Ints) -> dict[str, Floats]:
     total = found[:, -1]
     m = np.minimum(k, n)
     gain = 1 / np.log2(ranks + 1)
-    any_hit = total > 0
+    any_hit, first = total > 0, hit.argmax(axis=1) + 1
     return {
         "hit_rate": any_hit.astype(np.float64),
         "recall": total / n,
         "recall_min": total / m,
         "precision": total / k,
         "ndcg": hit @ gain / gain.cumsum()[m - 1],
-        "mrr": np.where(any_hit, 1 / (hit.argmax(axis=1) + 1), 0.0),
+        "mrr": np.where(any_hit, 1 / first, 0.0),
+        "log_rank": np.where(any_hit, 1 - np.log(first) / np.log(k + 1), 0.0),
         "map": (hit * found) @ (1 / ranks) / m,
     }
 

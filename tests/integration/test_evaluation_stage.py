@@ -197,9 +197,13 @@ def test_slices_add_up_to_the_whole(results: Results) -> None:
 def test_the_headline_is_the_comparison_fixed_before(results: Results) -> None:
     assert results.headline is not None
     c = results.headline.comparison
-    assert (c.model, c.against, c.metric, c.n_comparisons) == ("text", "no_text", "ndcg@5", 1)
-    corrected = next(x for x in results.protocols[0].comparisons if x.against == "no_text")
-    assert corrected.n_comparisons > 10 and corrected.difference.value == pytest.approx(c.difference.value)
+    assert (c.model, c.against, c.metric, c.n_comparisons) == ("text", "no_text", "ndcg@5", 2)
+    table = results.protocols[0]
+    assert table.comparisons[0] == c
+    rivals = {m.name: m.metrics["ndcg@5"].value for m in table.models if m.kind == "baseline"}
+    assert table.comparisons[1].against == max(rivals, key=lambda name: rivals[name])
+    assert {x.n_comparisons for x in table.comparisons[2:]} == {len(table.comparisons) - 2 + len(table.slices)}
+    assert "log_rank@20" in {x.metric for x in table.comparisons} and results.headline.effort is not None
 
 
 def test_asked_again_it_is_found(run: Run) -> None:

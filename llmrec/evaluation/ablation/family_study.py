@@ -13,7 +13,7 @@ from llmrec.evaluation.ablation.family_fits import METRICS, MODEL, FamilyFit, Fa
 from llmrec.evaluation.ablation.family_rows import StudyRows
 from llmrec.evaluation.ablation.selection_curve import Selected, select_by_budget
 from llmrec.evaluation.records.families import FamilyEffect, FamilyStudy, Interaction
-from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, combined
 from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.features.asof.interactions import Ints
 from llmrec.features.families.columns import indices
@@ -93,11 +93,8 @@ def _interactions(found: AblationFits, metric: str, confidence: float) -> list[I
     full, pairs = found.full.test[metric], []
     for (a, b), fit in found.pairs.items():
         first, second, neither = found.without[a].test[metric], found.without[b].test[metric], fit.test[metric]
-        beyond = Resampled(
-            full.value - first.value - second.value + neither.value,
-            full.draws - first.draws - second.draws + neither.draws, full.n,
-        )  # fmt: skip
-        pairs.append(Pair(a, b, metric, beyond, Resampled(0.0, np.zeros(len(beyond.draws)), full.n)))
+        beyond = combined([full, first, second, neither], [1, -1, -1, 1])
+        pairs.append(Pair(a, b, metric, beyond, combined([beyond], [0])))
     judged = compare(pairs, confidence)
     judged.sort(key=lambda c: -abs(c.difference.value))
     return [Interaction(first=c.model, second=c.against, effect=c.difference) for c in judged]

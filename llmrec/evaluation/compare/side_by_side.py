@@ -1,4 +1,4 @@
-"""Runs that asked the same questions, measured on the same draws of users and compared with the first, in pairs."""
+"""Runs that asked the same questions, measured on the same clusters and compared with the first, in pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from llmrec.evaluation.compare.stored_run import StoredRun
 from llmrec.evaluation.records.estimates import Comparison, Estimate
 from llmrec.evaluation.statistics.bootstrap import Bootstrap
 from llmrec.evaluation.statistics.comparisons import Pair, compare
+from llmrec.schema import C
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def compare_runs(
     models = _shared_models(runs, models)
     stored, defaults = first.results.run, EvaluationConfig()
     values = [run.values(model, metric) for run, model, metric in product(runs, models, metrics)]
-    bootstrap = Bootstrap(first.users(), defaults.bootstrap if stored.bootstrap is None else stored.bootstrap, seed)
+    resamples = defaults.bootstrap if stored.bootstrap is None else stored.bootstrap
+    bootstrap = Bootstrap(first.numbers(C.USER_ID), resamples, seed, first.numbers(C.ITEM_ID))
     keys = product([run.title for run in runs], models, metrics)
     sampled = dict(zip(keys, bootstrap.means(values), strict=True))
     pairs = [

@@ -82,10 +82,10 @@ class StoredRun:
         hits = [_hits(table, self.truth, query_ids, k) for table in lists]
         return mean_over_seeds([ranking(hit, n_relevant, [k], [name])[metric] for hit in hits])
 
-    def users(self) -> Ints:
-        """(Q,) a number for each query's user, in order of query id."""
+    def numbers(self, column: str) -> Ints:
+        """(Q,) a number for each query's user, or its first target, in order of query id."""
         _, first = np.unique(self.truth[C.QUERY_ID].to_numpy(), return_index=True)
-        number = self.truth[C.USER_ID].combine_chunks().dictionary_encode().indices.to_numpy()
+        number = self.truth[column].combine_chunks().dictionary_encode().indices.to_numpy()
         return np.asarray(number[first], np.int64)
 
 

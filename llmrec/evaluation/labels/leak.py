@@ -15,7 +15,7 @@ from llmrec.evaluation.labels.raters import RatedRows
 from llmrec.evaluation.ranking.baselines import WithFallback, fit_data, make
 from llmrec.evaluation.ranking.ranking_model import lists_of
 from llmrec.evaluation.records.results import LeakGap
-from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, combined
 from llmrec.features.asof.interactions import Floats
 from llmrec.features.asof.text_profiles import IncludedTargetReview, Vectors
 from llmrec.models.metrics import list_metrics, parse
@@ -25,7 +25,7 @@ SIDES: tuple[IncludedTargetReview, ...] = get_args(IncludedTargetReview)
 
 def star_gaps(rows: RatedRows, settings: dict[str, float], config: EvaluationConfig, seed: int) -> list[LeakGap]:
     """RMSE of `bias_text` with `settings`, clean and with the review put back."""
-    bootstrap = Bootstrap(rows.data.user[rows.test], config.bootstrap, seed)
+    bootstrap = Bootstrap(rows.data.user[rows.test], config.bootstrap, seed, rows.data.item[rows.test])
     stars = rows.data.stars[rows.test].astype(np.float64)
 
     def rmse(put_back: IncludedTargetReview | None) -> Resampled:
@@ -41,7 +41,8 @@ def ranking_gaps(fold: Fold, vectors: Vectors, config: EvaluationConfig, table: 
 
     Of all candidates only the target has a review to put back: on the item's side that it exists is a leak already.
     """
-    bootstrap, k = Bootstrap(fold.queries.user, config.bootstrap, seed), parse(config.primary_metric)[1]
+    bootstrap = Bootstrap(fold.queries.user, config.bootstrap, seed, fold.queries.item[fold.queries.indptr[:-1]])
+    k = parse(config.primary_metric)[1]
 
     def values(put_back: IncludedTargetReview | None) -> Floats:
         model = make("boosted_text", {})
@@ -61,7 +62,7 @@ def _gap(
     table: str, model: str, metric: str, side: IncludedTargetReview, clean: Resampled, leaked: Resampled,
     confidence: float,
 ) -> LeakGap:  # fmt: skip
-    gap = Resampled(leaked.value - clean.value, leaked.draws - clean.draws, clean.n)
+    gap = combined([leaked, clean], [1, -1])
     return LeakGap(
         table=table, model=model, metric=metric, put_back=side, clean=clean.estimate(confidence),
         leaked=leaked.estimate(confidence), gap=gap.estimate(confidence),

@@ -119,7 +119,7 @@ def as_predicted(models: Sequence[RatedModel]) -> list[Predicted]:
 def star_table(rows: RatedRows, models: Sequence[RatedModel], config: EvaluationConfig, seed: int) -> LabelTable:
     """RMSE and MAE with intervals; every model against the bias."""
     test, stars = rows.test, rows.data.stars[rows.test].astype(np.float64)
-    bootstrap = Bootstrap(rows.data.user[test], config.bootstrap, seed)
+    bootstrap = Bootstrap(rows.data.user[test], config.bootstrap, seed, rows.data.item[test])
     drawn = {m.name: bootstrap.statistics(star_metrics(stars, m.predicted)) for m in models}
     pairs = [Pair(m.name, "bias", "rmse", drawn[m.name]["rmse"], drawn["bias"]["rmse"]) for m in models[1:]]
     results = [

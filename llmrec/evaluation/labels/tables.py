@@ -1,7 +1,7 @@
 """Tables of probabilities: AUC to calibration, with intervals and paired comparisons."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.labels.metrics import calibration, click_metrics
 from llmrec.evaluation.records.tables import CalibrationBin, LabelTable, ModelKind, ModelResult
-from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, mean_over_seeds
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, combined
 from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.features.asof.interactions import Floats, Interactions, Ints
 from llmrec.features.dataset.rows import Examples
@@ -77,7 +77,7 @@ def probability_table(
     compared: Sequence[tuple[str, str]], description: str, config: EvaluationConfig, seed: int,
 ) -> LabelTable:  # fmt: skip
     """AUC to ECE with intervals; the pairs (model, against) in `compared` on AUC and log loss, as one family."""
-    bootstrap = Bootstrap(rows.user, config.bootstrap, seed)
+    bootstrap = Bootstrap(rows.user, config.bootstrap, seed, rows.item)
     drawn = {p.name: _over_seeds(bootstrap, rows, p, config.threshold) for p in predicted}
     pairs = [
         Pair(a, b, metric, drawn[a][metric], drawn[b][metric]) for a, b in compared for metric in (PRIMARY, "log_loss")
@@ -91,12 +91,11 @@ def probability_table(
 
 
 def _over_seeds(bootstrap: Bootstrap, rows: TestRows, p: Predicted, threshold: float) -> dict[str, Resampled]:
-    """Each metric averaged over the seeds, in the estimate and in every resample."""
+    """Each metric averaged over the seeds, which are kept beside."""
     found = [bootstrap.statistics(click_metrics(rows.label, s, rows.user, threshold)) for s in p.by_seed]
-    return {
-        m: Resampled(float(np.mean([f[m].value for f in found])), mean_over_seeds([f[m].draws for f in found]), v.n)
-        for m, v in found[0].items()
-    }
+    weights = [1 / len(found)] * len(found)
+    by_seed = {m: np.array([f[m].value for f in found]) for m in found[0]}
+    return {m: replace(combined([f[m] for f in found], weights), seeds=v) for m, v in by_seed.items()}
 
 
 def _result(p: Predicted, rows: TestRows, drawn: Mapping[str, Resampled], confidence: float) -> ModelResult:

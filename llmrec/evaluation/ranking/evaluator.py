@@ -154,8 +154,8 @@ class Measured:
 
     def __init__(self, answer: Answer, tallies: Sequence[MetricAccumulator], n_candidates: int, first: int) -> None:
         self.answer, self.n_seeds = answer, len(tallies)
-        by_seed = [t.values for t in tallies]
-        values = {m: mean_over_seeds([s[m] for s in by_seed]) for m in by_seed[0]}
+        self._by_seed = [t.values for t in tallies]
+        values = {m: mean_over_seeds([s[m] for s in self._by_seed]) for m in self._by_seed[0]}
         recall = values.pop(_RECALL, np.empty((0, 0))).mean(axis=0) if values else []
         self.recall_over_k = [Point(x=k, y=float(y)) for k, y in zip(CURVE, recall, strict=False)]
         self.values: dict[str, Floats] = values
@@ -163,6 +163,10 @@ class Measured:
             f"{name}@{first}": float(np.mean([metric(t.count, n_candidates) for t in tallies]))
             for name, metric in (("coverage", metrics.coverage), ("gini", metrics.gini))
         }
+
+    def by_seed(self, metric: str) -> list[Floats]:
+        """(Q,) of each training seed."""
+        return [values[metric] for values in self._by_seed]
 
 
 class Table:

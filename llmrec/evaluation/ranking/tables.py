@@ -1,6 +1,6 @@
 """From answers to the tables of `results.json`: estimates, paired comparisons, slices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +9,10 @@ from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data.folds import Queries, Wording
 from llmrec.evaluation.data.slices import Mask, SliceMask
 from llmrec.evaluation.ranking.evaluator import Measured
-from llmrec.evaluation.records.estimates import Comparison, Estimate
+from llmrec.evaluation.records.estimates import Comparison, Estimate, goodness
 from llmrec.evaluation.records.tables import InformationSet, ModelResult, Protocol, Slice
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
-from llmrec.evaluation.statistics.comparisons import Pair, compare
-from llmrec.features.asof.interactions import Floats
-from llmrec.models.topk import BLOCK_CELLS
+from llmrec.evaluation.statistics.comparisons import Pair, gated
 from llmrec.variants import NO_TEXT, TEXT, WITH_AND_WITHOUT
 
 
@@ -39,105 +37,79 @@ def protocol_table(
     config: EvaluationConfig,
     seed: int,
 ) -> tuple[Protocol, Comparison | None]:
-    """The table, and the one comparison that was fixed before the run: `text` against `no_text`, uncorrected.
+    """The table, and the comparison of `text` with `no_text` that decides the verdict.
 
-    The table's comparisons set its first model against each other one, and in every slice `text` against `no_text`;
-    all of them share one correction.
+    Two questions are fixed before the run and asked first: `text` against `no_text`, and our first model against the
+    best baseline. Behind this gate stand our first model against each other one, `text` against `no_text` on the second
+    metric, and in every slice.
     """
-    columns = _Columns(Bootstrap(asked.queries.user, config.bootstrap, seed))
-    models = [_ModelColumns(m, config, columns) for m in measured]
-    primary = {m.answer.name: columns.add(m.values[config.primary_metric]) for m in measured}
-    cells = _slice_columns(measured, masks, config, columns)
-    drawn = columns.draw()
+    queries = asked.queries
+    bootstrap = Bootstrap(queries.user, config.bootstrap, seed, queries.item[queries.indptr[:-1]])
+    whole = {m.answer.name: _figure(bootstrap, m, config.primary_metric) for m in measured}
+    first, others = _pairs(measured, whole, config.primary_metric)
+    second = _text_pairs(bootstrap, measured, config.second_metric)
+    by_slice = [_text_pairs(bootstrap, measured, config.primary_metric, s.mask) for s in masks]
+    behind = [*others, *second, *(p for pairs in by_slice for p in pairs)]
+    primary, judged = gated(first, behind, config.confidence, config.detect)
+    kept = sum(np.isfinite(p.a.value) and np.isfinite(p.b.value) for p in [*others, *second])
+    found = _slices(bootstrap, measured, masks, judged[kept:], config)
+    models = [_model(bootstrap, m, config) for m in measured]
+    headline = next((c for c in primary if (c.model, c.against) == WITH_AND_WITHOUT), None)
+    return _protocol(asked, models, [*primary, *judged[:kept]], found), headline
+
+
+def _figure(bootstrap: Bootstrap, m: Measured, metric: str, mask: Mask | None = None) -> Resampled:
+    """A model's mean, over the queries of a slice perhaps."""
+    seeds = [float(np.nanmean(v if mask is None else v[mask])) for v in m.by_seed(metric)] if m.n_seeds > 1 else []
+    return bootstrap.mean(m.values[metric], mask, seeds)
+
+
+def _pairs(measured: Sequence[Measured], whole: Mapping[str, Resampled], metric: str) -> tuple[list[Pair], list[Pair]]:
+    """The two questions that come first, as far as the table can ask them; our first model against all others."""
     ours = measured[0].answer.name
-    whole = [
-        Pair(ours, n, config.primary_metric, drawn[primary[ours]], drawn[c]) for n, c in primary.items() if n != ours
+    rivals = [
+        m.answer.name for m in measured if m.answer.kind == "baseline" and np.isfinite(whole[m.answer.name].value)
     ]
-    by_slice = [
-        Pair(TEXT, NO_TEXT, config.primary_metric, drawn[cell[TEXT][0]], drawn[cell[NO_TEXT][0]])
-        for cell in cells
-        if {TEXT, NO_TEXT} <= set(cell)
-    ]
-    judged = compare([*whole, *by_slice], config.confidence)
-    kept = sum(np.isfinite(p.a.value) and np.isfinite(p.b.value) for p in whole)
-    single = [p for p in whole if (p.model, p.against) == WITH_AND_WITHOUT]
-    found = _slices(masks, cells, judged[kept:], drawn, config)
-    table = _protocol(asked, [finish(drawn) for finish in models], judged[:kept], found)
-    return table, next(iter(compare(single, config.confidence)), None)
+    best = max(rivals, key=lambda n: goodness(metric, whole[n].value), default=None)
+    pairs = [Pair(ours, n, metric, whole[ours], whole[n]) for n in whole if n != ours]
+    first = [p for p in pairs if (p.model, p.against) == WITH_AND_WITHOUT or p.against == best]
+    return first, [p for p in pairs if p not in first]
 
 
-class _Columns:
-    """Per-query values of all models and slices, each resampled with the same draws."""
-
-    def __init__(self, bootstrap: Bootstrap) -> None:
-        self._bootstrap, self._values = bootstrap, list[tuple[Floats, Mask | None]]()
-
-    def add(self, values: Floats, mask: Mask | None = None) -> int:
-        """The number under which `draw` returns the column; `mask`: the queries of a slice."""
-        self._values.append((values, mask))
-        return len(self._values) - 1
-
-    def draw(self) -> list[Resampled]:
-        """In groups, so that slices of many models need not lie in memory side by side."""
-        size, found = max(1, BLOCK_CELLS // max(self._bootstrap.n_users, 1)), list[Resampled]()
-        for start in range(0, len(self._values), size):
-            group = self._values[start : start + size]
-            found += self._bootstrap.means([v if m is None else np.where(m, v, np.nan) for v, m in group])
-        return found
+def _text_pairs(
+    bootstrap: Bootstrap, measured: Sequence[Measured], metric: str, mask: Mask | None = None
+) -> list[Pair]:
+    """`text` against `no_text`, where the table has both."""
+    found = {m.answer.name: m for m in measured if m.answer.name in WITH_AND_WITHOUT and metric in m.values}
+    if len(found) < 2:
+        return []
+    a, b = (_figure(bootstrap, found[name], metric, mask) for name in WITH_AND_WITHOUT)
+    return [Pair(TEXT, NO_TEXT, metric, a, b)]
 
 
-class _ModelColumns:
-    """A `ModelResult` whose estimates come once everything has been drawn."""
-
-    def __init__(self, measured: Measured, config: EvaluationConfig, columns: _Columns) -> None:
-        self._measured, self._confidence = measured, config.confidence
-        self._columns = {m: columns.add(v) for m, v in measured.values.items()}
-
-    def __call__(self, drawn: list[Resampled]) -> ModelResult:
-        answer = self._measured.answer
-        found = {m: drawn[c] for m, c in self._columns.items() if np.isfinite(drawn[c].value)}
-        estimates = {m: s.estimate(self._confidence) for m, s in found.items()}
-        return ModelResult(
-            name=answer.name, kind=answer.kind, label=answer.label, description=answer.description,
-            settings=dict(answer.settings), trials=answer.trials, fallback=answer.fallback,
-            seeds=self._measured.n_seeds, fit_seconds=answer.fit_seconds, recall_over_k=self._measured.recall_over_k,
-            metrics=estimates | {m: Estimate(value=v) for m, v in self._measured.whole.items()},
-        )  # fmt: skip
-
-
-#: For each slice: model -> the columns of its primary metric and of recall at the last cut-off.
-Cells = list[dict[str, tuple[int, int]]]
-
-
-def _slice_columns(
-    measured: Sequence[Measured], masks: Sequence[SliceMask], config: EvaluationConfig, columns: _Columns
-) -> Cells:
-    names = (config.primary_metric, f"recall@{config.cutoffs[-1]}")
-    return [
-        {
-            m.answer.name: (
-                columns.add(m.values[names[0]], s.mask),
-                columns.add(m.values[names[1]], s.mask),
-            )
-            for m in measured
-        }
-        for s in masks
-    ]
+def _model(bootstrap: Bootstrap, measured: Measured, config: EvaluationConfig) -> ModelResult:
+    answer = measured.answer
+    figures = {m: _figure(bootstrap, measured, m) for m in measured.values}
+    estimates = {m: f.estimate(config.confidence) for m, f in figures.items() if np.isfinite(f.value)}
+    return ModelResult(
+        name=answer.name, kind=answer.kind, label=answer.label, description=answer.description,
+        settings=dict(answer.settings), trials=answer.trials, fallback=answer.fallback, seeds=measured.n_seeds,
+        fit_seconds=answer.fit_seconds, recall_over_k=measured.recall_over_k,
+        metrics=estimates | {m: Estimate(value=v) for m, v in measured.whole.items()},
+    )  # fmt: skip
 
 
 def _slices(
-    masks: Sequence[SliceMask],
-    cells: Cells,
-    judged: Sequence[Comparison],
-    drawn: list[Resampled],
+    bootstrap: Bootstrap, measured: Sequence[Measured], masks: Sequence[SliceMask], judged: Sequence[Comparison],
     config: EvaluationConfig,
-) -> list[Slice]:
+) -> list[Slice]:  # fmt: skip
+    """Each model's primary metric, and its recall at the last cut-off, in each slice."""
     names = (config.primary_metric, f"recall@{config.cutoffs[-1]}")
     found = []
-    for i, (s, cell) in enumerate(zip(masks, cells, strict=True)):
+    for i, s in enumerate(masks):
         models = {
-            model: {name: drawn[c].estimate(config.confidence) for name, c in zip(names, columns, strict=True)}
-            for model, columns in cell.items()
+            m.answer.name: {n: _figure(bootstrap, m, n, s.mask).estimate(config.confidence) for n in names}
+            for m in measured
         }
         comparisons = [judged[i]] if judged else []
         found.append(Slice(by=s.by, level=s.level, n=int(s.mask.sum()), models=models, comparisons=comparisons))

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Verdict = Literal["better", "worse", "cannot tell"]
+#: `no difference`: none larger than the comparison's `margin`.
+Verdict = Literal["better", "worse", "no difference", "cannot tell"]
 
 _LOWER_IS_BETTER = ("rmse", "mae", "log_loss", "ece", "gini", "loss", "brier")
 
@@ -57,6 +58,10 @@ class Comparison(ResultRecord):
     smallest_detectable: float | None = Field(
         None, ge=0, description="true difference that this test finds with 80 % power"
     )
+    monte_carlo: float | None = Field(None, ge=0, description="standard error of the interval's ends by the draws")
+    seed_se: float | None = Field(None, ge=0, description="the part of the standard error that is training noise")
+    margin: float | None = Field(None, ge=0, description="differences up to here count as none")
+    closed: bool = Field(False, description="the comparisons before it were not decided: a hint, no verdict")
     verdict: Verdict
 
     @model_validator(mode="after")
@@ -64,11 +69,22 @@ class Comparison(ResultRecord):
         if self.verdict == "cannot tell":
             return self
         low, high = self.difference.low, self.difference.high
+        if self.verdict == "no difference":
+            return self._within_its_margin()
         grows = (self.verdict == "better") != lower_is_better(self.metric)
         if low is None or high is None or not (low > 0 if grows else high < 0):
             raise ValueError(
                 f"{self.model} against {self.against} on {self.metric}: verdict {self.verdict!r}, but the interval of "
                 f"the difference is [{low}, {high}]; expected one that excludes zero on that side, or 'cannot tell'"
+            )
+        return self
+
+    def _within_its_margin(self) -> "Comparison":
+        low, high, margin = self.difference.low, self.difference.high, self.margin
+        if low is None or high is None or margin is None or not -margin < low <= high < margin:
+            raise ValueError(
+                f"{self.model} against {self.against} on {self.metric}: verdict 'no difference', but the interval of "
+                f"the difference is [{low}, {high}] and the margin {margin}; expected one inside ±margin"
             )
         return self
 

@@ -18,11 +18,22 @@ from llmrec.evaluation.records.tables import LabelTable, Protocol, ResultTable
 RESULTS = "results.json"
 
 
+class Effort(ResultRecord):
+    """What it takes to find a gain of `detect` (a share) four times in five."""
+
+    detect: float = Field(gt=0)
+    queries: int = Field(ge=0)
+    origins: int = Field(ge=1, description="test periods as long as this one")
+    seeds: int = Field(ge=1)
+    measured_seeds: int = Field(ge=1, description="of this run; 1: nothing is known of training noise")
+
+
 class Headline(ResultRecord):
     """The answer to the one question: what was the text worth?"""
 
     protocol: str
     comparison: Comparison = Field(description="text against no_text on the primary metric, fixed before the run")
+    effort: Effort | None = None
     encoder_seconds_per_1000: float | None = Field(None, ge=0)
 
 

@@ -7,6 +7,7 @@ from llmrec.evaluation.records.estimates import Estimate, goodness
 from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import LabelTable, Protocol, ResultTable
+from llmrec.evaluation.report.verdict import takes, word
 
 _LABELS = ("auc", "gauc", "log_loss", "rmse", "mae")
 
@@ -22,9 +23,12 @@ def show(results: Results, console: Console | None = None) -> None:
         console.print(_families(study))
     if results.headline:
         c = results.headline.comparison
+        if c.smallest_detectable is not None:
+            said = f"smallest detectable difference, {c.metric}: ±{c.smallest_detectable:.4f}"
+            console.print(f"{said}. {takes(results.headline)}".strip(), soft_wrap=True)
         ratio = f" ({c.ratio.value:+.1%})" if c.ratio else ""
         difference = _figure(c.difference, signed=True) + ratio
-        console.print(f"{c.model} against {c.against}, {c.metric}: {difference}: {c.verdict}")
+        console.print(f"{c.model} against {c.against}, {c.metric}: {difference}: {word(c)}", soft_wrap=True)
 
 
 def _rich(table: ResultTable, results: Results) -> Table:

@@ -85,7 +85,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         number=format.number, percent=format.percent, interval=format.interval, count=format.count, date=format.date,
-        duration=format.duration, metric=metric_title, tone=TONES.__getitem__, setting=_setting,
+        duration=format.duration, metric=metric_title, tone=TONES.__getitem__, said=verdict.word, setting=_setting,
         md=_markdown, p_value=format.p_value, code=_code, round_percent=format.round_percent,
     )  # fmt: skip
     return environment

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from llmrec.evaluation.records.estimates import Comparison, goodness
-from llmrec.evaluation.records.results import Results
+from llmrec.evaluation.records.results import Headline, Results
 from llmrec.evaluation.records.tables import LabelTable
-from llmrec.evaluation.report.format import interval, number, percent, two_digits
+from llmrec.evaluation.report.format import count, interval, number, percent, two_digits
 from llmrec.evaluation.report.glossary import metric_title
 from llmrec.variants import WITH_AND_WITHOUT
 
@@ -16,6 +16,13 @@ def effect(comparison: Comparison, with_metric: bool = False) -> str:
     value = percent(shown.value, signed=True) if as_percent else number(shown.value, signed=True)
     metric = metric_title(comparison.metric) if with_metric else ""
     return " ".join(part for part in (value, metric, interval(shown, as_percent, signed=True)) if part)
+
+
+def word(comparison: Comparison) -> str:
+    """The verdict in a few words."""
+    if comparison.verdict == "no difference" and comparison.margin is not None:
+        return f"no difference larger than {number(comparison.margin)}"
+    return f"{comparison.verdict} (a hint)" if comparison.closed else comparison.verdict
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class VerdictText:
 _LEADS = {
     "better": ("better", "Better", "The text was worth"),
     "worse": ("worse", "Worse", "The text did harm:"),
+    "no difference": ("unknown", "No difference that matters", "The text changed little:"),
     "cannot tell": ("unknown", "Cannot tell", "Cannot tell whether the text helped:"),
 }
 
@@ -51,7 +59,7 @@ def verdict(results: Results) -> VerdictText:
     return VerdictText(
         tone, word, lead, effect(compared, with_metric=True),
         f" on {results.portrait.name}{_cost(head.encoder_seconds_per_1000)}.",
-        tuple(d for d in (_power(compared), beside_baseline(results)) if d),
+        tuple(d for d in (_power(compared), _margin(compared), takes(head), beside_baseline(results)) if d),
     )  # fmt: skip
 
 
@@ -79,6 +87,23 @@ def _power(comparison: Comparison) -> str:
     if comparison.verdict == "cannot tell":
         return f"{text}; a smaller gain may be there unseen, and more queries would show it."
     return f"{text}."
+
+
+def _margin(comparison: Comparison) -> str:
+    if comparison.verdict != "no difference" or comparison.margin is None:
+        return ""
+    return f"No difference larger than {number(comparison.margin)} either way."
+
+
+def takes(head: Headline) -> str:
+    """What it takes to see the smallest gain that matters, and whether training noise is known."""
+    e = head.effort
+    if e is None:
+        return ""
+    periods = f"{e.origins} test period{'s' if e.origins > 1 else ''} like this one"
+    said = f"To see {percent(e.detect, signed=True)} four times in five takes {count(e.queries)} queries"
+    said += f" ({periods}), fitted with {e.seeds} seeds."
+    return said if e.measured_seeds > 1 else f"{said} One training seed: nothing is claimed about training noise."
 
 
 def beside_baseline(results: Results) -> str:

@@ -1,90 +1,171 @@
-"""Figures with intervals by resampling users.
+"""Figures with standard errors in two ways at once: by who asks and by what is asked for.
 
-A user's queries are not independent, so users are drawn with replacement (cluster bootstrap: Field & Welsh, 2007) and
-carry all their rows. Every model is measured on the same draws, which makes comparisons paired.
+A user's queries are not independent, nor are the queries for one item: two blockbusters can be a quarter of a test. So
+variances are clustered both ways (Cameron, Gelbach & Miller, JBES 2011, section 2.2): by user, plus by item, less by
+both. The pigeonhole bootstrap (Owen, AoAS 2007, theorem 3) would count the noise of a single query three times, too
+wide for users with one or two queries. Everything is kept as influences, how far each cluster moves the figure; the
+Gaussian multiplier bootstrap of them (Chernozhukov, Chetverikov & Kato, AoS 2013) is a draw from a normal distribution
+with these covariances, so that 100,000 resamples cost nothing, and a single interval needs none.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t as student
 
 from llmrec.evaluation.records.estimates import Estimate
 from llmrec.features.asof.interactions import Floats, Ints
 
 #: (R, n) row weights -> metric -> (R,)
 WeightedMetrics = Callable[[Floats], dict[str, Floats]]
-#: Weights (resamples × users or rows) held at once.
+#: Weights (left-out groups × rows) held at once.
 _BLOCK = 4_000_000
+#: Groups of clusters that the jackknife leaves out in turn, at most.
+_GROUPS = 200
+#: Standard errors below this share of the figures (of 1, where they are smaller) are rounding, not spread.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often families of comparisons are resampled, and from which seed; 0: no intervals."""
+
+    resamples: int = 0
+    seed: int = 7
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A figure, its values in the resamples (R,), and the users behind it."""
+    """A figure, the users behind it, and its influences: `parts` by user, or by user, by item and by row.
+
+    `clusters`: the fewer of users and items; `seeds` (S,): the figure by training seed.
+    """
 
     value: float
-    draws: Floats
     n: int
+    clusters: int
+    parts: tuple[Floats, ...] = ()
+    seeds: Floats = field(default_factory=lambda: np.empty(0))
+    draws: Draws = Draws()
+    bounds: tuple[float, float] = (-np.inf, np.inf)  # a mean lies within its values
+
+    @property
+    def has_interval(self) -> bool:
+        return self.draws.resamples > 1 and self.clusters > 1
 
     def estimate(self, confidence: float) -> Estimate:
-        """With a percentile interval; without one where there are no resamples or a single user."""
-        draws = self.draws[np.isfinite(self.draws)]
-        if len(draws) < 2 or self.n < 2:
+        """With an interval by Student's t; without one where there are no resamples or a single user or item."""
+        if not self.has_interval:
             return Estimate(value=self.value, n=self.n)
-        low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return Estimate(value=self.value, low=float(low), high=float(high), n=self.n, se=float(draws.std(ddof=1)))
+        covariance, freedom = covariances([self])
+        se = float(np.sqrt(covariance[0, 0]))
+        half = float(student.isf((1 - confidence) / 2, freedom[0])) * se
+        low, high = np.clip([self.value - half, self.value + half], *self.bounds)
+        return Estimate(value=self.value, low=min(low, self.value), high=max(high, self.value), n=self.n, se=se)
+
+
+def combined(figures: Sequence[Resampled], weights: Sequence[float]) -> Resampled:
+    """Σ weight · figure, of figures measured on the same rows."""
+
+    def total(values: Sequence[Floats]) -> Floats:
+        return np.asarray(sum(w * v for w, v in zip(weights, values, strict=True)))
+
+    most = max(len(f.seeds) for f in figures)
+    seeds = [f.seeds if len(f.seeds) == most else np.full(most, f.value) for f in figures]
+    return replace(
+        figures[0], value=float(total([np.array(f.value) for f in figures])), n=min(f.n for f in figures),
+        clusters=min(f.clusters for f in figures), seeds=total(seeds), bounds=(-np.inf, np.inf),
+        parts=tuple(total(p) for p in zip(*(f.parts for f in figures), strict=True)),
+    )  # fmt: skip
+
+
+def covariances(figures: Sequence[Resampled]) -> tuple[Floats, Floats]:
+    """(P, P) of the figures, and (P,) degrees of freedom: clusters and training seeds, joined by Satterthwaite's rule.
+
+    A variance by both ways below that by one of them, which small samples give, is raised to it.
+    """
+    ways = [_crossed(np.stack(p, axis=1)) for p in zip(*(f.parts for f in figures), strict=True)]
+    found = ways[0] if len(ways) == 1 else ways[0] + ways[1] - ways[2]
+    least = np.max([np.diag(w) for w in ways[:2]], axis=0)
+    np.fill_diagonal(found, np.maximum(np.diag(found), least))
+    by_query, freedom = np.diag(found).copy(), np.array([max(f.clusters - 1, 1) for f in figures], np.float64)
+    n_seeds = {len(f.seeds) for f in figures}
+    if len(n_seeds) == 1 and (s := n_seeds.pop()) > 1:
+        trained = np.cov(np.stack([f.seeds for f in figures]), ddof=1).reshape(found.shape) / s
+        found, by_seed = found + trained, np.diag(trained)
+        both = np.maximum(by_query**2 / freedom + by_seed**2 / (s - 1), 1e-300)
+        freedom = np.where(by_seed > 0, np.diag(found) ** 2 / both, freedom)
+    scale = np.array([max(1.0, abs(f.value)) for f in figures])
+    np.fill_diagonal(found, np.where(np.sqrt(np.diag(found)) <= _ROUNDING * scale, 0.0, np.diag(found)))
+    return found, np.maximum(freedom, 1.0)
+
+
+def _crossed(influence: Floats) -> Floats:
+    """(P, P) from the influences (G, P) of G clusters."""
+    active = max(int(influence.any(axis=1).sum()), 2)
+    return np.asarray(influence.T @ influence * (active / (active - 1)))
 
 
 class Bootstrap:
-    """Draws of users, the same for every model measured on the rows.
+    """Rows in clusters, the same for every model measured on them, which makes comparisons paired.
 
-    `user` (n_rows,): whose row it is, any integers. With `resamples` = 0 there are estimates, but no intervals.
+    `user`, `item` (n_rows,): whose row it is and what it asks for, any integers; without items, clusters are users.
     """
 
-    def __init__(self, user: Ints, resamples: int, seed: int) -> None:
-        users, self._of_row = np.unique(user, return_inverse=True)
-        self.n_users, self.resamples, self._seed = len(users), resamples, seed
+    def __init__(self, user: Ints, resamples: int, seed: int, item: Ints | None = None) -> None:
+        ways = [user] if item is None else [user, item, np.arange(len(user))]
+        self._ways = [np.unique(way, return_inverse=True)[1] for way in ways]
+        self._sizes = [int(way.max(initial=-1)) + 1 for way in self._ways]
+        self.n_users, self._draws = self._sizes[0], Draws(resamples, seed)
 
-    def _weights(self, width: int) -> Iterator[Floats]:
-        """(R', n_users) blocks: how often each user was drawn."""
-        rng = np.random.default_rng(self._seed)
-        step = max(1, _BLOCK // max(width, 1))
-        for start in range(0, self.resamples, step):
-            size = min(step, self.resamples - start)
-            drawn = rng.integers(self.n_users, size=(size, self.n_users))
-            drawn += np.arange(size)[:, None] * self.n_users
-            counts = np.bincount(drawn.ravel(), minlength=size * self.n_users)
-            yield counts.reshape(size, self.n_users).astype(np.float64)
+    def mean(self, values: Floats, mask: npt.NDArray[np.bool_] | None = None, seeds: Sequence[float] = ()) -> Resampled:
+        """The mean of `values` (n_rows,); NaN rows, and those outside `mask`, do not count."""
+        values = np.asarray(values, np.float64)
+        counted = np.isfinite(values) if mask is None else np.isfinite(values) & mask
+        inside = values[counted]
+        if not len(inside):
+            return Resampled(float("nan"), 0, 0, draws=self._draws)
+        value = float(inside.mean())
+        moved = (inside - value) / len(inside)
+        parts = tuple(_sums(way[counted], moved, size) for way, size in zip(self._ways, self._sizes, strict=True))
+        counts = [len(np.unique(way[counted])) for way in self._ways]
+        bounds = (float(inside.min()), float(inside.max()))
+        return Resampled(value, counts[0], min(counts[:2]), parts, np.array(seeds), self._draws, bounds)
 
     def means(self, columns: Sequence[Floats]) -> list[Resampled]:
-        """The mean of each column (n_rows,) of values; NaN rows do not count."""
-        values = [np.asarray(c, np.float64) for c in columns]
-        total = np.stack([np.bincount(self._of_row, np.nan_to_num(v), self.n_users) for v in values], axis=1)
-        count = np.stack([np.bincount(self._of_row, np.isfinite(v), self.n_users) for v in values], axis=1)
-        if not len(total):
-            return [Resampled(float("nan"), np.empty(0), 0) for _ in values]
-        drawn = [_ratio(w @ total, w @ count) for w in self._weights(self.n_users)]
-        draws = np.concatenate(drawn) if drawn else np.empty((0, len(values)))
-        point = _ratio(total.sum(axis=0), count.sum(axis=0))
-        users = (count > 0).sum(axis=0)
-        return [Resampled(float(point[j]), draws[:, j], int(users[j])) for j in range(len(values))]
+        """The mean of each column (n_rows,) of values."""
+        return [self.mean(column) for column in columns]
 
     def statistics(self, metric: WeightedMetrics) -> dict[str, Resampled]:
-        """Any function of row weights, recomputed on each resample."""
-        point = metric(np.ones((1, len(self._of_row))))
-        blocks = [metric(w[:, self._of_row]) for w in self._weights(len(self._of_row))]
-        empty: Floats = np.empty(0)
+        """Any smooth function of row weights, recomputed with each group of clusters left out: the grouped jackknife
+        (Shao & Tu, 1995, section 2.1.2)."""
+        point = metric(np.ones((1, len(self._ways[0]))))
+        moved = [self._left_out(way, size, metric, point) for way, size in zip(self._ways, self._sizes, strict=True)]
+        clusters = min(self._sizes[:2])
         return {
-            name: Resampled(
-                float(value[0]), np.concatenate([b[name] for b in blocks]) if blocks else empty, self.n_users
-            )
-            for name, value in point.items()
+            name: Resampled(float(v[0]), self.n_users, clusters, tuple(m[name] for m in moved), draws=self._draws)
+            for name, v in point.items()
         }
 
+    def _left_out(self, way: Ints, size: int, metric: WeightedMetrics, point: dict[str, Floats]) -> dict[str, Floats]:
+        """Metric -> (G,) influences of groups of clusters."""
+        n_groups = min(size, _GROUPS) if self._draws.resamples > 1 else 0
+        if n_groups < 2:
+            return {name: np.zeros(n_groups) for name in point}
+        group = np.random.default_rng(self._draws.seed).permutation(size)[way] % n_groups
+        step = max(1, _BLOCK // max(len(way), 1))
+        blocks = [np.arange(start, min(start + step, n_groups)) for start in range(0, n_groups, step)]
+        left = [metric((group != block[:, None]).astype(np.float64)) for block in blocks]
+        without = {name: np.concatenate([b[name] for b in left]) for name in point}
+        return {m: np.nan_to_num((np.nanmean(v) - v) if np.isfinite(v).any() else v) * (n_groups - 1) / n_groups
+                for m, v in without.items()}  # fmt: skip
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan))
+
+def _sums(way: Ints, values: Floats, size: int) -> Floats:
+    """(size,) of the values of each cluster."""
+    return np.bincount(way, values, size).astype(np.float64)
 
 
 def mean_over_seeds(values: Sequence[npt.NDArray[np.floating]]) -> Floats:

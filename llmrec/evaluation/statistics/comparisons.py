@@ -2,7 +2,7 @@
 
 Several comparisons share one critical value: the quantile of the largest studentised deviation among them (max-T:
 Westfall & Young, 1993, section 2.2), so the chance of a single false "better" or "worse" in the whole family is the
-stated error rate.
+stated error rate. Families stand behind a gate: see `gated`.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from llmrec.evaluation.records.estimates import Comparison, Estimate, Verdict, lower_is_better
-from llmrec.evaluation.statistics.bootstrap import Resampled
+from llmrec.evaluation.statistics.bootstrap import Resampled, combined, covariances
 from llmrec.features.asof.interactions import Floats
 
 _POWER = 0.8
-#: Standard errors below this share of the figures (of 1, where they are smaller) are rounding, not spread.
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -31,62 +30,137 @@ class Pair:
     b: Resampled
 
 
-def compare(pairs: Sequence[Pair], confidence: float) -> list[Comparison]:
+@dataclass(frozen=True)
+class Family:
+    """Comparisons that are judged together: normal critical value, its Monte Carlo error, the largest of each draw."""
+
+    critical: float
+    error: float
+    largest: Floats
+    size: int
+    tests: int = 1  # families of the same gate: Bonferroni
+
+
+def compare(
+    pairs: Sequence[Pair], confidence: float, margin: float | None = None, tests: int = 1, closed: bool = False
+) -> list[Comparison]:
     """Paired comparisons as one family: their simultaneous intervals miss no true difference with P = `confidence`.
 
-    `p_value` is that of the single comparison, `p_adjusted` of the family.
+    `margin`: the share of `against` within which a difference counts as none. `tests`: so many such families share the
+    error rate. `closed`: the gate before the family did not open, so nothing in it is claimed. `p_value` is that of the
+    single comparison, `p_adjusted` of all.
     """
     pairs = [p for p in pairs if np.isfinite(p.a.value) and np.isfinite(p.b.value)]
     if not pairs:
         return []
-    shift = np.stack([_deviation(p) for p in pairs], axis=1)  # (R, n_pairs)
-    enough = len(shift) > 1
-    se = shift.std(axis=0, ddof=1) if enough else np.zeros(len(pairs))
-    se[se <= _ROUNDING * np.array([max(1, abs(p.a.value), abs(p.b.value)) for p in pairs])] = 0
-    t = np.abs(shift) / np.where(se > 0, se, np.inf)
-    largest = t.max(axis=1)
-    critical = float(np.quantile(largest, confidence)) if enough else float("nan")
-    return [_comparison(p, float(se[j]), critical, t[:, j], largest, len(pairs)) for j, p in enumerate(pairs)]
+    differences = [combined([p.a, p.b], [1, -1]) for p in pairs]
+    covariance, freedom = covariances(differences)
+    family = _family(covariance, differences[0], 1 - (1 - confidence) / tests, tests)
+    return [
+        _comparison(p, d, float(np.sqrt(covariance[j, j])), float(freedom[j]), family, margin, closed)
+        for j, (p, d) in enumerate(zip(pairs, differences, strict=True))
+    ]
 
 
-def _deviation(pair: Pair) -> Floats:
-    """(R,) how far the difference in each resample lies from the observed one; 0 where it could not be computed."""
-    return np.nan_to_num(pair.a.draws - pair.b.draws - (pair.a.value - pair.b.value))
+def gated(
+    primary: Sequence[Pair], behind: Sequence[Pair], confidence: float, margin: float | None = None
+) -> tuple[list[Comparison], list[Comparison]]:
+    """The `primary` comparisons, fixed before the run, each at its share of the error rate; then those `behind` them.
+
+    Bonferroni parallel gatekeeping (Dmitrienko, Offen & Westfall, Statistics in Medicine 2003): what lies behind is
+    tested with the shares of the primary ones that were decided. Without one, its intervals stand, and nothing is
+    claimed of them. A single pair needs no resampling, so no seed decides a primary verdict.
+    """
+    first = [c for p in primary for c in compare([p], confidence, margin, len(primary))]
+    decided = sum(c.verdict in ("better", "worse") for c in first) / max(len(primary), 1)
+    level = 1 - (1 - confidence) * (decided or 1)
+    return first, compare(behind, level, margin, closed=bool(primary) and not decided)
 
 
-def _comparison(pair: Pair, se: float, critical: float, t: Floats, largest: Floats, n_comparisons: int) -> Comparison:
-    difference = pair.a.value - pair.b.value
-    n = min(pair.a.n, pair.b.n)
-    base = {"model": pair.model, "against": pair.against, "metric": pair.metric, "n_comparisons": n_comparisons}
-    if se == 0 or n < 2:  # no spread: identical lists, a single user, or no resamples
-        ratio = Estimate(value=difference / pair.b.value) if pair.b.value else None
-        return Comparison(**base, difference=Estimate(value=difference, n=n), ratio=ratio, verdict="cannot tell")
+def _family(covariance: Floats, first: Resampled, confidence: float, tests: int) -> Family:
+    size = len(covariance)
+    if size == 1 or not first.has_interval:
+        return Family(float(norm.isf((1 - confidence) / 2)), 0.0, np.empty(0), size * tests, tests)
+    se = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.where(se > 0, se, np.inf) / np.where(se > 0, se, np.inf)[:, None]
+    np.fill_diagonal(correlation, 1.0)
+    root = _root(np.clip(correlation, -1, 1))
+    rng = np.random.default_rng(first.draws.seed)
+    step = max(1, 4_000_000 // size)
+    largest = np.concatenate([
+        np.abs(rng.standard_normal((min(step, first.draws.resamples - start), size)) @ root.T).max(axis=1)
+        for start in range(0, first.draws.resamples, step)
+    ])  # fmt: skip
+    at = confidence * len(largest)
+    spread = np.sqrt(at * (1 - confidence))  # of the rank of a quantile: binomial
+    low, high = np.quantile(largest, np.clip([(at - spread) / len(largest), (at + spread) / len(largest)], 0, 1))
+    return Family(float(np.quantile(largest, confidence)), float(high - low) / 2, largest, size * tests, tests)
+
+
+def _root(correlation: Floats) -> Floats:
+    """A with A Aᵀ = the nearest correlation: clusters both ways may leave negative eigenvalues."""
+    values, vectors = np.linalg.eigh(correlation)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    return np.asarray(root / np.linalg.norm(root, axis=1, keepdims=True))
+
+
+def _comparison(
+    pair: Pair, found: Resampled, se: float, freedom: float, family: Family, margin: float | None, closed: bool
+) -> Comparison:
+    base = {"model": pair.model, "against": pair.against, "metric": pair.metric, "n_comparisons": family.size}
+    if se == 0 or not found.has_interval:  # no spread: identical lists, a single user or item, or no resamples
+        ratio = Estimate(value=found.value / pair.b.value) if pair.b.value else None
+        return Comparison(**base, difference=Estimate(value=found.value, n=found.n), ratio=ratio, verdict="cannot tell")
+    critical = _as_student(family.critical, freedom)
     width = critical * se
-    interval = Estimate(value=difference, low=difference - width, high=difference + width, n=n, se=se)
-    seen = abs(difference) / se
+    interval = Estimate(value=found.value, low=found.value - width, high=found.value + width, n=found.n, se=se)
+    single = float(2 * student.sf(abs(found.value) / se, freedom))
+    ratio, close = _ratio(pair, found, se, critical), None if margin is None else margin * abs(pair.b.value)
     return Comparison(
-        **base,
-        difference=interval,
-        ratio=_ratio_estimate(pair, critical),
-        p_value=float((1 + (t >= seen).sum()) / (1 + len(t))),
-        p_adjusted=float((1 + (largest >= seen).sum()) / (1 + len(largest))),
-        smallest_detectable=(critical + float(norm.ppf(_POWER))) * se,
-        verdict=_verdict(interval, pair.metric),
-    )
+        **base, difference=interval, ratio=ratio, p_value=single, p_adjusted=_adjusted(single, family), margin=close,
+        smallest_detectable=(critical + float(norm.ppf(_POWER))) * se, monte_carlo=family.error * se, closed=closed,
+        seed_se=float(found.seeds.std(ddof=1) / np.sqrt(len(found.seeds))) if len(found.seeds) > 1 else None,
+        verdict="cannot tell" if closed else _verdict(interval, ratio, pair.metric, close, margin),
+    )  # fmt: skip
 
 
-def _ratio_estimate(pair: Pair, critical: float) -> Estimate | None:
-    """a / b − 1 with the family's critical value; None where b is not clearly above zero."""
-    if not pair.b.value > 0 or not (pair.b.draws > 0).all():
+def _as_student(z: float, freedom: float) -> float:
+    """The critical value of Student's t that is as rare as a normal one: few clusters know their spread badly."""
+    return float(student.isf(norm.sf(z), freedom))
+
+
+def _adjusted(single: float, family: Family) -> float:
+    if not len(family.largest):
+        return min(1.0, single * family.tests)
+    seen = norm.isf(single / 2)
+    p = float((1 + (family.largest >= seen).sum()) / (1 + len(family.largest)))
+    return max(single, min(1.0, p * family.tests))
+
+
+def _ratio(pair: Pair, found: Resampled, se: float, critical: float) -> Estimate | None:
+    """a / b − 1 by Fieller's theorem (1954): all ρ for which a − b − ρ b is not told from 0, so that the interval
+    holds 0 just where that of the difference does. None where b is not clearly above zero: there is no such interval.
+    """
+    covariance, _ = covariances([found, pair.b])
+    bb = critical**2 * covariance[1, 1]
+    bound = critical**2 * se * np.sqrt(covariance[1, 1])
+    db, dd = float(np.clip(critical**2 * covariance[0, 1], -bound, bound)), (critical * se) ** 2
+    b, d = pair.b.value, found.value
+    if b <= 0 or b**2 <= bb:
         return None
-    value = pair.a.value / pair.b.value - 1
-    se = float((pair.a.draws / pair.b.draws - 1).std(ddof=1))
-    width = critical * se
-    return Estimate(value=value, low=value - width, high=value + width, n=min(pair.a.n, pair.b.n), se=se)
+    middle, square = b * d - db, b**2 - bb
+    root = np.sqrt(max(middle**2 - square * (d**2 - dd), 0.0))
+    return Estimate(value=d / b, low=min((middle - root) / square, d / b), high=max((middle + root) / square, d / b),
+                    n=found.n)  # fmt: skip
 
 
-def _verdict(difference: Estimate, metric: str) -> Verdict:
+def _verdict(
+    difference: Estimate, ratio: Estimate | None, metric: str, close: float | None, margin: float | None
+) -> Verdict:
     assert difference.low is not None and difference.high is not None
-    if difference.low <= 0 <= difference.high:
-        return "cannot tell"
-    return "better" if (difference.low > 0) != lower_is_better(metric) else "worse"
+    if not difference.low <= 0 <= difference.high:
+        return "better" if (difference.low > 0) != lower_is_better(metric) else "worse"
+    within = close is not None and max(-difference.low, difference.high) < close
+    if within and ratio is not None and margin is not None and ratio.low is not None and ratio.high is not None:
+        within = max(-ratio.low, ratio.high) < margin
+    return "no difference" if within else "cannot tell"

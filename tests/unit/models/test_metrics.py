@@ -62,6 +62,7 @@ def one_by_one(listed: list[int], relevant: set[int], k: int) -> dict[str, float
         "precision": sum(h) / k,
         "ndcg": sum(x / math.log2(r + 2) for r, x in enumerate(h)) / ideal,
         "mrr": 0.0 if first is None else 1 / (first + 1),
+        "log_rank": 0.0 if first is None else 1 - math.log(first + 1, k + 1),
         "map": sum(x * sum(h[: r + 1]) / (r + 1) for r, x in enumerate(h)) / m,
     }
 

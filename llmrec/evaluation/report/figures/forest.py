@@ -10,7 +10,7 @@ from llmrec.evaluation.report.format import interval, number, percent, round_per
 from llmrec.evaluation.report.glossary import metric_title
 
 #: The colours of verdicts.
-TONES = {"better": "better", "worse": "worse", "cannot tell": "unknown"}
+TONES = {"better": "better", "worse": "worse", "no difference": "unknown", "cannot tell": "unknown"}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from llmrec.evaluation.data.folds import Fold, Queries, Wording
 from llmrec.evaluation.data.protocols import temporal
 from llmrec.evaluation.data.slices import SliceMask
 from llmrec.evaluation.ranking import lists as files
-from llmrec.evaluation.ranking import tables
 from llmrec.evaluation.ranking.evaluator import Answer, Catalogue, EvaluatedModel, Measured, Table
 from llmrec.evaluation.ranking.tables import Asked, protocol_table
 from llmrec.evaluation.ranking.topk import TopK, in_order
@@ -120,21 +119,17 @@ def test_folds_follow_one_another(fold: Fold, tmp_path: Path) -> None:
     assert shown.query_id.is_monotonic_increasing and shown.query_id.nunique() == 2 * n
 
 
-def test_a_table_is_the_same_whatever_is_resampled_at_once(
-    fold: Fold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_holds_the_figures_of_models_and_slices(fold: Fold, tmp_path: Path) -> None:
     measured = ask(tmp_path, [fold], 7)
     even = np.arange(len(fold.queries)) % 2 == 0
     masks = [SliceMask("half", level, mask) for level, mask in (("even", even), ("odd", ~even))]
     asked = Asked("temporal", "point_in_time", Wording("", "", "", ""), fold.queries, 20, 0)
     config = EvaluationConfig(cutoffs=(3, 5), primary_metric="ndcg@3", list_length=K, bootstrap=50)
-    one = protocol_table(asked, measured, masks, config, 7)[0]
-    monkeypatch.setattr(tables, "BLOCK_CELLS", 40)  # three columns at once
-    few = protocol_table(asked, measured, masks, config, 7)[0]
-    assert [m.name for m in one.models] == ["a", "b", "c"] and len(one.slices) == 2
-    values, again = ([v.model_dump() for m in t.models for v in m.metrics.values()] for t in (one, few))
-    assert values == [pytest.approx(v, nan_ok=True) for v in again]
-    assert [s.models["a"]["ndcg@3"].value for s in few.slices] == pytest.approx(
+    table, headline = protocol_table(asked, measured, masks, config, 7)
+    assert [m.name for m in table.models] == ["a", "b", "c"] and headline is None
+    for m, found in zip(measured, table.models, strict=True):
+        assert found.metrics["ndcg@3"].value == pytest.approx(m.values["ndcg@3"].mean())
+    assert [s.models["a"]["ndcg@3"].value for s in table.slices] == pytest.approx(
         [measured[0].values["ndcg@3"][m.mask].mean() for m in masks]
     )
 

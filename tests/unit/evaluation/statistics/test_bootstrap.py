@@ -41,27 +41,25 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     assert 165 <= covered <= 194  # binomial(200, .9): five standard deviations below, three above
 
 
-def test_auc_is_recomputed_on_each_resample() -> None:
+def test_the_spread_of_an_auc_is_that_of_drawing_users_anew() -> None:
     rng = np.random.default_rng(0)
-    label, score = rng.random(400) < 0.3, rng.random(400)
-    user = rng.integers(60, size=400)
-    bootstrap = Bootstrap(user, 30, 3)
-    drawn = bootstrap.statistics(click_metrics(label, score, user, 0.5))["auc"]
-    weights = next(bootstrap._weights(60))
-    by_hand = []
-    for counts in weights:
-        rows = np.repeat(np.arange(400), counts[user].astype(int))
-        by_hand.append(auc(label[rows], score[rows])[0])
-    np.testing.assert_allclose(drawn.draws, by_hand, atol=1e-12)
+    user = rng.integers(300, size=1200)
+    label = rng.random(1200) < 0.2 + 0.4 * (user % 2)
+    score = 1 / (1 + np.exp(-0.3 * label - rng.normal(size=300)[user]))
+    found = Bootstrap(user, 2, 3).statistics(click_metrics(label, score, user, 0.5))["auc"].estimate(0.95)
+    rows = [np.flatnonzero(user == u) for u in range(300)]
+    drawn = [np.concatenate([rows[u] for u in rng.integers(300, size=300)]) for _ in range(400)]
+    assert found.se == pytest.approx(np.std([auc(label[r] > 0, score[r])[0] for r in drawn]), rel=0.15)
 
 
-def test_blocks_of_resamples_give_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = np.random.default_rng(0).random(50)
-    whole = Bootstrap(np.arange(50), 64, 9).means([values])[0].draws
+def test_blocks_of_the_jackknife_give_the_same_influences(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    metric = click_metrics(rng.random(50) < 0.5, rng.random(50), np.arange(50), 0.5)
+    whole = Bootstrap(np.arange(50), 64, 9).statistics(metric)["auc"].parts[0]
     monkeypatch.setattr("llmrec.evaluation.statistics.bootstrap._BLOCK", 500)
-    np.testing.assert_allclose(Bootstrap(np.arange(50), 64, 9).means([values])[0].draws, whole, rtol=1e-12)
+    np.testing.assert_allclose(Bootstrap(np.arange(50), 64, 9).statistics(metric)["auc"].parts[0], whole, rtol=1e-12)
 
 
 def test_seeds_are_averaged_within_a_row() -> None:
     assert mean_over_seeds([np.array([0.0, 1]), np.array([1.0, 1])]).tolist() == [0.5, 1]
-    assert Resampled(1.0, np.empty(0), 5).estimate(0.95).low is None
+    assert Resampled(1.0, 5, 5).estimate(0.95).low is None
