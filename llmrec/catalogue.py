@@ -11,7 +11,7 @@ _R, _K, _B, _S = (f"llmrec.models.{room}" for room in ("retrievers", "rankers", 
 #: Role -> name -> "module:Class". What a model is, its class says: `INFO`, and `Config`, its settings.
 MODELS: dict[Role, dict[str, str]] = {
     "retriever": {
-        "two_tower": f"{_R}.two_tower:TwoTowerRetriever",
+        "two_tower": f"{_R}.two_tower.retriever:TwoTowerRetriever",
         "popularity": f"{_R}.popularity:Popularity",
         "recent_popularity": f"{_R}.popularity:RecentPopularity",
         "item_knn": f"{_R}.item_knn:ItemKNN",
@@ -20,9 +20,9 @@ MODELS: dict[Role, dict[str, str]] = {
         "bpr": f"{_R}.bpr:BPR",
         "slim": f"{_R}.slim:SLIM",
         "ncf": f"{_R}.ncf:NCF",
-        "boosted": f"{_R}.boosted:Boosted",
-        "boosted_text": f"{_R}.boosted:BoostedText",
-        "text_logistic": f"{_R}.text_logistic:TextLogistic",
+        "boosted": f"{_R}.pointwise.boosted:Boosted",
+        "boosted_text": f"{_R}.pointwise.boosted:BoostedText",
+        "text_logistic": f"{_R}.pointwise.text_logistic:TextLogistic",
         "text_factorization": f"{_R}.text_factorization:TextFactorization",
     },
     "ranker": {

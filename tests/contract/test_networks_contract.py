@@ -8,7 +8,7 @@ import torch
 
 from llmrec.catalogue import model_class
 from llmrec.models.rankers.click_network import ClickNetwork
-from llmrec.models.retrievers.two_tower_net import TwoTower, TwoTowerConfig
+from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
 
 N_USERS, N_ITEMS, LENGTH = 9, 13, 4
 FAMILIES = {"a": [0, 1], "b": [2]}

@@ -13,9 +13,9 @@ from llmrec import bundle
 from llmrec.bundle import Bundle
 from llmrec.models.blenders.prior_correction import log_popularity
 from llmrec.models.retrieval import retrieve
-from llmrec.models.retrievers import two_tower
-from llmrec.models.retrievers.item_index import ItemIndex
-from llmrec.models.retrievers.two_tower import TwoTowerRetriever
+from llmrec.models.retrievers.two_tower import retriever as two_tower
+from llmrec.models.retrievers.two_tower.item_index import ItemIndex
+from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
 from llmrec.recommender import Recommender
 from llmrec.schema import DAY_MS, id_hash, tie_hash
 from llmrec.training import train

@@ -16,7 +16,7 @@ from llmrec.features.dataset import rows as rows_module
 from llmrec.features.dataset.rows import Examples, Shard, load_features, read_examples
 from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.retrieval import retrieve
-from llmrec.models.retrievers.two_tower_epochs import TowerData, tower_loss
+from llmrec.models.retrievers.two_tower.epochs import TowerData, tower_loss
 from llmrec.models.store import make_model
 from llmrec.models.validation import ValidationQueries, click_metrics, ranking_metrics
 from llmrec.schema import Column as C

@@ -18,7 +18,7 @@ from llmrec.features.asof.interactions import Floats, Ints
 from llmrec.features.families.columns import FeatureSelection
 from llmrec.files import writing
 from llmrec.models.networks.fusion import Fusion
-from llmrec.models.retrievers.two_tower_net import TwoTower
+from llmrec.models.retrievers.two_tower.net import TwoTower
 from llmrec.schema import FAMILY_WEIGHTS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact

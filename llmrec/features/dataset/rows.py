@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
@@ -110,13 +111,7 @@ def read_examples(
 
     Raises ValueError where the split has none at all, OSError where the disk has no room for them.
     """
-    condition = pc.field(C.SPLIT) == split
-    if label == "like":
-        condition &= pc.field(C.LIKE).is_valid()
-    elif candidates_only:
-        condition &= pc.field(C.CANDIDATE)
-    if clicks_only:
-        condition &= pc.field(C.CLICK) == 1
+    condition, labels = _condition(split, label, candidates_only, clicks_only), C.CLICK if label == "click" else C.LIKE
     dataset = artifact.dataset("examples")
     times = dataset.to_table(columns=[C.TIMESTAMP], filter=condition)[C.TIMESTAMP].to_numpy()
     if not len(times):
@@ -127,21 +122,41 @@ def read_examples(
     mine = shard.of(len(times))
     place = np.empty(len(mine), np.int64)
     place[np.argsort(times[mine], kind="stable")] = np.arange(len(mine))
-    labels = C.CLICK if label == "click" else C.LIKE
-    columns = [*([C.ITEM_ID, C.USER_ID] if with_ids else []), C.QUERY_ID, C.TIMESTAMP, labels, C.USER_IDX, C.ITEM_IDX,
-               C.HISTORY, C.HISTORY_AGES, C.USER_FEATURES, C.ITEM_FEATURES,
-               *([C.PAIR_FEATURES] if with_pairs else [])]  # fmt: skip
-    absent = () if with_ids else ("item_ids", "user_ids")
-    rows: dict[str, npt.NDArray[Any]] = {}
-    seen = done = 0
-    for batch in dataset.to_batches(columns=columns, filter=condition, batch_readahead=2, fragment_readahead=1):
+    ids, pairs = [C.ITEM_ID, C.USER_ID] * with_ids, [C.PAIR_FEATURES] * with_pairs
+    columns = [*ids, C.QUERY_ID, C.TIMESTAMP, labels, C.USER_IDX, C.ITEM_IDX, C.HISTORY, C.HISTORY_AGES,
+               C.USER_FEATURES, C.ITEM_FEATURES, *pairs]  # fmt: skip
+    batches = dataset.to_batches(columns=columns, filter=condition, batch_readahead=2, fragment_readahead=1)
+    parts = (_arrays(part, labels, selection, history_length) for part in _shared_out(batches, shard))
+    return _placed(parts, place, () if with_ids else ("item_ids", "user_ids"))
+
+
+def _condition(split: str, label: str, candidates_only: bool, clicks_only: bool) -> pc.Expression:
+    condition = pc.field(C.SPLIT) == split
+    if label == "like":
+        condition &= pc.field(C.LIKE).is_valid()
+    elif candidates_only:
+        condition &= pc.field(C.CANDIDATE)
+    return condition & (pc.field(C.CLICK) == 1) if clicks_only else condition
+
+
+def _shared_out(batches: Iterable[pa.RecordBatch], shard: Shard) -> Iterator[pa.RecordBatch]:
+    """The shard's rows of each batch."""
+    seen = 0
+    for batch in batches:
         some = np.arange((shard.rank - seen) % shard.world, batch.num_rows, shard.world)
         seen += batch.num_rows
-        part = vars(_arrays(batch.take(pa.array(some)), labels, selection, history_length))
-        rows = rows or {name: _room(0 if name in absent else len(mine), values) for name, values in part.items()}
+        yield batch.take(pa.array(some))
+
+
+def _placed(parts: Iterable[Examples], place: Ints, absent: tuple[str, ...]) -> Examples:
+    """The rows of all parts, the nth of them at `place[n]`; without the columns `absent`."""
+    rows: dict[str, npt.NDArray[Any]] = {}
+    done = 0
+    for part in map(vars, parts):
+        rows = rows or {name: _room(0 if name in absent else len(place), values) for name, values in part.items()}
+        there = place[done : (done := done + len(part["times"]))]
         for name in rows.keys() - absent:
-            rows[name][place[done : done + len(some)]] = part[name]
-        done += len(some)
+            rows[name][there] = part[name]
     return Examples(**rows)
 
 

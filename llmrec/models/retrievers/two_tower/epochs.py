@@ -12,8 +12,8 @@ from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.losses import accidental_hits, mixture_log_q, sampled_softmax
 from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.retrieval import retrieve
-from llmrec.models.retrievers.two_tower import TwoTowerRetriever
-from llmrec.models.retrievers.two_tower_net import TwoTower, TwoTowerConfig
+from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
+from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
 from llmrec.models.validation import ValidationQueries, ranking_metrics
 from llmrec.schema import DAY_MS
 from llmrec.storage import Artifact

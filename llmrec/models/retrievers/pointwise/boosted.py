@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from llmrec.models.base import Arrays, FitData, Floats, ModelInfo
 from llmrec.models.boosting import booster_bytes, booster_of, grow
-from llmrec.models.retrievers.pointwise import Pointwise, PointwiseConfig
+from llmrec.models.retrievers.pointwise.features import Pointwise, PointwiseConfig
 
 
 class BoostedConfig(PointwiseConfig):

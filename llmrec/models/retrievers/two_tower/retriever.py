@@ -12,8 +12,8 @@ from llmrec.models.base import Arrays, Bools, FitData, Floats, Ints, ModelContex
 from llmrec.models.networks.fit_task import FitTask
 from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.networks.weights import from_arrays, to_arrays
-from llmrec.models.retrievers.item_index import ItemIndex
-from llmrec.models.retrievers.two_tower_net import TwoTower, TwoTowerConfig
+from llmrec.models.retrievers.two_tower.item_index import ItemIndex
+from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
 from llmrec.schema import DAY_MS
 from llmrec.storage import Artifact
 
@@ -49,7 +49,7 @@ class TwoTowerRetriever(Retriever):
         self.approximate_above: int | None = None
 
     def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> FitTask:
-        from llmrec.models.retrievers.two_tower_epochs import TowerTask
+        from llmrec.models.retrievers.two_tower.epochs import TowerTask
 
         return TowerTask(self, examples, group, validate)
 

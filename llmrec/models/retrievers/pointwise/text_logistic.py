@@ -8,7 +8,7 @@ from pydantic import Field
 
 from llmrec.models.base import Arrays, FitData, Floats, ModelInfo
 from llmrec.models.linear import LinearModel
-from llmrec.models.retrievers.pointwise import Pointwise, PointwiseConfig
+from llmrec.models.retrievers.pointwise.features import Pointwise, PointwiseConfig
 
 
 class TextLogisticConfig(PointwiseConfig):

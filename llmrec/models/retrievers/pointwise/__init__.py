@@ -1,0 +1,1 @@
+"""Retrievers that score hand-made features of each (user, item) as of the request."""
