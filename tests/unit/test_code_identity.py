@@ -36,7 +36,7 @@ EDITS = {
     "shuffle_files.py": _ENCODED,
     "tasks.py": set(STAGES) - {"corpus", "swapped embeddings"},
     "corpus/stage.py": {"corpus"},
-    "corpus/splits.py": _ENCODED,
+    "corpus/splits.py": _ENCODED | {"corpus"},
     "encoding/stage.py": {"embeddings"},
     "encoding/store/embedding_store.py": _ENCODED | {"bundle", "swapped embeddings"},
     "features/asof/sums.py": {"examples", "family_study"} | _FITTED,
