@@ -36,7 +36,7 @@ EDITS = {
     "shuffle_files.py": _ENCODED,
     "tasks.py": set(STAGES) - {"corpus", "swapped embeddings"},
     "corpus/stage.py": {"corpus"},
-    "corpus/splits.py": _ENCODED,
+    "corpus/splits.py": _ENCODED | {"corpus"},
     "encoding/stage.py": {"embeddings"},
     "encoding/store/embedding_store.py": _ENCODED | {"bundle", "swapped embeddings"},
     "features/asof/sums.py": {"examples", "family_study"} | _FITTED,
@@ -55,6 +55,7 @@ EDITS = {
     "evaluation/measure.py": _EVALUATED,
     "evaluation/report/render.py": {"report"},
     "evaluation/report/templates/report.css": {"report"},
+    "catalogue.py": set(),
     "config/serving.py": set(),
     "pipeline.py": set(),
 }
@@ -100,7 +101,8 @@ def test_every_file_is_part_of_something() -> None:
     models = {module_of(role, name) for role in MODELS for name in MODELS[role]}
     part = set(source_files([*fronts, *models, *(m for modules in STAGES.values() for m in modules)]))
     files = {p for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts and p.name != "py.typed"}
-    assert {str(p.relative_to(PACKAGE)) for p in files - part if PACKAGE / "config" not in p.parents} == set()
+    left = {str(p.relative_to(PACKAGE)) for p in files - part if PACKAGE / "config" not in p.parents}
+    assert left == {"catalogue.py"}  # like settings: what it names is part of those who name it
 
 
 def _write(root: Path, files: dict[str, str]) -> None:
