@@ -14,6 +14,7 @@ MODELS: dict[Role, dict[str, str]] = {
         "two_tower": f"{_R}.two_tower.retriever:TwoTowerRetriever",
         "popularity": f"{_R}.popularity:Popularity",
         "recent_popularity": f"{_R}.popularity:RecentPopularity",
+        "time_at_risk": f"{_R}.time_at_risk:TimeAtRisk",
         "item_knn": f"{_R}.item_knn:ItemKNN",
         "ease": f"{_R}.ease:EASE",
         "ials": f"{_R}.ials:IALS",

@@ -9,8 +9,9 @@ from typing import Any
 
 from llmrec import bundle, corpus, encoding, experiment, features, registry, training
 from llmrec.config import RunConfig
+from llmrec.models.validation import WHOLE
 from llmrec.storage import Artifact, ArtifactWriter, Storage
-from llmrec.variants import trained_variants
+from llmrec.variants import VALIDATED, preferred, trained_variants
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +88,16 @@ class Run:
         return {"report": experiment.run_study(self.config, self.storage, *parents, bundles)}
 
     def _publish(self) -> dict[str, Artifact]:
-        artifact = self.artifacts[f"bundle.{self.variants[0]}"]
-        self.published = registry.publish(self.storage, artifact, self.config.name)
+        variant, why = preferred(self._validation(), self.artifacts["report"].manifest.info.get("verdict"))
+        logger.info("publish: variant %s: %s", variant, why)
+        pointer = registry.publish(self.storage, self.artifacts[f"bundle.{variant}"], self.config.name)
+        self.published = pointer | {"variant": variant, "because": why}
         return {}
+
+    def _validation(self) -> dict[str, float]:
+        """Variant -> what its lists reached on validation queries."""
+        found = {variant: self.artifacts[f"models.{variant}"].manifest.info for variant in self.variants}
+        return {variant: info["validation"][WHOLE][VALIDATED] for variant, info in found.items()}
 
 
 def run_pipeline(config: RunConfig, storage: Storage, report: Reporter, until: str = STAGES[-1]) -> Run:

@@ -18,6 +18,8 @@ _EVERY, _WORDS = ("*",), (f"{TEXT_PREFIX}*",)
 FAMILY_PATTERNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     TEXT: (_EVERY, ()), NO_TEXT: (_EVERY, _WORDS), "text_only": (_WORDS, ()), "ids_only": ((), ()),
 }  # fmt: skip
+#: What validation measures of a variant's lists: by it the variant to publish is chosen.
+VALIDATED = "ndcg@10"
 #: What a report calls a variant.
 VARIANT_LABELS: Mapping[str, str] = {TEXT: "with text", NO_TEXT: "without text"}
 
@@ -50,8 +52,20 @@ CONTROLS: Mapping[str, Control] = {
 
 
 def trained_variants(text: bool) -> tuple[str, ...]:
-    """What a run fits, the first of them to be published; `text`: whether it reads texts at all."""
+    """What a run fits; `text`: whether it reads texts at all."""
     return WITH_AND_WITHOUT if text else (NO_TEXT,)
+
+
+def preferred(validation: Mapping[str, float], verdict: str | None) -> tuple[str, str]:
+    """The variant to publish, and why: the best on validation, the first where they tie; never one judged worse.
+
+    `validation`: the ranking metric of each variant there; `verdict`: what the test says of `text` against `no_text`.
+    """
+    if verdict == "worse" and NO_TEXT in validation:
+        return NO_TEXT, "the report judges the variant with text worse"
+    best = max(validation, key=lambda variant: validation[variant])
+    others = [f"{variant} {value:.4f}" for variant, value in validation.items() if variant != best]
+    return best, " against ".join([f"validation prefers it: {VALIDATED} {validation[best]:.4f}", *others])
 
 
 def family_patterns(variant: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

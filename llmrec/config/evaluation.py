@@ -36,6 +36,9 @@ class EvaluationConfig(Section):
         description="fit a stand-in on each feature family alone and without it; unset: for size `full`",
     )
     tuning_trials: int = Field(8, ge=1, description="settings tried on validation, for each baseline")
+    uncored: bool = Field(
+        False, description="leave out test queries for an item that was owed events by the cut of a cored corpus"
+    )
     seeds: int = Field(1, ge=1, description="fits of our models, averaged within a user")
     bootstrap: int = Field(
         100_000, ge=0, description="resamples of users and items behind comparisons made together; 0: no intervals"

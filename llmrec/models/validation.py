@@ -12,9 +12,12 @@ from llmrec.features.asof.state import UserState
 from llmrec.features.dataset.rows import Examples
 from llmrec.models import metrics
 from llmrec.models.base import ModelContext, Requests
+from llmrec.variants import VALIDATED
 
 Ints = npt.NDArray[np.int64]
 
+#: What stands for a variant's models together, beside each model's own figures.
+WHOLE = "whole"
 #: Queries beyond this many are thinned evenly over time.
 MAX_QUERIES = 5_000
 
@@ -50,6 +53,14 @@ def ranking_metrics(rows: Ints, targets: Ints) -> dict[str, float]:
     hit = metrics.hits(rows, each, targets, int(max(rows.max(initial=0), targets.max(initial=0))) + 1)
     found = metrics.ranking(hit, np.ones(len(targets), np.int64), (10, 50), ("recall", "ndcg"))
     return {name: float(values.mean()) for name, values in found.items()}
+
+
+def whole_metrics(ranks: Ints, n_queries: int) -> dict[str, float]:
+    """VALIDATED of lists in which some queries' targets have these ranks (from 1), and the others none."""
+    name, k = metrics.parse(VALIDATED)
+    hit = ranks[:, None] == np.arange(1, k + 1)
+    found = metrics.ranking(hit, np.ones(len(ranks), np.int64), [k], [name])[VALIDATED]
+    return {VALIDATED: float(found.sum() / max(n_queries, 1))}
 
 
 def click_metrics(click: npt.NDArray[np.float32], probability: npt.NDArray[np.floating[Any]]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from llmrec.models.blenders.prior_correction import log_popularity
 from llmrec.models.retrieval import candidates
 from llmrec.models.store import make_model
 from llmrec.models.topk import top_k
-from llmrec.models.validation import ValidationQueries, ranking_metrics
+from llmrec.models.validation import WHOLE, ValidationQueries, ranking_metrics, whole_metrics
 from llmrec.recommender import FittedModels, Recommender
 from llmrec.storage import Artifact
 
@@ -19,7 +19,8 @@ from llmrec.storage import Artifact
 def fit_second_stage(
     config: TrainingConfig, examples: Artifact, context: ModelContext, fitted: Mapping[str, object], n_retrieve: int
 ) -> tuple[Blender, str, dict[str, dict[str, float]]]:
-    """(blender, fallback, metrics of each popularity column); `fitted`: the models of fold `validation` by key."""
+    """(blender, fallback, metrics of each popularity column and of the WHOLE); `fitted`: the models of fold
+    `validation` by key. The few weights of the blender have seen the queries that the whole is measured on."""
     clicks = read_examples(
         examples, "validation", context.selection, context.history_length, clicks_only=True, with_pairs=False
     )
@@ -34,7 +35,9 @@ def fit_second_stage(
         values.append(recommender.values(user, found.rows[q, some], found.columns[q, some], int(queries.times[q])))
         targets.append(int(np.flatnonzero(found.rows[q] == queries.targets[q])[0]))
     blender.fit(recommender.columns, values, targets)
-    return blender, fallback, validated
+    scored = [(blender.score(v), target) for v, target in zip(values, targets, strict=True)]
+    ranks = np.array([1 + int((scores > scores[target]).sum()) for scores, target in scored], np.int64)
+    return blender, fallback, validated | {WHOLE: whole_metrics(ranks, len(queries))}
 
 
 def as_models(fitted: Mapping[str, object], blender: Blender, fallback: str) -> FittedModels:

@@ -11,6 +11,8 @@ import psutil
 
 from llmrec.code_identity import code_version
 from llmrec.config import RunConfig
+from llmrec.corpus.splits import cutoffs
+from llmrec.evaluation.data.survivorship import core_of
 from llmrec.evaluation.records.run import Portrait, RunFacts
 from llmrec.features.asof.interactions import Interactions
 from llmrec.storage import Artifact
@@ -33,6 +35,7 @@ def portrait(config: RunConfig, data: Interactions, corpus: Artifact, embeddings
         empty_texts=info.get("empty_texts"), quarantined=info.get("reasons", {}),
         median_per_user=float(np.median(per_user)) if len(data) else None,
         median_per_item=float(np.median(per_item)) if len(data) else None,
+        core=core_of(data, cutoffs(data.time, config.split).t2) if len(data) else None,
         unknown_token_share=encoded.get("unknown_share"), encoder=_encoder(encoded),
         encoder_seconds_per_1000=seconds_per_1000(encoded),
         notes=["Whole-day timestamps: events of one day have no order of their own, and none sees another."]

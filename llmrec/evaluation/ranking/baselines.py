@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
+from scipy.stats import rankdata
 
 from llmrec.catalogue import MODELS, model_class
 from llmrec.config.models import model_config
@@ -15,13 +16,17 @@ from llmrec.evaluation.ranking.ranking_model import MOST_QUERIES, lists_of
 from llmrec.evaluation.ranking.topk import TopK, usual_threads
 from llmrec.features.asof.interactions import Scores
 from llmrec.features.asof.text_profiles import Vectors
-from llmrec.models.base import FitData, ModelInfo, Requests, Retriever
+from llmrec.models.base import Bools, FitData, ModelInfo, Requests, Retriever
 from llmrec.models.metrics import hits, parse, ranking
 from llmrec.models.topk import blocks, top_k
 
 Settings = Mapping[str, Any]
 RECENT = "recent_popularity"
-_QUICK = ("popularity", RECENT, "item_knn", "ease", "ials")
+_QUICK = ("popularity", RECENT, "time_at_risk", "item_knn", "ease", "ials")
+#: Baselines that know nothing of an item which training never saw: asked again, united with recent popularity.
+UNITED = ("item_knn", "ease", "ials")
+#: Of reciprocal rank fusion, as in the paper.
+_FUSION = 60
 
 
 def grid(**values: tuple[Any, ...]) -> list[dict[str, Any]]:
@@ -32,6 +37,7 @@ def grid(**values: tuple[Any, ...]) -> list[dict[str, Any]]:
 #: Settings that tuning may choose from; a model that is not here is fitted as it comes.
 GRIDS: dict[str, Sequence[Settings]] = {
     RECENT: grid(decay_days=(7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 730.0)),
+    "time_at_risk": grid(decay_days=(7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0, 730.0)),
     "item_knn": grid(neighbours=(20, 50, 100, 200, 0)),
     "ease": grid(regularization=(20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0)),
     "ials": grid(regularization=(1.0, 10.0, 30.0), alpha=(1.0, 4.0), factors=(32, 64)),
@@ -70,11 +76,14 @@ def make(name: str, settings: Settings) -> Retriever:
 class WithFallback:
     """A fitted baseline with what answers where it knows nothing of the user: popularity with decay `fallback_days`.
 
-    None: such users get lists in the order of the tie hash, unless the model scores them itself.
+    None: such users get lists in the order of the tie hash, unless the model scores them itself. `trained` (n_items,):
+    an item that is not gets the place that popularity gives it (reciprocal ranks: Cormack, Clarke & Büttcher, SIGIR
+    2009); None: no item is treated so.
     """
 
     model: Retriever
     fallback_days: float | None = None
+    trained: Bools | None = None
 
     def parts(self, fold: Fold) -> list[slice]:
         """Blocks of queries."""
@@ -106,7 +115,17 @@ class WithFallback:
         silent = ~self.model.answers(requests)
         if silent.any() and self.fallback_days is not None:
             scores[silent] = requests.as_of.popularity(requests.times[silent], self.fallback_days)
-        return scores
+        if self.trained is None:
+            return scores
+        own, popular = (
+            _places(found) for found in (scores, requests.as_of.popularity(requests.times, self.fallback_days))
+        )
+        return np.asarray(1 / (_FUSION + np.where(self.trained, own, popular)), np.float32)
+
+
+def _places(scores: Scores) -> Scores:
+    """(B, n_items) from 1, the best first; ties share one, which keeps the order of the catalogue out."""
+    return np.asarray(rankdata(-scores, axis=1), np.float32)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from llmrec.corpus.splits import cutoffs
 from llmrec.evaluation.data import protocols
 from llmrec.evaluation.data.folds import Fold, Split
 from llmrec.evaluation.data.slices import SliceMask, slices
+from llmrec.evaluation.data.survivorship import survivor_slices, without_owed
 from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.ranking import lists
 from llmrec.evaluation.ranking.evaluator import Catalogue, EvaluatedModel, Table, joined_queries
@@ -28,6 +29,8 @@ def measure_protocol(e: EvaluationRun, name: str, folder: str) -> tuple[Protocol
     """Ask every model the protocol's queries, write the lists, and make the table."""
     config = e.config.evaluation
     splits = make_splits(e.data, e.config, name)
+    if config.uncored:
+        splits = [without_owed(s) for s in splits]
     last, folds = splits[-1], [s.test for s in splits]
     queries = joined_queries([f.queries for f in folds])
     if not len(queries):
@@ -72,7 +75,7 @@ def _roster(e: EvaluationRun, split: Split, origin: int) -> Iterator[EvaluatedMo
 
 def _slices(e: EvaluationRun, splits: Sequence[Split]) -> list[SliceMask]:
     """Slices of the joined queries."""
-    parts = [slices(s.test, _languages(e, s.test), _text_length(e, s.test)) for s in splits]
+    parts = [slices(s.test, _languages(e, s.test), _text_length(e, s.test)) + survivor_slices(s.test) for s in splits]
     sizes = [len(s.test.queries) for s in splits]
     names = dict.fromkeys((m.by, m.level) for part in parts for m in part)
     found = []

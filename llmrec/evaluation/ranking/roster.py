@@ -1,11 +1,14 @@
 """Who answers the queries of a protocol: our variants and the tuned baselines."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
+
+import numpy as np
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data.folds import Split
-from llmrec.evaluation.ranking.baselines import RECENT, Tuned, WithFallback, baseline_names, info, tune
+from llmrec.evaluation.ranking.baselines import RECENT, UNITED, Tuned, WithFallback, baseline_names, info, tune
 from llmrec.evaluation.ranking.evaluator import Answer, EvaluatedModel
 from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.features.asof.text_profiles import Vectors
@@ -67,6 +70,18 @@ def baseline_models(
         if name == RECENT:
             days = float(tuned.settings["decay_days"])
         yield EvaluatedModel((_answer(name, tuned, days),), [WithFallback(tuned.model, days)])
+        if name in UNITED and point_in_time:
+            yield _united(name, tuned, days, split)
+
+
+def _united(name: str, tuned: Tuned, days: float | None, split: Split) -> EvaluatedModel:
+    """The same fit, asked again: recent popularity places the items that training never saw."""
+    trained = np.bincount(split.test.data.item[split.test.train], minlength=split.test.data.n_items) > 0
+    said = _answer(name, tuned, days)
+    words = f"{said.description}; items unknown to training take recent popularity's place"
+    answer = replace(said, name=f"{name}_united", label=f"{said.label}, new items by popularity", description=words,
+                     fit_seconds=None)  # fmt: skip
+    return EvaluatedModel((answer,), [WithFallback(tuned.model, days, trained)])
 
 
 def _answer(name: str, tuned: Tuned, days: float | None) -> Answer:

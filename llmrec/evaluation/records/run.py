@@ -27,6 +27,23 @@ class RunFacts(ResultRecord):
     primary_metric: str = ""
 
 
+class Core(ResultRecord):
+    """Whether the corpus was cut by how many events everybody ever gets, and what that decides."""
+
+    least_item: int = Field(ge=0, description="events of the item that has fewest")
+    least_user: int = Field(ge=0)
+    born: int = Field(ge=0, description="items first seen after T2")
+    least_born: int | None = Field(None, ge=1, description="events of the one of them that has fewest")
+    born_share: float = Field(ge=0, le=1, description="their share of the events after T2")
+    owed: int = Field(ge=0, description="items known by T2 with fewer events than the core leaves any item")
+    owed_share: float = Field(ge=0, le=1, description="their share of the events after T2")
+
+    @property
+    def cored(self) -> bool:
+        """Nobody has a single event: no shop's log looks so."""
+        return max(self.least_item, self.least_user) > 1
+
+
 class Portrait(ResultRecord):
     """The corpus as it was read. Shares are in [0, 1]."""
 
@@ -49,4 +66,5 @@ class Portrait(ResultRecord):
     unknown_token_share: float | None = Field(None, ge=0, le=1)
     encoder: str = ""
     encoder_seconds_per_1000: float | None = Field(None, ge=0, description="seconds per 1,000 reviews, uncached")
+    core: Core | None = None
     notes: list[str] = []

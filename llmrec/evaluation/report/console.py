@@ -7,7 +7,7 @@ from llmrec.evaluation.records.estimates import Estimate, goodness
 from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import LabelTable, Protocol, ResultTable
-from llmrec.evaluation.report.verdict import takes, word
+from llmrec.evaluation.report.verdict import survivors, takes, word
 
 _LABELS = ("auc", "gauc", "log_loss", "rmse", "mae")
 
@@ -21,6 +21,8 @@ def show(results: Results, console: Console | None = None) -> None:
         console.print(_rich(table, results))
     for study in results.families[:1]:
         console.print(_families(study))
+    if warned := survivors(results):
+        console.print(f"warning: {warned}", soft_wrap=True)
     if results.headline:
         c = results.headline.comparison
         if c.smallest_detectable is not None:

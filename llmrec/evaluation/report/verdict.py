@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from llmrec.evaluation.records.estimates import Comparison, goodness
 from llmrec.evaluation.records.results import Headline, Results
-from llmrec.evaluation.records.tables import LabelTable
+from llmrec.evaluation.records.tables import LabelTable, Slice
 from llmrec.evaluation.report.format import count, interval, number, percent, two_digits
 from llmrec.evaluation.report.glossary import metric_title
 from llmrec.variants import WITH_AND_WITHOUT
@@ -41,6 +41,8 @@ class VerdictText:
         return " ".join(part for part in (self.lead, self.figure) if part) + self.tail
 
 
+#: What knows when an item was launched: families, and baselines.
+LAUNCH_AWARE = ("item_age", "time_at_risk", "ease_united", "item_knn_united", "ials_united")
 _LEADS = {
     "better": ("better", "Better", "The text was worth"),
     "worse": ("worse", "Worse", "The text did harm:"),
@@ -59,8 +61,13 @@ def verdict(results: Results) -> VerdictText:
     return VerdictText(
         tone, word, lead, effect(compared, with_metric=True),
         f" on {results.portrait.name}{_cost(head.encoder_seconds_per_1000)}.",
-        tuple(d for d in (_power(compared), _margin(compared), takes(head), beside_baseline(results)) if d),
+        tuple(d for d in _details(results, head) if d),
     )  # fmt: skip
+
+
+def _details(results: Results, head: Headline) -> tuple[str, ...]:
+    compared = head.comparison
+    return _power(compared), _margin(compared), takes(head), survivors(results), beside_baseline(results)
 
 
 def of_the_text(table: LabelTable) -> VerdictText | None:
@@ -104,6 +111,29 @@ def takes(head: Headline) -> str:
     said = f"To see {percent(e.detect, signed=True)} four times in five takes {count(e.queries)} queries"
     said += f" ({periods}), fitted with {e.seeds} seeds."
     return said if e.measured_seeds > 1 else f"{said} One training seed: nothing is claimed about training noise."
+
+
+def survivors(results: Results) -> str:
+    """That the corpus was cut with the future in view, what that decides, and the headline without it."""
+    core = results.portrait.core
+    if core is None or not core.cored:
+        return ""
+    said = (f"This corpus was cut with the future in view: no item has fewer than {core.least_item} events, no user "
+            f"fewer than {core.least_user}. ")  # fmt: skip
+    if core.born + core.owed:
+        share, aware = percent(core.born_share + core.owed_share), ", ".join(LAUNCH_AWARE)
+        said += (f"{count(core.born)} items first seen after T2 and {count(core.owed)} with fewer events by then were "
+                 f"sure of theirs, and are {share} of the test: what knows an item's launch ({aware}) gains by that "
+                 "here, and would not in a shop. ")  # fmt: skip
+    return said + "".join(f"{s.level.capitalize()}: {said_of}. " for s, said_of in _parts(results)).strip()
+
+
+def _parts(results: Results) -> list[tuple[Slice, str]]:
+    """The headline's comparison on the parts of the test that the cut did not decide."""
+    table = results.table(results.headline.protocol) if results.headline else None
+    wanted = {("item at T2", "known by then"), ("core", "owed no event")}
+    found = [s for s in table.slices if (s.by, s.level) in wanted and s.comparisons] if table else []
+    return [(s, f"{effect(s.comparisons[0], with_metric=True)}, {word(s.comparisons[0])}") for s in found]
 
 
 def beside_baseline(results: Results) -> str:

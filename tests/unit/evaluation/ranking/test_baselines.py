@@ -126,7 +126,9 @@ def test_every_setting_of_a_grid_is_one_of_the_model(name: str) -> None:
 def test_baselines_are_those_asked_for_and_without_vectors_none_on_text() -> None:
     assert baseline_names("quick", ("ease",), True) == ["recent_popularity", "ease"]
     assert baseline_names("quick", (), True) == ["recent_popularity"]
-    assert baseline_names("quick", None, True) == ["recent_popularity", "popularity", "item_knn", "ease", "ials"]
+    assert baseline_names("quick", None, True) == [
+        "recent_popularity", "popularity", "time_at_risk", "item_knn", "ease", "ials"
+    ]  # fmt: skip
     on_text = {"boosted_text", "text_logistic", "text_factorization"}
     full, without = (set(baseline_names("full", None, has_text)) for has_text in (True, False))
     assert full - without == on_text and "two_tower" not in full
