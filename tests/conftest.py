@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("reproducible", derandomize=True)
-settings.register_profile("exploring", max_examples=1000)  # HYPOTHESIS_PROFILE=exploring looks further
+settings.register_profile("reproducible", derandomize=True, deadline=None)  # how fast is for benchmarks
+settings.register_profile("exploring", max_examples=1000, deadline=None)  # HYPOTHESIS_PROFILE=exploring looks further
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "reproducible"))
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
