@@ -1,6 +1,6 @@
 """Section `corpus`: where reviews and items come from, and how they are split in time."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
@@ -54,6 +54,12 @@ class SampleConfig(Section):
         return self
 
 
+def _on_scale(section: Any, of_highest: float, of_range: float) -> float:
+    """A place on the scale: a share of its end, or of its length where it begins below 0."""
+    low, high = section["stars_min"], section["stars_max"]
+    return float(round(high * of_highest if low >= 0 else low + (high - low) * of_range, 6))
+
+
 class CorpusConfig(Section):
     """Readers and their settings. `source: sample` needs no files."""
 
@@ -93,8 +99,14 @@ class CorpusConfig(Section):
         description="left out: what the source's scale begins with, 1, or 0.5 where source is movielens",
     )
     stars_max: float = 5.0
-    liked_from: float | None = Field(None, description="least stars of a like; left out: four fifths of the scale")
-    disliked_to: float | None = Field(None, description="most stars of a dislike; left out: two fifths of the scale")
+    liked_from: float = Field(
+        default_factory=lambda section: _on_scale(section, 0.8, 0.75),
+        description="least stars of a like; left out: four fifths of the scale, 4 of 1 to 5, 8 of 1 to 10",
+    )
+    disliked_to: float = Field(
+        default_factory=lambda section: _on_scale(section, 0.4, 0.25),
+        description="most stars of a dislike; left out: two fifths of the scale, 2 of 1 to 5, 4 of 1 to 10",
+    )
     not_rated: tuple[float | str, ...] = Field((), description="values of `stars` that mean none was given")
     missing: tuple[str, ...] = Field(
         NOTHING, description="words, of any case, that stand for nothing in ids and labels"
@@ -125,25 +137,10 @@ class CorpusConfig(Section):
             raise ValueError(f"stars_min {self.stars_min} must be below stars_max {self.stars_max}")
         return self
 
-    @property
-    def liked_stars(self) -> float:
-        """From how many stars on a review is a like: 4 of 1 to 5, 8 of 1 to 10, true of false and true."""
-        return self.liked_from if self.liked_from is not None else self._at(0.8, 0.75)
-
-    @property
-    def disliked_stars(self) -> float:
-        """Up to how many stars a review is a dislike: 2 of 1 to 5, 4 of 1 to 10."""
-        return self.disliked_to if self.disliked_to is not None else self._at(0.4, 0.25)
-
-    def _at(self, of_highest: float, of_range: float) -> float:
-        """A place on the scale: a share of its end, or of its length where it begins below 0."""
-        low, high = self.stars_min, self.stars_max
-        return round(high * of_highest if low >= 0 else low + (high - low) * of_range, 6)
-
     @model_validator(mode="after")
     def _thresholds_are_ordered(self) -> "CorpusConfig":
-        if self.disliked_stars >= self.liked_stars:
-            raise ValueError(f"disliked_to {self.disliked_stars} must be below liked_from {self.liked_stars}")
+        if self.disliked_to >= self.liked_from:
+            raise ValueError(f"disliked_to {self.disliked_to} must be below liked_from {self.liked_from}")
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """One evaluation under way: its artifacts, opened once, and what is read from them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -122,6 +122,7 @@ class EvaluationRun:
 def load_interactions(corpus: Artifact) -> Interactions:
     """The corpus's events, without their texts."""
     columns = [C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.EVENT_ORDER, C.STARS]
-    return Interactions.from_tables(
+    data = Interactions.from_tables(
         corpus.table("reviews", columns), corpus.table("items", [C.ITEM_ID, C.AVAILABLE_FROM])
     )
+    return replace(data, liked_from=corpus.manifest.info.get("scale", {}).get("liked_from", data.liked_from))

@@ -86,9 +86,9 @@ def test_thumbs_have_a_scale_of_their_own() -> None:
     thumbs = Scale(0, 1)
     assert [parse_stars(v, thumbs) for v in (True, False, "up", "Not Recommended", "👍")] == [1, 0, 1, 0, 1]
     scale = {"stars_min": 1.0, "stars_max": 10.0}
-    assert (CorpusConfig().liked_stars, CorpusConfig().disliked_stars) == (4.0, 2.0)
-    assert (CorpusConfig(**scale).liked_stars, CorpusConfig(**scale).disliked_stars) == (8.0, 4.0)
-    assert CorpusConfig(stars_min=-10, stars_max=10).liked_stars == 5
+    assert (CorpusConfig().liked_from, CorpusConfig().disliked_to) == (4.0, 2.0)
+    assert (CorpusConfig(**scale).liked_from, CorpusConfig(**scale).disliked_to) == (8.0, 4.0)
+    assert CorpusConfig(stars_min=-10, stars_max=10).liked_from == 5
     with pytest.raises(ValueError, match=r"disliked_to 4\.5 must be below liked_from 4"):
         CorpusConfig(disliked_to=4.5)
 

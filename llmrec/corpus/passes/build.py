@@ -67,7 +67,7 @@ def build(config: CorpusConfig, units: list[Unit], writer: ArtifactWriter, local
     writer.info.update(portrait(sums.buckets))
     writer.info["scale"] = {
         "lowest": config.stars_min, "highest": config.stars_max,
-        "liked_from": config.liked_stars, "disliked_to": config.disliked_stars,
+        "liked_from": config.liked_from, "disliked_to": config.disliked_to,
     }  # fmt: skip
     writer.info["formats"] = {u.file.path: u.form.describe() for u in units if u.file}
     writer.info["reasons"] = dict(sums.reasons())

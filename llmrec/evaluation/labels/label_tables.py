@@ -68,7 +68,7 @@ def _likes(e: EvaluationRun, rows: RatedRows) -> list[LabelTable]:
     logger.info("likes: rates, text")
     predicted += raters.as_predicted(raters.rate(rows, raters.LIKES))
     _write_probabilities(e, "likes", asked, predicted)
-    return [raters.like_table(asked, predicted, config, e.config.seed)]
+    return [raters.like_table(asked, predicted, config, e.config.seed, e.data.liked_from)]
 
 
 def _write_probabilities(e: EvaluationRun, folder: str, rows: TestRows, predicted: Sequence[Predicted]) -> None:

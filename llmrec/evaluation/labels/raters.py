@@ -15,7 +15,6 @@ from llmrec.evaluation.labels.tables import Predicted, TestRows, probability_tab
 from llmrec.evaluation.records.tables import LabelTable, ModelResult
 from llmrec.evaluation.statistics.bootstrap import Bootstrap
 from llmrec.evaluation.statistics.comparisons import Pair, compare
-from llmrec.features.asof.entity_log import LIKED_STARS
 from llmrec.features.asof.interactions import AsOf, Floats, Interactions, Ints
 from llmrec.features.asof.text_profiles import Vectors
 from llmrec.models.base import FitData, ModelInfo, Rater
@@ -138,12 +137,14 @@ def star_table(rows: RatedRows, models: Sequence[RatedModel], config: Evaluation
     )  # fmt: skip
 
 
-def like_table(rows: TestRows, predicted: Sequence[Predicted], config: EvaluationConfig, seed: int) -> LabelTable:
+def like_table(
+    rows: TestRows, predicted: Sequence[Predicted], config: EvaluationConfig, seed: int, liked_from: float
+) -> LabelTable:
     """The table `like`: our first model against each other one; where there is none of ours, each against the rates."""
     first, others = predicted[0].name, [p.name for p in predicted[1:]]
     return probability_table(
         "like", rows, predicted, [(first, n) if predicted[0].kind == "ours" else (n, first) for n in others],
-        f"Each review with stars at t ≥ T2: liked if it has {LIKED_STARS} stars or more. Only what was reviewed is "
+        f"Each review with stars at t ≥ T2: liked if it has {liked_from:g} stars or more. Only what was reviewed is "
         "asked about, so this is not what people would like to see. Rates, features and text profiles as of t, without "
         "the row's own review; settings chosen on [T1, T2), parameters fitted before T2.", config, seed,
     )  # fmt: skip

@@ -13,7 +13,6 @@ from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
 from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.sums import BlockedSums, Terms
 
-LIKED_STARS, DISLIKED_STARS = 4, 2
 BEHAVIOUR, TEXT, COLUMNS = "behaviour", "text", "columns"
 #: Rows by position: reduced review vectors with their presence; of users, what they had up to each event, as text.
 VECTORS, SEQUENCES = "vectors", "sequences"
@@ -71,7 +70,7 @@ def sums_of(events: EntityEvents, stars: Floats32, vectors: Take, settings: Feat
     days = (np.inf, *settings.popularity_days)
     kinds: dict[str, tuple[Terms, tuple[float, ...]]] = {
         BEHAVIOUR: (partial(_behaviour, stars, len(days)), days),
-        TEXT: (partial(_text, stars, vectors), (np.inf, settings.profile_days, np.inf, np.inf)),
+        TEXT: (partial(_text, stars, vectors, settings), (np.inf, settings.profile_days, np.inf, np.inf)),
     }
     if columns is not None:
         kinds[COLUMNS] = (partial(_columns, columns), (np.inf,))
@@ -90,12 +89,14 @@ def _behaviour(stars: Floats32, n_variants: int, positions: Ints) -> tuple[Float
     return values, np.ones((len(values), n_variants), np.float32)
 
 
-def _text(stars: Floats32, vectors: Take, positions: Ints) -> tuple[npt.NDArray[Any], Floats32]:
+def _text(
+    stars: Floats32, vectors: Take, settings: FeaturesConfig, positions: Ints
+) -> tuple[npt.NDArray[Any], Floats32]:
     """Weights in the order of TEXT_VARIANTS; events without stars are neither liked nor disliked."""
     given = stars[positions]
     ones = np.ones_like(given)
-    weights = np.stack([ones, ones, given >= LIKED_STARS, given <= DISLIKED_STARS], axis=1).astype(np.float32)
-    return vectors(positions), weights
+    weights = np.stack([ones, ones, given >= settings.liked_from, given <= settings.disliked_to], axis=1)
+    return vectors(positions), weights.astype(np.float32)
 
 
 def _columns(columns: Take, positions: Ints) -> tuple[npt.NDArray[Any], Floats32]:

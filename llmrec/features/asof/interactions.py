@@ -37,13 +37,15 @@ class Interactions:
     time: Ints
     stars: npt.NDArray[np.float32]
     known_from: Ints  # (n_items,) an item is a candidate at t if known_from < t; END at row 0
+    liked_from: float = 4.0  # least stars of a like
 
     @classmethod
     def of_history(cls, history: History) -> "Interactions":
         """The events that a history holds, not copied."""
         data, known = history.data, np.array(history.known_since)
         known[0] = END
-        return cls(data.user_ids, data.item_ids, data.user_rows, data.item_rows, data.times, data.stars, known)
+        return cls(data.user_ids, data.item_ids, data.user_rows, data.item_rows, data.times, data.stars, known,
+                   history.settings.liked_from)  # fmt: skip
 
     @classmethod
     def from_arrays(
@@ -126,12 +128,15 @@ class AsOf:
         return self._users.span(users, times).count
 
     def histories(self, users: Ints, times: Ints) -> sp.csr_matrix:
-        """(Q, n_items) float32: 1 where the user had the item before its time; columns in order of time."""
+        """(Q, n_items) float32: 1 where the user had the item before its time; columns by the time they last had it."""
         span = self._users.span(users, times)
         at, indptr = flatten(span.begin, span.end)
-        ones = np.ones(len(at), np.float32)
-        found = self._item[self._users.order[at]]
-        return sp.csr_matrix((ones, found, indptr), shape=(len(users), self.data.n_items))
+        found, query = self._item[self._users.order[at]], np.repeat(np.arange(len(users)), np.diff(indptr))
+        _, last = np.unique((query * self.data.n_items + found)[::-1], return_index=True)
+        kept = np.sort(len(found) - 1 - last)  # of an item that came again, the last time
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(query[kept], minlength=len(users)))])
+        ones = np.ones(len(kept), np.float32)
+        return sp.csr_matrix((ones, found[kept], indptr), shape=(len(users), self.data.n_items))
 
     def popularity(self, times: Ints, decay_days: float | None = None) -> Scores:
         """(Q, n_items) number of events before each time; with `decay_days` an event of age a counts exp(-a/decay)."""

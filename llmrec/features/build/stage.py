@@ -17,7 +17,9 @@ def featurize(
     learns from events before T2 and holds train and test. `embeddings` may be None where `features.text` is false.
     Raises ValueError where the corpus has no event to train on, `tasks.StarvedError` where the cluster has no free CPU.
     """
-    sections = {"features": config.features.model_dump(), "split": config.split.model_dump(), "fold": fold}
+    scale = corpus.manifest.info.get("scale", {})
+    settings = config.features.model_copy(update={k: scale[k] for k in ("liked_from", "disliked_to") if k in scale})
+    sections = {"features": settings.model_dump(), "split": config.split.model_dump(), "fold": fold}
     parents = {a.manifest.stage: a.id for a in (corpus, embeddings) if a is not None}
     made = artifact_id(__name__, sections, parents)
     if (found := storage.find(_STAGE, made)) is not None:
@@ -27,7 +29,7 @@ def featurize(
     read = embeddings if config.features.text else None
     with storage.build(_STAGE, made, module=__name__, config=sections, parents=parents) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch-{writer.attempt}"
-        build(BuildInputs(storage, corpus, read, config.features, config.split, fold, *folders), writer)
+        build(BuildInputs(storage, corpus, read, settings, config.split, fold, *folders), writer)
     artifact = storage.find(_STAGE, made)
     assert artifact is not None
     return Artifact(artifact.root, artifact.manifest)

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from llmrec.features.arrays import Floats32, Ints, Rows
-from llmrec.features.asof.entity_log import LIKED_STARS
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.pairs import Pairs
 from llmrec.features.dataset.spec import FeatureSpec
@@ -84,7 +83,7 @@ def _table(history: History, spec: FeatureSpec, clicks: Clicks, schema: pa.Schem
         C.SPLIT: pa.repeat(clicks.split, len(pairs)),
         C.CANDIDATE: history.known_since[pairs.item_rows] < pairs.times,
         C.CLICK: positive.astype(np.int8),
-        C.LIKE: pa.array((stars >= LIKED_STARS).astype(np.int8), mask=unstarred),
+        C.LIKE: pa.array((stars >= history.settings.liked_from).astype(np.int8), mask=unstarred),
         C.STARS: pa.array(stars, mask=unstarred),
         C.USER_IDX: spec.user_idx(pairs.user_rows),
         C.ITEM_IDX: spec.item_idx(pairs.item_rows),

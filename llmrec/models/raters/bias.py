@@ -7,7 +7,6 @@ import numpy as np
 from pydantic import Field
 
 from llmrec.config.models import ModelConfig
-from llmrec.features.asof.entity_log import LIKED_STARS
 from llmrec.features.asof.events import n_before
 from llmrec.features.asof.interactions import Floats, Interactions, Ints
 from llmrec.features.asof.text_profiles import Profiles
@@ -20,8 +19,10 @@ class BiasConfig(ModelConfig):
 
 
 def liked(data: Interactions) -> Interactions:
-    """The same events with 1 in place of LIKED_STARS and more, 0 of fewer; NaN stays."""
-    return replace(data, stars=np.where(np.isfinite(data.stars), data.stars >= LIKED_STARS, np.nan).astype(np.float32))
+    """The same events with 1 in place of the stars of a like, 0 of others'; NaN stays."""
+    return replace(
+        data, stars=np.where(np.isfinite(data.stars), data.stars >= data.liked_from, np.nan).astype(np.float32)
+    )
 
 
 class Biases:

@@ -59,7 +59,7 @@ def test_settings_are_chosen_on_the_validation_rows(rows: RatedRows, likes: list
 
 
 def test_where_there_is_none_of_ours_each_stands_against_the_rates(rows: RatedRows, likes: list[RatedModel]) -> None:
-    table = raters.like_table(rows.likes, raters.as_predicted(likes), EvaluationConfig(bootstrap=200), 7)
+    table = raters.like_table(rows.likes, raters.as_predicted(likes), EvaluationConfig(bootstrap=200), 7, 4)
     auc = {m.name: m.metrics["auc"].value for m in table.models}
     assert auc["rates"] > 0.6 and auc["rates_text"] > auc["rates"] + 0.05
     assert {(c.model, c.against) for c in table.comparisons} == {("text_logistic", "rates"), ("rates_text", "rates")}
@@ -72,7 +72,7 @@ def test_ours_is_set_against_each_other_model(rows: RatedRows, likes: list[Rated
     knows = np.where(asked.label, 0.8, 0.6)
     guess = np.random.default_rng(0).random(len(asked.label))
     ours = [Predicted(n, "ours", n, "", [p]) for n, p in (("text", knows), ("no_text", guess))]
-    table = raters.like_table(asked, [*ours, *raters.as_predicted(likes)], EvaluationConfig(bootstrap=100), 7)
+    table = raters.like_table(asked, [*ours, *raters.as_predicted(likes)], EvaluationConfig(bootstrap=100), 7, 4)
     assert {(c.model, c.against) for c in table.comparisons} == {("text", n) for n in ("no_text", *LIKES)}
     assert {c.verdict for c in table.comparisons if c.metric == "auc"} == {"better"}
 

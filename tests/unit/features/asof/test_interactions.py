@@ -71,3 +71,12 @@ def test_a_historys_events_are_those_of_the_corpus() -> None:
     assert (list(mine.user_ids), list(mine.item_ids)) == (list(theirs.user_ids), list(theirs.item_ids))
     for column in ("user", "item", "time", "stars", "known_from"):
         np.testing.assert_array_equal(getattr(mine, column), getattr(theirs, column), err_msg=column)
+
+
+def test_an_item_that_came_again_is_had_once_and_last_when_it_came_last() -> None:
+    """Repeated plays: histories stay 0/1, in order of the last time, and the matrix counts a pair once."""
+    data = Interactions.from_arrays(["u"] * 4, ["a", "b", "a", "c"], np.array([1, 2, 3, 4]))
+    found = AsOf(data).histories(np.array([1, 1, 1]), np.array([3, 4, 9]))
+    names = [[data.item_ids[i] for i in found.indices[found.indptr[q] : found.indptr[q + 1]]] for q in range(3)]
+    assert names == [["a", "b"], ["b", "a"], ["b", "a", "c"]]
+    assert (found.data == 1).all() and data.matrix(np.arange(4)).sum() == 3
