@@ -49,8 +49,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 #: Read the clock, so that a checkerboard at the end of time is nothing to them.
 CLOCKED = ("boosted", "boosted_text", "text_logistic")
-#: With recent popularity where they know nothing; tests of their own.
-UNITED = ("item_knn_united", "ease_united", "ials_united")
 QUICK = {"ncf": {"dim": 8, "epochs": 3}, "text_factorization": {"dim": 4, "epochs": 3}}
 #: All that can be fitted on events and vectors alone.
 NAMES = [name for name in MODELS["retriever"] if info(name).reads != "features"]
@@ -67,7 +65,7 @@ def lists(model: Retriever, fold: Fold, k: int, days: float | None = None) -> To
 
 
 def test_every_retriever_is_tested() -> None:
-    assert {*SETTINGS, *CLOCKED, "popularity", "recent_popularity", "time_at_risk", *UNITED} == set(NAMES)
+    assert {*SETTINGS, *CLOCKED, "popularity", "recent_popularity", "time_at_risk"} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
