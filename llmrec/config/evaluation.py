@@ -39,7 +39,10 @@ class EvaluationConfig(Section):
     uncored: bool = Field(
         False, description="leave out test queries for an item that was owed events by the cut of a cored corpus"
     )
-    seeds: int = Field(1, ge=1, description="fits of our models, averaged within a user")
+    seeds: int = Field(
+        default_factory=lambda section: 3 if section["size"] == "full" else 1, ge=1,
+        description="fits of our models, averaged within a user; unset: 3 for size `full`, else 1",
+    )  # fmt: skip
     bootstrap: int = Field(
         100_000, ge=0, description="resamples of users and items behind comparisons made together; 0: no intervals"
     )

@@ -1,10 +1,11 @@
 """A configuration error names the file, the key, what was found and what is allowed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llmrec.config import ConfigError, load_config
+from llmrec.config import ConfigError, RunConfig, load_config
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
@@ -126,3 +127,8 @@ def test_the_environment_fills_in(config_file: Path, monkeypatch: pytest.MonkeyP
     config_file.write_text("name: ${LLMREC_TEST_UNSET}\n")
     with pytest.raises(ConfigError, match="LLMREC_TEST_UNSET is not set"):
         load_config(config_file)
+
+
+@pytest.mark.parametrize(("section", "seeds"), [({}, 1), ({"size": "full"}, 3), ({"size": "full", "seeds": 1}, 1)])
+def test_a_full_run_fits_three_seeds(section: dict[str, Any], seeds: int) -> None:
+    assert RunConfig.model_validate({"evaluation": section}).evaluation.seeds == seeds

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm
-from scipy.stats import t as student
 
 from llmrec.evaluation.records.estimates import Comparison, Estimate, Verdict, lower_is_better
-from llmrec.evaluation.statistics.bootstrap import Resampled, combined, covariances
+from llmrec.evaluation.statistics.bootstrap import Resampled, Tail, combined, covariances
 from llmrec.features.asof.interactions import Floats
 
 _POWER = 0.8
@@ -54,10 +53,10 @@ def compare(
     if not pairs:
         return []
     differences = [combined([p.a, p.b], [1, -1]) for p in pairs]
-    covariance, freedom = covariances(differences)
+    covariance, tails = covariances(differences)
     family = _family(covariance, differences[0], 1 - (1 - confidence) / tests, tests)
     return [
-        _comparison(p, d, float(np.sqrt(covariance[j, j])), float(freedom[j]), family, margin, closed)
+        _comparison(p, d, float(np.sqrt(covariance[j, j])), tails[j], family, margin, closed)
         for j, (p, d) in enumerate(zip(pairs, differences, strict=True))
     ]
 
@@ -105,16 +104,16 @@ def _root(correlation: Floats) -> Floats:
 
 
 def _comparison(
-    pair: Pair, found: Resampled, se: float, freedom: float, family: Family, margin: float | None, closed: bool
+    pair: Pair, found: Resampled, se: float, tail: Tail, family: Family, margin: float | None, closed: bool
 ) -> Comparison:
     base = {"model": pair.model, "against": pair.against, "metric": pair.metric, "n_comparisons": family.size}
     if se == 0 or not found.has_interval:  # no spread: identical lists, a single user or item, or no resamples
         ratio = Estimate(value=found.value / pair.b.value) if pair.b.value else None
         return Comparison(**base, difference=Estimate(value=found.value, n=found.n), ratio=ratio, verdict="cannot tell")
-    critical = _as_student(family.critical, freedom)
+    critical = tail.critical(family.critical)
     width = critical * se
     interval = Estimate(value=found.value, low=found.value - width, high=found.value + width, n=found.n, se=se)
-    single = float(2 * student.sf(abs(found.value) / se, freedom))
+    single = tail.p_value(abs(found.value) / se)
     ratio, close = _ratio(pair, found, se, critical), None if margin is None else margin * abs(pair.b.value)
     return Comparison(
         **base, difference=interval, ratio=ratio, p_value=single, p_adjusted=_adjusted(single, family), margin=close,
@@ -122,11 +121,6 @@ def _comparison(
         seed_se=float(found.seeds.std(ddof=1) / np.sqrt(len(found.seeds))) if len(found.seeds) > 1 else None,
         verdict="cannot tell" if closed else _verdict(interval, ratio, pair.metric, close, margin),
     )  # fmt: skip
-
-
-def _as_student(z: float, freedom: float) -> float:
-    """The critical value of Student's t that is as rare as a normal one: few clusters know their spread badly."""
-    return float(student.isf(norm.sf(z), freedom))
 
 
 def _adjusted(single: float, family: Family) -> float:

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from llmrec.evaluation.records.estimates import Comparison
-from llmrec.evaluation.statistics.bootstrap import Bootstrap
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Tail
 from llmrec.evaluation.statistics.comparisons import Pair, compare, gated
 from llmrec.evaluation.statistics.power import effort
 
@@ -176,3 +177,12 @@ def test_seeds_of_one_model_alone_are_counted() -> None:
     b = replace(bootstrap.mean(values * 0.5 + 3), seeds=np.empty(0))
     found = compare([Pair("a", "b", "ndcg@10", a, b)], 0.95)[0]
     assert found.seed_se == pytest.approx(3**-0.5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_a_p_value_is_that_of_its_critical_value(share: float) -> None:
+    tail = Tail(clusters=40, seeds=2, share=share)
+    for z in (0.0, 0.5, 1.96, 3.0):
+        assert tail.p_value(tail.critical(z)) == pytest.approx(2 * norm.sf(z), rel=1e-6)
+    assert tail.critical(1.96) > 1.96 and Tail(40, 2, 0.4).critical(1.96) > Tail(40).critical(1.96)
+    assert 0 < tail.p_value(1e6) < 1e-11
