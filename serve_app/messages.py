@@ -71,6 +71,7 @@ class RankedItems:
     provenance: Provenance
     item_ids: list[str]
     scores: list[float]
+    ratings: dict[str, list[float]] = field(default_factory=dict)  # rater -> a number an item
 
 
 @dataclass(frozen=True)

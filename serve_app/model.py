@@ -79,7 +79,9 @@ class ServedModel:
         best = np.argsort(-probability, kind="stable")
         if provenance.basis == "popularity":  # nothing is known of the user, yet each item has a probability
             provenance = replace(provenance, basis="item")
-        return self._listed(provenance, rows[best], probability[best])
+        listed = self._listed(provenance, rows[best], probability[best])
+        rated = self.recommender.rate(int(state.rows[0]), rows[best], provenance.as_of)
+        return replace(listed, ratings={name: values.tolist() for name, values in rated.items()})
 
     def similar(self, item_id: str, k: int) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""

@@ -73,12 +73,17 @@ class RankedItem(ApiResponse):
         description="what the list is ordered by: the second stage's score (recommend; popularity where that is the "
         "basis), the probability of a click (rank), the cosine (similar)"
     )
+    ratings: dict[str, float] = Field(
+        {}, description="by each rater of the bundle (training.raters): stars, or the probability of a like; rank alone"
+    )
 
 
 def ranked(found: RankedItems) -> list[RankedItem]:
     """The items of `found` with their ranks, from 1."""
-    columns = zip(found.item_ids, found.scores, strict=True)
-    return [RankedItem(item_id=item, rank=rank, score=score) for rank, (item, score) in enumerate(columns, 1)]
+    return [
+        RankedItem(item_id=item, rank=place + 1, score=score, ratings={n: v[place] for n, v in found.ratings.items()})
+        for place, (item, score) in enumerate(zip(found.item_ids, found.scores, strict=True))
+    ]
 
 
 class ItemsResponse(ApiResponse):

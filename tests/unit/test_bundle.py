@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from factories.features import World
 from factories.training import Folds, folds, tiny_config
 from safetensors.numpy import load_file, save_file
 
+from jobs.publish import publish_job
 from llmrec import bundle
 from llmrec.bundle import Bundle, BundleError, verify
+from llmrec.config import RunConfig
 from llmrec.models.networks.weights import WeightsError
 from llmrec.registry import current, publish, rollback
 from llmrec.storage import Artifact, Storage
@@ -209,6 +212,9 @@ def test_publish_moves_current_and_rollback_moves_it_back(made: Made) -> None:
     assert rollback(storage, "shop") == first
     assert current(storage, "shop") == first
     third = publish(storage, made.bundles["no_text"], "shop")
+    back = publish_job(RunConfig(name="shop"), storage, Namespace(rollback=True))["published"]
+    assert back == current(storage, "shop") == first
+    publish(storage, made.bundles["no_text"], "shop")
     assert (third["sequence"], third["previous"]) == (3, 1)  # a number is never given twice
 
 

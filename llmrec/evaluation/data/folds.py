@@ -72,11 +72,13 @@ class Fold:
         return self.data.known_from[None, :] < times[:, None]
 
     def missed(self) -> int:
-        """Targets that no list may hold: not known before their query's time."""
+        """Targets that no list may hold: not known before their query's time, or had by the user before (repeats)."""
         q = self.queries
-        if not self.known_items_only:
-            return 0
-        return int((self.data.known_from[q.item] >= np.repeat(q.time, q.n_relevant)).sum())
+        query = np.repeat(np.arange(len(q)), q.n_relevant)
+        outside = np.asarray(self.as_of.histories(q.user, q.time)[query, q.item]).ravel() > 0
+        if self.known_items_only:
+            outside |= self.data.known_from[q.item] >= q.time[query]
+        return int(outside.sum())
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,10 @@ def test_rank_orders_candidates_by_click_probability_and_names_the_unknown(clien
     assert ids(answer) == sorted(known, key=lambda item: -expected[item])
     assert [i["score"] for i in answer["items"]] == pytest.approx(sorted(expected.values(), reverse=True), rel=1e-5)
     assert answer["unknown_items"] == ["nowhere"]
+    rated = recommender.rate(int(state.rows[0]), history.item_rows(ids(answer)), time)
+    for place, item in enumerate(answer["items"]):
+        assert item["ratings"] == pytest.approx({name: values[place] for name, values in rated.items()})
+        assert 1 <= item["ratings"]["bias"] <= 5 and 0 < item["ratings"]["rates"] < 1
 
 
 def test_the_context_of_a_request_is_that_of_the_recommender(client: TestClient, parts: Parts) -> None:

@@ -28,6 +28,11 @@ def test_temporal_asks_every_event_from_t2_and_trains_strictly_before() -> None:
     assert known is not None and known.sum(axis=1).tolist() == [2, 2, 3, 3] and not known[:, 0].any()
 
 
+def test_what_the_user_had_before_is_a_target_that_no_list_may_hold() -> None:
+    data = build([*EVENTS, ("bob", "a", 6)])
+    assert protocols.temporal(data, 2 * DAY, 4 * DAY).test.missed() == 2 + 1
+
+
 def test_an_item_with_a_date_is_a_candidate_before_its_first_event() -> None:
     data = build(EVENTS, available_from={"d": 3 * DAY, "new": 4 * DAY})
     fold = protocols.temporal(data, 2 * DAY, 4 * DAY).test
