@@ -22,6 +22,7 @@ def _corpus(folder: Path, n_files: int) -> RunConfig:
             {"reviewerID": f"U{(n * 7 + k) % 50}", "asin": f"P{k % 30}", "unixReviewTime": SECONDS + k, "overall": 5}
             for k in range(200)
         ]
+        rows.append({"reviewerID": "U0", "asin": "P0", "unixReviewTime": SECONDS, "overall": 5})  # in every file
         (folder / f"r{n}.json").write_text("".join(json.dumps(row) + "\n" for row in rows) + "broken\n")
     return RunConfig.model_validate({"corpus": {"source": "amazon", "reviews": [str(folder / "*.json")]}})
 
@@ -40,7 +41,8 @@ def test_ray_and_one_process_give_the_same_tables(
     places = [("source", "ascending"), ("line", "ascending")]
     assert on_ray.table("quarantine").sort_by(places).equals(alone.table("quarantine").sort_by(places))
     assert on_ray.manifest.counts == alone.manifest.counts and on_ray.manifest.info == alone.manifest.info
-    assert on_ray.manifest.counts["quarantined"] > 4, "repeated pairs across files are found"
+    assert on_ray.manifest.info["reasons"] == {"malformed_json": 4, "copy": 4}, "copies across files are found"
+    assert on_ray.manifest.info["repeats"] > 4, "and pairs that came again are told from them"
 
 
 def test_an_error_in_a_task_arrives_as_it_was(ray_cluster: None, tmp_path: Path) -> None:
