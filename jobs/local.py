@@ -56,10 +56,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def local_cluster(num_cpus: int, *options: str, timeout_s: float = 90) -> Iterator[LocalCluster]:
+def local_cluster(
+    num_cpus: int, *options: str, timeout_s: float = 90, joinable: bool = False
+) -> Iterator[LocalCluster]:
     """`ray start --head` on free ports with a token of its own; every process of it ends with the block.
 
-    `options`: further ones of `ray start`, such as `--num-gpus=1`.
+    `options`: further ones of `ray start`, such as `--num-gpus=1`; `joinable`: other nodes may join, so that its ports
+    are not on loopback alone.
     """
     ports = {name: free_port() for name in ("port", "dashboard-port", "ray-client-server-port",
                                             "dashboard-agent-listen-port", "dashboard-agent-grpc-port")}  # fmt: skip
@@ -67,7 +70,9 @@ def local_cluster(num_cpus: int, *options: str, timeout_s: float = 90) -> Iterat
     environment = os.environ | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # every port on loopback, see jobs.cluster.keep_local
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": str(
+            int(joinable)
+        ),  # 0: every port on loopback, see jobs.cluster.keep_local
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",  # Ray's default, 15, lets anything else on the machine go first
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",

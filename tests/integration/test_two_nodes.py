@@ -64,7 +64,7 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def two_nodes(hidden: Path) -> Iterator[LocalCluster]:
     """Two nodes of two CPUs and one logical GPU each."""
-    with local_cluster(2, "--num-gpus=1") as cluster:
+    with local_cluster(2, "--num-gpus=1", joinable=True) as cluster:
         start = [str(Path(sys.executable).parent / "ray"), "start", f"--address={cluster.address}", "--num-cpus=2",
                  "--num-gpus=1", "--block", f"--dashboard-agent-listen-port={free_port()}"]  # fmt: skip
         if HIDES:
@@ -83,7 +83,7 @@ def _run(cluster: LocalCluster, *arguments: str) -> "subprocess.CompletedProcess
 
 
 def _both_are_there(cluster: LocalCluster, root: Path) -> None:
-    deadline, said = time.monotonic() + 180, ""
+    deadline, said = time.monotonic() + 90, ""
     while "shared 2 2.0" not in said and time.monotonic() < deadline:
         said = _run(cluster, CONNECT, str(root)).stdout
     assert "shared 2 2.0" in said  # the positive control: a folder that both see
