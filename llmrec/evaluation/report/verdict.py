@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from llmrec.evaluation.records.estimates import Comparison, goodness
 from llmrec.evaluation.records.results import Headline, Results
 from llmrec.evaluation.records.tables import LabelTable, Slice
+from llmrec.evaluation.report.figures.forest import TONES
 from llmrec.evaluation.report.format import count, interval, number, percent, two_digits
 from llmrec.evaluation.report.glossary import metric_title
 from llmrec.variants import WITH_AND_WITHOUT
@@ -44,10 +45,10 @@ class VerdictText:
 #: What knows when an item was launched: families, and baselines.
 LAUNCH_AWARE = ("item_age", "time_at_risk", "ease_united", "item_knn_united", "ials_united")
 _LEADS = {
-    "better": ("better", "Better", "The text was worth"),
-    "worse": ("worse", "Worse", "The text did harm:"),
-    "no difference": ("unknown", "No difference that matters", "The text changed little:"),
-    "cannot tell": ("unknown", "Cannot tell", "Cannot tell whether the text helped:"),
+    "better": ("Better", "The text was worth"),
+    "worse": ("Worse", "The text did harm:"),
+    "no difference": ("No difference that matters", "The text changed little:"),
+    "cannot tell": ("Cannot tell", "Cannot tell whether the text helped:"),
 }
 
 
@@ -57,9 +58,9 @@ def verdict(results: Results) -> VerdictText:
     if head is None:
         return VerdictText("absent", "Not asked", "This run did not compare the same model with and without the text.")
     compared = head.comparison
-    tone, word, lead = _LEADS[compared.verdict]
+    word, lead = _LEADS[compared.verdict]
     return VerdictText(
-        tone, word, lead, effect(compared, with_metric=True),
+        TONES[compared.verdict], word, lead, effect(compared, with_metric=True),
         f" on {results.portrait.name}{_cost(head.encoder_seconds_per_1000)}.",
         tuple(d for d in _details(results, head) if d),
     )  # fmt: skip
@@ -75,10 +76,10 @@ def of_the_text(table: LabelTable) -> VerdictText | None:
     pair = next((c for c in table.comparisons if (c.model, c.against) == WITH_AND_WITHOUT), None)
     if pair is None:
         return None
-    tone, word, lead = _LEADS[pair.verdict]
+    word, lead = _LEADS[pair.verdict]
     found = pair.difference  # half of an AUC is chance: a ratio would say little
     figure = f"{number(found.value, signed=True)} {metric_title(pair.metric)} {interval(found, signed=True)}"
-    return VerdictText(tone, word, lead, figure.strip(), " on these rows.")
+    return VerdictText(TONES[pair.verdict], word, lead, figure.strip(), " on these rows.")
 
 
 def _cost(seconds: float | None) -> str:

@@ -1,26 +1,19 @@
 """Protocols on a dozen events that fit in the head."""
 
 import numpy as np
+from factories.events import DOZEN, by_day
 
 from llmrec.evaluation.data import protocols
-from llmrec.features.asof.interactions import END, Interactions
-
-DAY = 86_400_000
-EVENTS = [("ann", "a", 1), ("ann", "b", 2), ("bob", "a", 2), ("bob", "c", 4), ("cy", "b", 4), ("ann", "c", 5),
-          ("cy", "d", 5)]  # fmt: skip
-
-
-def build(events: list[tuple[str, str, int]], **kwargs: object) -> Interactions:
-    users, items, days = zip(*events, strict=True)
-    return Interactions.from_arrays(users, items, np.array(days) * DAY, **kwargs)  # type: ignore[arg-type]
+from llmrec.features.asof.interactions import END
+from llmrec.schema import DAY_MS
 
 
 def test_temporal_asks_every_event_from_t2_and_trains_strictly_before() -> None:
-    data = build(EVENTS)
-    split = protocols.temporal(data, 2 * DAY, 4 * DAY)
-    assert data.time[split.validation.train].tolist() == [DAY]
-    assert (data.time[split.validation.queries.event] // DAY).tolist() == [2, 2]
-    assert (data.time[split.test.train] < 4 * DAY).all() and len(split.test.train) == 3
+    data = by_day(DOZEN)
+    split = protocols.temporal(data, 2 * DAY_MS, 4 * DAY_MS)
+    assert data.time[split.validation.train].tolist() == [DAY_MS]
+    assert (data.time[split.validation.queries.event] // DAY_MS).tolist() == [2, 2]
+    assert (data.time[split.test.train] < 4 * DAY_MS).all() and len(split.test.train) == 3
     assert len(split.test.queries) == 4
     # c and d appear at their own query's time: nobody can have known them, d both times, c once
     assert split.test.missed() == 2
@@ -29,13 +22,13 @@ def test_temporal_asks_every_event_from_t2_and_trains_strictly_before() -> None:
 
 
 def test_what_the_user_had_before_is_a_target_that_no_list_may_hold() -> None:
-    data = build([*EVENTS, ("bob", "a", 6)])
-    assert protocols.temporal(data, 2 * DAY, 4 * DAY).test.missed() == 2 + 1
+    data = by_day([*DOZEN, ("bob", "a", 6)])
+    assert protocols.temporal(data, 2 * DAY_MS, 4 * DAY_MS).test.missed() == 2 + 1
 
 
 def test_an_item_with_a_date_is_a_candidate_before_its_first_event() -> None:
-    data = build(EVENTS, available_from={"d": 3 * DAY, "new": 4 * DAY})
-    fold = protocols.temporal(data, 2 * DAY, 4 * DAY).test
+    data = by_day(DOZEN, available_from={"d": 3 * DAY_MS, "new": 4 * DAY_MS})
+    fold = protocols.temporal(data, 2 * DAY_MS, 4 * DAY_MS).test
     known = fold.candidates(slice(0, 4))
     assert known is not None
     at4 = {data.item_ids[i] for i in np.flatnonzero(known[0])}
@@ -44,30 +37,30 @@ def test_an_item_with_a_date_is_a_candidate_before_its_first_event() -> None:
 
 
 def test_frozen_asks_one_list_a_user_at_t2() -> None:
-    data = build(EVENTS)
-    q = protocols.frozen(data, 2 * DAY, 4 * DAY).test.queries
+    data = by_day(DOZEN)
+    q = protocols.frozen(data, 2 * DAY_MS, 4 * DAY_MS).test.queries
     asked = {
         data.user_ids[u]: {data.item_ids[i] for i in q.item[a:b]}
         for u, a, b in zip(q.user, q.indptr, q.indptr[1:], strict=False)
     }
     assert asked == {"ann": {"c"}, "bob": {"c"}, "cy": {"b", "d"}}
-    assert set(q.time.tolist()) == {4 * DAY}
+    assert set(q.time.tolist()) == {4 * DAY_MS}
 
 
 def test_leave_last_out_takes_the_last_by_time_then_hash() -> None:
-    data = build(EVENTS)
+    data = by_day(DOZEN)
     split = protocols.leave_last_out(data)
     assert {data.item_ids[i] for i in split.test.queries.item} == {"c", "d"}
     assert split.test.information_set == "transductive" and (split.test.queries.time == END).all()
     assert len(split.test.train) == 4 and len(split.validation.train) == 3  # of ann's three events one is validation
-    tied = build([("ann", "x", 1), ("ann", "y", 1), ("ann", "z", 1)])
-    reversed_file = build([("ann", "z", 1), ("ann", "y", 1), ("ann", "x", 1)])
+    tied = by_day([("ann", "x", 1), ("ann", "y", 1), ("ann", "z", 1)])
+    reversed_file = by_day([("ann", "z", 1), ("ann", "y", 1), ("ann", "x", 1)])
     last = [d.item_ids[protocols.leave_last_out(d).test.queries.item[0]] for d in (tied, reversed_file)]
     assert last[0] == last[1]
 
 
 def test_random_split_holds_out_a_quarter_of_each_user() -> None:
-    data = build([(f"u{u}", f"i{i}", i) for u in range(5) for i in range(4 + 4 * u)])
+    data = by_day([(f"u{u}", f"i{i}", i) for u in range(5) for i in range(4 + 4 * u)])
     split = protocols.random_split(data, seed=3)
     assert split.test.queries.n_relevant.tolist() == [1, 2, 3, 4, 5]
     assert not np.intersect1d(split.test.train, split.test.queries.event).size
@@ -76,7 +69,7 @@ def test_random_split_holds_out_a_quarter_of_each_user() -> None:
 
 
 def test_k_core_drops_until_all_have_k() -> None:
-    data = build([("a", "x", 1), ("a", "y", 2), ("b", "x", 3), ("b", "y", 4), ("c", "y", 5), ("c", "z", 6)])
+    data = by_day([("a", "x", 1), ("a", "y", 2), ("b", "x", 3), ("b", "y", 4), ("c", "y", 5), ("c", "z", 6)])
     kept = protocols.k_core(data, np.arange(6), 2)
     assert {(data.user_ids[data.user[r]], data.item_ids[data.item[r]]) for r in kept} == {
         ("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")
@@ -84,7 +77,7 @@ def test_k_core_drops_until_all_have_k() -> None:
 
 
 def test_rolling_origins_refit_at_each_cut_and_never_ask_twice() -> None:
-    data = build([(f"u{i % 7}", f"i{i % 5}", i) for i in range(100)])
+    data = by_day([(f"u{i % 7}", f"i{i % 5}", i) for i in range(100)])
     splits = protocols.rolling_origins(data, (0.5, 0.7, 0.9))
     asked = np.concatenate([s.test.queries.event for s in splits])
     assert len(asked) == len(set(asked.tolist())) == 30
@@ -93,9 +86,9 @@ def test_rolling_origins_refit_at_each_cut_and_never_ask_twice() -> None:
 
 
 def test_every_protocol_says_what_it_does() -> None:
-    data = build(EVENTS)
+    data = by_day(DOZEN)
     splits = [
-        protocols.temporal(data, 2 * DAY, 4 * DAY), protocols.frozen(data, 2 * DAY, 4 * DAY),
+        protocols.temporal(data, 2 * DAY_MS, 4 * DAY_MS), protocols.frozen(data, 2 * DAY_MS, 4 * DAY_MS),
         protocols.leave_last_out(data), protocols.random_split(data, 0),
     ]  # fmt: skip
     words = [(s.wording.description, s.wording.history, s.wording.refit, s.wording.candidates) for s in splits]

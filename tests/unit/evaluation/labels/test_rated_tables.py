@@ -2,33 +2,19 @@
 
 import numpy as np
 import pytest
+from factories.events import N_RATED as N
+from factories.events import planted_ratings
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data import protocols
 from llmrec.evaluation.labels import raters
 from llmrec.evaluation.labels.raters import LIKES, STARS, RatedModel, RatedRows, rate
 from llmrec.evaluation.labels.tables import Predicted
-from llmrec.features.asof.interactions import Interactions
-
-N, USERS, ITEMS, DIM = 3_000, 60, 50, 6
 
 
 @pytest.fixture(scope="module")
 def rows() -> RatedRows:
-    """Half of the users like nearly everything; what the rest like is in the sign of their text times the item's."""
-    rng = np.random.default_rng(3)
-    user, item = rng.integers(USERS, size=N), rng.integers(ITEMS, size=N)
-    taste, kind = rng.choice([-1, 1], USERS), rng.choice([-1, 1], ITEMS)
-    agrees = taste[user] * kind[item] > 0
-    liked = np.where(user % 2 == 0, rng.random(N) < 0.9, rng.random(N) < np.where(agrees, 0.85, 0.15))
-    stars = np.where(liked, rng.choice([4.0, 5.0], N), rng.choice([1.0, 3.5], N)).astype(np.float32)
-    stars[rng.random(N) < 0.1] = np.nan
-    data = Interactions.from_arrays(
-        [f"u{u:02d}" for u in user], [f"i{i:02d}" for i in item], np.arange(N) * 1_000, stars
-    )
-    vectors = rng.normal(0, 0.3, (N, DIM)).astype(np.float32)
-    vectors[:, 0] += taste[data.user - 1]  # in order of events, as `data` is
-    vectors[:, 1] += kind[data.item - 1]
+    data, vectors = planted_ratings()
     return RatedRows.of(protocols.temporal(data, N * 600, N * 800), vectors, 7)
 
 
@@ -39,7 +25,12 @@ def likes(rows: RatedRows) -> list[RatedModel]:
 
 def test_rows_have_stars_and_are_apart_by_time(rows: RatedRows) -> None:
     time, given = rows.data.time, np.isfinite(rows.data.stars)
-    for part, low, high in ((rows.fit, 0, 600), (rows.validation, 600, 800), (rows.train, 0, 800), (rows.test, 800, N)):
+    for part, low, high in (
+        (rows.fit, 0, 600),
+        (rows.validation, 600, 800),
+        (rows.train, 0, 800),
+        (rows.test, 800, N),
+    ):
         np.testing.assert_array_equal(np.sort(part), np.flatnonzero(given & (time >= N * low) & (time < N * high)))
     asked = rows.likes
     np.testing.assert_array_equal(asked.label, rows.data.stars[rows.test] >= 4)

@@ -1,37 +1,30 @@
 """Events as arrays, and what is known before a moment, against a plain filter over all events."""
 
 import numpy as np
+from factories.events import DOZEN, by_day
 from factories.features import World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec.features.asof.interactions import END, AsOf, Interactions
-
-DAY = 86_400_000
-EVENTS = [("ann", "a", 1), ("ann", "b", 2), ("bob", "a", 2), ("bob", "c", 4), ("cy", "b", 4), ("ann", "c", 5),
-          ("cy", "d", 5)]  # fmt: skip
-
-
-def build(events: list[tuple[str, str, int]], **kwargs: object) -> Interactions:
-    users, items, days = zip(*events, strict=True)
-    return Interactions.from_arrays(users, items, np.array(days) * DAY, **kwargs)  # type: ignore[arg-type]
+from llmrec.schema import DAY_MS
 
 
 def test_equal_times_are_unseen_and_histories_are_sets_before_t() -> None:
-    data = build(EVENTS)
+    data = by_day(DOZEN)
     as_of = AsOf(data, np.arange(len(data)))
     ann, bob = data.user_ids.index("ann"), data.user_ids.index("bob")
-    users, times = np.array([ann, ann, ann, bob]), np.array([1, 2, 6, 4]) * DAY
+    users, times = np.array([ann, ann, ann, bob]), np.array([1, 2, 6, 4]) * DAY_MS
     found = [sorted(data.item_ids[i] for i in row.indices) for row in as_of.histories(users, times)]
     assert found == [[], ["a"], ["a", "b", "c"], ["a"]]
 
 
 def test_popularity_counts_events_before_t_and_decays_by_age() -> None:
-    data = build(EVENTS)
+    data = by_day(DOZEN)
     as_of = AsOf(data, np.arange(len(data)))
-    counts = as_of.popularity(np.array([4, 1, 2]) * DAY)
+    counts = as_of.popularity(np.array([4, 1, 2]) * DAY_MS)
     assert counts.tolist() == [[0, 2, 1, 0, 0], [0, 0, 0, 0, 0], [0, 1, 0, 0, 0]]  # row 0 is no item
-    decayed = as_of.popularity(np.array([4]) * DAY, decay_days=2.0)
+    decayed = as_of.popularity(np.array([4]) * DAY_MS, decay_days=2.0)
     np.testing.assert_allclose(decayed[0], [0, np.exp(-3 / 2) + np.exp(-1), np.exp(-1), 0, 0], rtol=1e-6)
 
 
@@ -41,11 +34,11 @@ def test_popularity_counts_events_before_t_and_decays_by_age() -> None:
 def test_as_of_equals_a_filter_over_all_events(
     events: list[tuple[int, int, int]], asked: list[tuple[int, int]]
 ) -> None:
-    data = build([(f"u{u}", f"i{i}", t) for u, i, t in events])
+    data = by_day([(f"u{u}", f"i{i}", t) for u, i, t in events])
     as_of = AsOf(data, np.arange(len(data)))
     known = [(u, t) for u, t in asked if f"u{u}" in data.user_ids] or [(events[0][0], 3)]
     users = np.array([data.user_ids.index(f"u{u}") for u, _ in known])
-    times = np.array([t for _, t in known]) * DAY
+    times = np.array([t for _, t in known]) * DAY_MS
     histories, popularity = as_of.histories(users, times).toarray() > 0, as_of.popularity(times)
     for q, (u, t) in enumerate(zip(users, times, strict=True)):
         before = data.time < t
@@ -56,9 +49,9 @@ def test_as_of_equals_a_filter_over_all_events(
 
 
 def test_row_0_is_unknown_and_has_no_event() -> None:
-    data = build(EVENTS, available_from={"new": 4 * DAY})
+    data = by_day(DOZEN, available_from={"new": 4 * DAY_MS})
     assert (data.user_ids[0], data.item_ids[0]) == ("", "") and data.user.min() == data.item.min() == 1
-    assert data.known_from[0] == END and data.known_from[data.item_ids.index("new")] == 4 * DAY
+    assert data.known_from[0] == END and data.known_from[data.item_ids.index("new")] == 4 * DAY_MS
     assert data.matrix(np.arange(len(data)))[0].nnz == 0 and data.matrix(np.arange(len(data)))[:, [0]].nnz == 0
     nobody = AsOf(data).histories(np.array([0]), np.array([END]))
     assert nobody.shape == (1, data.n_items) and nobody.nnz == 0

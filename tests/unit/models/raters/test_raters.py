@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories.events import N_RATED, RATED_ITEMS, planted_ratings
 from sklearn.metrics import roc_auc_score
 
 from llmrec.catalogue import MODELS, model_class
@@ -16,30 +17,11 @@ from llmrec.models.networks.weights import load_arrays, save_arrays
 from llmrec.models.raters.bias import liked
 from llmrec.schema import DAY_MS
 
-N, USERS, ITEMS, DIM = 3_000, 60, 50, 6
 NAMES = list(MODELS["rater"])
-TRAIN, TEST = np.arange(N * 4 // 5), np.arange(N * 4 // 5, N)
+TRAIN, TEST = np.arange(N_RATED * 4 // 5), np.arange(N_RATED * 4 // 5, N_RATED)
 
 
-def world() -> tuple[Interactions, np.ndarray]:
-    """Half of the users like nearly everything; what the rest like is in the sign of their text times the item's."""
-    rng = np.random.default_rng(3)
-    user, item = rng.integers(USERS, size=N), rng.integers(ITEMS, size=N)
-    taste, kind = rng.choice([-1, 1], USERS), rng.choice([-1, 1], ITEMS)
-    agrees = taste[user] * kind[item] > 0
-    likes = np.where(user % 2 == 0, rng.random(N) < 0.9, rng.random(N) < np.where(agrees, 0.85, 0.15))
-    stars = np.where(likes, rng.choice([4.0, 5.0], N), rng.choice([1.0, 3.5], N)).astype(np.float32)
-    stars[rng.random(N) < 0.1] = np.nan
-    data = Interactions.from_arrays(
-        [f"u{u:02d}" for u in user], [f"i{i:02d}" for i in item], np.arange(N) * 1_000, stars
-    )
-    vectors = rng.normal(0, 0.3, (N, DIM)).astype(np.float32)
-    vectors[:, 0] += taste[data.user - 1]  # in order of events, as `data` is
-    vectors[:, 1] += kind[data.item - 1]
-    return data, vectors
-
-
-DATA, VECTORS = world()
+DATA, VECTORS = planted_ratings()
 
 
 def made(name: str, **settings: Any) -> Rater:
@@ -168,9 +150,9 @@ def test_what_was_saved_answers_the_same(name: str, once: dict[str, Rater], tmp_
 @pytest.mark.parametrize("name", NAMES)
 def test_somebody_unknown_gets_what_the_item_gets(name: str, once: dict[str, Rater]) -> None:
     """Row 0 has no bias, no factors and no text; an unknown item of theirs gets everybody's mean."""
-    items, times = np.arange(ITEMS + 1), np.full(ITEMS + 1, DATA.time[-1] + 1)
-    found = once[name].predict(np.zeros(ITEMS + 1, np.int64), items, times)
-    assert np.isfinite(found).all() and (name == "text_logistic" or len(np.unique(found)) > ITEMS / 2)
+    items, times = np.arange(RATED_ITEMS + 1), np.full(RATED_ITEMS + 1, DATA.time[-1] + 1)
+    found = once[name].predict(np.zeros(RATED_ITEMS + 1, np.int64), items, times)
+    assert np.isfinite(found).all() and (name == "text_logistic" or len(np.unique(found)) > RATED_ITEMS / 2)
     labels = liked(DATA).stars if once[name].INFO.output == "probability" else DATA.stars
     if name in ("bias", "rates", "matrix_factorization"):
         assert found[0] == pytest.approx(np.nanmean(labels), abs=1e-5)
