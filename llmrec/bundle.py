@@ -60,12 +60,6 @@ class BundleFile(BaseModel):
     encoder_fingerprint: str
     facts: dict[str, Any] = {}
 
-    @property
-    def roles(self) -> dict[str, tuple[str, str]]:
-        """Role, or role and name where there may be several -> (the model's name, its folder in the bundle)."""
-        named = {key: str(config["name"]) for key, config in self.models.models.items()}
-        return {key: (name, f"{_MODELS}/{key}") for key, name in named.items()}
-
 
 @dataclass(frozen=True)
 class Bundle:

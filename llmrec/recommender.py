@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.dataset.rows import Examples
@@ -73,8 +74,7 @@ class Recommender:
         self.models, self.context, self.history, self.n_retrieve = models, context, context.history, retrieve
         self.popularity = popularity_columns(context.history.settings.popularity_days)
         for model in models.retrievers.values():
-            if hasattr(model, "approximate_above"):
-                model.approximate_above = approximate_above
+            model.approximate_above = approximate_above
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -131,8 +131,7 @@ class Recommender:
 
     def values(self, user: UserState, rows: Ints, columns: Floats, time: int) -> npt.NDArray[np.float64]:
         """(N, n_columns) of one user's candidates `rows` (N,), whose retrieval scores are `columns` (N, R)."""
-        items = self.history.items_at(rows, np.full(len(rows), time, np.int64))
-        logits = self.models.ranker.logits(click_rows(self.context, user, items))
+        logits, items = self._logits(user, rows, time)
         return np.column_stack([columns, logits, log_popularity(items)])
 
     def rerank(self, users: UserState, times: Ints, found: CandidateSet) -> Floats:
@@ -151,9 +150,13 @@ class Recommender:
 
     def rank(self, user: UserState, item_rows: Ints, time: int) -> Floats:
         """(N,) probability of a click by one user (Q = 1), among negatives drawn by popularity as in training."""
-        items = self.history.items_at(item_rows, np.full(len(item_rows), time, np.int64))
-        logits = self.models.ranker.logits(click_rows(self.context, user, items))
-        return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
+        logits, _ = self._logits(user, item_rows, time)
+        return np.asarray(expit(logits.astype(np.float64)), np.float32)
+
+    def _logits(self, user: UserState, rows: Ints, time: int) -> tuple[Floats, ItemState]:
+        """The ranker's (N,) of one user (Q = 1) and the items `rows`, and what was known of these at `time`."""
+        items = self.history.items_at(rows, np.full(len(rows), time, np.int64))
+        return self.models.ranker.logits(click_rows(self.context, user, items)), items
 
     def rate(self, user_row: int, item_rows: Ints, time: int) -> dict[str, npt.NDArray[np.float64]]:
         """Rater -> (N,) predicted stars, or probability of a like, of items by one user (row 0: unknown)."""
@@ -179,7 +182,8 @@ class Recommender:
 
         By the vectors of the first retriever that has some; else what somebody who liked the item would be brought.
         """
-        vectors = next((m.vectors_at(time) for m in self.models.retrievers.values() if hasattr(m, "vectors_at")), None)
+        found_by = (model.vectors_at(time) for model in self.models.retrievers.values())
+        vectors = next((v for v in found_by if v is not None), None)
         if vectors is None:
             found = self.retrieve(self.history.cold_start_state(np.array([item_row]), None, time), np.array([time]), k)
             return found.rows[0], found.scores[0]

@@ -166,6 +166,8 @@ class Retriever(Model):
     """Scores items for requests."""
 
     ROLE = "retriever"
+    #: Catalogues larger than this may be searched approximately, by a model that can; None: all exactly.
+    approximate_above: int | None = None
 
     def fit(self, data: FitData) -> None:
         """Learn from `data.train` alone."""
@@ -184,6 +186,10 @@ class Retriever(Model):
     def retrieve_scores(self, requests: Requests, allowed: Bools, k: int) -> Floats:
         """(Q, n_items) scores, −inf for what is not allowed or, where search is approximate, not among the k found."""
         return np.where(allowed, self.scores(requests), np.float32(-np.inf))
+
+    def vectors_at(self, time: int) -> Floats | None:
+        """(n_items, dim + 1) unit vectors of items as of `time`, then their bias; None where the model has none."""
+        return None
 
     def scores_of(self, requests: Requests, rows: Ints) -> Floats:
         """(Q, N) scores of the item rows (Q, N); of row −1 anything."""

@@ -267,7 +267,7 @@ def test_a_bundle_of_several_models_verifies_predicts_and_rates(united: Bundle) 
     rated = model.rate(4, items, time)
     assert rated["bias"].min() >= 1 and rated["bias"].max() <= 5
     assert ((rated["rates"] > 0) & (rated["rates"] < 1)).all()
-    assert set(united.settings.roles) == {
+    assert set(united.settings.models.models) == {
         *(f"retriever.{name}" for name in ("two_tower", "item_knn", "recent_popularity")),
         *("ranker", "rater.bias", "rater.rates"),
     }

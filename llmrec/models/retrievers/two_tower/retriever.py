@@ -46,7 +46,6 @@ class TwoTowerRetriever(Retriever):
         self._rows = np.arange(len(context.history.item_ids), dtype=np.int64)
         self._features = _cached(self._make_features)
         self.item_index = _cached(self._make_index)
-        self.approximate_above: int | None = None
 
     def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> FitTask:
         from llmrec.models.retrievers.two_tower.epochs import TowerTask
