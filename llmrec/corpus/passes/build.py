@@ -45,7 +45,7 @@ class Sums:
 
     def reasons(self) -> Counter[str]:
         reasons = sum((u.reasons for u in self.units), Counter[str]())
-        copies, replaced = (sum(getattr(b, name) for b in self.buckets) for name in ("copies", "replaced"))
+        copies, replaced = sum(b.copies for b in self.buckets), sum(b.replaced for b in self.buckets)
         return reasons + Counter({"copy": copies, "repeated_pair": replaced})
 
 

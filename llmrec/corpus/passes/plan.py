@@ -89,28 +89,19 @@ def peek(config: CorpusConfig, kind: str, file: InputFile) -> Seen:
     """How a file is written, and its first rows. Raises ValueError for a file that cannot be read."""
     reading = reading_of(config, kind)
     form = detect(file, reading, hints_of(config, file, kind))
-    reader = RecordReader(
-        file, form, 0, None, config.max_row_bytes, None if form.kind != "parquet" else _known(config, kind)
-    )
+    wanted = outermost(config, kind) if form.kind == "parquet" else None
+    reader = RecordReader(file, form, 0, None, config.max_row_bytes, wanted)
     rows = [record.fields for record in islice(reader, _PEEK_ROWS) if record.fields is not None]
-    dates = reading.dates or _order(config, kind, rows)
+    dates = reading.dates or order_of(_texts(config, kind, _DATES[kind], rows))
     decimal = reading.decimal or _decimal(config, kind, rows)
     notes = [f"dates {dates}"] * (dates is not None and not reading.dates)
     notes += [f"decimal mark {decimal}"] * (decimal is not None and not reading.decimal)
     return Seen(file, replace(form, dates=dates, decimal=decimal, found=(*form.found, *notes)), rows)
 
 
-def _known(config: CorpusConfig, kind: str) -> set[str] | None:
-    return outermost(config, kind)
-
-
 def _texts(config: CorpusConfig, kind: str, name: str, rows: list[dict[str, Any]]) -> list[str]:
     find = finder(names_of(config, kind).get(name, ()))
     return [found.strip() for row in rows if isinstance(found := find(row), str)]
-
-
-def _order(config: CorpusConfig, kind: str, rows: list[dict[str, Any]]) -> str | None:
-    return order_of(_texts(config, kind, _DATES[kind], rows))
 
 
 def _decimal(config: CorpusConfig, kind: str, rows: list[dict[str, Any]]) -> str | None:

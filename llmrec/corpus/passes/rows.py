@@ -58,7 +58,7 @@ class RowParser:
             C.TEXT: self._text(fields, C.TEXT),
         }
         for name in self._contexts:
-            row[name] = self._optional(fields, name, self._label)
+            row[name] = self._optional(fields, name, parse_label)
         return row
 
     def _item(self, fields: dict[str, Any]) -> Row:
@@ -142,9 +142,6 @@ class RowParser:
             self.repairs[f"{name}_nothing"] += 1
             return None
         return text
-
-    def _label(self, value: Any) -> str | None:
-        return parse_label(value)
 
     def _categories(self, value: Any) -> list[str] | None:
         found = labels(value, self.form.list_separator)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from llmrec.corpus.readers.delimited import Rows, named_once, shape
+from llmrec.corpus.readers.delimited import Rows, shape
 from llmrec.corpus.readers.form import Format
 from llmrec.corpus.readers.lines import Line
 from llmrec.corpus.values.errors import RowError
@@ -62,7 +62,6 @@ def _read(sample: Sequence[str], form: Format) -> tuple[list[list[str]], int, in
     rows = Rows(replace(form, encoding="utf-8"), source, 1 << 20, form.header)
     found, good, mended = [], 0, 0
     while line := rows.next_line():
-        waiting = len(rows.waiting)
         try:
             fields = rows.fields(line)
         except (RowError, UnicodeDecodeError):
@@ -71,7 +70,6 @@ def _read(sample: Sequence[str], form: Format) -> tuple[list[list[str]], int, in
         found.append(fields)
         good += 1 + "".join(fields).count("\n")
         mended += any(f.count('"') % 2 or (len(f) > 1 and f[0] == f[-1] == '"') or '\\"' in f for f in fields)
-        del waiting
     return found, good, mended
 
 
@@ -103,6 +101,3 @@ def _shapes(rows: Sequence[Sequence[str]]) -> tuple[tuple[int, frozenset[str]], 
         if len(seen) <= _MAX_SHAPES and all("0" in one and len(one) <= 30 for one in seen):
             found.append((n, frozenset(seen)))
     return tuple(found)
-
-
-__all__ = ["dialect", "named_once", "with_header"]

@@ -1,5 +1,5 @@
 """Metrics of predicted labels: clicks and likes (probabilities), stars (numbers). Each takes row weights, so that one
-definition serves the estimate (all ones) and every bootstrap resample (how often the row's user was drawn).
+definition serves the estimate (all ones) and every jackknife sample (0 for the rows of the clusters left out).
 
 | metric                     | value                                                                              |
 |----------------------------|------------------------------------------------------------------------------------|
