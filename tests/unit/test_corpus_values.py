@@ -13,7 +13,7 @@ from llmrec.corpus.values.errors import RowError
 from llmrec.corpus.values.ids import parse_id
 from llmrec.corpus.values.lists import labels
 from llmrec.corpus.values.numbers import parse_price
-from llmrec.corpus.values.stars import Scale, parse_stars
+from llmrec.corpus.values.stars import StarScale, parse_stars
 from llmrec.corpus.values.times import parse_date, parse_timestamp
 
 EARLIEST, LATEST = dt.datetime(1990, 1, 1), dt.datetime(2099, 12, 31)
@@ -66,7 +66,7 @@ def test_times_that_are_none_are_refused(value: Any, reason: str) -> None:
 )  # fmt: skip
 def test_stars_that_are_none_are_refused(value: Any, reason: str) -> None:
     with pytest.raises(RowError) as caught:
-        parse_stars(value, Scale(1, 5))
+        parse_stars(value, StarScale(1, 5))
     assert caught.value.reason == reason
 
 
@@ -79,11 +79,11 @@ def test_stars_that_are_none_are_refused(value: Any, reason: str) -> None:
     ],
 )  # fmt: skip
 def test_stars_in_the_forms_that_sites_write(value: Any, stars: float | None) -> None:
-    assert parse_stars(value, Scale(1, 5, frozenset(["na"]))) == stars
+    assert parse_stars(value, StarScale(1, 5, frozenset(["na"]))) == stars
 
 
 def test_thumbs_have_a_scale_of_their_own() -> None:
-    thumbs = Scale(0, 1)
+    thumbs = StarScale(0, 1)
     assert [parse_stars(v, thumbs) for v in (True, False, "up", "Not Recommended", "👍")] == [1, 0, 1, 0, 1]
     scale = {"stars_min": 1.0, "stars_max": 10.0}
     assert (CorpusConfig().liked_from, CorpusConfig().disliked_to) == (4.0, 2.0)

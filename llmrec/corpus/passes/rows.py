@@ -13,7 +13,7 @@ from llmrec.corpus.values.errors import RowError, Unreadable, missing, show
 from llmrec.corpus.values.ids import parse_id, parse_label
 from llmrec.corpus.values.lists import labels
 from llmrec.corpus.values.numbers import parse_price, parse_vector
-from llmrec.corpus.values.stars import Scale, parse_stars
+from llmrec.corpus.values.stars import StarScale, parse_stars
 from llmrec.corpus.values.times import parse_date, parse_timestamp
 from llmrec.schema import CONTEXT_PREFIX, VECTOR_PREFIX, C, pair_hash, review_id
 
@@ -36,7 +36,7 @@ class RowParser:
         self._vectors = [f"{VECTOR_PREFIX}{name}" for name in config.item_vectors]
         self._nothing = frozenset(word.lower() for word in config.missing)
         unrated = {v.lower() if isinstance(v, str) else v for v in config.not_rated}
-        self._scale = Scale(config.stars_min, config.stars_max, frozenset(unrated | self._nothing))
+        self._scale = StarScale(config.stars_min, config.stars_max, frozenset(unrated | self._nothing))
         self.parse: Callable[[dict[str, Any]], Row] = self._review if kind == "reviews" else self._item
 
     def _review(self, fields: dict[str, Any]) -> Row:

@@ -38,7 +38,7 @@ def _fallen_back(data: bytes, form: Format, error: Exception) -> str:
 
 
 @dataclass
-class Rows:
+class DelimitedRows:
     """Reads the lines of one file; `header` is known after the first row."""
 
     form: Format

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from llmrec.corpus.readers.delimited import Rows, shape
+from llmrec.corpus.readers.delimited import DelimitedRows, shape
 from llmrec.corpus.readers.form import Format
 from llmrec.corpus.readers.lines import Line
 from llmrec.corpus.values.errors import RowError
@@ -59,7 +59,7 @@ def _score(sample: Sequence[str], form: Format) -> tuple[float, float, int]:
 def _read(sample: Sequence[str], form: Format) -> tuple[list[list[str]], int, int]:
     """(the rows that could be read, how many lines they take, how many of them keep quotes around or in them)."""
     source = iter([Line(n, text.encode("utf-8", "surrogatepass")) for n, text in enumerate(sample, 1)])
-    rows = Rows(replace(form, encoding="utf-8"), source, 1 << 20, form.header)
+    rows = DelimitedRows(replace(form, encoding="utf-8"), source, 1 << 20, form.header)
     found, good, mended = [], 0, 0
     while line := rows.next_line():
         try:

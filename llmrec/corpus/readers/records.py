@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from llmrec.corpus.readers.delimited import Rows, decoded, named_once
+from llmrec.corpus.readers.delimited import DelimitedRows, decoded, named_once
 from llmrec.corpus.readers.files import InputFile
 from llmrec.corpus.readers.form import Format
 from llmrec.corpus.readers.json_rows import parse_object
@@ -114,7 +114,7 @@ def _json(lines: Iterator[Line], form: Format) -> Iterator[Record]:
 
 
 def _delimited(lines: Iterator[Line], form: Format, max_bytes: int) -> Iterator[Record]:
-    rows = Rows(form, lines, max_bytes, form.header)
+    rows = DelimitedRows(form, lines, max_bytes, form.header)
     while line := rows.next_line():
         try:
             fields = rows.fields(line)

@@ -22,7 +22,7 @@ _NO = {"false", "no", "dislike", "disliked", "down", "thumbs down", "not recomme
 
 
 @dataclass(frozen=True)
-class Scale:
+class StarScale:
     """From `lowest` to `highest`; `not_rated` are values that mean none was given, words in lower case."""
 
     lowest: float = 1.0
@@ -30,7 +30,7 @@ class Scale:
     not_rated: frozenset[Any] = field(default_factory=frozenset)
 
 
-def parse_stars(value: Any, scale: Scale) -> float | None:
+def parse_stars(value: Any, scale: StarScale) -> float | None:
     """Stars, or None where the row has none. Raises RowError for what is not on the scale."""
     kind = type(value)
     if kind is not float and kind is not int:
@@ -55,7 +55,7 @@ def _float(value: Any) -> float:
         return math.inf
 
 
-def _read(value: Any, scale: Scale) -> float | None:
+def _read(value: Any, scale: StarScale) -> float | None:
     if isinstance(value, (bool, str)):
         text = str(value).strip().lower()
         found = None if text in scale.not_rated else _of_text(text, scale)
@@ -67,7 +67,7 @@ def _read(value: Any, scale: Scale) -> float | None:
     raise RowError("stars_unreadable", f"found {show(value)}, expected a number")
 
 
-def _of_text(text: str, scale: Scale) -> float | None:
+def _of_text(text: str, scale: StarScale) -> float | None:
     if _NUMBER.fullmatch(text):
         return float(text.replace(",", "."))
     if found := _OF.fullmatch(text):
@@ -82,7 +82,7 @@ def _of_text(text: str, scale: Scale) -> float | None:
     return _in_words(text, scale)
 
 
-def _in_words(text: str, scale: Scale) -> float | None:
+def _in_words(text: str, scale: StarScale) -> float | None:
     word = text.removesuffix(" stars").removesuffix(" star")
     if word in _WORDS:
         return float(_WORDS.index(word))

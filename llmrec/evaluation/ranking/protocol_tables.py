@@ -16,7 +16,7 @@ from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.ranking import lists
 from llmrec.evaluation.ranking.evaluator import Catalogue, EvaluatedModel, Table, joined_queries
 from llmrec.evaluation.ranking.roster import baseline_models, control_models, our_models
-from llmrec.evaluation.ranking.tables import Asked, protocol_table
+from llmrec.evaluation.ranking.tables import TableScope, protocol_table
 from llmrec.evaluation.records.estimates import Comparison
 from llmrec.evaluation.records.tables import Protocol
 from llmrec.features.asof.events import EntityEvents
@@ -45,7 +45,7 @@ def measure_protocol(e: EvaluationRun, name: str, folder: str) -> tuple[Protocol
                 table.ask(evaluated, split.test, first)
             first += len(split.test.queries)
     masks = [m for m in _slices(e, splits) if len(m.mask)]
-    asked = Asked(
+    asked = TableScope(
         name, last.test.information_set, last.wording, queries, catalogue.n_candidates, sum(f.missed() for f in folds),
         splits[0].validation.t, splits[0].test.t,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from llmrec.variants import NO_TEXT, TEXT, WITH_AND_WITHOUT
 
 
 @dataclass(frozen=True)
-class Asked:
+class TableScope:
     """A protocol's questions with all that a table says about them."""
 
     name: str
@@ -31,7 +31,7 @@ class Asked:
 
 
 def protocol_table(
-    asked: Asked,
+    asked: TableScope,
     measured: Sequence[Measured],
     masks: Sequence[SliceMask],
     config: EvaluationConfig,
@@ -117,7 +117,7 @@ def _slices(
 
 
 def _protocol(
-    asked: Asked, models: list[ModelResult], comparisons: Sequence[Comparison], found: list[Slice]
+    asked: TableScope, models: list[ModelResult], comparisons: Sequence[Comparison], found: list[Slice]
 ) -> Protocol:
     words = asked.wording
     return Protocol(

@@ -30,7 +30,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Family:
+class TestFamily:
     """Comparisons that are judged together: normal critical value, its Monte Carlo error, the largest of each draw."""
 
     critical: float
@@ -76,10 +76,10 @@ def gated(
     return first, compare(behind, level, margin, closed=bool(primary) and not decided)
 
 
-def _family(covariance: Floats, first: Resampled, confidence: float, tests: int) -> Family:
+def _family(covariance: Floats, first: Resampled, confidence: float, tests: int) -> TestFamily:
     size = len(covariance)
     if size == 1 or not first.has_interval:
-        return Family(float(norm.isf((1 - confidence) / 2)), 0.0, np.empty(0), size * tests, tests)
+        return TestFamily(float(norm.isf((1 - confidence) / 2)), 0.0, np.empty(0), size * tests, tests)
     se = np.sqrt(np.diag(covariance))
     correlation = covariance / np.where(se > 0, se, np.inf) / np.where(se > 0, se, np.inf)[:, None]
     np.fill_diagonal(correlation, 1.0)
@@ -93,7 +93,7 @@ def _family(covariance: Floats, first: Resampled, confidence: float, tests: int)
     at = confidence * len(largest)
     spread = np.sqrt(at * (1 - confidence))  # of the rank of a quantile: binomial
     low, high = np.quantile(largest, np.clip([(at - spread) / len(largest), (at + spread) / len(largest)], 0, 1))
-    return Family(float(np.quantile(largest, confidence)), float(high - low) / 2, largest, size * tests, tests)
+    return TestFamily(float(np.quantile(largest, confidence)), float(high - low) / 2, largest, size * tests, tests)
 
 
 def _root(correlation: Floats) -> Floats:
@@ -104,7 +104,7 @@ def _root(correlation: Floats) -> Floats:
 
 
 def _comparison(
-    pair: Pair, found: Resampled, se: float, tail: Tail, family: Family, margin: float | None, closed: bool
+    pair: Pair, found: Resampled, se: float, tail: Tail, family: TestFamily, margin: float | None, closed: bool
 ) -> Comparison:
     base = {"model": pair.model, "against": pair.against, "metric": pair.metric, "n_comparisons": family.size}
     if se == 0 or not found.has_interval:  # no spread: identical lists, a single user or item, or no resamples
@@ -123,7 +123,7 @@ def _comparison(
     )  # fmt: skip
 
 
-def _adjusted(single: float, family: Family) -> float:
+def _adjusted(single: float, family: TestFamily) -> float:
     if not len(family.largest):
         return min(1.0, single * family.tests)
     seen = norm.isf(single / 2)

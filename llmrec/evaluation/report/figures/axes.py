@@ -16,7 +16,7 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Scale:
+class AxisScale:
     """Maps values in [low, high] to [0, 100] percent; logarithmic where asked (values must then be positive)."""
 
     low: float

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmrec.evaluation.records.estimates import Point
-from llmrec.evaluation.report.figures.axes import Scale, Tick, extent, ticks
+from llmrec.evaluation.report.figures.axes import AxisScale, Tick, extent, ticks
 from llmrec.evaluation.report.format import number, short
 
 N_COLOURS = 8  # --c1 … --c8 in report.css
@@ -84,18 +84,18 @@ def chart(
 
 def _scales(
     lines: Sequence[ChartLine], log_x: bool, square: bool, from_zero: bool, numbered: bool
-) -> tuple[Scale, Scale]:
+) -> tuple[AxisScale, AxisScale]:
     points = [p for line in lines for p in line.points]
     ends = [v for p in points for v in (p.y, p.low, p.high) if v is not None]
     if square:
         top = min(1.0, 1.05 * max(*ends, *(p.x for p in points))) or 1.0
-        return Scale(0.0, top), Scale(0.0, top)
+        return AxisScale(0.0, top), AxisScale(0.0, top)
     y_low, y_high = extent(ends, include=[0.0] if from_zero else [])
     x_low, x_high = extent((p.x for p in points), margin=0.06 if numbered else 0.0)
     if log_x:  # a margin below the first cutoff could reach zero, which has no logarithm
         x_low, x_high = min(p.x for p in points), max(p.x for p in points)
         x_high = x_high if x_high > x_low else 2 * x_low
-    return Scale(x_low, x_high, log_x), Scale(0.0 if from_zero and min(ends) >= 0 else y_low, y_high)
+    return AxisScale(x_low, x_high, log_x), AxisScale(0.0 if from_zero and min(ends) >= 0 else y_low, y_high)
 
 
 def _spread(marks: list[Tick], apart: float = 7.0) -> list[Tick]:
@@ -107,7 +107,7 @@ def _spread(marks: list[Tick], apart: float = 7.0) -> list[Tick]:
     return kept[::-1]
 
 
-def _series(index: int, line: ChartLine, x_scale: Scale, y_scale: Scale) -> Series:
+def _series(index: int, line: ChartLine, x_scale: AxisScale, y_scale: AxisScale) -> Series:
     hovers = line.hover or [f"{line.label}: {short(p.x)} → {number(p.y)}" for p in line.points]
     dots = [
         Dot(x_scale(p.x), round(100 - y_scale(p.y), 3), hover)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from llmrec.evaluation.records.estimates import Comparison, Estimate
 from llmrec.evaluation.records.tables import ResultTable
-from llmrec.evaluation.report.figures.axes import Scale, Tick, extent, ticks
+from llmrec.evaluation.report.figures.axes import AxisScale, Tick, extent, ticks
 from llmrec.evaluation.report.format import interval, number, percent, round_percent, short
 from llmrec.evaluation.report.glossary import metric_title
 
@@ -56,7 +56,7 @@ def forest(
     if not marks:
         return None
     ends = [v for m in marks for v in (m.estimate.value, m.estimate.low, m.estimate.high) if v is not None]
-    scale = Scale(*extent(ends, include=[0.0] if around_zero else []))
+    scale = AxisScale(*extent(ends, include=[0.0] if around_zero else []))
     rows = [_forest_row(m, scale, as_percent, around_zero) for m in marks]
     write = round_percent if as_percent else short
     return Forest(
@@ -66,7 +66,7 @@ def forest(
     )  # fmt: skip
 
 
-def _forest_row(mark: Mark, scale: Scale, as_percent: bool, signed: bool) -> ForestRow:
+def _forest_row(mark: Mark, scale: AxisScale, as_percent: bool, signed: bool) -> ForestRow:
     e = mark.estimate
     value = percent(e.value, signed) if as_percent else number(e.value, signed)
     low, high = (None if v is None else scale(v) for v in (e.low, e.high))

@@ -11,13 +11,13 @@ from llmrec.models.linear import LinearModel
 from llmrec.models.retrievers.pointwise.features import Pointwise, PointwiseConfig
 
 
-class TextLogisticConfig(PointwiseConfig):
+class PointwiseTextConfig(PointwiseConfig):
     name: Literal["text_logistic"] = "text_logistic"
     C: float = Field(1.0, gt=0, description="inverse of the L2 penalty")
 
 
 class TextLogistic(Pointwise):
-    Config = TextLogisticConfig
+    Config = PointwiseTextConfig
     INFO = ModelInfo(
         "Logistic regression on text",
         "logistic regression on products of the user's and the item's frozen text profile", "text", needs_clock=True,

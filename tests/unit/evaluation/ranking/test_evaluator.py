@@ -14,7 +14,7 @@ from llmrec.evaluation.data.protocols import temporal
 from llmrec.evaluation.data.slices import SliceMask
 from llmrec.evaluation.ranking import lists as files
 from llmrec.evaluation.ranking.evaluator import Answer, Catalogue, EvaluatedModel, Measured, Table
-from llmrec.evaluation.ranking.tables import Asked, protocol_table
+from llmrec.evaluation.ranking.tables import TableScope, protocol_table
 from llmrec.evaluation.ranking.topk import TopK, in_order
 from llmrec.features.asof.interactions import Interactions
 from llmrec.models import metrics
@@ -123,7 +123,7 @@ def test_a_table_holds_the_figures_of_models_and_slices(fold: Fold, tmp_path: Pa
     measured = ask(tmp_path, [fold], 7)
     even = np.arange(len(fold.queries)) % 2 == 0
     masks = [SliceMask("half", level, mask) for level, mask in (("even", even), ("odd", ~even))]
-    asked = Asked("temporal", "point_in_time", Wording("", "", "", ""), fold.queries, 20, 0)
+    asked = TableScope("temporal", "point_in_time", Wording("", "", "", ""), fold.queries, 20, 0)
     config = EvaluationConfig(cutoffs=(3, 5), primary_metric="ndcg@3", list_length=K, bootstrap=50)
     table, headline = protocol_table(asked, measured, masks, config, 7)
     assert [m.name for m in table.models] == ["a", "b", "c"] and headline is None

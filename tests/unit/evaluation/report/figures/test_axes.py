@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec.evaluation.report.figures.axes import Scale, extent, ticks
+from llmrec.evaluation.report.figures.axes import AxisScale, extent, ticks
 
 finite = st.floats(-1e6, 1e6).map(lambda x: round(x, 6))
 
@@ -32,6 +32,6 @@ def test_extent_holds_every_value_and_is_never_empty(values):
 
 
 def test_scales():
-    assert Scale(0, 4)(1) == 25
-    assert Scale(1, 100, log=True)(10) == 50
-    assert Scale(0, 1)(7) == 100  # a band wider than the axis ends at its edge
+    assert AxisScale(0, 4)(1) == 25
+    assert AxisScale(1, 100, log=True)(10) == 50
+    assert AxisScale(0, 1)(7) == 100  # a band wider than the axis ends at its edge
