@@ -162,6 +162,7 @@ def main() -> None:
     import ray
 
     from benchmarks.encode import corpus_texts
+    from jobs.cluster import start_local
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", type=int, default=10_000)
@@ -170,7 +171,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's default of 15 would yield to whatever else runs here
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    start_local(4, log_to_driver=False, configure_logging=False)
     stub_run(options.large // 4)  # starts the workers, which is paid once
     result: dict[str, Any] = {}
     sizes = {"small": options.small, "quarter": options.large // 4, "half": options.large // 2, "large": options.large}

@@ -118,9 +118,10 @@ def run(folder: str, n: int) -> dict[str, Any]:
     """Featurize n reviews: seconds, and mebibytes of driver and largest worker."""
     import ray
 
+    from jobs.cluster import start_local
+
     storage, config = Storage(folder), RunConfig(storage=folder)
-    ray.init(address="local", num_cpus=max(2, os.cpu_count() or 1), include_dashboard=False, log_to_driver=False,
-             configure_logging=False)  # fmt: skip
+    start_local(max(2, os.cpu_count() or 1), log_to_driver=False, configure_logging=False)
     featurize(config, storage, *make_inputs(storage, 2_000), "test")  # this process has its libraries then
     inputs = make_inputs(storage, n)
     with measured() as usage:

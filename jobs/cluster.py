@@ -4,6 +4,7 @@ import logging
 import os
 import uuid
 from pathlib import Path
+from typing import Any
 
 from llmrec.files import filesystem, read_bytes, write_bytes
 from llmrec.storage import Storage
@@ -40,9 +41,22 @@ def connect(storage: Storage) -> None:
         return
     keep_local()
     # A stage's actors may hold two slots while its readers need a third: never fewer than four logical CPUs.
-    ray.init(
-        address="local", num_cpus=max(4, os.cpu_count() or 1), include_dashboard=False, logging_level=logging.WARNING
-    )
+    start_local(max(4, os.cpu_count() or 1), logging_level=logging.WARNING)
+
+
+def start_local(num_cpus: int, tries: int = 3, **options: Any) -> None:
+    """A cluster of this process; tried again where its node outlasts Ray's fixed 30 s, as on a busy machine."""
+    import ray
+
+    for left in reversed(range(tries)):
+        try:
+            ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **options)
+            return
+        except Exception as error:  # Ray raises no kind of its own
+            if "timed out during startup" not in str(error) or not left:
+                raise
+            logger.warning("Ray's own node did not start within Ray's 30 s; trying again")
+            ray.shutdown()
 
 
 def keep_local() -> None:

@@ -11,7 +11,7 @@ from llmrec import bundle, corpus, encoding, experiment, features, registry, tra
 from llmrec.config import RunConfig
 from llmrec.models.validation import WHOLE
 from llmrec.storage import Artifact, ArtifactWriter, Storage
-from llmrec.variants import VALIDATED, preferred, trained_variants
+from llmrec.variants import VALIDATED, trained_variants, variant_to_publish
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Run:
         return {"report": experiment.run_study(self.config, self.storage, *parents, bundles)}
 
     def _publish(self) -> dict[str, Artifact]:
-        variant, why = preferred(self._validation(), self.artifacts["report"].manifest.info.get("verdict"))
+        variant, why = variant_to_publish(self._validation(), self.artifacts["report"].manifest.info.get("verdict"))
         logger.info("publish: variant %s: %s", variant, why)
         pointer = registry.publish(self.storage, self.artifacts[f"bundle.{variant}"], self.config.name)
         self.published = pointer | {"variant": variant, "because": why}

@@ -56,7 +56,7 @@ def trained_variants(text: bool) -> tuple[str, ...]:
     return WITH_AND_WITHOUT if text else (NO_TEXT,)
 
 
-def preferred(validation: Mapping[str, float], verdict: str | None) -> tuple[str, str]:
+def variant_to_publish(validation: Mapping[str, float], verdict: str | None) -> tuple[str, str]:
     """The variant to publish, and why: the best on validation, the first where they tie; never one judged worse.
 
     `validation`: the ranking metric of each variant there; `verdict`: what the test says of `text` against `no_text`.

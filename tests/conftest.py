@@ -43,7 +43,9 @@ def ray_cluster() -> Iterator[None]:
     """A local Ray cluster with 4 logical CPUs, whatever the machine has, so that no stage waits for a slot."""
     import ray
 
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    from jobs.cluster import start_local
+
+    start_local(4, log_to_driver=False, configure_logging=False)
     yield
     ray.shutdown()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from llmrec.features.families.columns import chosen
-from llmrec.variants import CONTROLS, FAMILY_PATTERNS, family_patterns, preferred, reads_text, trained_variants
+from llmrec.variants import CONTROLS, FAMILY_PATTERNS, family_patterns, reads_text, trained_variants, variant_to_publish
 
 FAMILIES = ["context", "text_user_profile", "text_match", "item_price"]
 
@@ -21,15 +21,15 @@ def test_a_run_that_reads_no_text_fits_one_variant() -> None:
 
 
 def test_what_validation_prefers_is_published_and_never_what_was_judged_worse() -> None:
-    assert preferred({"text": 0.2, "no_text": 0.1}, "cannot tell") == (
+    assert variant_to_publish({"text": 0.2, "no_text": 0.1}, "cannot tell") == (
         "text", "validation prefers it: ndcg@10 0.2000 against no_text 0.1000"
     )  # fmt: skip
-    assert preferred({"text": 0.1, "no_text": 0.2}, "better")[0] == "no_text"
-    assert preferred({"text": 0.1, "no_text": 0.1}, None)[0] == "text"
-    assert preferred({"text": 0.2, "no_text": 0.1}, "worse") == (
+    assert variant_to_publish({"text": 0.1, "no_text": 0.2}, "better")[0] == "no_text"
+    assert variant_to_publish({"text": 0.1, "no_text": 0.1}, None)[0] == "text"
+    assert variant_to_publish({"text": 0.2, "no_text": 0.1}, "worse") == (
         "no_text", "the report judges the variant with text worse"
     )  # fmt: skip
-    assert preferred({"no_text": 0.1}, None)[0] == "no_text"
+    assert variant_to_publish({"no_text": 0.1}, None)[0] == "no_text"
 
 
 def test_every_control_withholds_or_replaces_one_thing() -> None:
