@@ -39,6 +39,8 @@ def main(job: Job, arguments: argparse.ArgumentParser) -> int:
         level=args.level or logging.INFO, stream=sys.stderr, force=True,
         format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S",
     )  # fmt: skip
+    for chatty in ("faiss.loader", "httpx"):  # which CPU's build was tried, each look whether the server is up
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, args.level or 0))
     # The models' matrices are small; on a busy machine two threads wait for each other far longer than they work.
     torch.set_num_threads(1)
     started = time.perf_counter()
