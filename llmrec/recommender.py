@@ -47,18 +47,29 @@ class CandidateSet:
     columns: Floats
 
 
+@dataclass(frozen=True)
+class RankedRows:
+    """What the second stage says of N items and one user.
+
+    `probability` (N,): of a click, among negatives drawn by popularity as in training.
+    """
+
+    scores: Floats
+    probability: Floats
+
+
 def click_rows(context: ModelContext, users: UserState, items: ItemState) -> Examples:
     """Row-aligned states as a ranker reads them; `users` may be one row for all items."""
     spec, chosen, n = context.spec, context.selection, len(items)
     user = spec.user_features(users)[:, chosen.user]
-    idx, past, ages = spec.user_idx(users.rows), spec.history_idx(users), spec.history_ages(users)
+    idx, past, ages = spec.users_idx(users), spec.history_idx(users), spec.history_ages(users)
     if len(users) == 1 and n != 1:
         user, idx, past, ages = (np.broadcast_to(x, (n, *x.shape[1:])) for x in (user, idx, past, ages))
         users = users.repeat(n)
     none = np.zeros(0, np.object_)
     return Examples(
         item_ids=none, user_ids=none, query=np.zeros(n, np.int64), times=items.times, click=np.zeros(n, np.float32),
-        user_idx=idx.astype(np.int64), item_idx=spec.item_idx(items.rows).astype(np.int64),
+        user_idx=idx.astype(np.int64), item_idx=spec.items_idx(items).astype(np.int64),
         history=past.astype(np.int64), ages=ages, user=user, item=spec.item_features(items)[:, chosen.item],
         pair=spec.pair_features(users, items)[:, chosen.pair],
     )  # fmt: skip
@@ -126,8 +137,13 @@ class Recommender:
         models = self.models.retrievers.values()
         if len(models) == 1:
             return scores[:, :, None].copy()
-        known = (np.where(m.answers(requests)[:, None], m.scores_of(requests, rows), 0) for m in models)
-        return np.stack([np.asarray(column, np.float32) for column in known], axis=2)
+        return np.stack([self._known(model, requests, rows) for model in models], axis=2)
+
+    @staticmethod
+    def _known(model: Retriever, requests: Requests, rows: Ints) -> Floats:
+        """(Q, N) a retriever's scores of the rows (Q, N), 0 where it knows nothing of the user."""
+        found = np.where(model.answers(requests)[:, None], model.scores_of(requests, rows), 0)
+        return np.asarray(found, np.float32)
 
     def values(self, user: UserState, rows: Ints, columns: Floats, time: int) -> npt.NDArray[np.float64]:
         """(N, n_columns) of one user's candidates `rows` (N,), whose retrieval scores are `columns` (N, R)."""
@@ -148,10 +164,15 @@ class Recommender:
                 ranked[q, some] = self.models.blender.score(values)
         return ranked
 
-    def rank(self, user: UserState, item_rows: Ints, time: int) -> Floats:
-        """(N,) probability of a click by one user (Q = 1), among negatives drawn by popularity as in training."""
-        logits, _ = self._logits(user, item_rows, time)
-        return np.asarray(expit(logits.astype(np.float64)), np.float32)
+    def rank(self, user: UserState, item_rows: Ints, time: int) -> RankedRows:
+        """The items `item_rows` (N,) for one user (Q = 1), scored as `recommend` would: its order, on any items."""
+        request = self.requests(user, np.array([time], np.int64))
+        columns = [self._known(m, request, item_rows[None]) for m in self.models.retrievers.values()]
+        values = self.values(user, item_rows, np.stack(columns, axis=2)[0], time)
+        named = {name: values[:, place] for place, name in enumerate(self.columns)}
+        cold = self.nothing_known(user)[0]
+        scores = named[self.models.fallback] if cold else self.models.blender.score(values)
+        return RankedRows(np.asarray(scores, np.float32), np.asarray(expit(named[LOGIT]), np.float32))
 
     def _logits(self, user: UserState, rows: Ints, time: int) -> tuple[Floats, ItemState]:
         """The ranker's (N,) of one user (Q = 1) and the items `rows`, and what was known of these at `time`."""

@@ -72,6 +72,7 @@ class RankedItems:
     item_ids: list[str]
     scores: list[float]
     ratings: dict[str, list[float]] = field(default_factory=dict)  # rater -> a number an item
+    click_probability: list[float] = field(default_factory=list)  # an item each, or none
 
 
 @dataclass(frozen=True)

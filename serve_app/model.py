@@ -71,17 +71,20 @@ class ServedModel:
         return self._listed(candidates.provenance, rows[0][found], scores[0][found])
 
     def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems:
-        """The candidates that the bundle knows, by the probability of a click."""
+        """The candidates that the bundle knows, ordered as `order` would, each with the probability of a click."""
         state, provenance = self._state(user, time, candidates)
         rows = self.history.item_rows(list(dict.fromkeys(candidates)))
         rows = rows[rows > 0]
-        probability = self.recommender.rank(state, rows, provenance.as_of) if len(rows) else np.zeros(0, np.float32)
-        best = np.argsort(-probability, kind="stable")
+        if not len(rows):
+            return self._listed(provenance, rows, np.zeros(0, np.float32))
+        ranked = self.recommender.rank(state, rows, provenance.as_of)
+        best = np.argsort(-ranked.scores, kind="stable")
         if provenance.basis == "popularity":  # nothing is known of the user, yet each item has a probability
             provenance = replace(provenance, basis="item")
-        listed = self._listed(provenance, rows[best], probability[best])
+        listed = self._listed(provenance, rows[best], ranked.scores[best])
         rated = self.recommender.rate(int(state.rows[0]), rows[best], provenance.as_of)
-        return replace(listed, ratings={name: values.tolist() for name, values in rated.items()})
+        ratings = {name: values.tolist() for name, values in rated.items()}
+        return replace(listed, ratings=ratings, click_probability=ranked.probability[best].tolist())
 
     def similar(self, item_id: str, k: int) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""

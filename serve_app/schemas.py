@@ -1,5 +1,6 @@
 """Requests and answers of the HTTP API. Field limits that the configuration sets are added by `limits`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
@@ -70,8 +71,11 @@ class RankedItem(ApiResponse):
     item_id: str
     rank: int
     score: float = Field(
-        description="what the list is ordered by: the second stage's score (recommend; popularity where that is the "
-        "basis), the probability of a click (rank), the cosine (similar)"
+        description="what the list is ordered by: the second stage's score (recommend, rank; popularity where nothing "
+        "is known of the user), the cosine (similar)"
+    )
+    click_probability: float | None = Field(
+        None, description="of a click, among negatives drawn by popularity: popularity is divided out of it; rank alone"
     )
     ratings: dict[str, float] = Field(
         {}, description="by each rater of the bundle (training.raters): stars, or the probability of a like; rank alone"
@@ -80,10 +84,12 @@ class RankedItem(ApiResponse):
 
 def ranked(found: RankedItems) -> list[RankedItem]:
     """The items of `found` with their ranks, from 1."""
+    clicks: Sequence[float | None] = found.click_probability or [None] * len(found.item_ids)
     return [
-        RankedItem(item_id=item, rank=place + 1, score=score, ratings={n: v[place] for n, v in found.ratings.items()})
-        for place, (item, score) in enumerate(zip(found.item_ids, found.scores, strict=True))
-    ]
+        RankedItem(item_id=item, rank=place + 1, score=score, ratings={n: v[place] for n, v in found.ratings.items()},
+                   click_probability=click)
+        for place, (item, score, click) in enumerate(zip(found.item_ids, found.scores, clicks, strict=True))
+    ]  # fmt: skip
 
 
 class ItemsResponse(ApiResponse):

@@ -14,6 +14,7 @@ from llmrec.models.topk import top_k
 from llmrec.models.validation import WHOLE, ValidationQueries, ranking_metrics, whole_metrics
 from llmrec.recommender import FittedModels, Recommender
 from llmrec.storage import Artifact
+from llmrec.variants import VALIDATED
 
 
 def fit_second_stage(
@@ -63,4 +64,4 @@ def _fallback(recommender: Recommender, queries: ValidationQueries) -> tuple[str
             scores = np.where(allowed, popular[:, c].astype(np.float32), np.float32(-np.inf))
             lists[c, part] = top_k(scores, 50, data.user_hash[asked.users], data.item_hash)[0]
     metrics = {name: ranking_metrics(lists[c], queries.targets) for c, name in enumerate(columns)}
-    return max(columns, key=lambda name: metrics[name]["ndcg@50"]), metrics  # what chose the towers' epochs
+    return max(columns, key=lambda name: metrics[name][VALIDATED]), metrics

@@ -13,7 +13,7 @@ def router(service: RecommendationService) -> APIRouter:
 
     @routes.post("/rank")
     async def rank(request: RankRequest) -> ItemsResponse:
-        """The candidates in order of the probability of a click; those the bundle does not know are named."""
+        """The candidates as recommend orders them, with click probabilities; unknown ones are named."""
         return ItemsResponse.of(await service.rank(request, request.candidates))
 
     return routes

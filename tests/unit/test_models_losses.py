@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec.models.networks.losses import accidental_hits, mixture_log_q, sampled_softmax
+from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
 
 NOTHING = torch.zeros((1, 3), dtype=torch.bool)
 
@@ -31,6 +31,12 @@ def test_an_accidental_hit_does_not_compete() -> None:
 def test_accidental_hits_are_the_same_item_and_what_the_user_had() -> None:
     hits = accidental_hits(torch.tensor([4, 5]), torch.tensor([4, 5, 0, 7]), torch.tensor([[0, 7], [0, 0]]))
     assert hits.tolist() == [[True, False, False, True], [False, True, False, False]]
+
+
+def test_what_a_user_takes_in_the_batch_is_no_negative_of_theirs() -> None:
+    users, taken = torch.tensor([1, 2, 1]), torch.tensor([7, 8, 9])
+    found = companions(users, taken, torch.tensor([7, 8, 9, 9, 5]))  # the batch's items, then two sampled ones
+    assert found.tolist() == [[1, 0, 1, 1, 0], [0, 1, 0, 0, 0], [1, 0, 1, 1, 0]]
 
 
 def test_the_mixture_is_the_expected_share_of_draws() -> None:

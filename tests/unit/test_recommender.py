@@ -103,9 +103,20 @@ def test_the_second_stage_orders_by_its_blend(loaded: Bundle) -> None:
     model = Recommender(replace(loaded.models, blender=only), loaded.context, retrieve=6)
     state, times = users(model, [5])
     rows, scores = model.recommend(state, times, 6)
-    probability = model.rank(state, rows[0], int(times[0]))
-    assert (np.diff(probability) <= 0).all()
-    assert np.allclose(1 / (1 + np.exp(-scores[0])), probability, atol=1e-5)
+    ranked = model.rank(state, rows[0], int(times[0]))
+    assert np.allclose(ranked.scores, scores[0], atol=1e-5)
+    assert (np.diff(ranked.probability) <= 0).all()
+    assert np.allclose(1 / (1 + np.exp(-scores[0])), ranked.probability, atol=1e-5)
+
+
+def test_rank_scores_any_items_as_recommend_does(model: Recommender) -> None:
+    state, times = users(model, [4])
+    rows, scores = model.recommend(state, times, 6)
+    shuffled = rows[0, ::-1]
+    assert np.allclose(model.rank(state, shuffled, int(times[0])).scores, scores[0, ::-1], atol=1e-5)
+    nobody, now = users(model, [0])
+    rows, scores = model.recommend(nobody, now, 6)  # of whom nothing is known: popularity for both
+    assert np.allclose(model.rank(nobody, rows[0], int(now[0])).scores, scores[0], atol=1e-5)
 
 
 def test_the_click_probability_is_the_rankers_on_the_written_example(loaded: Bundle, model: Recommender) -> None:
@@ -121,7 +132,8 @@ def test_the_click_probability_is_the_rankers_on_the_written_example(loaded: Bun
         idx = spec.user_idx(states[0].rows), spec.item_idx(states[1].rows), spec.history_idx(states[0])
         ages = torch.as_tensor(spec.history_ages(states[0]))
         logit = loaded.models.ranker.net(*(torch.as_tensor(i).long() for i in idx), ages, torch.as_tensor(dense))
-    assert np.allclose(model.rank(states[0], np.array([item]), time), torch.sigmoid(logit).numpy(), atol=1e-6)
+    found = model.rank(states[0], np.array([item]), time).probability
+    assert np.allclose(found, torch.sigmoid(logit).numpy(), atol=1e-6)
 
 
 def test_somebody_of_whom_nothing_is_known_gets_popularity(model: Recommender) -> None:
@@ -143,7 +155,7 @@ def test_a_guest_is_answered_from_likes_or_from_words_alone(model: Recommender) 
     rows, _ = model.recommend(by_likes, np.array([time]), 5)
     assert not np.isin(rows[0], [3, 5]).any()
     other = model.history.cold_start_state(np.zeros(0, np.int64), encode(["word30 word31 word32"])[0], time)
-    scores = [model.rank(g, np.arange(1, 15), time) for g in (by_words, other)]
+    scores = [model.rank(g, np.arange(1, 15), time).probability for g in (by_words, other)]
     assert not np.allclose(*scores)
 
 
@@ -262,7 +274,7 @@ def test_a_bundle_of_several_models_verifies_predicts_and_rates(united: Bundle) 
     model, time = united.recommender(), united.last_time
     state, _ = users(model, [4])
     items = np.arange(1, 10)
-    probability = model.rank(state, items, time)
+    probability = model.rank(state, items, time).probability
     assert ((probability > 0) & (probability < 1)).all() and len(set(probability.tolist())) > 3
     rated = model.rate(4, items, time)
     assert rated["bias"].min() >= 1 and rated["bias"].max() <= 5

@@ -145,6 +145,17 @@ class FeatureSpec(SpecState):
         """(n,) int32 index in the model's vocabulary, 0 for items that training never saw."""
         return lookup(self.item_vocabulary, rows)
 
+    def users_idx(self, users: UserState) -> Any:
+        """(Q,) int32 `user_idx` as of each state's time: 0 too where training saw the user at that time or later.
+
+        So a training row shows what a newcomer's request will show: the first event of a user has no id yet.
+        """
+        return np.where(users.count > 0, self.user_idx(users.rows), np.int32(0))
+
+    def items_idx(self, items: ItemState) -> Any:
+        """(I,) int32 `item_idx` as of each state's time, as `users_idx`."""
+        return np.where(items.count > 0, self.item_idx(items.rows), np.int32(0))
+
     def history_idx(self, users: UserState) -> Any:
         """(Q, L) int32 `item_idx` of the history, oldest first, left-padded with 0."""
         return self.item_idx(users.history)

@@ -37,6 +37,16 @@ def accidental_hits(positives: Tensor, candidates: Tensor, histories: Tensor) ->
     return member[:, place]
 
 
+def companions(users: Tensor, positives: Tensor, candidates: Tensor) -> Tensor:
+    """(B, C) bool: candidate (C,) is a positive (B,) of the same user (B,) somewhere in the batch, the row's own too.
+
+    A batch's rows are neighbours in time: what somebody takes together, or within days, is no negative of theirs.
+    """
+    same_user = (users.unsqueeze(1) == users).float()  # (B, B)
+    same_item = (positives.unsqueeze(1) == candidates).float()  # (B, C)
+    return (same_user @ same_item) > 0
+
+
 def mixture_log_q(in_batch: Tensor, uniform: Tensor, n_in_batch: int, n_sampled: int) -> Tensor:
     """(C,) log probability of one draw: `n_in_batch` draws from `in_batch` (C,), `n_sampled` from `uniform` (C,)."""
     total = n_in_batch + n_sampled

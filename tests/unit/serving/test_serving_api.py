@@ -90,16 +90,19 @@ def test_excluded_items_do_not_come_back_and_k_bounds_the_list(client: TestClien
     assert {*ids(exhausted)} <= {*(f"i{n}" for n in range(30, 39)), "i/with slash 琴"}
 
 
-def test_rank_orders_candidates_by_click_probability_and_names_the_unknown(client: TestClient, parts: Parts) -> None:
+def test_rank_orders_candidates_as_recommend_does_and_names_the_unknown(client: TestClient, parts: Parts) -> None:
     candidates = ["i9", "nowhere", "i2", "i/with slash 琴", "i2"]
     answer = client.post("/v1/rank", json={"user_id": "u4", "candidates": candidates}).json()
     recommender = offline(parts)
     history, time = recommender.history, last_time(recommender.history)
     state = history.users_at(history.user_rows(["u4"]), np.array([time]))
     known = ["i9", "i2", "i/with slash 琴"]
-    expected = dict(zip(known, recommender.rank(state, history.item_rows(known), time), strict=True))
+    ranked = recommender.rank(state, history.item_rows(known), time)
+    expected = dict(zip(known, ranked.scores, strict=True))
     assert ids(answer) == sorted(known, key=lambda item: -expected[item])
     assert [i["score"] for i in answer["items"]] == pytest.approx(sorted(expected.values(), reverse=True), rel=1e-5)
+    clicks = dict(zip(known, ranked.probability, strict=True))
+    assert [i["click_probability"] for i in answer["items"]] == pytest.approx([clicks[i] for i in ids(answer)])
     assert answer["unknown_items"] == ["nowhere"]
     rated = recommender.rate(int(state.rows[0]), history.item_rows(ids(answer)), time)
     for place, item in enumerate(answer["items"]):
@@ -115,7 +118,7 @@ def test_the_context_of_a_request_is_that_of_the_recommender(client: TestClient,
         request = {"user_id": "u4", "candidates": ["i9", "i2", "i5"], "context": context}
         answer = client.post("/v1/rank", json=request).json()
         state = history.users_at(history.user_rows(["u4"]), np.array([time]), history.request_contexts(context))
-        expected = recommender.rank(state, history.item_rows(ids(answer)), time)
+        expected = recommender.rank(state, history.item_rows(ids(answer)), time).scores
         np.testing.assert_allclose([item["score"] for item in answer["items"]], expected, rtol=1e-5)
         answers.append([item["score"] for item in answer["items"]])
     assert answers[2] == answers[3] != answers[0] != answers[1]

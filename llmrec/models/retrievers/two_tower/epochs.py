@@ -9,7 +9,7 @@ import torch
 from llmrec.features.dataset.rows import Examples, Shard, read_examples
 from llmrec.models.base import ModelContext
 from llmrec.models.networks.fit_task import Metrics, most_rows
-from llmrec.models.networks.losses import accidental_hits, mixture_log_q, sampled_softmax
+from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
 from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
@@ -32,6 +32,7 @@ class SampledItems:
     """Items drawn uniformly, each with its features as of the time of one of the batch's rows."""
 
     rows: Ints  # (M,) History rows
+    idx: Ints  # (M,) in the model's vocabulary, as of that time
     features: Floats  # (M, Di)
 
 
@@ -46,6 +47,7 @@ class TowerData:
         self.positives, self.spec, self.history = positives, context.spec, context.history
         self.selection, history = context.selection, context.history
         self.item_rows = history.item_rows(list(positives.item_ids))
+        self.user_rows = history.user_rows(list(positives.user_ids))
         self.n_items = len(history.item_ids) - 1
 
     def batches(self, size: int, rng: np.random.Generator, n_rows: int) -> list[slice]:
@@ -70,7 +72,8 @@ class TowerData:
         times = rng.choice(self.positives.times[batch], n)
         known = self.history.known_since[rows] < times
         states = self.history.items_at(rows[known], times[known])
-        return SampledItems(rows[known], self.spec.item_features(states)[:, self.selection.item])
+        idx = self.spec.items_idx(states).astype(np.int64)
+        return SampledItems(rows[known], idx, self.spec.item_features(states)[:, self.selection.item])
 
 
 class TowerTask:
@@ -136,7 +139,7 @@ def tower_loss(
     sampled = data.sample(batch, n_sampled, rng)
     candidates = np.concatenate([rows, sampled.rows])
     features = np.concatenate([part.item, sampled.features])
-    idx = data.spec.item_idx(candidates).astype(np.int64)
+    idx = np.concatenate([part.item_idx, sampled.idx])
 
     def tensor(values: npt.NDArray[np.generic]) -> torch.Tensor:
         return torch.as_tensor(np.ascontiguousarray(values), device=device)
@@ -149,7 +152,7 @@ def tower_loss(
         len(rows), n_sampled,
     )  # fmt: skip
     # positives by History row; histories are in the model's vocabulary, where 0 (unknown) never matches
-    same_item = accidental_hits(tensor(rows), tensor(candidates), tensor(np.zeros((len(rows), 0), np.int64)))
+    same_item = companions(tensor(data.user_rows[batch]), tensor(rows), tensor(candidates))
     had = accidental_hits(torch.full((len(rows),), -1, device=device), tensor(idx), tensor(part.history))
     target = torch.arange(len(rows), device=device)
     return sampled_softmax(users @ items.T, target, log_q, same_item | had).sum()

@@ -85,7 +85,11 @@ def test_what_was_saved_gives_the_same_features(parents: tuple[Storage, Artifact
     }
     for name, values in again.items():
         np.testing.assert_allclose(np.stack(table[name].to_numpy()), values, rtol=0, atol=2e-6, err_msg=name)
-    assert table[C.USER_IDX].to_pylist() == spec.user_idx(rows[0]).tolist()
+    assert table[C.USER_IDX].to_pylist() == spec.users_idx(users).tolist()
+    seen = {column: np.array(table[column].to_pylist()) > 0 for column in (C.USER_IDX, C.ITEM_IDX)}
+    train = np.array(table[C.SPLIT].to_pylist()) == "train"
+    for column, states in ((C.USER_IDX, users), (C.ITEM_IDX, items)):  # a first event shows no id, as a newcomer's will
+        assert (seen[column][train] == (states.count[train] > 0)).all() and not seen[column][train].all()
 
 
 def test_likes_are_four_stars_and_null_for_negatives(parents: tuple[Storage, Artifact, Artifact, World]) -> None:
