@@ -5,48 +5,38 @@
     spec/ history/           fitted features and as-of state
     probes.safetensors       what both stages answer as of the last event: what the parts must reproduce together
     README.md                the model card
+    sha256.json              what each of these files holds
 
-No file of it runs code on loading, and a file that does not belong there is refused.
+No file of it runs code on loading; one that does not belong there, is a link or was changed is refused.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import jinja2
 import numpy as np
-import pyarrow.fs as pafs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from llmrec.bundle_files import CARD, MODELS, PROBES, SETTINGS, BundleError, bundle_folder, check_files, write_digests
 from llmrec.config import EncoderConfig, RunConfig
 from llmrec.encoding import encoder_config
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.rows import load_features
 from llmrec.features.dataset.spec import FeatureSpec
-from llmrec.files import filesystem, read_bytes, read_json, write_bytes, write_json
+from llmrec.files import read_bytes, read_json, write_bytes, write_json
 from llmrec.models.base import Arrays, ModelContext
 from llmrec.models.networks.weights import load_arrays, save_arrays
 from llmrec.models.store import load_model, save_model
 from llmrec.recommender import FittedModels, Recommender
-from llmrec.storage import MANIFEST, Artifact, Manifest, Storage, artifact_id
+from llmrec.storage import Artifact, Storage, artifact_id
 from llmrec.training.second_stage import as_models
 from llmrec.training.stage import SUMMARY, ModelsFile
 from llmrec.variants import reads_text
 
-FORMAT = 3
-CARD = "README.md"
-_SETTINGS, _PROBES, _MODELS = "bundle.json", "probes.safetensors", "models"
-_BELONGS = re.compile(
-    rf"{re.escape(_SETTINGS)}|{_PROBES}|{CARD}|{_MODELS}/[\w.]+/(model\.json|weights\.safetensors)"
-    r"|(spec|history)/([\w-]+/)?[\w-]+\.(json|safetensors|npy|arrow)"
-)
+FORMAT = 4
 #: Users that are asked for as probes, beside the unknown one, and how long their lists are.
 _PROBED, _PROBE_K = 4, 20
-
-
-class BundleError(ValueError):
-    """A bundle that must not serve; the message names the file, what was found and what was expected."""
 
 
 class BundleFile(BaseModel):
@@ -105,28 +95,31 @@ class Bundle:
     def save(self, uri: str) -> None:
         """Write all files below the folder `uri`."""
         for key, model in self.models.by_key().items():
-            save_model(f"{uri}/{_MODELS}/{key}", model)
+            save_model(f"{uri}/{MODELS}/{key}", model)
         self.context.spec.save(f"{uri}/spec")
         self.history.save(f"{uri}/history")
-        save_arrays(f"{uri}/{_PROBES}", self.probes)
+        save_arrays(f"{uri}/{PROBES}", self.probes)
         write_bytes(f"{uri}/{CARD}", self.card.encode())
-        write_json(f"{uri}/{_SETTINGS}", self.settings.model_dump(mode="json"))
+        write_json(f"{uri}/{SETTINGS}", self.settings.model_dump(mode="json"))
+        write_digests(uri)
 
     @classmethod
     def load(cls, uri: str) -> Self:
         """Read and check the bundle in the folder `uri`, or in the artifact at `uri`.
 
-        Raises BundleError for a file that does not belong or settings that cannot be read; WeightsError (a ValueError
-        too) for weights that are cut off, of other dimensions or not finite.
+        Raises BundleError for a file that is damaged or does not belong, or settings that cannot be read; WeightsError
+        (a ValueError too) for weights that are cut off, of other dimensions or not finite.
         """
-        uri = _folder(uri.rstrip("/"))
-        _refuse_strangers(uri)
+        uri, artifact = bundle_folder(uri.rstrip("/"))
+        check_files(uri)
         settings = _read_settings(uri)
+        if artifact not in (None, settings.id):
+            raise BundleError(f"{uri}/{SETTINGS}: found id {settings.id!r}, expected {artifact!r}, the artifact's")
         context = ModelContext(FeatureSpec.load(f"{uri}/spec"), History.load(f"{uri}/history"), settings.models.variant)
         _check_columns(uri, settings.models, context)
-        models = load_models(f"{uri}/{_MODELS}", settings.models, context)
+        models = load_models(f"{uri}/{MODELS}", settings.models, context)
         card = (read_bytes(f"{uri}/{CARD}") or b"").decode()
-        return cls(settings, models, context, load_arrays(f"{uri}/{_PROBES}"), card)
+        return cls(settings, models, context, load_arrays(f"{uri}/{PROBES}"), card)
 
 
 def load_models(folder: str, file: ModelsFile, context: ModelContext) -> FittedModels:
@@ -210,43 +203,19 @@ def _facts(storage: Storage, examples: Artifact, history: History) -> dict[str, 
     }
 
 
-def _folder(uri: str) -> str:
-    """The folder that holds the bundle's files; an artifact's root names it in its manifest."""
-    data = read_json(f"{uri}/{MANIFEST}")
-    if data is None:
-        return uri
-    return Artifact(uri, Manifest.model_validate(data)).uri(_SETTINGS).rsplit("/", 1)[0]
-
-
-def _refuse_strangers(uri: str) -> None:
-    fs, base = filesystem(uri)
-    infos = fs.get_file_info(pafs.FileSelector(base, recursive=True, allow_not_found=True))
-    names = sorted(i.path[len(base) :].lstrip("/") for i in infos if i.type != pafs.FileType.Directory)
-    if not names:
-        raise BundleError(f"{uri}: found no files, expected a bundle; `python -m jobs.train` makes one")
-    strangers = [n for n in names if not _BELONGS.fullmatch(n)]
-    if strangers:
-        raise BundleError(
-            f"{uri}: found {strangers[:5]}, which do not belong to a bundle; expected {_SETTINGS}, {_PROBES}, "
-            f"{CARD}, {_MODELS}/, spec/ and history/. Delete them if you know where they come from"
-        )
-
-
 def _read_settings(uri: str) -> BundleFile:
     try:
-        data = read_json(f"{uri}/{_SETTINGS}")
+        data = read_json(f"{uri}/{SETTINGS}")
         if data is None:
-            raise BundleError(f"{uri}: found no {_SETTINGS}; expected a whole bundle, copy it again")
+            raise BundleError(f"{uri}: found no {SETTINGS}; expected a whole bundle, copy it again")
         found = data.get("format") if isinstance(data, dict) else None
         if found != FORMAT:
-            raise BundleError(
-                f"{uri}/{_SETTINGS}: found format {found!r}, expected {FORMAT}; assemble the bundle again"
-            )
+            raise BundleError(f"{uri}/{SETTINGS}: found format {found!r}, expected {FORMAT}; assemble the bundle again")
         return BundleFile.model_validate(data)
     except BundleError:
         raise
     except (ValidationError, ValueError) as error:
-        raise BundleError(f"{uri}/{_SETTINGS}: cannot be read: {error}") from None
+        raise BundleError(f"{uri}/{SETTINGS}: cannot be read: {error}") from None
 
 
 def _check_columns(uri: str, models: ModelsFile, context: ModelContext) -> None:
@@ -275,4 +244,14 @@ def verify(bundle: Bundle) -> None:
     if known.any() and not bundle.probes["rows"][0, 0] > 0:
         raise BundleError(
             f"bundle {bundle.id}: recommended nothing for somebody new, expected an item with a finite score"
+        )
+
+
+def refuse_untrusted_code(bundle: Bundle, trusted: bool) -> None:
+    """Raise BundleError where the bundle's encoder would run code of its model's folder and that is not `trusted`."""
+    if bundle.encoder.trust_remote_code and not trusted:
+        raise BundleError(
+            f"bundle {bundle.id}: its encoder {bundle.encoder.model!r} asks for trust_remote_code, to run code that "
+            "lies in the model's folder; expected an encoder without. Set serving.trust_remote_code=true if you read "
+            "that code: a bundle cannot allow it"
         )

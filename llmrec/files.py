@@ -77,33 +77,15 @@ def read_bytes(uri: str) -> bytes | None:
 
 
 def copy_file(source: str, target: str) -> None:
-    """Copy one file, from anywhere to anywhere, as `writing` writes; on one disk a second name for it will do.
+    """Copy one file, from anywhere to anywhere, as `writing` writes. Raises FileNotFoundError.
 
-    For files are never changed in place: who replaces one leaves the other as it was. Raises FileNotFoundError.
+    Never by a second name for the same bytes: what is cut short from outside would be cut in every artifact, and a
+    server that has it mapped would die of it.
     """
     fs, path = filesystem(source)
-    if isinstance(fs, pafs.LocalFileSystem) and _linked(Path(path), target):
-        return
     with fs.open_input_stream(path) as stream, writing(target) as out:
         while data := stream.read(_COPIED):
             out.write(data)
-
-
-def _linked(path: Path, target: str) -> bool:
-    """Whether the file could be given a second name."""
-    fs, place = filesystem(target)
-    if not isinstance(fs, pafs.LocalFileSystem) or not path.exists():
-        return False
-    Path(place).parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(place).with_name(f".{Path(place).name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.hardlink_to(path)
-        temporary.replace(place)
-    except OSError:  # another disk, or one that knows no links
-        return False
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
 
 
 def copy_folder(source: str, target: str) -> None:

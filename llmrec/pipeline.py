@@ -90,7 +90,9 @@ class Run:
     def _publish(self) -> dict[str, Artifact]:
         variant, why = variant_to_publish(self._validation(), self.artifacts["report"].manifest.info.get("verdict"))
         logger.info("publish: variant %s: %s", variant, why)
-        pointer = registry.publish(self.storage, self.artifacts[f"bundle.{variant}"], self.config.name)
+        pointer = registry.publish(
+            self.storage, self.artifacts[f"bundle.{variant}"], self.config.name, self.config.serving.trust_remote_code
+        )
         self.published = pointer | {"variant": variant, "because": why}
         return {}
 

@@ -6,20 +6,24 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from llmrec.bundle import Bundle, BundleError, verify
+from llmrec.bundle import Bundle, refuse_untrusted_code, verify
+from llmrec.bundle_files import BundleError
 from llmrec.files import filesystem, read_json, write_json
 from llmrec.storage import Artifact, Storage
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
-def publish(storage: Storage, bundle: Artifact, name: str) -> dict[str, Any]:
+def publish(storage: Storage, bundle: Artifact, name: str, trust_remote_code: bool = False) -> dict[str, Any]:
     """Let `ROOT/registry/NAME/CURRENT` name this bundle, once it has been loaded and has answered.
 
+    `trust_remote_code`: whether its encoder may run code of its model's folder: a bundle asks, it cannot allow.
     Returns the pointer: bundle (relative to ROOT), uri, id, sequence, published_unix, previous (a sequence, or None).
     Raises BundleError or WeightsError, CURRENT being untouched. Publishing what is current already changes nothing.
     """
-    verify(Bundle.load(bundle.root))
+    loaded = Bundle.load(bundle.root)
+    verify(loaded)
+    refuse_untrusted_code(loaded, trust_remote_code)
     now = _pointer(storage, name, "CURRENT")
     if now and now["id"] == bundle.id:
         return _with_uri(storage, now)

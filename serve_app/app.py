@@ -15,8 +15,9 @@ from ray.serve.config import BackpressureConfig
 from ray.serve.schema import LoggingConfig
 from starlette.middleware import Middleware
 
+from llmrec.bundle import refuse_untrusted_code
 from llmrec.config import EncoderConfig, RunConfig, ServingConfig, load_config
-from llmrec.encoding import encoder_fingerprint
+from llmrec.encoding import encoder_fingerprint, on_this_machine
 from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.deployments.encoder import EncoderDeployment
@@ -55,7 +56,8 @@ def build(args: BuildArgs) -> Application:
     version = str(current(storage, name)["id"])
     model = ServedModel.load(storage, version, config.serving.retrieve)
     encoder = model.bundle.encoder
-    _check_encoder(model, encoder)
+    refuse_untrusted_code(model.bundle, config.serving.trust_remote_code)
+    _check_encoder(model, on_this_machine(encoder, config.serving.fetch_models))
     open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
     _warn_if_open(config.serving)
     return compose(
@@ -68,7 +70,7 @@ def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, ro
     serving = config.serving
     repository = partial(open_repository, root, name, serving.retrieve)
     encoder_app = _deployment(EncoderDeployment, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
-        encoder, serving.encoder_threads, serving.batch_size, serving.batch_wait_ms / 1000
+        encoder, serving.fetch_models, serving.encoder_threads, serving.batch_size, serving.batch_wait_ms / 1000
     )
     retriever = _deployment(RetrieverDeployment, serving, serving.retriever_replicas, user_config=asdict(served)).bind(
         repository

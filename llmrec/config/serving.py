@@ -20,6 +20,14 @@ class ServingConfig(Section):
         None, min_length=1, description="file with one `NAME ROLE KEY` a line, seen by the ingress; read again when it "
         "changes, so that keys rotate without a restart",
     )  # fmt: skip
+    trust_remote_code: bool = Field(
+        False, description="run code that lies in the encoder's model folder, where the bundle asks for it; a bundle "
+        "alone cannot allow it",
+    )  # fmt: skip
+    fetch_models: bool = Field(
+        False,
+        description="download an encoder that the bundle names by its hub id; else it must lie here",
+    )
     cors_origins: list[str] = Field([], description="origins whose web pages may call the API; none: closed")
     clock: Literal["data", "wall"] = Field(
         "data",

@@ -3,6 +3,7 @@
 from llmrec.encoding.encoders.encoder import Encoded, EncodingError, TextEncoder
 from llmrec.encoding.encoders.factory import make_encoder
 from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
+from llmrec.encoding.encoders.model_files import on_this_machine
 from llmrec.encoding.lookup import encoder_config, keys_of_rows, load_vectors, open_store
 from llmrec.encoding.stage import encode
 from llmrec.encoding.store.embedding_store import EmbeddingStore
@@ -20,6 +21,7 @@ __all__ = [
     "keys_of_rows",
     "load_vectors",
     "make_encoder",
+    "on_this_machine",
     "open_store",
     "review_text",
 ]  # fmt: skip

@@ -3,18 +3,23 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding import make_encoder
+from llmrec.encoding import make_encoder, on_this_machine
 from serve_app.deployments.encode_queue import EncodeQueue
 from serve_app.messages import EncodedTexts, TextKind
 
 
 class EncoderDeployment:
-    """Texts to vectors by the encoder that the batch job uses, in this process; requests that meet are joined."""
+    """Texts to vectors by the encoder that the batch job uses, in this process; requests that meet are joined.
 
-    def __init__(self, config: EncoderConfig, threads: int | None, batch_size: int, batch_wait_s: float) -> None:
+    `fetch`: whether its model may be downloaded.
+    """
+
+    def __init__(
+        self, config: EncoderConfig, fetch: bool, threads: int | None, batch_size: int, batch_wait_s: float
+    ) -> None:
         # One thread for the engine's whole life: OpenMP keeps one team of workers per calling thread.
         thread = ThreadPoolExecutor(1, "encoder")
-        self._encoder = thread.submit(make_encoder, config, threads).result()
+        self._encoder = thread.submit(make_encoder, on_this_machine(config, fetch), threads).result()
         self._queue = EncodeQueue(self._encoder, thread, batch_size, batch_wait_s)
 
     async def encode(self, texts: list[str], kind: TextKind, urgent: bool) -> EncodedTexts:

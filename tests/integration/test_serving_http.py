@@ -1,5 +1,6 @@
 """The application on a real Ray cluster: real HTTP, real vLLM encoder, a bundle that the real pipeline made."""
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from safetensors.numpy import load, save
 
 from jobs.serve import free_port
 from llmrec.bundle import Bundle, last_time, make_probes
+from llmrec.bundle_files import write_digests
 from llmrec.config import load_config
 from llmrec.encoding import load_vectors, review_text
 from llmrec.files import read_json, write_json
@@ -117,10 +119,14 @@ def make_versions(storage: Storage, first: Artifact) -> None:
             shutil.copytree(source, writer.folder)
             target = Path(writer.folder) / file
             target.write_bytes(change(target.read_bytes()))
+            settings = Path(writer.folder) / "bundle.json"
+            settings.write_text(json.dumps(json.loads(settings.read_text()) | {"id": version}))
+            write_digests(writer.folder)
             if version.startswith("good"):  # whose probes tell its own answers
                 made = Bundle.load(writer.folder)
                 probes = {k: np.ascontiguousarray(v) for k, v in make_probes(made.models, made.context).items()}
                 (Path(writer.folder) / "probes.safetensors").write_bytes(save(probes))
+                write_digests(writer.folder)
 
 
 def items(answer: dict[str, Any]) -> list[str]:

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from jobs.publish import publish_job
 from llmrec import bundle
-from llmrec.bundle import Bundle, BundleError, verify
+from llmrec.bundle import Bundle, refuse_untrusted_code, verify
+from llmrec.bundle_files import DIGESTS, BundleError, write_digests
 from llmrec.config import RunConfig
 from llmrec.models.networks.weights import WeightsError
 from llmrec.registry import current, publish, rollback
@@ -102,6 +103,7 @@ def test_no_file_of_a_bundle_is_a_pickle(made: Made) -> None:
 
 def test_an_array_of_objects_is_not_unpickled(copied: Path) -> None:
     np.save(copied / "history" / "price.npy", np.array([{"a": 1}], object))
+    write_digests(str(copied))
     with pytest.raises(ValueError, match=r"price.npy: not a whole .npy file"):
         Bundle.load(str(copied))
 
@@ -129,9 +131,11 @@ def test_misshapen_weights_are_refused(copied: Path, name: str) -> None:
     whole = load_file(path)
     key = max(whole, key=lambda k: whole[k].size)
     save_file(whole | {key: np.ascontiguousarray(whole[key][:-1])}, path)
+    write_digests(str(copied))
     with pytest.raises(WeightsError, match="shape"):
         Bundle.load(str(copied))
     save_file({k: v for k, v in whole.items() if k != key}, path)
+    write_digests(str(copied))
     with pytest.raises(WeightsError, match=re.escape(f"missing ['{key}']")):
         Bundle.load(str(copied))
 
@@ -142,10 +146,12 @@ def test_cut_off_arrays_and_nan_are_refused(copied: Path, name: str) -> None:
     whole = load_file(path)
     key = next(k for k in whole if whole[k].dtype.kind == "f")
     save_file(whole | {key: np.full_like(whole[key], np.nan)}, path)
+    write_digests(str(copied))
     with pytest.raises(ValueError, match="NaN"):
         Bundle.load(str(copied))
     save_file(whole, path)
     path.write_bytes(path.read_bytes()[:-7])
+    write_digests(str(copied))
     with pytest.raises(ValueError, match="not a whole safetensors file"):
         Bundle.load(str(copied))
 
@@ -154,12 +160,15 @@ def test_unreadable_settings_and_other_formats_are_refused(copied: Path) -> None
     path = copied / "bundle.json"
     settings = json.loads(path.read_text())
     path.write_text(json.dumps(settings | {"format": 99}))
+    write_digests(str(copied))
     with pytest.raises(BundleError, match=f"found format 99, expected {bundle.FORMAT}"):
         Bundle.load(str(copied))
     path.write_text(json.dumps(settings | {"surprise": 1}))
+    write_digests(str(copied))
     with pytest.raises(BundleError, match="surprise"):
         Bundle.load(str(copied))
     path.write_text("{")
+    write_digests(str(copied))
     with pytest.raises(BundleError, match="cannot be read"):
         Bundle.load(str(copied))
     with pytest.raises(BundleError, match="found no files"):
@@ -172,8 +181,90 @@ def test_features_of_another_run_are_refused(made: Made, copied: Path, tmp_path:
     other = World(world.reviews, world.items, settings).prepare()
     shutil.rmtree(copied / "spec")
     other.spec.save(str(copied / "spec"))
+    write_digests(str(copied))
     with pytest.raises(BundleError, match=r"the models expect .* spec and weights come from different runs"):
         Bundle.load(str(copied))
+
+
+def test_one_flipped_bit_of_any_file_is_refused_by_its_name(copied: Path) -> None:
+    rng = np.random.default_rng(0)
+    for path in sorted(p for p in copied.rglob("*") if p.is_file()):
+        whole = path.read_bytes()
+        for place in rng.integers(len(whole), size=3):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << int(rng.integers(8))
+            path.write_bytes(bytes(flipped))
+            with pytest.raises(BundleError):
+                Bundle.load(str(copied))
+        path.write_bytes(whole)
+    verify(Bundle.load(str(copied)))
+
+
+def test_a_tail_of_zeros_is_refused(copied: Path) -> None:
+    path = copied / TOWERS
+    data = path.read_bytes()
+    path.write_bytes(data[:-4000] + bytes(4000))
+    with pytest.raises(BundleError, match=r"weights.safetensors: damaged or changed: found sha256"):
+        Bundle.load(str(copied))
+
+
+def test_surplus_and_links_are_refused(copied: Path, tmp_path: Path) -> None:
+    shutil.copy(copied / "history" / "price.npy", copied / "history" / "surplus.npy")
+    with pytest.raises(BundleError, match=r"found \['history/surplus.npy'\] beside"):
+        Bundle.load(str(copied))
+    (copied / "history" / "surplus.npy").unlink()
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(copied / RANKER, elsewhere)
+    (copied / RANKER).symlink_to(elsewhere)
+    with pytest.raises(BundleError, match="found a symbolic link"):
+        Bundle.load(str(copied))
+
+
+@pytest.mark.parametrize("written", ["{}", "[]", "{", None])
+def test_digests_that_cannot_be_read_are_refused(copied: Path, written: str | None) -> None:
+    (copied / DIGESTS).unlink()
+    if written is not None:
+        (copied / DIGESTS).write_text(written)
+    with pytest.raises(BundleError, match=DIGESTS):
+        Bundle.load(str(copied))
+
+
+def test_an_artifact_of_another_id_is_refused(made: Made, tmp_path: Path) -> None:
+    storage = Storage(str(shutil.copytree(made.folds.storage.root, tmp_path / "store")))
+    found = storage.find("bundle", made.bundles["text"].id)
+    assert found is not None
+    renamed = shutil.copytree(found.root, tmp_path / "other")
+    with pytest.raises(BundleError, match="expected 'other', as its folder says"):
+        Bundle.load(str(renamed))
+    _rewrite_settings(found, {"id": "another"})
+    with pytest.raises(BundleError, match=f"found id 'another', expected '{found.id}'"):
+        Bundle.load(found.root)
+
+
+def test_no_file_is_shared_with_another_artifact(made: Made) -> None:
+    for artifact in made.bundles.values():
+        assert {p.stat().st_nlink for p in files_of(artifact).rglob("*") if p.is_file()} == {1}
+
+
+def test_a_bundle_cannot_allow_its_encoder_to_run_code(made: Made, tmp_path: Path) -> None:
+    """Neither where it is published nor where it serves: only the server's configuration can."""
+    storage = Storage(str(shutil.copytree(made.folds.storage.root, tmp_path / "store")))
+    hostile = storage.find("bundle", made.bundles["text"].id)
+    assert hostile is not None
+    encoder = json.loads((files_of(hostile) / "bundle.json").read_text())["encoder"]
+    _rewrite_settings(hostile, {"encoder": encoder | {"trust_remote_code": True}})
+    with pytest.raises(BundleError, match="a bundle cannot allow it"):
+        publish(storage, hostile, "shop")
+    with pytest.raises(BundleError, match="a bundle cannot allow it"):
+        refuse_untrusted_code(Bundle.load(hostile.root), RunConfig().serving.trust_remote_code)
+    assert publish(storage, hostile, "shop", trust_remote_code=True)["id"] == hostile.id
+
+
+def _rewrite_settings(artifact: Artifact, changes: dict[str, object]) -> None:
+    """As somebody would who wants it to be believed: the digests fit."""
+    settings = files_of(artifact) / "bundle.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | changes))
+    write_digests(str(settings.parent))
 
 
 @pytest.mark.parametrize("name", [TOWERS, RANKER, "models/blender/weights.safetensors"])
@@ -185,6 +276,7 @@ def test_weights_of_another_run_load_but_do_not_verify(copied: Path, name: str) 
         k: np.asarray(v * np.float32(1.5) + np.float32(0.1), v.dtype) for k, v in weights.items() if v.dtype.kind == "f"
     }
     save_file(weights | moved, path)
+    write_digests(str(copied))
     with pytest.raises(BundleError, match="answer the stored probes otherwise"):
         verify(Bundle.load(str(copied)))
 
@@ -192,6 +284,7 @@ def test_weights_of_another_run_load_but_do_not_verify(copied: Path, name: str) 
 def test_a_model_that_nobody_has_is_named(copied: Path) -> None:
     path = copied / "models" / "ranker" / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"name": "oracle"}))
+    write_digests(str(copied))
     with pytest.raises(WeightsError, match="names the ranker 'oracle', which this llmrec does not have"):
         Bundle.load(str(copied))
 
@@ -235,6 +328,7 @@ def test_a_bad_bundle_never_becomes_current(made: Made, tmp_path: Path) -> None:
     path = Path(bad.uri(RANKER))
     weights = load_file(path)
     save_file({k: np.full_like(v, np.nan) for k, v in weights.items()}, path)
+    write_digests(str(files_of(bad)))
     with pytest.raises(WeightsError, match="NaN"):
         publish(storage, bad, "safe")
     assert current(storage, "safe") == before

@@ -22,7 +22,7 @@ def encoder_fingerprint(config: EncoderConfig) -> str:
     Where the model lies does not count: the same files give the same fingerprint on every machine. Raises ValueError
     where there is no such model, or where a fitted encoder has not been fitted yet.
     """
-    settings: dict[str, Any] = config.model_dump(exclude={"model", "revision", "trust_remote_code"})
+    settings: dict[str, Any] = config.model_dump(exclude={"model", "revision"})
     return fingerprint({"version": VECTOR_VERSION, **settings, "content": _content(config)})
 
 

