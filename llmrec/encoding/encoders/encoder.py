@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,21 @@ class Encoded:
     def unknown_share(self) -> float:
         """Unknown tokens among all tokens; 0 where there are none."""
         return float(self.n_unknown.sum() / max(int(self.n_tokens.sum()), 1))
+
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether each text's vector is one: its numbers are finite."""
+        return np.asarray(np.isfinite(self.vectors).all(axis=1))
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Self:
+        """Those of some texts, in that order."""
+        return type(self)(self.vectors[rows], self.n_tokens[rows], self.n_unknown[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Those of all parts, one behind the other; one part at least."""
+        vectors = np.concatenate([p.vectors for p in parts])
+        n_tokens = np.concatenate([p.n_tokens for p in parts])
+        return cls(vectors, n_tokens, np.concatenate([p.n_unknown for p in parts]))
 
 
 @runtime_checkable

@@ -17,8 +17,8 @@ import pyarrow as pa
 import ray
 
 from llmrec.config import EncodingConfig
-from llmrec.encoding.encoders.encoder import EncodingError, TextEncoder
-from llmrec.encoding.job.bisect import encode_surviving
+from llmrec.encoding.encoders.encoder import EncodingError
+from llmrec.encoding.job.bisect import TextWorker, encode_surviving
 from llmrec.encoding.job.missing import (
     GRAINS,
     Missing,
@@ -30,7 +30,7 @@ from llmrec.encoding.job.missing import (
 )
 from llmrec.encoding.job.placement import Node, plan
 from llmrec.encoding.job.progress import EncodeProgress
-from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.content_store import ContentStore
 from llmrec.encoding.store.keys import keys_array, prefix_width
 from llmrec.encoding.texts.corpus_texts import Fragment
 from llmrec.files import delete_folder
@@ -39,7 +39,8 @@ from llmrec.tasks import StarvedError, data_context, gather, live_nodes
 
 log = logging.getLogger(__name__)
 
-MakeEncoder = Callable[..., TextEncoder]
+#: Makes an actor's encoder, or its reader.
+MakeWorker = Callable[..., TextWorker]
 
 _FAILURE = pa.struct([pa.field(C.KEY, pa.string()), pa.field(C.DETAIL, pa.string()), pa.field(C.RAW, pa.string())])
 _RESULTS = pa.schema(
@@ -73,10 +74,10 @@ class Totals:
 def encode_corpus(
     fragments: Sequence[Fragment],
     config: EncodingConfig,
-    store: EmbeddingStore,
+    store: ContentStore,
     keys_uri: str,
     scratch: str,
-    factory: MakeEncoder,
+    factory: MakeWorker,
 ) -> Totals:
     """Bring every text of `fragments` into `store`; writes the `text_keys` parts under `keys_uri`.
 
@@ -105,9 +106,9 @@ def encode_corpus(
         delete_folder(scratch)
 
 
-def _compact(store: EmbeddingStore) -> None:
+def _compact(store: ContentStore) -> None:
     """Merge shards of many small parts, which runs of few new texts leave behind."""
-    task = ray.remote(EmbeddingStore.compact)
+    task = ray.remote(type(store).compact)
     ray.get([task.remote(store, prefix, _PARTS_A_SHARD) for prefix in store.prefixes()])
 
 
@@ -122,7 +123,7 @@ def _context() -> Any:
 def _misses(
     fragments: Sequence[Fragment],
     config: EncodingConfig,
-    store: EmbeddingStore,
+    store: ContentStore,
     keys_uri: str,
     scratch: str,
     width: int,
@@ -146,7 +147,7 @@ class EncodeActor:
     """One encoder in one process: encodes what is still missing of a batch, commits it, returns its sums."""
 
     def __init__(
-        self, config: EncodingConfig, store: EmbeddingStore, width: int, threads: int, factory: MakeEncoder
+        self, config: EncodingConfig, store: ContentStore, width: int, threads: int, factory: MakeWorker
     ) -> None:
         self._store, self._width = store, width
         self._encoder = factory(
@@ -179,7 +180,7 @@ class EncodeActor:
         sums: dict[str, float] = {"raced": raced, "encoded": len(outcome.rows), C.N_TOKENS: 0, C.N_UNKNOWN: 0}
         if outcome.rows:
             done = outcome.encoded
-            self._store.put([keys[r] for r in outcome.rows], done.vectors, done.n_tokens, done.n_unknown, self._width)
+            self._store.commit([keys[r] for r in outcome.rows], done, self._width)
             sums |= {C.N_TOKENS: int(done.n_tokens.sum()), C.N_UNKNOWN: int(done.n_unknown.sum())}
         failures = [
             {C.KEY: keys[row], C.DETAIL: message, C.RAW: texts[row][:_RAW_CHARS]}
@@ -192,9 +193,9 @@ class EncodeActor:
 def _encode_missing(
     parts: Sequence[Missing],
     config: EncodingConfig,
-    store: EmbeddingStore,
+    store: ContentStore,
     width: int,
-    factory: MakeEncoder,
+    factory: MakeWorker,
     totals: Totals,
 ) -> None:
     import ray.data  # takes seconds, and a run that finds everything in the store does not need it

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.content_store import ContentStore
 from llmrec.encoding.store.keys import keys_array
 from llmrec.encoding.texts.corpus_texts import Fragment, scan
 from llmrec.schema import Column as C
@@ -48,7 +48,7 @@ def shuffle_fragment(
     write_ranges(laid, texts.drop_columns(["shard"]), shards * parts // 16**width, parts)
 
 
-def find_missing(store: EmbeddingStore, laid: Sequence[str], part: int, target: str, rows: int) -> Missing:
+def find_missing(store: ContentStore, laid: Sequence[str], part: int, target: str, rows: int) -> Missing:
     """Write what the store lacks of one part to `target`, in grains of so many rows."""
     texts, sums = drop_known(read_range(laid, part), store)
     starts = range(0, len(texts), rows)
@@ -57,7 +57,7 @@ def find_missing(store: EmbeddingStore, laid: Sequence[str], part: int, target: 
     return Missing(target, len(starts), sums)
 
 
-def drop_known(texts: pa.Table, store: EmbeddingStore) -> tuple[pa.Table, dict[str, int]]:
+def drop_known(texts: pa.Table, store: ContentStore) -> tuple[pa.Table, dict[str, int]]:
     """(key and text of each text, once, that the store does not hold; sums over all of them)."""
     keys, first = np.unique(np.array(texts.column(C.KEY).to_pylist(), dtype=str), return_index=True)
     known = np.zeros(len(keys), np.bool_)
