@@ -9,7 +9,7 @@ import yaml
 
 from llmrec.catalogue import MODELS, Role, model_class
 from llmrec.config import ConfigError, RunConfig, Section, load_config
-from llmrec.names import FAMILIES, RANKING_METRICS
+from llmrec.names import FAMILIES, RANKING_METRICS, READERS
 from llmrec.variants import CONTROLS
 
 
@@ -19,6 +19,7 @@ def names() -> Iterator[str]:
         ("evaluation.primary_metric, NAME@K", RANKING_METRICS),
         *((f"{role}s: {_WHERE[role]}", _models(role)) for role in MODELS),
         ("evaluation.controls", {name: control.description for name, control in CONTROLS.items()}),
+        ("readers: reading.reader", READERS),
         ("features.include, features.exclude (shell patterns)", FAMILIES),
     ):
         yield title

@@ -35,7 +35,17 @@ def leaks(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict
     for fold in _FOLDS:
         examples = artifacts[f"examples.{fold}"]
         scratch = f"{storage.root}/scratch-leaks-{examples.id}"
-        inputs = BuildInputs(storage, corpus, embeddings, config.features, config.split, fold, scratch, scratch)
+        inputs = BuildInputs(
+            storage,
+            corpus,
+            embeddings,
+            config.features,
+            config.split,
+            fold,
+            scratch,
+            scratch,
+            artifacts.get("readings"),
+        )
         try:
             for leak in answer_swaps(inputs, *load_features(examples), args.moments):
                 n += 1

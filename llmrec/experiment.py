@@ -16,8 +16,9 @@ from llmrec.variants import CONTROLS, Control
 
 
 def run_study(
-    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact, bundles: Mapping[str, Artifact]
-) -> Artifact:
+    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact, bundles: Mapping[str, Artifact],
+    readings: Artifact | None = None,
+) -> Artifact:  # fmt: skip
     """The report, with a row for each control that `evaluation.controls` asks for, and `text` set against it.
 
     Controls are fitted one a Ray task where a cluster is connected.
@@ -31,7 +32,11 @@ def run_study(
     alone = config.model_copy(update={"training": config.training.model_copy(update={"workers": 0})})
     controls = [CONTROLS[n] for n in names]
     vectors = [control_embeddings(config, storage, corpus, embeddings, c) for c in controls]
-    wanted = [(alone, storage, corpus, v, c.variant) for v, c in zip(vectors, controls, strict=True)]
+    # where texts are swapped nothing was read of those that stand there
+    wanted = [
+        (alone, storage, corpus, v, c.variant, readings if c.swap is None else None)
+        for v, c in zip(vectors, controls, strict=True)
+    ]
     fitted = dict(zip(names, parallel_map(fit_variant, wanted, stage="evaluate"), strict=True))
     return evaluate(config, storage, corpus, embeddings, bundles, fitted)
 
@@ -41,6 +46,8 @@ def control_names(config: RunConfig) -> tuple[str, ...]:
     asked = config.evaluation.controls
     if asked is None:
         asked = tuple(CONTROLS) if config.evaluation.size == "full" and config.features.text else ()
+        if config.reading.reader is None:
+            asked = tuple(name for name in asked if name != "no_readings")
     return asked
 
 

@@ -35,6 +35,8 @@ FAMILIES: Mapping[str, str] = {
     "text_user_disliked": "mean of the user's reviews below that",
     "text_user_last": "mean of the user's last reviews (features.profile_last)",
     "text_user_sequence": "the encoded titles of the user's last items (encoding.sequence_items)",
+    "text_read_user": "sentiment of what the user wrote, how much of it was read, intents (reading.reader)",
+    "text_read_user_aspects": "aspects that the user speaks of, and how the user judges each",
     "item_popularity": "how much the item was reviewed, in windows and decaying",
     "item_stars": "the item's mean stars against everybody's, and their spread",
     "item_age": "time since the item was known, first and last reviewed",
@@ -45,12 +47,21 @@ FAMILIES: Mapping[str, str] = {
     "text_item_disliked": "mean of the item's reviews below that",
     "text_item_last": "mean of the item's last reviews (features.profile_last)",
     "text_item_description": "the item's own text, encoded",
+    "text_read_item": "sentiment of what was written about the item, how much of it was read, intents",
+    "text_read_item_aspects": "aspects that reviews of the item speak of, and how they judge each",
     "shared_attributes": "brand and categories that user and item share",
     "collaborative": "item-to-item scores, out of fold (features.collaborative)",
     "cross_polynomial": "products of the user's and the item's scalars (features.crosses)",
     "cross_hashed": "hashed pairs of past and new attributes (features.crosses)",
     "text_cross_low_rank": "products of projected text profiles (features.crosses)",
+    "text_read_match": "what the user cares about x how the item is praised and blamed for it; attributes and topics",
     "text_similarity": "cosines of the user's texts and profiles with the item's",
+}
+
+#: Who reads reviews: `reading.reader`.
+READERS: Mapping[str, str] = {
+    "lexicon": "word lists: VADER, and SnowNLP for Chinese; the baseline that another must beat to be worth its price",
+    "head": "logistic regression on the encoder's vectors, its labels the stars of reviews before T1",
 }
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmrec import bundle, corpus, encoding, experiment, features, registry, training
+from llmrec import bundle, corpus, encoding, experiment, features, reading, registry, training
 from llmrec.config import RunConfig
 from llmrec.models.validation import WHOLE
 from llmrec.storage import Artifact, ArtifactWriter, Storage
@@ -15,7 +15,7 @@ from llmrec.variants import VALIDATED, trained_variants, variant_to_publish
 
 logger = logging.getLogger(__name__)
 
-STAGES = ("ingest", "encode", "featurize", "train", "evaluate", "publish")
+STAGES = ("ingest", "encode", "read", "featurize", "train", "evaluate", "publish")
 Reporter = Callable[[str, dict[str, Artifact], float], None]
 
 
@@ -31,8 +31,9 @@ class FinishedStorage(Storage):
 
     @contextmanager
     def build(self, stage: str, artifact_id: str, **_: Any) -> Iterator[ArtifactWriter]:
-        job = {"corpus": "ingest", "embeddings": "encode", "examples": "featurize", "models": "train",
-               "bundle": "train", "results": "evaluate", "report": "evaluate"}.get(stage, stage)  # fmt: skip
+        job = {"corpus": "ingest", "embeddings": "encode", "readings": "read", "examples": "featurize",
+               "models": "train", "bundle": "train", "results": "evaluate",
+               "report": "evaluate"}.get(stage, stage)  # fmt: skip
         raise MissingStageError(
             f"{self.wanted_by}: needs the artifact {stage}/{artifact_id}, found none under {self.root}; "
             f"expected it from `python -m jobs.{job}` with the same --config and overrides (or run jobs.pipeline)"
@@ -67,10 +68,17 @@ class Run:
         corpus.vouch(self.config, self.artifacts["corpus"])
         return {"embeddings": encoding.encode(self.config, self.storage, self.artifacts["corpus"])}
 
-    def _featurize(self) -> dict[str, Artifact]:
-        parents = self.artifacts["corpus"], self.artifacts["embeddings"]
+    def _read(self) -> dict[str, Artifact]:
+        if self.config.reading.reader is None:
+            return {}
         return {
-            f"examples.{fold}": features.featurize(self.config, self.storage, *parents, fold=fold)
+            "readings": reading.read(self.config, self.storage, self.artifacts["corpus"], self.artifacts["embeddings"])
+        }
+
+    def _featurize(self) -> dict[str, Artifact]:
+        parents, read = (self.artifacts["corpus"], self.artifacts["embeddings"]), self.artifacts.get("readings")
+        return {
+            f"examples.{fold}": features.featurize(self.config, self.storage, *parents, fold=fold, readings=read)
             for fold in ("validation", "test")
         }
 
@@ -85,7 +93,8 @@ class Run:
     def _evaluate(self) -> dict[str, Artifact]:
         bundles = {variant: self.artifacts[f"bundle.{variant}"] for variant in self.variants}
         parents = self.artifacts["corpus"], self.artifacts["embeddings"]
-        return {"report": experiment.run_study(self.config, self.storage, *parents, bundles)}
+        read = self.artifacts.get("readings")
+        return {"report": experiment.run_study(self.config, self.storage, *parents, bundles, read)}
 
     def _publish(self) -> dict[str, Artifact]:
         variant, why = variant_to_publish(self._validation(), self.artifacts["report"].manifest.info.get("verdict"))

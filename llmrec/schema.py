@@ -126,6 +126,30 @@ TEXT_KEYS = pa.schema(
     ]
 )
 
+_NUMBER = pa.float32()
+_SPAN = [pa.field("start", pa.int32()), pa.field("end", pa.int32())]
+#: What a reader read in each review: one row a review. Spans are characters of the text as `review_text` makes it.
+READINGS = pa.schema(
+    [
+        pa.field(C.REVIEW_ID, pa.string(), nullable=False),
+        pa.field("language", pa.string()),
+        pa.field("sentiment", _NUMBER),  # -1 to 1; null where nothing was read
+        *(pa.field(name, _NUMBER) for name in ("negative", "neutral", "positive")),  # probabilities
+        pa.field("intent", pa.string()),  # question | complaint | praise | comparison
+        pa.field("aspects", pa.list_(pa.struct(
+            [pa.field("term", pa.string()), pa.field("category", pa.string()), pa.field("polarity", _NUMBER), *_SPAN]
+        ))),
+        pa.field("attributes", pa.list_(pa.struct(
+            [pa.field("name", pa.string()), pa.field("value", pa.string()), *_SPAN]
+        ))),
+        pa.field("topics", pa.list_(pa.string())),
+        pa.field("key_phrases", pa.list_(pa.string())),
+        pa.field("dropped", pa.int32()),  # spans that the reader claimed and the text does not hold
+        pa.field("output_tokens", pa.int32()),
+        pa.field("error", pa.string()),  # why nothing was read
+    ]
+)  # fmt: skip
+
 
 def examples_schema(user_dim: int, item_dim: int, pair_dim: int) -> pa.Schema:
     """Schema of `examples`: one row a (user, item, time) with its labels and its point-in-time features."""

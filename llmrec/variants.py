@@ -17,6 +17,7 @@ _EVERY, _WORDS = ("*",), (f"{TEXT_PREFIX}*",)
 #: The families that a variant reads, as shell patterns: (included, excluded).
 FAMILY_PATTERNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     TEXT: (_EVERY, ()), NO_TEXT: (_EVERY, _WORDS), "text_only": (_WORDS, ()), "ids_only": ((), ()),
+    "no_readings": (_EVERY, ("text_read*",)),
 }  # fmt: skip
 #: What validation measures of a variant's lists: by it the variant to publish is chosen.
 VALIDATED = "ndcg@10"
@@ -42,6 +43,7 @@ CONTROLS: Mapping[str, Control] = {
     for c in (
         Control("ids_only", "no feature at all: user and item ids, and the ids of past items", variant="ids_only"),
         Control("text_only", "text families alone; ids and the ids of past items remain", variant="text_only"),
+        Control("no_readings", "every family but those of what a reader read (reading.reader)", variant="no_readings"),
         Control("random_vectors", "each text's vector replaced by a random unit vector", swap="random_vectors"),
         Control("shuffled_text", "each review given the text of another, drawn once", swap="shuffled_text"),
         Control("masked_reviews", "reviews without their text; item texts remain", swap="masked_reviews"),
@@ -78,4 +80,4 @@ def family_patterns(variant: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def reads_text(variant: str) -> bool:
     """Whether the variant has feature families made from words."""
     include, exclude = family_patterns(variant)
-    return bool(include) and not exclude
+    return bool(include) and not set(_WORDS) & set(exclude)

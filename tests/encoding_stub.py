@@ -90,12 +90,15 @@ def run_config(root: Path | str, **encoding: object) -> RunConfig:
     return RunConfig(storage=str(root), encoding=EncodingConfig(**settings))
 
 
-def corpus_of(storage: Storage, texts: Sequence[str], name: str = "hand", items: Sequence[str] = ()) -> Artifact:
-    """A corpus with one review a text and one item a title; ids r0, r1, … and i0, i1, …."""
+def corpus_of(
+    storage: Storage, texts: Sequence[str], name: str = "hand", items: Sequence[str] = (), stars: Sequence[float] = ()
+) -> Artifact:
+    """A corpus with one review a text and one item a title; ids r0, r1, … and i0, i1, …; `stars` in turn."""
     reviews = [
-        {"review_id": f"r{n}", "user_id": f"u{n % 7}", "item_id": "i0", "timestamp": n, "event_order": n, "text": text}
+        {"review_id": f"r{n}", "user_id": f"u{n % 7}", "item_id": "i0", "timestamp": n, "event_order": n, "text": text,
+         "stars": stars[n % len(stars)] if stars else None}
         for n, text in enumerate(texts)
-    ]
+    ]  # fmt: skip
     titles = [{"item_id": f"i{n}", "title": title} for n, title in enumerate(items)]
     with storage.build("corpus", name, module="llmrec.corpus", config={}, parents={}) as writer:
         writer.write_table("reviews", pa.Table.from_pylist(reviews, schema=REVIEWS))

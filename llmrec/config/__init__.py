@@ -19,6 +19,7 @@ from llmrec.config.encoding import EncoderConfig, EncodingConfig
 from llmrec.config.evaluation import EvaluationConfig
 from llmrec.config.features import FeaturesConfig
 from llmrec.config.models import ModelConfig
+from llmrec.config.review_reading import ReviewReadingConfig
 from llmrec.config.serving import ServingConfig
 from llmrec.config.training import TrainingConfig
 from llmrec.names import FAMILIES, check_patterns, nearest
@@ -26,8 +27,8 @@ from llmrec.schema import VECTOR_PREFIX
 
 __all__ = [
     "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
-    "ModelConfig", "RunConfig", "SampleConfig", "Section", "ServingConfig", "SplitConfig", "TrainingConfig",
-    "load_config",
+    "ModelConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig", "Section", "ServingConfig", "SplitConfig",
+    "TrainingConfig", "load_config",
 ]  # fmt: skip
 
 
@@ -44,6 +45,7 @@ class RunConfig(Section):
     corpus: CorpusConfig = CorpusConfig()
     split: SplitConfig = SplitConfig()
     encoding: EncodingConfig = EncodingConfig()
+    reading: ReviewReadingConfig = ReviewReadingConfig()
     features: FeaturesConfig = FeaturesConfig()
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # names models, whose modules read configurations
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -11,6 +11,7 @@ from llmrec.catalogue import MODELS, module_of
 from llmrec.code_identity import code_version, hash_files, source_files
 from llmrec.config import RunConfig, Section, ServingConfig
 from llmrec.evaluation.measure import baseline_modules
+from llmrec.reading.readers.factory import READERS
 from llmrec.training.stage import modules_of
 
 PACKAGE = Path(llmrec.__file__).parent
@@ -18,6 +19,7 @@ PACKAGE = Path(llmrec.__file__).parent
 STAGES = {
     "corpus": ("llmrec.corpus.stage",),
     "embeddings": ("llmrec.encoding.stage",),
+    "readings": ("llmrec.reading.stage", *(reader.partition(":")[0] for reader in READERS.values())),
     "examples": ("llmrec.features.build.stage",),
     "models": ("llmrec.training.stage", *modules_of(RunConfig())),
     "bundle": ("llmrec.bundle",),
@@ -33,12 +35,14 @@ _FITTED = {"models", "bundle"} | _EVALUATED
 EDITS = {
     "schema.py": set(STAGES),
     "storage.py": set(STAGES),
-    "shuffle_files.py": _ENCODED,
+    "shuffle_files.py": _ENCODED | {"readings"},
     "tasks.py": set(STAGES) - {"corpus", "swapped embeddings"},
     "corpus/stage.py": {"corpus"},
-    "corpus/splits.py": _ENCODED | {"corpus"},
+    "corpus/splits.py": _ENCODED | {"corpus", "readings"},
     "encoding/stage.py": {"embeddings"},
-    "encoding/store/embedding_store.py": _ENCODED | {"bundle", "swapped embeddings"},
+    "encoding/store/embedding_store.py": _ENCODED | {"bundle", "readings", "swapped embeddings"},
+    "reading/readers/head.py": {"readings"},
+    "reading/vectors.py": {"examples"} | _EVALUATED,
     "features/asof/sums.py": {"examples", "family_study"} | _FITTED,
     "features/build/driver.py": {"examples"} | _EVALUATED,
     "models/model_card.md.j2": {"bundle"} | _EVALUATED,

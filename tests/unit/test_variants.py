@@ -12,7 +12,7 @@ def test_with_and_without_text_share_all_but_the_words() -> None:
     found = {variant: set(chosen(FAMILIES, *family_patterns(variant))) for variant in FAMILY_PATTERNS}
     assert found["text"] == set(FAMILIES) and found["no_text"] == {"context", "item_price"}
     assert found["text_only"] == found["text"] - found["no_text"] and not found["ids_only"]
-    assert {variant for variant in found if reads_text(variant)} == {"text", "text_only"}
+    assert {variant for variant in found if reads_text(variant)} == {"text", "text_only", "no_readings"}
 
 
 def test_a_run_that_reads_no_text_fits_one_variant() -> None:

@@ -5,13 +5,13 @@ Layout and promises are those of `content_store.py`: `ROOT/vectors/FINGERPRINT/D
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from llmrec.config.encoding import StorageDtype
-from llmrec.encoding.encoders.encoder import Encoded
 from llmrec.encoding.store.content_store import ContentStore
 from llmrec.encoding.store.keys import Keys, keys_array
 from llmrec.encoding.store.vectors import decode_vectors, encode_vectors
@@ -36,7 +36,7 @@ class EmbeddingStore(ContentStore):
     def uri(self) -> str:
         return f"{self.root}/vectors/{self.fingerprint}/{self.dtype}"
 
-    def commit(self, keys: Sequence[str], made: Encoded, width: int = 1) -> None:
+    def commit(self, keys: Sequence[str], made: Any, width: int = 1) -> None:
         self.put(keys, made.vectors, made.n_tokens, made.n_unknown, width)
 
     def put(

@@ -9,10 +9,12 @@ from llmrec.training import train
 
 
 def fit_variant(
-    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, variant: str
-) -> Artifact:
+    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, variant: str,
+    readings: Artifact | None = None,
+) -> Artifact:  # fmt: skip
     """The bundle of a variant, from featurizing to assembling."""
-    validation, test = (featurize(config, storage, corpus, embeddings, fold) for fold in ("validation", "test"))
+    parents = config, storage, corpus, embeddings
+    validation, test = (featurize(*parents, fold, readings) for fold in ("validation", "test"))
     return assemble(config, storage, test, train(config, storage, validation, test, [variant])[variant])
 
 

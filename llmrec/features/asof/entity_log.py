@@ -13,9 +13,10 @@ from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
 from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.sums import BlockedSums, Terms
 
-BEHAVIOUR, TEXT, COLUMNS = "behaviour", "text", "columns"
-#: Rows by position: reduced review vectors with their presence; of users, what they had up to each event, as text.
-VECTORS, SEQUENCES = "vectors", "sequences"
+BEHAVIOUR, TEXT, COLUMNS, READ = "behaviour", "text", "columns", "read"
+#: Rows by position: reduced review vectors with their presence; of users, what they had up to each event, as text;
+#: what was read in each review. Summed where there are any: READ.
+VECTORS, SEQUENCES, READINGS = "vectors", "sequences", "readings"
 #: (T,) positions -> (T, D).
 Take = Callable[[Ints], npt.NDArray[Any]]
 #: The vectors of the items at positions of a log's events; None where there are none.
@@ -29,8 +30,8 @@ class EntityLog:
 
     events: EntityEvents
     stars: Floats32  # (E,) by position, NaN where there are none
-    rows: dict[str, Rows]  # VECTORS (E, D + 1), SEQUENCES (E, S)
-    sums: dict[str, BlockedSums]  # BEHAVIOUR, TEXT; COLUMNS of users, where items bring vectors
+    rows: dict[str, Rows]  # VECTORS (E, D + 1), SEQUENCES (E, S), READINGS (E, R)
+    sums: dict[str, BlockedSums]  # BEHAVIOUR, TEXT; COLUMNS of users, where items bring vectors; READ
 
     @classmethod
     def load(cls, folder_uri: str, moments: Ints, n_parts: int, names: Sequence[str], settings: FeaturesConfig,
@@ -43,8 +44,11 @@ class EntityLog:
             return Rows.mapped([part_uri(folder_uri, name, number) for number in range(n_parts)])
 
         rows = {name: found(name) for name in names}
-        stored = {name: found(name) for name in (BEHAVIOUR, TEXT, *([COLUMNS] if columns else []))}
-        return cls(events, stars, rows, sums_of(events, stars, rows[VECTORS].take, settings, columns, stored))
+        readings = readings_in(rows)
+        more = [*([COLUMNS] if columns else []), *([READ] if readings else [])]
+        stored = {name: found(name) for name in (BEHAVIOUR, TEXT, *more)}
+        sums = sums_of(events, stars, rows[VECTORS].take, settings, columns, readings, stored)
+        return cls(events, stars, rows, sums)
 
 
 def save_events(folder_uri: str, events: EntityEvents, stars: Floats32) -> None:
@@ -64,8 +68,14 @@ def part_uri(folder_uri: str, name: str, number: int) -> str:
     return f"{folder_uri}/{name}-{number:05d}.npy"
 
 
+def readings_in(rows: Mapping[str, Rows]) -> Take | None:
+    """What was read in the events at positions; None where nothing was."""
+    held = rows.get(READINGS)
+    return None if held is None or not held.shape[1] else held.take
+
+
 def sums_of(events: EntityEvents, stars: Floats32, vectors: Take, settings: FeaturesConfig, columns: Take | None,
-            stored: Mapping[str, Rows]) -> dict[str, BlockedSums]:  # fmt: skip
+            readings: Take | None, stored: Mapping[str, Rows]) -> dict[str, BlockedSums]:  # fmt: skip
     """The sums of a log over what is stored of them."""
     days = (np.inf, *settings.popularity_days)
     kinds: dict[str, tuple[Terms, tuple[float, ...]]] = {
@@ -73,7 +83,9 @@ def sums_of(events: EntityEvents, stars: Floats32, vectors: Take, settings: Feat
         TEXT: (partial(_text, stars, vectors, settings), (np.inf, settings.profile_days, np.inf, np.inf)),
     }
     if columns is not None:
-        kinds[COLUMNS] = (partial(_columns, columns), (np.inf,))
+        kinds[COLUMNS] = (partial(_columns, columns, 1), (np.inf,))
+    if readings is not None:  # of all that was read, and of what was read of late
+        kinds[READ] = (partial(_columns, readings, 2), (np.inf, settings.profile_days))
     return {name: BlockedSums(events, *terms, stored[name]) for name, terms in kinds.items()}
 
 
@@ -99,5 +111,5 @@ def _text(
     return vectors(positions), weights.astype(np.float32)
 
 
-def _columns(columns: Take, positions: Ints) -> tuple[npt.NDArray[Any], Floats32]:
-    return columns(positions), np.ones((len(positions), 1), np.float32)
+def _columns(columns: Take, n_variants: int, positions: Ints) -> tuple[npt.NDArray[Any], Floats32]:
+    return columns(positions), np.ones((len(positions), n_variants), np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from llmrec.features.arrays import Bools, Floats, Floats32, Ints, map_array, read_arrays
-from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, EntityLog, Take, behaviour_values
+from llmrec.features.asof.entity_log import READINGS, SEQUENCES, VECTORS, EntityLog, Take, behaviour_values
 from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.history_data import TEXT, HistoryData, attribute_hash
 from llmrec.features.asof.ids import Ids
@@ -41,8 +41,8 @@ class History(AsOfStates):
         def log(name: str, rows: Sequence[str], columns: Callable[[EntityEvents], Take | None]) -> EntityLog:
             return EntityLog.load(f"{folder_uri}/{name}", data.times, parts[name], rows, data.settings, columns)
 
-        users = log(USERS, (VECTORS, SEQUENCES), partial(columns_of, data))
-        items = log(ITEMS, (VECTORS,), lambda events: None)
+        users = log(USERS, (VECTORS, SEQUENCES, READINGS), partial(columns_of, data))
+        items = log(ITEMS, (VECTORS, READINGS), lambda events: None)
         return cls(folder_uri, data, users, items, map_array(f"{folder_uri}/{GLOBAL_STATS}"))
 
     def save(self, folder_uri: str) -> None:

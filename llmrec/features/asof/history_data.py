@@ -14,8 +14,8 @@ from llmrec.features.asof.ids import Ids
 
 #: Categories kept per item, in the corpus's order; with the brand they are the item's attributes.
 MAX_CATEGORIES = 8
-#: The reductions of reviews and items, and of sequences.
-TEXT, SEQUENCE = "text", "sequence"
+#: The reductions of reviews and items, of sequences, and of readings, which stay as they are.
+TEXT, SEQUENCE, READING = "text", "sequence", "reading"
 _EVENTS = ("times", "event_order", "user_rows", "item_rows", "stars", "contexts")
 _ITEMS = ("available_from", "price", "attributes")
 _VECTORS = ("description", "vectors_of_items")

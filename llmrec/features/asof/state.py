@@ -52,6 +52,9 @@ class _Behaviour(_Aligned):
     text: Floats32  # (Q, V, D) weighted mean of the reviews' vectors, zero where there are none
     text_weight: Floats32  # (Q, V) how much weight stands behind it
     text_last: Floats32  # (Q, D) mean of the last reviews' vectors, config `profile_last`; zero where there are none
+    reading: (
+        Floats32  # (Q, 2, R) sums of the reviews' readings (`reading/layout.py`), alike and recent more; R = 0: none
+    )
     vectors: Floats32  # (Q, M) vector columns side by side: an item's own, a user's mean over past items; zero if none
 
 

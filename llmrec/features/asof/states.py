@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from llmrec.features.arrays import Floats, Floats32, Ints
-from llmrec.features.asof.entity_log import BEHAVIOUR, COLUMNS, SEQUENCES, TEXT, VECTORS, EntityLog
+from llmrec.features.asof.entity_log import BEHAVIOUR, COLUMNS, READ, READINGS, SEQUENCES, TEXT, VECTORS, EntityLog
 from llmrec.features.asof.events import Span, n_before
 from llmrec.features.asof.history_data import HistoryData
 from llmrec.features.asof.state import ItemCounts, ItemState, UserState
@@ -33,6 +33,10 @@ class AsOfStates:
     @property
     def sequence_dim(self) -> int:
         return self.users.rows[SEQUENCES].shape[1]
+
+    @property
+    def reading_dim(self) -> int:
+        return self.users.rows[READINGS].shape[1]
 
     @cached_property
     def known_since(self) -> Ints:
@@ -129,6 +133,7 @@ class AsOfStates:
             "text": profile,
             "text_weight": weight,
             "text_last": self._last_profile(log, span),
+            "reading": self._readings(log, span),
         }
 
     def _windows(self, log: EntityLog, span: Span) -> Floats:
@@ -136,6 +141,12 @@ class AsOfStates:
         starts = [span.times - int(days * DAY_MS) for days in self.settings.popularity_days]
         counts = [span.count - log.events.span(span.rows, start).count for start in starts]
         return np.stack(counts, axis=1).astype(np.float64) if counts else np.zeros((len(span.rows), 0))
+
+    def _readings(self, log: EntityLog, span: Span) -> Floats32:
+        """(Q, 2, R) sums of what was read in the events of the span."""
+        if READ not in log.sums:
+            return np.zeros((len(span.rows), 2, 0), np.float32)
+        return log.sums[READ].at(span).astype(np.float32)
 
     def _last_profile(self, log: EntityLog, span: Span) -> Floats32:
         """(Q, D) mean of the last reviews' vectors, of those with a text; zero where nobody asks for it."""

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from llmrec import tasks
 from llmrec.features.asof.history import USERS
-from llmrec.features.asof.history_data import SEQUENCE
+from llmrec.features.asof.history_data import READING, SEQUENCE
 from llmrec.features.build import ray_tasks
 from llmrec.features.build.plan import BuildInputs, BuildPlan, plan_build, positions_uri
 from llmrec.features.build.reduce_shards import fit_shards, partial_fit, transform_shard
 from llmrec.features.dataset.examples import CHUNK
+from llmrec.features.transforms.projection import Projection
 from llmrec.features.transforms.reduction import Reduction, Reductions
 from llmrec.files import delete_folder
 from llmrec.storage import ArtifactWriter
@@ -65,10 +66,12 @@ class TaskRunner:
 
 def fit_reductions(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan) -> dict[str, Reduction]:
     """What reduces each kind of vectors. What they are fitted on is summed by shard, and added in order."""
-    runner.run("shards of vectors summed", partial_fit, [(shard,) for shard in plan.shards], inputs.settings)
-    names = sorted(plan.dims)
+    fitted_on = [(shard,) for shard in plan.shards if shard.name != READING]
+    runner.run("shards of vectors summed", partial_fit, fitted_on, inputs.settings)
+    names = sorted(set(plan.dims) - {READING})
     wanted = [(plan.dims[name], plan.of(name)) for name in names]
-    return dict(zip(names, runner.run("reductions fitted", fit_shards, wanted, inputs.settings), strict=True))
+    kept = {READING: Projection.identity(plan.dims[READING])} if READING in plan.dims else {}
+    return dict(zip(names, runner.run("reductions fitted", fit_shards, wanted, inputs.settings), strict=True)) | kept
 
 
 def write_history(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) -> None:

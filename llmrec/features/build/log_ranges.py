@@ -17,6 +17,8 @@ from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
 from llmrec.features.asof.entity_log import (
     BEHAVIOUR,
     COLUMNS,
+    READ,
+    READINGS,
     TEXT,
     VECTORS,
     ColumnsOf,
@@ -68,15 +70,20 @@ def write_range(folder: str, scratch: str, ranges: EventRanges, number: int, mom
         write_array(part_uri(folder, name, number), values)
     target = scratch if ranges.continued[number] else folder
     vectors = partial(_within, rows[VECTORS], start)
-    for name, made in _unsummed(folder, moments, vectors, settings, columns_of).items():
+    read = READINGS in rows and rows[READINGS].shape[1]
+    readings = partial(_within, rows[READINGS], start) if read else None
+    for name, made in _unsummed(folder, moments, vectors, settings, columns_of, readings).items():
         write_array(part_uri(target, name, number), made.summed(start, stop))
 
 
 def propagate_carry(folder: str, scratch: str, ranges: EventRanges, chain: Sequence[int], moments: Ints,
-                    settings: FeaturesConfig, columns_of: ColumnsOf) -> None:  # fmt: skip
-    """Finish the sums of the ranges of a chain, one after the other; only one range's are in memory."""
+                    settings: FeaturesConfig, columns_of: ColumnsOf, read: bool = False) -> None:  # fmt: skip
+    """Finish the sums of the ranges of a chain, one after the other; only one range's are in memory.
+
+    `read`: whether the events have readings.
+    """
     nothing = partial(_within, np.zeros((0, 0), np.float32), 0)
-    for name, made in _unsummed(folder, moments, nothing, settings, columns_of).items():
+    for name, made in _unsummed(folder, moments, nothing, settings, columns_of, nothing if read else None).items():
         for number in chain[1:]:
             sums = np.array(map_array(part_uri(scratch, name, number)))
             before = map_array(part_uri(folder, name, number - 1))[-1]
@@ -85,12 +92,11 @@ def propagate_carry(folder: str, scratch: str, ranges: EventRanges, chain: Seque
 
 
 def _unsummed(folder: str, moments: Ints, vectors: Take, settings: FeaturesConfig,
-              columns_of: ColumnsOf) -> dict[str, BlockedSums]:  # fmt: skip
+              columns_of: ColumnsOf, readings: Take | None) -> dict[str, BlockedSums]:  # fmt: skip
     events, stars = load_events(folder, moments)
     none = Rows.of(np.zeros((0, 0, 0)))
-    return sums_of(
-        events, stars, vectors, settings, columns_of(events), dict.fromkeys((BEHAVIOUR, TEXT, COLUMNS), none)
-    )
+    stored = dict.fromkeys((BEHAVIOUR, TEXT, COLUMNS, READ), none)
+    return sums_of(events, stars, vectors, settings, columns_of(events), readings, stored)
 
 
 def _within(rows: npt.NDArray[Any], start: int, positions: Ints) -> npt.NDArray[Any]:

@@ -1,6 +1,7 @@
 """From the artifacts to a plan: numbers in files, in order of events and by entity, and the texts' keys in shards."""
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +14,16 @@ from llmrec.features.arrays import Ints, write_array
 from llmrec.features.asof.entity_log import save_events
 from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.history import GLOBAL_STATS, ITEMS, PARTS, USERS, global_stats_of
-from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData
+from llmrec.features.asof.history_data import READING, SEQUENCE, TEXT, HistoryData
 from llmrec.features.build.log_ranges import EventRanges
 from llmrec.features.build.readers import read_numbers, reviews
-from llmrec.features.build.vector_shards import SHARD_ROWS, VectorShard, shards_of_column, write_keys
+from llmrec.features.build.vector_shards import SHARD_ROWS, VectorShard, VectorSource, shards_of_column, write_keys
 from llmrec.features.dataset.folds import FitRows, Fold, learned_until, splits_of
 from llmrec.features.dataset.negatives import first_of_pairs
 from llmrec.features.transforms.projection import Kind
 from llmrec.files import write_json
+from llmrec.reading.layout import WIDTH
+from llmrec.reading.vectors import open_reading_vectors
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.schema import Column as C
 from llmrec.shuffle_files import read_range, write_ranges
@@ -46,6 +49,7 @@ class BuildInputs:
     fold: Fold
     history: str  # folder of the history's files
     scratch: str  # folder of what nobody needs afterwards
+    readings: Artifact | None = None  # None where nothing was read
     shard_rows: int = SHARD_ROWS
     range_rows: int = RANGE_ROWS
 
@@ -89,6 +93,9 @@ def plan_build(inputs: BuildInputs) -> BuildPlan:
     if inputs.embeddings is not None and inputs.embeddings.manifest.info["dim"]:  # 0: nobody wrote a word
         shards += _shards_of_texts(inputs, number, item_ids, places)
         dims |= dict.fromkeys((p.name for p in shards), inputs.embeddings.manifest.info["dim"])
+    if inputs.readings is not None:
+        shards += _shards_of_readings(inputs, inputs.readings, number, places)
+        dims[READING] = WIDTH
     uris = inputs.corpus.uris("items") or [inputs.corpus.uri("items.parquet")]
     for name in (n for n in inputs.corpus.dataset("items").schema.names if n.startswith(VECTOR_PREFIX)):
         found = shards_of_column(name, uris, places.items, places.total(name), inputs.scratch)
@@ -143,23 +150,39 @@ def _shards_of_texts(
 ) -> list[VectorShard]:
     """Shards of reviews, items and, where they were encoded, sequences."""
     assert inputs.embeddings is not None
-    store = open_store(inputs.storage, inputs.embeddings)
+    source = inputs.embeddings, open_store(inputs.storage, inputs.embeddings)
     wanted: list[tuple[str, Kind, str]] = [(TEXT, "review", "review"), (TEXT, "item", "item")]
     if inputs.embeddings.manifest.info["sequence_items"]:
         wanted.append((SEQUENCE, "review", "sequence"))
     shards = list[VectorShard]()
     for name, kind, texts in wanted:
-        of_reviews, files, start = kind == "review", list[str](), 0
-        numbers = number if of_reviews else np.arange(len(item_ids))
-        ids = (t[C.REVIEW_ID] for t in reviews(inputs.corpus, [C.REVIEW_ID])) if of_reviews else [item_ids]
-        n_shards = max(1, -(-(places.n_reviews if of_reviews else places.n_items) // inputs.shard_rows))
-        for keys, known in keys_of_rows(inputs.embeddings, texts, ids):
-            mine = numbers[start : (start := start + len(keys))][known]
-            files.append(f"{inputs.scratch}/{name}-{kind}-keys-{len(files):05d}.arrow")
-            write_keys(files[-1], mine, places.of_rows(name, kind, mine), keys[known], n_shards)
-        target = f"{inputs.scratch}/{name}-{kind}"
-        shards += [
-            VectorShard(name, kind, f"{target}-{at:05d}", places.total(name), store, (tuple(files), at))
-            for at in range(n_shards)
-        ]
+        of_reviews = kind == "review"
+        numbers, ids = (number, _review_ids(inputs)) if of_reviews else (np.arange(len(item_ids)), [item_ids])
+        shards += _shards_of_keys(inputs, source, (name, kind, texts), numbers, ids, places)
     return shards
+
+
+def _shards_of_readings(inputs: BuildInputs, readings: Artifact, number: Ints, places: FitRows) -> list[VectorShard]:
+    """Shards of what was read in reviews. Nothing is fitted on them."""
+    source = readings, open_reading_vectors(inputs.storage, readings)
+    return _shards_of_keys(inputs, source, (READING, "review", "review"), number, _review_ids(inputs), places)
+
+
+def _review_ids(inputs: BuildInputs) -> Iterator[pa.ChunkedArray]:
+    return (t[C.REVIEW_ID] for t in reviews(inputs.corpus, [C.REVIEW_ID]))
+
+
+def _shards_of_keys(
+    inputs: BuildInputs, source: tuple[Artifact, VectorSource], what: tuple[str, Kind, str], numbers: Ints,
+    ids: Iterable[pa.ChunkedArray], places: FitRows,
+) -> list[VectorShard]:  # fmt: skip
+    """Shards of what a store holds under the keys that the artifact ties to `ids`; `what`: reduction, kind, texts."""
+    (artifact, store), (name, kind, texts), files, start = source, what, list[str](), 0
+    n_shards = max(1, -(-(places.n_reviews if kind == "review" else places.n_items) // inputs.shard_rows))
+    for keys, known in keys_of_rows(artifact, texts, ids):
+        mine = numbers[start : (start := start + len(keys))][known]
+        files.append(f"{inputs.scratch}/{name}-{kind}-keys-{len(files):05d}.arrow")
+        fitted_on = np.full(len(mine), -1) if name == READING else places.of_rows(name, kind, mine)
+        write_keys(files[-1], mine, fitted_on, keys[known], n_shards)
+    total, target = (0 if name == READING else places.total(name)), f"{inputs.scratch}/{name}-{kind}"
+    return [VectorShard(name, kind, f"{target}-{at:05d}", total, store, (tuple(files), at)) for at in range(n_shards)]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from llmrec.features.arrays import Rows, map_array, write_array, write_arrays
-from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, Take
+from llmrec.features.asof.entity_log import READINGS, SEQUENCES, VECTORS, Take
 from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.history import REDUCTIONS, USERS, History, columns_of
-from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData, save_vectors
+from llmrec.features.asof.history_data import READING, SEQUENCE, TEXT, HistoryData, save_vectors
 from llmrec.features.build import log_ranges
 from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
 from llmrec.features.build.reduce_shards import collect, of_range, scatter_rows, side_by_side
@@ -52,6 +52,7 @@ def write_range(inputs: BuildInputs, plan: BuildPlan, dims: Mapping[str, int], n
     data, ranges = _data(inputs.history), plan.ranges[name]
     place = name, number, int(ranges.bounds[number]), int(ranges.bounds[number + 1])
     rows = {VECTORS: of_range(plan.of(TEXT, "review"), *place, dims.get(TEXT, 0) + 1)}
+    rows[READINGS] = of_range(plan.of(READING), *place, dims.get(READING, 0))
     if name == USERS:
         rows[SEQUENCES] = of_range(plan.of(SEQUENCE), *place, dims.get(SEQUENCE, 0))
     with one_thread("blas"):
@@ -63,7 +64,7 @@ def propagate_carry(inputs: BuildInputs, plan: BuildPlan, name: str, chain: Sequ
     """Finish the sums of one chain of ranges."""
     data = _data(inputs.history)
     log_ranges.propagate_carry(*_folders(inputs, name), plan.ranges[name], chain, data.times, inputs.settings,
-                  partial(_columns, data, name))  # fmt: skip
+                  partial(_columns, data, name), READING in plan.dims)  # fmt: skip
 
 
 def _folders(inputs: BuildInputs, name: str) -> tuple[str, str]:

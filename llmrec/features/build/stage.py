@@ -9,27 +9,30 @@ _STAGE = "examples"
 
 
 def featurize(
-    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, fold: Fold
-) -> Artifact:
+    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, fold: Fold,
+    readings: Artifact | None = None,
+) -> Artifact:  # fmt: skip
     """The artifact `examples` of a fold; what exists is reused.
 
     Fold `validation` learns from events before T1 and holds the splits train and validation, [T1, T2); fold `test`
-    learns from events before T2 and holds train and test. `embeddings` may be None where `features.text` is false.
+    learns from events before T2 and holds train and test. `embeddings` may be None where `features.text` is false,
+    `readings` where nothing was read.
     Raises ValueError where the corpus has no event to train on, `tasks.StarvedError` where the cluster has no free CPU.
     """
     scale = corpus.manifest.info.get("scale", {})
     settings = config.features.model_copy(update={k: scale[k] for k in ("liked_from", "disliked_to") if k in scale})
     sections = {"features": settings.model_dump(), "split": config.split.model_dump(), "fold": fold}
-    parents = {a.manifest.stage: a.id for a in (corpus, embeddings) if a is not None}
+    parents = {a.manifest.stage: a.id for a in (corpus, embeddings, readings) if a is not None}
     made = artifact_id(__name__, sections, parents)
     if (found := storage.find(_STAGE, made)) is not None:
         return found
     from llmrec.features.build.driver import build  # Ray, only where it is used
 
-    read = embeddings if config.features.text else None
+    texts = (embeddings, readings) if config.features.text else (None, None)
     with storage.build(_STAGE, made, module=__name__, config=sections, parents=parents) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch-{writer.attempt}"
-        build(BuildInputs(storage, corpus, read, settings, config.split, fold, *folders), writer)
+        inputs = BuildInputs(storage, corpus, texts[0], settings, config.split, fold, *folders, readings=texts[1])
+        build(inputs, writer)
     artifact = storage.find(_STAGE, made)
     assert artifact is not None
     return Artifact(artifact.root, artifact.manifest)

@@ -7,14 +7,14 @@ in their order: the same bits on any number of CPUs, whatever happens after the 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmrec.encoding.store.embedding_store import EmbeddingStore
+from llmrec.encoding.store.embedding_store import Found
 from llmrec.encoding.store.keys import KEY_BYTES, Keys
 from llmrec.features.arrays import Floats32, Ints, read_arrays, write_arrays
 from llmrec.features.families.item_vectors import vector_length, vectors_in
@@ -26,15 +26,21 @@ from llmrec.shuffle_files import read_range, write_ranges
 SHARD_ROWS = 1 << 15
 
 
+class VectorSource(Protocol):
+    """Vectors by key: the embedding store, or what was read."""
+
+    def find(self, keys: Keys) -> Found: ...
+
+
 @dataclass(frozen=True)
 class VectorShard:
     """Some rows of a kind, and where their vectors lie: in the embedding store, or in a column of an items file."""
 
-    name: str  # of the reduction: TEXT, SEQUENCE, vector_NAME
+    name: str  # of the reduction: TEXT, SEQUENCE, READING, vector_NAME
     kind: Kind
     uri: str  # before the names of its scratch files
     total: int  # rows that the reduction is fitted on, in all shards
-    store: EmbeddingStore | None = None
+    store: VectorSource | None = None
     keys_in: tuple[tuple[str, ...], int] = ((), 0)  # (files, range) that `write_keys` wrote
     column_of: tuple[str, int] = ("", 0)  # (file, row group)
     width: int = 0  # of the column's vectors
@@ -49,7 +55,7 @@ class VectorShard:
             yield rows["numbers"][some], rows["places"][some], batch
             at += len(batch)
 
-    def _of_store(self, store: EmbeddingStore, raw: npt.NDArray[np.uint8]) -> Iterator[Floats32]:
+    def _of_store(self, store: VectorSource, raw: npt.NDArray[np.uint8]) -> Iterator[Floats32]:
         keys, place = np.unique(raw.view(f"S{KEY_BYTES}").ravel(), return_inverse=True)  # often said is held once
         found = store.find(keys)
         for start in range(0, len(place) if found.present.any() else 0, CHUNK):

@@ -60,7 +60,7 @@ class FeatureSpec(SpecState):
         contexts = most_frequent(data.contexts[data.times < cutoff], data.context_names, settings.context_values)
         scores = Collaborative.fit(settings, data, cutoff)
         dims = (history.sequence_dim, data.vector_dims)
-        learned = Learned(settings, history.text_dim, *attributes, scores, *contexts, *dims)
+        learned = Learned(settings, history.text_dim, *attributes, scores, *contexts, *dims, history.reading_dim)
         users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
         spec = cls(learned, users, items, cutoff)
         spec._fit_scalers(history, training)

@@ -15,7 +15,7 @@ from llmrec.features.families.learned import Learned, Side
 from llmrec.features.transforms.scaling import Scaler
 
 SIDES: tuple[Side, ...] = ("user", "item", "pair")
-VERSION = 2
+VERSION = 3
 _ARRAYS, _REST = "spec.safetensors", "spec.json"
 _SCALER = [f.name for f in fields(Scaler)]
 _SCORES = "collaborative."
@@ -60,6 +60,7 @@ def save_state(folder_uri: str, state: SpecState, columns: Mapping[Side, Sequenc
         "context_names": learned.context_names,
         "sequence_dim": learned.sequence_dim,
         "vector_dims": learned.vector_dims,
+        "reading_dim": learned.reading_dim,
         "settings": learned.settings.model_dump(),
         "ranking": state.ranking,
         "columns": {side: [[c.name, c.family] for c in columns[side]] for side in SIDES},
@@ -85,4 +86,4 @@ def _learned(arrays: Mapping[str, Any], rest: Mapping[str, Any]) -> Learned:
     scores = collaborative.from_arrays(settings.collaborative, mine)
     attributes, contexts = ((arrays[f"{k}s"], tuple(rest[f"{k}_names"])) for k in ("attribute", "context"))
     return Learned(settings, rest["text_dim"], *attributes, scores, *contexts, rest["sequence_dim"],
-                   rest["vector_dims"])  # fmt: skip
+                   rest["vector_dims"], rest["reading_dim"])  # fmt: skip

@@ -8,7 +8,10 @@ import numpy as np
 
 from llmrec.features.arrays import Ints
 from llmrec.names import check_patterns
-from llmrec.variants import TEXT_PREFIX
+from llmrec.variants import FAMILY_PATTERNS
+
+#: Patterns of variants: they may find nothing, where no text is read.
+_VARIANTS = {pattern for both in FAMILY_PATTERNS.values() for patterns in both for pattern in patterns}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def chosen(families: Iterable[str], include: Sequence[str] = ("*",), exclude: Se
     Raises ValueError for a pattern that matches no family at all.
     """
     names = sorted(set(families))
-    check_patterns("feature family", (p for p in (*include, *exclude) if p != f"{TEXT_PREFIX}*"), names)
+    check_patterns("feature family", (p for p in (*include, *exclude) if p not in _VARIANTS), names)
     kept = [n for n in names if any(fnmatchcase(n, p) for p in include)]
     return [n for n in kept if not any(fnmatchcase(n, p) for p in exclude)]
 

@@ -28,3 +28,4 @@ class Learned:
     context_names: tuple[str, ...] = ()
     sequence_dim: int = 0
     vector_dims: Mapping[str, int] = field(default_factory=dict)  # column of the items -> its reduced width
+    reading_dim: int = 0  # 0: nothing was read

@@ -6,7 +6,7 @@ from typing import Any
 
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.asof.vector_layout import VectorLayout
-from llmrec.features.families import behaviour, crosses, text
+from llmrec.features.families import behaviour, crosses, readings, text
 from llmrec.features.families import item_vectors as vectors
 from llmrec.features.families.columns import chosen
 from llmrec.features.families.learned import Learned, Side, Values
@@ -93,6 +93,10 @@ FAMILIES: dict[str, Family] = {
         lambda _, u: text.unit(u.sequence),
         vector=True,
     ),
+    "text_read_user": Family("user", lambda _: readings.SCALAR_NAMES, lambda _, u: readings.scalars(u)),
+    "text_read_user_aspects": Family(
+        "user", lambda _: readings.aspect_names("user"), lambda _, u: readings.aspects(u), vector=True
+    ),
     "item_popularity": Family("item", _days(behaviour.popularity_names), lambda _, i: behaviour.popularity(i)),
     "item_stars": Family("item", lambda _: behaviour.STARS_NAMES, lambda _, i: behaviour.stars(i)),
     "item_age": Family("item", lambda _: behaviour.ITEM_AGE_NAMES, lambda _, i: behaviour.item_age(i)),
@@ -112,6 +116,10 @@ FAMILIES: dict[str, Family] = {
         lambda _, i: text.description(i),
         vector=True,
     ),
+    "text_read_item": Family("item", lambda _: readings.SCALAR_NAMES, lambda _, i: readings.scalars(i)),
+    "text_read_item_aspects": Family(
+        "item", lambda _: readings.aspect_names("item"), lambda _, i: readings.aspects(i), vector=True
+    ),
     "shared_attributes": Family(
         "pair", lambda _: behaviour.SHARED_NAMES, lambda _, u, i: behaviour.shared_attributes(u, i)
     ),
@@ -130,6 +138,7 @@ FAMILIES: dict[str, Family] = {
         lambda learned, u, i: crosses.low_rank(u, i, crosses.rank(learned.settings, learned.text_dim)),
         vector=True,
     ),
+    "text_read_match": Family("pair", lambda _: readings.MATCH_NAMES, lambda _, u, i: readings.match(u, i)),
     "text_similarity": Family("pair", lambda _: text.similarity_names(), lambda _, u, i: text.similarities(u, i)),
 }
 
@@ -157,6 +166,8 @@ def active(learned: Learned) -> dict[str, Family]:
         off |= {"text_user_last", "text_item_last"}
     if not learned.sequence_dim:
         off.add("text_user_sequence")
+    if not learned.reading_dim:
+        off |= {name for name in families if name.startswith(readings.PREFIX)}
     if not learned.context_names:
         off.add("context_columns")
     if not settings.collaborative:

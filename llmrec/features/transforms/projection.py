@@ -93,6 +93,12 @@ class Projection:
         share = kept / (np.trace(reviews.scatter + items.scatter) or 1.0)
         return cls(*(a.astype(np.float32) for a in (reviews.mean, items.mean, axes / length, share)))
 
+    @classmethod
+    def identity(cls, dim: int) -> "Projection":
+        """What leaves vectors as they are."""
+        nothing, all_of_it = np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32)
+        return cls(nothing, nothing, all_of_it, np.full(dim, 1 / dim, np.float32))
+
     @property
     def input_dim(self) -> int:
         return len(self.components)

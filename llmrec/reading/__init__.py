@@ -1,0 +1,7 @@
+"""Reading: what reviews say, once each. See `docs/reading.md`."""
+
+from llmrec.reading.reading import Reading
+from llmrec.reading.stage import read
+from llmrec.reading.vectors import ReadingVectors, open_reading_vectors
+
+__all__ = ["Reading", "ReadingVectors", "open_reading_vectors", "read"]

@@ -1,0 +1,1 @@
+"""Readers, one a file: each turns texts into readings."""

@@ -1,0 +1,102 @@
+"""The stage `read`: every review of a corpus has its reading in the store and a row in the table, or an error there."""
+
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from llmrec.config import RunConfig
+from llmrec.encoding.store.keys import keys_array
+from llmrec.encoding.texts.corpus_texts import fragments
+from llmrec.files import filesystem, write_parquet
+from llmrec.reading.readers.base import ReaderSpec, ReadInputs
+from llmrec.reading.readers.factory import make_reader, module_of, prepare
+from llmrec.reading.reading import Reading
+from llmrec.reading.settings import ENGINES, deciding, job_settings
+from llmrec.reading.store import ReadingStore
+from llmrec.schema import READINGS
+from llmrec.schema import Column as C
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
+
+STAGE = "readings"
+_NOTHING = Reading(error="the review has no text")
+
+
+def read(
+    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None = None, *, factory: Any = None
+) -> Artifact:
+    """Read what the store does not hold yet. `embeddings` is needed by the reader `head` alone.
+
+    `factory` makes an actor's reader from its spec and is `make_reader` but in tests. Raises ValueError for a reader
+    that cannot be made, EncodingError where it fails on everything, OSError.
+    """
+    assert config.reading.reader is not None
+    named = {"model", "revision", "prompt"} if config.reading.reader in ENGINES else set()
+    kept = {**deciding(config.reading), **config.reading.model_dump(include=named)}
+    sections = {"reading": kept, "split": config.split.model_dump()}
+    parents = {a.manifest.stage: a.id for a in (corpus, embeddings) if a is not None}
+    also = (module_of(config.reading.reader),)
+    made = artifact_id(__name__, sections, parents, also)
+    if (found := storage.find(STAGE, made)) is not None:
+        return found
+    spec = prepare(ReadInputs(config, storage, corpus, embeddings))
+    with storage.build(STAGE, made, module=__name__, also=also, config=sections, parents=parents) as writer:
+        _fill(spec, storage, corpus, writer, factory or make_reader)
+    finished = storage.find(STAGE, made)
+    assert finished is not None
+    return Artifact(finished.root, finished.manifest)
+
+
+def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: ArtifactWriter, factory: Any) -> None:
+    from llmrec.encoding.job.distributed import encode_corpus  # Ray, only where it is used
+
+    started = time.monotonic()
+    store = ReadingStore(storage.root, spec.fingerprint)
+    found = [fragment for fragment in fragments(corpus) if fragment.kind == "review"]
+    worker = partial(factory, spec)
+    totals = encode_corpus(
+        found, job_settings(spec.settings), store, writer.uri("text_keys"), writer.uri("scratch"), worker
+    )
+    counts = write_readings(store, writer.uri("text_keys"), writer.uri("readings"), totals.failures)
+    rows = sum(fragment.n_rows for fragment in found)
+    writer.counts.update(rows_in=rows, rows_out=rows, quarantined=0, **counts)
+    writer.info.update(
+        fingerprint=spec.fingerprint, reader=spec.name, texts=totals.unique, read=totals.encoded,
+        cache_hits=totals.hits, n_tokens=totals.n_tokens,
+        seconds=time.monotonic() - started, read_seconds=totals.encode_seconds,
+    )  # fmt: skip
+
+
+def write_readings(
+    store: ReadingStore, keys_uri: str, target: str, failures: dict[str, tuple[str, str]]
+) -> dict[str, int]:
+    """A part of `readings` for each part of `text_keys`; how many rows have an error, how many spans were dropped."""
+    fs, path = filesystem(keys_uri)
+    names = sorted(i.base_name for i in fs.get_file_info(_selector(path)) if i.base_name.endswith(".parquet"))
+    failed = dropped = 0
+    for name in names or [""]:
+        keys = pq.read_table(f"{path}/{name}", filesystem=fs) if name else pa.table({"id": [], C.KEY: []})
+        rows = _rows(store, keys, failures)
+        failed += sum(row["error"] is not None for row in rows)
+        dropped += sum(row["dropped"] for row in rows)
+        write_parquet(f"{target}/{name or 'part-00000.parquet'}", pa.Table.from_pylist(rows, schema=READINGS))
+    return {"failed": failed, "spans_dropped": dropped}
+
+
+def _selector(path: str) -> Any:
+    from pyarrow.fs import FileSelector
+
+    return FileSelector(path, allow_not_found=True)
+
+
+def _rows(store: ReadingStore, keys: pa.Table, failures: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    """Rows of READINGS, in order of the reviews."""
+    ids, hexes = keys["id"].to_pylist(), keys[C.KEY].to_pylist()
+    known = np.flatnonzero([key is not None for key in hexes])
+    readings: list[Reading] = [_NOTHING] * len(ids)
+    for row, value in zip(known, store.read(keys_array([hexes[row] for row in known])), strict=True):
+        readings[row] = value or Reading(error=failures.get(hexes[row], ("not read", ""))[0])
+    return [{C.REVIEW_ID: review, **reading.model_dump()} for review, reading in zip(ids, readings, strict=True)]
