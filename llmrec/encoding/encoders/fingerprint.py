@@ -10,7 +10,7 @@ from llmrec.files import read_bytes
 from llmrec.storage import fingerprint
 
 #: Raised whenever this package changes what a vector means (tokens, pooling, scaling).
-VECTOR_VERSION = 1
+VECTOR_VERSION = 2
 #: Files of a fitted static encoder, and the length of its vectors where the configuration names none.
 STATE_ARRAYS, STATE_WORDS = "state.safetensors", "state.json"
 DEFAULT_DIMENSION = 256

@@ -14,11 +14,12 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 from llmrec.config import EncoderConfig
 from llmrec.encoding.encoders.fingerprint import STATE_ARRAYS, STATE_WORDS
-from llmrec.encoding.encoders.static_base import PATTERN, StaticEncoder
+from llmrec.encoding.encoders.static_base import StaticEncoder
 from llmrec.encoding.encoders.tfidf_svd import TfidfSvdEncoder
 from llmrec.encoding.encoders.word_vectors import WordVectorsEncoder
 from llmrec.files import read_bytes, read_json, write_bytes
 from llmrec.storage import canonical_json
+from llmrec.words import terms
 
 
 class HashingEncoder(StaticEncoder):
@@ -28,7 +29,7 @@ class HashingEncoder(StaticEncoder):
         super().__init__(config, None)
         shared = {"n_features": self.dim, "alternate_sign": True, "dtype": np.float32}
         self._parts = (
-            HashingVectorizer(token_pattern=PATTERN, ngram_range=(1, 2), **shared),
+            HashingVectorizer(tokenizer=terms, token_pattern=None, lowercase=False, ngram_range=(1, 2), **shared),
             HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), **shared),
         )
 

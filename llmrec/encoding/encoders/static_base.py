@@ -1,6 +1,5 @@
 """What encoders without a network share: prompts, truncation, counts of words, singular vectors."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +10,8 @@ from sklearn.decomposition import TruncatedSVD
 from llmrec.config import EncoderConfig
 from llmrec.encoding.encoders.encoder import Encoded, Kind, finish, prompted
 from llmrec.encoding.encoders.fingerprint import DEFAULT_DIMENSION, encoder_fingerprint
+from llmrec.words import terms, words
 
-WORD = re.compile(r"\w+")
-PATTERN = r"(?u)\w+"
 MAX_TERMS = 50_000  # of each kind, words and character n-grams
 _SEED = 0
 State = tuple[dict[str, npt.NDArray[Any]], dict[str, list[str]]]
@@ -38,13 +36,13 @@ class StaticEncoder:
     def encode(self, texts: Sequence[str], kind: Kind = "document") -> Encoded:
         """(n, dim) vectors of `texts`; a token is a word."""
         cut = [_cut(text, self._config.max_tokens) for text in prompted(self._config, texts, kind)]
-        words = [WORD.findall(text.lower()) for text in cut]
-        vectors = self._vectors(cut, words) if cut else np.zeros((0, self.dim), np.float32)
+        spoken = [terms(text) for text in cut]
+        vectors = self._vectors(cut, spoken) if cut else np.zeros((0, self.dim), np.float32)
         known = self._known
-        unknown = (0 if known is None else sum(word not in known for word in row) for row in words)
-        counts = np.fromiter(map(len, words), np.int32, len(words))
+        unknown = (0 if known is None else sum(word not in known for word in row) for row in spoken)
+        counts = np.fromiter(map(len, spoken), np.int32, len(spoken))
         return Encoded(
-            finish(vectors, None, self._config.normalize), counts, np.fromiter(unknown, np.int32, len(words))
+            finish(vectors, None, self._config.normalize), counts, np.fromiter(unknown, np.int32, len(spoken))
         )
 
     def _vectors(self, texts: list[str], words: list[list[str]]) -> npt.NDArray[np.float32]:
@@ -69,7 +67,5 @@ def svd(matrix: Any, dim: int) -> npt.NDArray[np.float32]:
 
 def _cut(text: str, max_words: int) -> str:
     """`text` up to the end of its word number `max_words`."""
-    for number, match in enumerate(WORD.finditer(text), start=1):
-        if number == max_words:
-            return text[: match.end()]
-    return text
+    found = words(text)
+    return text[: found[max_words - 1].end] if len(found) >= max_words else text

@@ -9,18 +9,19 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoders.static_base import MAX_TERMS, PATTERN, State, StaticEncoder, dimension, svd
+from llmrec.encoding.encoders.static_base import MAX_TERMS, State, StaticEncoder, dimension, svd
+from llmrec.words import terms
 
 
 class TfidfSvdEncoder(StaticEncoder):
     """TF-IDF of words and character n-grams, reduced by SVD (latent semantic analysis, Deerwester et al. 1990)."""
 
     def __init__(self, config: EncoderConfig, state: State) -> None:
-        arrays, terms = state
-        super().__init__(config, terms["words"])
+        arrays, known = state
+        super().__init__(config, known["words"])
         self._components = arrays["components"]
-        self._words = _vectorizer("word", terms["words"], arrays["word_idf"])
-        self._grams = _vectorizer("char_wb", terms["grams"], arrays["gram_idf"])
+        self._words = _vectorizer("word", known["words"], arrays["word_idf"])
+        self._grams = _vectorizer("char_wb", known["grams"], arrays["gram_idf"])
 
     def _vectors(self, texts: list[str], words: list[list[str]]) -> npt.NDArray[np.float32]:
         features = sparse.hstack([self._words.transform(texts), self._grams.transform(texts)], format="csr")
@@ -39,11 +40,10 @@ class TfidfSvdEncoder(StaticEncoder):
         return arrays, {"words": list(words.get_feature_names_out()), "grams": list(grams.get_feature_names_out())}
 
 
-def _vectorizer(analyzer: str, terms: list[str] | None = None, idf: npt.NDArray[Any] | None = None) -> TfidfVectorizer:
-    ranges = {"word": (1, 1), "char_wb": (2, 4)}
+def _vectorizer(kind: str, vocabulary: list[str] | None = None, idf: npt.NDArray[Any] | None = None) -> TfidfVectorizer:
+    cut: dict[str, Any] = {"analyzer": terms} if kind == "word" else {"analyzer": kind, "ngram_range": (2, 4)}
     made = TfidfVectorizer(
-        analyzer=analyzer, ngram_range=ranges[analyzer], token_pattern=PATTERN if analyzer == "word" else None,
-        sublinear_tf=True, min_df=1, max_features=MAX_TERMS, dtype=np.float32, vocabulary=terms,
+        **cut, sublinear_tf=True, min_df=1, max_features=MAX_TERMS, dtype=np.float32, vocabulary=vocabulary,
     )  # fmt: skip
     if idf is not None:
         made.idf_ = idf

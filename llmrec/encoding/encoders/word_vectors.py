@@ -9,7 +9,8 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoders.static_base import MAX_TERMS, PATTERN, WORD, State, StaticEncoder, dimension, svd
+from llmrec.encoding.encoders.static_base import MAX_TERMS, State, StaticEncoder, dimension, svd
+from llmrec.words import terms
 
 
 class WordVectorsEncoder(StaticEncoder):
@@ -20,9 +21,9 @@ class WordVectorsEncoder(StaticEncoder):
     """
 
     def __init__(self, config: EncoderConfig, state: State) -> None:
-        arrays, terms = state
-        super().__init__(config, terms["words"])
-        self._row = {word: row for row, word in enumerate(terms["words"])}
+        arrays, known = state
+        super().__init__(config, known["words"])
+        self._row = {word: row for row, word in enumerate(known["words"])}
         self._table = arrays["vectors"] * arrays["weights"][:, None]
 
     def _vectors(self, texts: list[str], words: list[list[str]]) -> npt.NDArray[np.float32]:
@@ -33,14 +34,14 @@ class WordVectorsEncoder(StaticEncoder):
     @staticmethod
     def fit(config: EncoderConfig, texts: Sequence[str]) -> State:
         """State fitted on `texts`; raises ValueError where they are too few for the dimension."""
-        counter = CountVectorizer(token_pattern=PATTERN, min_df=2, max_features=MAX_TERMS)
+        counter = CountVectorizer(analyzer=terms, min_df=2, max_features=MAX_TERMS)
         try:
             counts = counter.fit_transform(texts)
         except ValueError as error:
             raise ValueError(f"word_vectors: cannot be fitted on {len(texts)} texts: {error}") from None
         words = list(counter.get_feature_names_out())
         row = {word: at for at, word in enumerate(words)}
-        rows = [[row[w] for w in WORD.findall(text.lower()) if w in row] for text in texts]
+        rows = [[row[w] for w in terms(text) if w in row] for text in texts]
         share = np.asarray(counts.sum(axis=0), np.float64).ravel() / counts.sum()
         vectors = svd(_ppmi(_cooccurrences(rows, len(words))), dimension(config))
         arrays = {"vectors": vectors, "weights": (1e-3 / (1e-3 + share)).astype(np.float32)}

@@ -7,6 +7,8 @@ import pytest
 from encoding_stub import corpus_of
 
 from llmrec.config import EncoderConfig, SplitConfig
+from llmrec.config.corpus import SampleConfig
+from llmrec.corpus.sample.generate import generate
 from llmrec.encoding import encoder_fingerprint, make_encoder
 from llmrec.encoding.job.fit import fitted, training_texts
 from llmrec.storage import Storage
@@ -99,3 +101,28 @@ def test_too_few_texts_say_what_to_do(tmp_path: Path) -> None:
 def test_an_unfitted_encoder_says_what_to_do() -> None:
     with pytest.raises(ValueError, match="holds no fitted"):
         make_encoder(EncoderConfig(backend="tfidf_svd", model="nowhere"))
+
+
+@pytest.fixture(scope="module")
+def chinese() -> list[str]:
+    """Reviews of the built-in corpus in Chinese: words without spaces between them."""
+    sample = SampleConfig(n_users=60, n_items=40, n_reviews=400, language="zh", text_share=0.7)
+    made = [text for text in generate(sample).reviews["text"].to_pylist() if text]
+    assert len(made) > 200 and sum(" " in text for text in made) < len(made) / 2
+    return made
+
+
+@pytest.mark.parametrize("backend", ["tfidf_svd", "word_vectors"])
+def test_chinese_is_read_word_by_word(backend: str, chinese: list[str], tmp_path: Path) -> None:
+    """Cut at spaces a review is one word that no other review holds, and its vector is zero."""
+    encoded = make_encoder(corpus_encoder(backend, tmp_path, chinese)).encode(chinese)
+    assert (np.linalg.norm(encoded.vectors, axis=1) > 0.99).mean() > 0.99
+    assert encoded.n_unknown.sum() < 0.2 * encoded.n_tokens.sum()
+    assert np.median(encoded.n_tokens) > 5
+
+
+def test_words_without_spaces_are_cut_after_max_tokens() -> None:
+    encoder = make_encoder(EncoderConfig(backend="hashing", dimension=64, max_tokens=8))
+    short = encoder.encode(["我想要一把安静的吉他"])
+    long = encoder.encode(["我想要一把安静的吉他" * 10_000])
+    assert short.n_tokens[0] <= 8 and long.n_tokens[0] == 8

@@ -1,0 +1,76 @@
+"""Text to words, in any script, by one function: what static encoders count and what search compares."""
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002fa1f"
+#: Scripts that put no spaces between words and have no dictionary here: pairs of characters stand for words.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\uac00-\ud7af"
+MAX_WORDS = 20_000  # of one text; the rest says nothing new
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word as it is compared, and where it stands in the text."""
+
+    term: str
+    start: int
+    end: int
+
+
+def terms(text: str) -> list[str]:
+    """The words of a text as they are compared: NFKC, case folded, Chinese cut by jieba."""
+    return [word.term for word in words(text)]
+
+
+def words(text: str) -> list[Word]:
+    """The same with their places, at most MAX_WORDS of them."""
+    found = []
+    for match in _runs().finditer(text):
+        for word in _of_run(match.group(), match.start()):
+            found.append(word)
+            if len(found) == MAX_WORDS:
+                return found
+    return found
+
+
+def _of_run(run: str, start: int) -> Iterator[Word]:
+    for part in _scripts().finditer(run):
+        text, at = part.group(), start + part.start()
+        if part.lastgroup == "han":
+            for piece in _jieba().cut(text):
+                yield Word(_folded(piece), at, at + len(piece))
+                at += len(piece)
+        elif part.lastgroup == "unspaced" and len(text) > 1:
+            yield from (Word(_folded(text[n : n + 2]), at + n, at + n + 2) for n in range(len(text) - 1))
+        else:
+            yield Word(_folded(text), at, at + len(text))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+@cache
+def _runs() -> re.Pattern[str]:
+    """Letters and digits with the marks that belong to them: Python's \\w leaves out the vowel signs of Hindi."""
+    marks = "".join(chr(c) for c in range(0x300, 0x20000) if unicodedata.category(chr(c))[0] == "M")
+    return re.compile(rf"(?:[^\W_]|[{marks}])+")
+
+
+@cache
+def _scripts() -> re.Pattern[str]:
+    return re.compile(rf"(?P<han>[{_HAN}]+)|(?P<unspaced>[{_UNSPACED}]+)|(?P<other>[^{_HAN}{_UNSPACED}]+)")
+
+
+@cache
+def _jieba() -> Any:
+    import jieba  # its dictionary takes a second and 100 MB: only where there is Chinese
+
+    jieba.setLogLevel(logging.WARNING)
+    return jieba

@@ -1,0 +1,40 @@
+"""Words of any script, where they stand, and nothing that breaks on what people paste."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmrec.words import MAX_WORDS, terms, words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A quiet KETTLE, 1.5 l!", ["a", "quiet", "kettle", "1", "5", "l"]),
+        ("Straße ＡＢＣ ﬁne", ["strasse", "abc", "fine"]),
+        ("नमस्ते दुनिया", ["नमस्ते", "दुनिया"]),
+        ("Máy sấy tóc", ["máy", "sấy", "tóc"]),
+        ("สวัสดี", ["สว", "วั", "ัส", "สด", "ดี"]),
+        ("😀😀 … _", []),
+        ("", []),
+    ],
+)
+def test_words_are_cut_by_their_script(text: str, expected: list[str]) -> None:
+    assert terms(text) == expected
+
+
+def test_chinese_is_cut_by_its_dictionary() -> None:
+    found = terms("我想要一把安静的吉他")
+    assert "吉他" in found and "安静" in found and "把安" not in found
+
+
+@given(st.text(max_size=200))
+def test_a_word_stands_where_it_says(text: str) -> None:
+    found = words(text)
+    assert [w.start for w in found] == sorted(w.start for w in found)
+    for word in found:
+        assert word.term in terms(text[word.start : word.end])
+
+
+def test_a_book_pasted_is_cut() -> None:
+    assert len(words("ab " * 2 * MAX_WORDS)) == MAX_WORDS
