@@ -83,9 +83,14 @@ class Bundle:
     def encoder_fingerprint(self) -> str:
         return self.settings.encoder_fingerprint
 
-    def recommender(self, retrieve: int = 200, approximate_above: int | None = None) -> Recommender:
-        """What answers; see `Recommender`."""
-        return Recommender(self.models, self.context, retrieve=retrieve, approximate_above=approximate_above)
+    def recommender(
+        self, retrieve: int = 200, approximate_above: int | None = None, remember: bool = False
+    ) -> Recommender:
+        """What answers; see `Recommender`. `remember`: what is known at the bundle's last moment is computed once."""
+        clock = self.last_time if remember else None
+        return Recommender(
+            self.models, self.context, retrieve=retrieve, approximate_above=approximate_above, clock=clock
+        )
 
     @property
     def last_time(self) -> int:

@@ -16,6 +16,7 @@ from llmrec.models.base import Blender, Bools, Floats, Ints, Model, ModelContext
 from llmrec.models.blenders.prior_correction import LOGIT, log_popularity, popularity_columns
 from llmrec.models.retrieval import candidates, retrieve
 from llmrec.models.topk import top_k
+from llmrec.state_cache import StateCache, item_facts
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,23 @@ class RankedRows:
     probability: Floats
 
 
-def click_rows(context: ModelContext, users: UserState, items: ItemState) -> Examples:
-    """Row-aligned states as a ranker reads them; `users` may be one row for all items."""
+def click_rows(context: ModelContext, users: UserState, items: ItemState, features: Floats | None = None) -> Examples:
+    """Row-aligned states as a ranker reads them; `users` may be one row for all items.
+
+    `features` (I, Di): of the items, scaled, where they are at hand.
+    """
     spec, chosen, n = context.spec, context.selection, len(items)
     user = spec.user_features(users)[:, chosen.user]
     idx, past, ages = spec.users_idx(users), spec.history_idx(users), spec.history_ages(users)
     if len(users) == 1 and n != 1:
         user, idx, past, ages = (np.broadcast_to(x, (n, *x.shape[1:])) for x in (user, idx, past, ages))
         users = users.repeat(n)
+    item = spec.item_features(items) if features is None else features
     none = np.zeros(0, np.object_)
     return Examples(
         item_ids=none, user_ids=none, query=np.zeros(n, np.int64), times=items.times, click=np.zeros(n, np.float32),
         user_idx=idx.astype(np.int64), item_idx=spec.items_idx(items).astype(np.int64),
-        history=past.astype(np.int64), ages=ages, user=user, item=spec.item_features(items)[:, chosen.item],
+        history=past.astype(np.int64), ages=ages, user=user, item=item[:, chosen.item],
         pair=spec.pair_features(users, items)[:, chosen.pair],
     )  # fmt: skip
 
@@ -79,13 +84,30 @@ class Recommender:
     """`n_retrieve` is how many candidates are ranked. Every answer is as of a time: only events before it count."""
 
     def __init__(
-        self, models: FittedModels, context: ModelContext, *, retrieve: int = 200, approximate_above: int | None = None
+        self,
+        models: FittedModels,
+        context: ModelContext,
+        *,
+        retrieve: int = 200,
+        approximate_above: int | None = None,
+        clock: int | None = None,
     ) -> None:
-        """`approximate_above`: catalogues larger than this are searched by an HNSW graph; None searches exactly."""
+        """`approximate_above`: catalogues larger than this are searched by an HNSW graph; None searches exactly.
+
+        `clock` (ms): the time of most requests, whose states are remembered; None remembers nothing.
+        """
         self.models, self.context, self.history, self.n_retrieve = models, context, context.history, retrieve
         self.popularity = popularity_columns(context.history.settings.popularity_days)
         for model in models.retrievers.values():
             model.approximate_above = approximate_above
+        self.cache = None if clock is None else StateCache(context, clock)
+
+    def user(self, user_id: str, time: int, contexts: Ints) -> UserState:
+        """State (Q = 1) of a user by id, in the request's `contexts` (1, K); of nobody where the id is not known."""
+        rows = self.history.user_rows([user_id])
+        if self.cache is not None:
+            return self.cache.user(int(rows[0]), time, contexts)
+        return self.history.users_at(rows, np.array([time]), contexts)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -176,8 +198,8 @@ class Recommender:
 
     def _logits(self, user: UserState, rows: Ints, time: int) -> tuple[Floats, ItemState]:
         """The ranker's (N,) of one user (Q = 1) and the items `rows`, and what was known of these at `time`."""
-        items = self.history.items_at(rows, np.full(len(rows), time, np.int64))
-        return self.models.ranker.logits(click_rows(self.context, user, items)), items
+        read = item_facts(self.context, rows, time) if self.cache is None else self.cache.items(rows, time)
+        return self.models.ranker.logits(click_rows(self.context, user, read.state, read.features)), read.state
 
     def rate(self, user_row: int, item_rows: Ints, time: int) -> dict[str, npt.NDArray[np.float64]]:
         """Rater -> (N,) predicted stars, or probability of a like, of items by one user (row 0: unknown)."""

@@ -38,7 +38,9 @@ class ServedModel:
         bundle = Bundle.load(artifact.root)
         verify(bundle)
         card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
-        model = cls(version, bundle.encoder_fingerprint or None, bundle, bundle.recommender(retrieve), card)
+        model = cls(
+            version, bundle.encoder_fingerprint or None, bundle, bundle.recommender(retrieve, remember=True), card
+        )
         model.probe()
         return model
 
@@ -117,7 +119,7 @@ class ServedModel:
         at = self.as_of if time is None else time
         unknown = self._unknown([*user.liked, *(also or ())])
         asked = self.history.request_contexts(user.context)
-        known = self.history.users_at(self.history.user_rows([user.user_id or ""]), np.array([at]), asked)
+        known = self.recommender.user(user.user_id or "", at, asked)
         if known.count[0] > 0:
             return known, Provenance(self.version, at, "history", unknown=unknown)
         liked = self.history.item_rows(list(user.liked))
@@ -130,7 +132,7 @@ class ServedModel:
         return guest, Provenance(self.version, at, basis, unknown=unknown)
 
     def _unknown(self, ids: list[str]) -> tuple[str, ...]:
-        rows = self.history.item_rows(ids)
+        rows = self.history.item_rows(ids) if ids else ()
         return tuple(dict.fromkeys(i for i, row in zip(ids, rows, strict=True) if row == 0))
 
     def _listed(self, provenance: Provenance, rows: Ints, scores: npt.NDArray[np.float32]) -> RankedItems:

@@ -1,0 +1,99 @@
+"""What the history says at a bundle's own clock, computed once: all items at once, users as they come.
+
+Nothing here decides an answer: every value is what `History` and `FeatureSpec` give, kept for as long as it holds. What
+holds is said by `forget_user`, `forget_item` and, for everything at once, a new cache at another clock.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import cachetools
+import numpy as np
+
+from llmrec.features.arrays import Floats32, Ints
+from llmrec.features.asof.state import ItemState, UserState
+from llmrec.models.base import ModelContext
+
+#: Users kept, and bytes that the items' states and features may take; larger catalogues are read as they are asked for.
+MAX_USERS, MAX_ITEM_BYTES = 4_096, 512 << 20
+_CHUNK = 4_096  # items computed at once
+_Key = tuple[int, bytes]
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """Of I items at one time: their state, and their scaled features (I, Di)."""
+
+    state: ItemState
+    features: Floats32
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.features.nbytes + sum(getattr(self.state, f.name).nbytes for f in fields(self.state)))
+
+    def take(self, rows: Ints) -> "ItemFacts":
+        return ItemFacts(self.state.take(rows), self.features[rows])
+
+
+class StateCache:
+    """States as of `clock` (ms); any other time is computed as if there were no cache. Many threads may ask at once."""
+
+    def __init__(self, context: ModelContext, clock: int, max_item_bytes: int = MAX_ITEM_BYTES) -> None:
+        self.context, self.clock, self._max_item_bytes = context, clock, max_item_bytes
+        self._users: cachetools.LRUCache[_Key, UserState] = cachetools.LRUCache(MAX_USERS)
+        self._forgotten: frozenset[int] = frozenset()
+        self._lock = threading.Lock()
+        self._items = self._all_items()
+
+    def user(self, row: int, time: int, contexts: Ints) -> UserState:
+        """State (Q = 1) of the user at History row `row`, in the request's `contexts` (1, K). Not to be written to."""
+        key = (row, contexts.tobytes())
+        with self._lock:
+            found = self._users.get(key) if time == self.clock else None
+        if found is not None:
+            return found
+        made = self.context.history.users_at(np.array([row]), np.array([time]), contexts)
+        if time == self.clock:
+            with self._lock:
+                self._users[key] = made
+        return made
+
+    def items(self, rows: Ints, time: int) -> ItemFacts:
+        """Of the items at the History rows `rows` (I,), all at one time."""
+        items = self._items
+        if items is None or time != self.clock or not self._forgotten.isdisjoint(rows.tolist()):
+            return item_facts(self.context, rows, time)
+        return items.take(rows)
+
+    def forget_user(self, row: int) -> None:
+        """Something was learned of the user: whoever asks next reads the history again."""
+        self._forget(lambda key, _: key[0] == row)
+
+    def forget_item(self, row: int) -> None:
+        """Something was learned of the item, so of those too who had it: it is read from the history from now on."""
+        with self._lock:
+            self._forgotten |= {row}
+        self._forget(lambda _, state: bool((state.history == row).any()))
+
+    def _forget(self, outdated: Callable[[_Key, UserState], bool]) -> None:
+        with self._lock:
+            for key in [k for k, state in self._users.items() if outdated(k, state)]:
+                del self._users[key]
+
+    def _all_items(self) -> ItemFacts | None:
+        n = len(self.context.history.item_ids)
+        if item_facts(self.context, np.zeros(1, np.int64), self.clock).nbytes * n > self._max_item_bytes:
+            return None
+        parts = [
+            item_facts(self.context, np.arange(start, min(start + _CHUNK, n)), self.clock)
+            for start in range(0, n, _CHUNK)
+        ]
+        columns = {f.name: np.concatenate([getattr(p.state, f.name) for p in parts]) for f in fields(ItemState)}
+        return ItemFacts(ItemState(**columns), np.concatenate([p.features for p in parts]))
+
+
+def item_facts(context: ModelContext, rows: Ints, time: int) -> ItemFacts:
+    """Of the items at the History rows `rows` (I,), all at one time, from the history."""
+    state = context.history.items_at(rows, np.full(len(rows), time, np.int64))
+    return ItemFacts(state, context.spec.item_features(state))
