@@ -22,7 +22,7 @@ from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.deployments.encoder import EncoderDeployment
 from serve_app.deployments.ingress import IngressDeployment
-from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
+from serve_app.deployments.stages import RankerDeployment, RecommenderDeployment, RetrieverDeployment
 from serve_app.hot_swap import ServedVersion
 from serve_app.middleware.keys import keys_in_environment, open_key_ring
 from serve_app.middleware.request_id import CleanRequestId
@@ -72,16 +72,26 @@ def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, ro
     encoder_app = _deployment(EncoderDeployment, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
         encoder, serving.fetch_models, serving.encoder_threads, serving.batch_size, serving.batch_wait_ms / 1000
     )
-    retriever = _deployment(RetrieverDeployment, serving, serving.retriever_replicas, user_config=asdict(served)).bind(
-        repository
-    )
-    ranker = _deployment(RankerDeployment, serving, serving.ranker_replicas, user_config=asdict(served)).bind(
-        repository
-    )
+    retriever, ranker = _stages(serving, served, repository)
     ingress = _deployment(IngressDeployment, serving, serving.ingress_replicas).options(
         max_ongoing_requests=INGRESS_SLOTS, logging_config=LoggingConfig()
     )
     return ingress.bind(encoder_app, retriever, ranker, serving, keys_in_environment(serving.api_keys_env))
+
+
+def _stages(serving: ServingConfig, served: ServedVersion, repository: Any) -> tuple[Application, Application]:
+    """Retriever and ranker: apart, or twice the one deployment that is both."""
+    if serving.layout == "fused":
+        both = _stage(RecommenderDeployment, serving, serving.recommender_replicas, served).bind(repository)
+        return both, both
+    return (
+        _stage(RetrieverDeployment, serving, serving.retriever_replicas, served).bind(repository),
+        _stage(RankerDeployment, serving, serving.ranker_replicas, served).bind(repository),
+    )
+
+
+def _stage(kind: type, serving: ServingConfig, replicas: int, served: ServedVersion) -> serve.Deployment:
+    return _deployment(kind, serving, replicas, user_config=asdict(served))
 
 
 def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float = 0, **options: Any) -> serve.Deployment:

@@ -63,6 +63,10 @@ class Candidates:
     provenance: Provenance
     found: CandidateSet
 
+    @property
+    def count(self) -> int:
+        return int((self.found.rows[0] > 0).sum())
+
 
 @dataclass(frozen=True)
 class RankedItems:
@@ -104,6 +108,14 @@ class RetrieverClient(Protocol):
     def text_use(self, user_id: str | None, time: int | None) -> Awaitable[TextUse]: ...
     def similar(self, item_id: str, k: int) -> Awaitable[RankedItems]: ...
     def describe(self) -> Awaitable[ModelDescription]: ...
+
+
+class RecommenderClient(Protocol):
+    """Both stages in one replica: the best items, and how many candidates they were chosen from."""
+
+    def recommend(
+        self, user: RequestUser, exclude: tuple[str, ...], time: int | None, k: int
+    ) -> Awaitable[tuple[RankedItems, int] | NotHeld]: ...
 
 
 class RankerClient(Protocol):

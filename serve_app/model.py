@@ -65,6 +65,13 @@ class ServedModel:
         found = self.recommender.retrieve(state, state.times, self.recommender.n_retrieve, [unwanted])
         return Candidates(provenance, found)
 
+    def recommend(
+        self, user: RequestUser, exclude: tuple[str, ...], time: int | None, k: int
+    ) -> tuple[RankedItems, int]:
+        """Both stages: the `k` best, and how many candidates there were."""
+        candidates = self.retrieve(user, exclude, time)
+        return self.order(user, candidates, k), candidates.count
+
     def order(self, user: RequestUser, candidates: Candidates, k: int) -> RankedItems:
         """Second stage: the `k` best of `retrieve`'s answer."""
         state, _ = self._state(user, candidates.provenance.as_of)

@@ -17,8 +17,10 @@ from serve_app.messages import (
     EncodedTexts,
     EncoderClient,
     ModelDescription,
+    NotHeld,
     RankedItems,
     RankerClient,
+    RecommenderClient,
     RequestUser,
     RetrieverClient,
     TextKind,
@@ -36,7 +38,10 @@ _REMEMBERED_S = 1.0
 
 @dataclass(frozen=True)
 class RecommendationService:
-    """The flow Encoder → Retriever → Ranker. All calls are repeatable, so a dead replica costs time, not an answer."""
+    """The flow Encoder → Retriever → Ranker, the last two in one replica or apart.
+
+    All calls are repeatable, so a dead replica costs time, not an answer.
+    """
 
     encoder: EncoderClient
     retriever: RetrieverClient
@@ -44,29 +49,52 @@ class RecommendationService:
     config: ServingConfig
     traffic: Traffic
     metrics: Metrics
+    fused: RecommenderClient | None = None  # layout `fused`: retriever and ranker are this one, too
     _remembered: TTLCache[str, Any] = field(default_factory=lambda: TTLCache(3, _REMEMBERED_S))
 
     @classmethod
     def over(
-        cls, encoder: EncoderClient, retriever: RetrieverClient, ranker: RankerClient, config: ServingConfig
+        cls,
+        encoder: EncoderClient,
+        retriever: RetrieverClient,
+        ranker: RankerClient,
+        config: ServingConfig,
+        fused: RecommenderClient | None = None,
     ) -> Self:
         """The service of one process, nothing being under way."""
         traffic = Traffic(config)
-        return cls(encoder, retriever, ranker, config, traffic, Metrics(traffic))
+        return cls(encoder, retriever, ranker, config, traffic, Metrics(traffic), fused)
 
     async def recommend(self, request: UserRequest, k: int, exclude: list[str]) -> RankedItems:
         """The best `k` items, at most."""
         now = self._now()
         user, skipped = await self._user(request, now)
+        both = self._in_one_call if self.fused else self._in_two_calls
+        ranked, n_candidates = await both(user, tuple(exclude), now, k)
+        self.metrics.candidates.observe(n_candidates)
+        return self._answer(ranked, skipped)
+
+    async def _in_one_call(
+        self, user: RequestUser, exclude: tuple[str, ...], now: int | None, k: int
+    ) -> tuple[RankedItems, int]:
+        assert self.fused is not None
+        async for _ in self._patience().attempts():
+            found = await self._call("recommend", self.fused.recommend, user, exclude, now, k)
+            if not isinstance(found, NotHeld):
+                return found
+        raise AssertionError("unreachable: attempts end by raising")
+
+    async def _in_two_calls(
+        self, user: RequestUser, exclude: tuple[str, ...], now: int | None, k: int
+    ) -> tuple[RankedItems, int]:
         version: str | None = None
         async for _ in self._patience().attempts():
-            found = await self._call("retrieve", self.retriever.retrieve, user, tuple(exclude), now, version)
+            found = await self._call("retrieve", self.retriever.retrieve, user, exclude, now, version)
             version = None
             if isinstance(found, Candidates):
                 ranked = await self._call("order", self.ranker.order, user, found, k)
                 if isinstance(ranked, RankedItems):
-                    self.metrics.candidates.observe(int((found.found.rows[0] > 0).sum()))
-                    return self._answer(ranked, skipped)
+                    return ranked, found.count
                 version = next(iter(ranked.held), None)  # the ranker is behind or ahead: again, on what it holds
         raise AssertionError("unreachable: attempts end by raising")
 

@@ -51,10 +51,16 @@ class ServingConfig(Section):
     )  # fmt: skip
     retrieve: int = Field(200, ge=1, description="candidates the retriever hands to the ranker")
     # Deployments.
+    layout: Literal["fused", "composed"] = Field(
+        "fused",
+        description="`fused`: one deployment, Recommender, holds the bundle once and answers in one call; `composed`: "
+        "Retriever and Ranker scale apart, which pays where one of them needs a machine of its own",
+    )
     ingress_replicas: int = Field(1, ge=1)
     encoder_replicas: int = Field(1, ge=1)
     retriever_replicas: int = Field(1, ge=1)
     ranker_replicas: int = Field(1, ge=1)
+    recommender_replicas: int = Field(1, ge=1, description="of layout `fused`; the two above are of `composed`")
     replica_cpus: float = Field(0.5, gt=0, description="logical CPUs that each replica reserves")
     encoder_gpus: float = Field(0, ge=0, description="GPUs of each encoder replica")
     encoder_threads: int | None = Field(

@@ -8,14 +8,14 @@ from ray import serve
 from llmrec.config import ServingConfig
 from serve_app.api import make_api
 from serve_app.handles import HandleClient
-from serve_app.messages import EncoderClient, RankerClient, RetrieverClient
+from serve_app.messages import EncoderClient, RankerClient, RecommenderClient, RetrieverClient
 from serve_app.middleware.keys import ApiKey, open_key_ring
 from serve_app.service import RecommendationService
 
 
 @serve.ingress()
 class IngressDeployment:
-    """Composes Encoder, Retriever and Ranker by their handles."""
+    """Composes Encoder, Retriever and Ranker by their handles; in layout `fused` the last two are one."""
 
     def __init__(
         self, encoder: Any, retriever: Any, ranker: Any, config: ServingConfig, keys: tuple[ApiKey, ...]
@@ -26,6 +26,7 @@ class IngressDeployment:
             cast(RetrieverClient, HandleClient(retriever)),
             cast(RankerClient, HandleClient(ranker)),
             config,
+            cast(RecommenderClient, HandleClient(retriever)) if config.layout == "fused" else None,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

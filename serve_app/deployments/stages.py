@@ -68,6 +68,17 @@ class RankerDeployment(_ModelDeployment):
         return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.rank, user, candidates, time)
 
 
+class RecommenderDeployment(RetrieverDeployment, RankerDeployment):
+    """Both stages on one copy of the bundle, in one call."""
+
+    async def recommend(
+        self, user: RequestUser, exclude: tuple[str, ...], time: int | None, k: int
+    ) -> tuple[RankedItems, int] | NotHeld:
+        """The `k` best items, without what the user had and `exclude`, and how many candidates there were."""
+        model = self._swapper.get(encoder=user.encoder)
+        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.recommend, user, exclude, time, k)
+
+
 def _is_known(model: ServedModel, user_id: str, time: int | None) -> bool:
     """Whether the user has a history at `time`."""
     at = np.array([model.as_of if time is None else time])

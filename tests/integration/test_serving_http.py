@@ -33,8 +33,9 @@ SETTINGS = {
     "name": NAME,
     "corpus": {"source": "sample", "sample": {"n_users": 60, "n_items": 40, "n_reviews": 600}},
     "training": {"workers": 0, "retrievers": {"two_tower": {"epochs": 1}}, "ranker": {"epochs": 1}},
-    "serving": {"port": 0, "follow_seconds": 0.2, "replica_cpus": 0.1, "max_body_bytes": 200_000, "retrieve": 30,
-                "max_k": 30, "max_ongoing_requests": 8, "max_queued_requests": 8,
+    "serving": {"layout": "composed", "port": 0, "follow_seconds": 0.2, "replica_cpus": 0.1,
+                "max_body_bytes": 200_000, "retrieve": 30, "max_k": 30,
+                "max_ongoing_requests": 8, "max_queued_requests": 8,
                 # Calls are repeated for half of it, and on busy cores a new replica takes longer than 15 s to start.
                 "request_timeout_s": 100},
 }  # fmt: skip

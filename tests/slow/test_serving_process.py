@@ -39,7 +39,7 @@ class Running:
     said: Path
 
     def pids(self, title: str = "") -> list[int]:
-        """Descendants whose command begins so, `ray::ServeReplica:llmrec:Ranker` for one."""
+        """Descendants whose command begins so, `ray::ServeReplica:llmrec:Recommender` for one."""
         return [
             p.pid for p in psutil.Process(self.process.pid).children(recursive=True) if _command(p).startswith(title)
         ]
@@ -92,10 +92,10 @@ def server(tmp_path: Path) -> Iterator[Running]:
 def test_killed_and_frozen_parts_cost_no_answer_and_only_the_proxy_a_gap(server: Running) -> None:
     figures = {}
     for title, number, request, seconds in (
-        ("ray::ServeReplica:llmrec:Retriever", signal.SIGSTOP, KNOWN, 14),
+        ("ray::ServeReplica:llmrec:Recommender", signal.SIGSTOP, KNOWN, 14),
         ("ray::ServeReplica:llmrec:Encoder", signal.SIGSTOP, NEWCOMER, 10),
         ("ray::ServeReplica:llmrec:Encoder", signal.SIGKILL, NEWCOMER, 8),
-        ("ray::ServeReplica:llmrec:Ranker", signal.SIGKILL, KNOWN, 8),
+        ("ray::ServeReplica:llmrec:Recommender", signal.SIGKILL, KNOWN, 8),
     ):
         load, back = server.strike(title, number, request, seconds)
         longest = max(reply.seconds for reply in load.replies)

@@ -47,8 +47,16 @@ def deployments(app: Application) -> dict[str, Any]:
     return found
 
 
+def test_fused_both_stages_are_one_deployment(config: str) -> None:
+    found = deployments(build(BuildArgs(config=config, overrides="serving.recommender_replicas=3")))
+    assert found.keys() == {"Ingress", "Encoder", "Recommender"}
+    assert found["Recommender"].num_replicas == 3
+    assert found["Recommender"].user_config["bundle"] == "good"
+
+
 def test_the_four_deployments_are_bounded_and_pinned_to_what_current_names(config: str) -> None:
-    found = deployments(build(BuildArgs(config=config, overrides="serving.max_queued_requests=7 serving.batch_size=3")))
+    overrides = "serving.layout=composed serving.max_queued_requests=7 serving.batch_size=3"
+    found = deployments(build(BuildArgs(config=config, overrides=overrides)))
     assert found.keys() == {"Ingress", "Encoder", "Retriever", "Ranker"}
     for deployment in found.values():
         assert deployment.max_queued_requests == 7
