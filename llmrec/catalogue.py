@@ -33,6 +33,7 @@ MODELS: dict[Role, dict[str, str]] = {
         "ncf": f"{_K}.ncf:NCFRanker",
         "lambdarank": f"{_K}.lambdarank:LambdaRank",
         "boosted": f"{_K}.boosted:BoostedRanker",
+        "listwise": f"{_K}.listwise.ranker:ListwiseRanker",
         "logistic": f"{_K}.logistic:LogisticRanker",
         "popularity": f"{_K}.logistic:PopularityRanker",
         "text_logistic": f"{_K}.logistic:TextLogisticRanker",

@@ -38,6 +38,7 @@ FAMILIES: Mapping[str, str] = {
     "text_read_user": "sentiment of what the user wrote, how much of it was read, intents (reading.reader)",
     "text_read_user_aspects": "aspects that the user speaks of, and how the user judges each",
     "item_popularity": "how much the item was reviewed, in windows and decaying",
+    "item_rate": "popularity by time at risk: decayed events over decayed days in which the item was known",
     "item_stars": "the item's mean stars against everybody's, and their spread",
     "item_age": "time since the item was known, first and last reviewed",
     "item_price": "log price, and whether there is one",

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from llmrec.features.asof.state import ItemState, UserState
-from llmrec.features.dataset.rows import Examples
+from llmrec.features.families.behaviour import rate_names, rates
 from llmrec.models.base import Blender, Bools, Floats, Ints, Model, ModelContext, Ranker, Rater, Requests, Retriever
 from llmrec.models.blenders.prior_correction import LOGIT, log_popularity, popularity_columns
+from llmrec.models.click_rows import click_rows
 from llmrec.models.retrieval import candidates, retrieve
 from llmrec.models.topk import top_k
 from llmrec.state_cache import StateCache, item_facts
@@ -59,27 +60,6 @@ class RankedRows:
     probability: Floats
 
 
-def click_rows(context: ModelContext, users: UserState, items: ItemState, features: Floats | None = None) -> Examples:
-    """Row-aligned states as a ranker reads them; `users` may be one row for all items.
-
-    `features` (I, Di): of the items, scaled, where they are at hand.
-    """
-    spec, chosen, n = context.spec, context.selection, len(items)
-    user = spec.user_features(users)[:, chosen.user]
-    idx, past, ages = spec.users_idx(users), spec.history_idx(users), spec.history_ages(users)
-    if len(users) == 1 and n != 1:
-        user, idx, past, ages = (np.broadcast_to(x, (n, *x.shape[1:])) for x in (user, idx, past, ages))
-        users = users.repeat(n)
-    item = spec.item_features(items) if features is None else features
-    none = np.zeros(0, np.object_)
-    return Examples(
-        item_ids=none, user_ids=none, query=np.zeros(n, np.int64), times=items.times, click=np.zeros(n, np.float32),
-        user_idx=idx.astype(np.int64), item_idx=spec.items_idx(items).astype(np.int64),
-        history=past.astype(np.int64), ages=ages, user=user, item=item[:, chosen.item],
-        pair=spec.pair_features(users, items)[:, chosen.pair],
-    )  # fmt: skip
-
-
 class Recommender:
     """`n_retrieve` is how many candidates are ranked. Every answer is as of a time: only events before it count."""
 
@@ -112,7 +92,8 @@ class Recommender:
     @property
     def columns(self) -> tuple[str, ...]:
         """What the blender reads of a candidate."""
-        return (*self.models.retrievers, LOGIT, *self.popularity)
+        rates = rate_names(self.history.settings.popularity_days)
+        return (*self.models.retrievers, LOGIT, *self.popularity, *rates)
 
     def requests(self, users: UserState, times: Ints) -> Requests:
         return Requests(users.rows, times, self.context.as_of, users)
@@ -170,7 +151,8 @@ class Recommender:
     def values(self, user: UserState, rows: Ints, columns: Floats, time: int) -> npt.NDArray[np.float64]:
         """(N, n_columns) of one user's candidates `rows` (N,), whose retrieval scores are `columns` (N, R)."""
         logits, items = self._logits(user, rows, time)
-        return np.column_stack([columns, logits, log_popularity(items)])
+        at_risk = rates(items, self.history.settings.popularity_days)
+        return np.column_stack([columns, logits, log_popularity(items), at_risk])
 
     def rerank(self, users: UserState, times: Ints, found: CandidateSet) -> Floats:
         """The second stage: its score for each candidate, (Q, N); −inf where there is none.

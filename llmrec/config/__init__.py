@@ -61,7 +61,7 @@ class RunConfig(Section):
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read and validate a YAML file with overrides such as `training.ranker.epochs=3`. Raises ConfigError."""
+    """Read and validate a YAML file with overrides such as `training.ranker.queries=300`. Raises ConfigError."""
     source = str(path)
     try:
         data = yaml.safe_load(_expand(Path(path).read_text(encoding="utf-8"))) or {}
@@ -94,7 +94,7 @@ def _expand(text: str) -> str:
 def _apply(data: dict[str, Any], override: str) -> None:
     key, sign, value = override.partition("=")
     if not sign or not key:
-        raise ConfigError(f"override {override!r}: expected SECTION.KEY=VALUE, for example training.ranker.epochs=3")
+        raise ConfigError(f"override {override!r}: expected SECTION.KEY=VALUE, for example training.ranker.queries=300")
     *sections, last = key.split(".")
     for name in sections:
         data = data.setdefault(name, {})

@@ -18,7 +18,7 @@ class TrainingConfig(Section):
         description="each brings candidates, and their union is ranked: names, or name: settings",
     )  # fmt: skip
     ranker: SerializeAsAny[ModelConfig] = Field(
-        default_factory=lambda: model_config("ranker", "dcnv2"), description="the second stage, fitted on `click`"
+        default_factory=lambda: model_config("ranker", "listwise"), description="the second stage, fitted on `click`"
     )
     blender: SerializeAsAny[ModelConfig] = Field(
         default_factory=lambda: model_config("blender", "conditional_logit"),
@@ -53,5 +53,5 @@ class TrainingConfig(Section):
     @classmethod
     def _one(cls, value: Any, info: Any) -> Any:
         if info.field_name == "ranker":
-            return model_config("ranker", value, default="dcnv2")
+            return model_config("ranker", value, default="listwise")
         return model_config("blender", value, default="conditional_logit")

@@ -1,6 +1,8 @@
-"""Regressions on standardised columns, as arrays; Platt scaling."""
+"""Regressions on standardised columns, as arrays; the conditional logit; Platt scaling."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +14,8 @@ from sklearn.preprocessing import StandardScaler
 
 Floats = npt.NDArray[np.floating[Any]]
 _LEAST_SLOPE = 0.05
+#: Of a column's spread within lists: below it the column is alike for all candidates, and its weight is not fitted.
+_FLAT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,50 @@ def platt(logits: Floats, label: npt.NDArray[np.float32]) -> tuple[float, float]
 
     slope, shift = minimize(loss, [1.0, 0.0], bounds=[(_LEAST_SLOPE, None), (None, None)]).x
     return float(slope), float(shift)
+
+
+def fit_weights(
+    values: Sequence[Floats], targets: Sequence[int], start: npt.NDArray[np.float64], ridge: float
+) -> npt.NDArray[np.float64]:
+    """(n_columns,) weights of a conditional logit: a softmax over each list's candidates, the target being one.
+
+    `values[q]` (N_q, n_columns), `targets[q]` the target's row in it. The ridge pulls the weights, in units of each
+    column's spread within lists, to `start`.
+    """
+    begin = np.cumsum([0, *(len(v) for v in values)])
+    rows = np.concatenate([v - v.mean(axis=0, dtype=np.float64) for v in values])
+    spread = np.sqrt(np.mean([np.mean(rows[a:b] ** 2, axis=0) for a, b in pairwise(begin)], axis=0))
+    flat = spread < _FLAT
+    rows[:, flat], spread[flat] = 0, 1
+    rows /= spread
+    origin, owner = start * spread, np.repeat(np.arange(len(values)), np.diff(begin))
+    at = begin[:-1] + np.asarray(targets)
+    wanted = rows[at].sum(axis=0)
+
+    def objective(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        score = rows @ weights
+        score -= np.maximum.reduceat(score, begin[:-1])[owner]
+        p = np.exp(score)
+        total = np.add.reduceat(p, begin[:-1])
+        loss = float(np.sum(np.log(total) - score[at])) + 0.5 * ridge * float(np.sum((weights - origin) ** 2))
+        gradient = rows.T @ (p / total[owner]) - wanted + ridge * (weights - origin)
+        return loss, np.asarray(gradient)
+
+    found = minimize(objective, origin, jac=True, method="L-BFGS-B").x
+    return np.asarray(np.where(flat, start, found / spread))
+
+
+def log_likelihood(scores: Floats, target: int) -> float:
+    """log of the softmax of a list's scores (N,), at its target."""
+    return float(scores[target] - np.logaddexp.reduce(scores))
+
+
+def scaled_logit(rows: Floats, label: npt.NDArray[np.float32]) -> tuple[float, float, float]:
+    """(slope, second weight, shift) of least log loss: Platt scaling of rows (n, 2) whose first column is a score."""
+
+    def loss(scaling: Floats) -> float:
+        scaled = rows @ scaling[:2] + scaling[2]
+        return float(np.mean(np.logaddexp(0, scaled) - label * scaled))
+
+    found = minimize(loss, [1.0, 0.0, 0.0], bounds=[(_LEAST_SLOPE, None), (None, None), (None, None)]).x
+    return float(found[0]), float(found[1]), float(found[2])

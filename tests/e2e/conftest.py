@@ -9,7 +9,7 @@ TINY = (
     "corpus.sample.n_reviews=700",
     "features.text_dim=16",
     "training.retrievers={two_tower: {epochs: 2}}",
-    "training.ranker.epochs=2",
+    "training.ranker.queries=100",
     "evaluation.bootstrap=100",
 )
 

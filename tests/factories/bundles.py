@@ -9,6 +9,7 @@ from llmrec.config import EncoderConfig, FeaturesConfig, TrainingConfig
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.pairs import Pairs
 from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.families.behaviour import rate_names
 from llmrec.models.base import ModelContext
 from llmrec.models.blenders.prior_correction import LOGIT, popularity_columns
 from llmrec.models.store import fit_data, make_model
@@ -87,12 +88,13 @@ def _history(seed: int, n_users: int, n_items: int, dim: int) -> History:
 
 def untrained(context: ModelContext, training: TrainingConfig | None = None) -> FittedModels:
     """The networks of a configuration with random weights, blended as theory says before any query is seen."""
-    config = training or TrainingConfig(blender="prior_correction", raters=["bias", "rates"])
+    config = training or TrainingConfig(ranker="dcnv2", blender="prior_correction", raters=["bias", "rates"])
     fitted = {key: make_model(role_of(key), c, context) for key, c in models_of(config).items()}
     for model in fitted.values():
         if model.ROLE == "rater":
             model.restore({}, fit_data(context, model))  # they learn nothing: as-of state is all they have
     blender = make_model("blender", config.blender, context)
-    columns = popularity_columns(context.history.settings.popularity_days)
-    blender.fit((*(c.name for c in config.retrievers), LOGIT, *columns), [], [])
+    days = context.history.settings.popularity_days
+    columns = popularity_columns(days)
+    blender.fit((*(c.name for c in config.retrievers), LOGIT, *columns, *rate_names(days)), [], [])
     return as_models(fitted, blender, columns[0])

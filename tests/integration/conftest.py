@@ -12,7 +12,8 @@ SMALL = {
     "corpus": {"sample": {"n_users": 90, "n_items": 60, "n_reviews": 900, "text_share": 0.7}},
     "encoding": {"encoder": {"backend": "tfidf_svd", "dimension": 16}},
     "features": {"text_dim": 16},
-    "training": {"workers": 0, "retrievers": {"two_tower": {"epochs": 3, "hidden": []}}, "ranker": {"epochs": 2}},
+    "training": {"workers": 0, "retrievers": {"two_tower": {"epochs": 3, "hidden": []}},
+                 "ranker": {"name": "dcnv2", "epochs": 2}},
     "evaluation": {"protocols": ["temporal", "frozen", "leave_last_out", "random"], "list_length": 30,
                    "cutoffs": [5, 20], "primary_metric": "ndcg@5", "retrieve": 30, "bootstrap": 200,
                    "tuning_trials": 2, "families": True,
@@ -21,6 +22,7 @@ SMALL = {
 #: A corpus whose taste only the text shows, up to its features: of a few families, so that each counts.
 PLANTED = {
     "name": "planted",
+    "training": {"ranker": "dcnv2"},
     "corpus": {"sample": {"n_users": 700, "n_items": 400, "n_reviews": 5000, "text_share": 1.0}},
     "split": {"validation_quantile": 0.6, "test_quantile": 0.7},
     "encoding": {"encoder": {"backend": "hashing"}},

@@ -32,7 +32,7 @@ NAME = "small"
 SETTINGS = {
     "name": NAME,
     "corpus": {"source": "sample", "sample": {"n_users": 60, "n_items": 40, "n_reviews": 600}},
-    "training": {"workers": 0, "retrievers": {"two_tower": {"epochs": 1}}, "ranker": {"epochs": 1}},
+    "training": {"workers": 0, "retrievers": {"two_tower": {"epochs": 1}}, "ranker": {"name": "dcnv2", "epochs": 1}},
     "serving": {"layout": "composed", "port": 0, "follow_seconds": 0.2, "replica_cpus": 0.1,
                 "max_body_bytes": 200_000, "retrieve": 30, "max_k": 30,
                 "max_ongoing_requests": 8, "max_queued_requests": 8,

@@ -46,7 +46,7 @@ EDITS = {
     "features/asof/sums.py": {"examples", "family_study"} | _FITTED,
     "features/build/driver.py": {"examples"} | _EVALUATED,
     "models/model_card.md.j2": {"bundle"} | _EVALUATED,
-    "models/rankers/dcnv2.py": {"models"},
+    "models/rankers/listwise/ranker.py": {"models"},
     "models/rankers/lambdarank.py": set(),
     "models/retrievers/ease.py": {"results"},
     "models/networks/fusion.py": {"models"} | _EVALUATED,

@@ -23,8 +23,8 @@ def test_the_runs_that_come_with_llmrec_are_valid(path: Path) -> None:
 
 
 def test_overrides_replace_values(config_file: Path) -> None:
-    config = load_config(config_file, ["training.ranker.epochs=3", "corpus.sample.seed=11", "storage=/data/x"])
-    assert (config.training.ranker.model_dump()["epochs"], config.corpus.sample.seed) == (3, 11)
+    config = load_config(config_file, ["training.ranker.queries=3", "corpus.sample.seed=11", "storage=/data/x"])
+    assert (config.training.ranker.model_dump()["queries"], config.corpus.sample.seed) == (3, 11)
     assert config.storage == "/data/x"
 
 
@@ -36,8 +36,8 @@ def test_overrides_replace_values(config_file: Path) -> None:
             r"run.yaml: training.rankr: unknown key; the nearest is ranker; allowed here: .*ranker, .*retrievers",
         ),
         (
-            "training.ranker.epochs=many",
-            r"run.yaml: training.ranker: found .*, expected: dcnv2.epochs: .*valid integer.*, found 'many'",
+            "training.ranker.queries=many",
+            r"run.yaml: training.ranker: found .*, expected: listwise.queries: .*valid integer.*, found 'many'",
         ),
         (
             "training.ranker=mlp",
@@ -46,7 +46,7 @@ def test_overrides_replace_values(config_file: Path) -> None:
         ("training.ranker=3", r"training.ranker: found 3, expected: the name of a ranker, or settings with a name"),
         (
             "training.ranker.kind=fm",
-            r"dcnv2 has no setting 'kind'; the nearest is '\w+' of batch_size, .*name, ",
+            r"listwise has no setting 'kind'; the nearest is '\w+' of candidates, .*name, ",
         ),
         (
             "training.retrievers=[eaze]",

@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.numpy import save
 
-from llmrec.models.blenders.conditional_logit import ConditionalLogit, ConditionalLogitConfig, fit_weights
+from llmrec.models.blenders.conditional_logit import ConditionalLogit, ConditionalLogitConfig
 from llmrec.models.blenders.prior_correction import PriorCorrection, PriorCorrectionConfig, popularity_columns
+from llmrec.models.linear import fit_weights
 from llmrec.models.networks.weights import WeightsError, from_arrays, load_arrays, save_arrays, to_arrays
 from llmrec.models.topk import top_k
 from llmrec.schema import id_hash, tie_hash
@@ -66,6 +67,19 @@ def test_the_conditional_logit_recovers_planted_weights_and_comes_back_from_arra
     assert np.allclose(list(blend.weights.values()), [0.8, 0.3, -1.0], atol=0.1)
     other.restore(blend.state(), None)  # type: ignore[arg-type]
     assert other.weights == blend.weights
+
+
+def test_popularity_stands_alone_where_the_blend_ranks_later_queries_worse() -> None:
+    """The click logit was right once, and is not any more: what was fitted then loses to popularity now."""
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=(40, 3)) for _ in range(200)]
+    targets = [int(v[:, 1 if q < 100 else 2].argmax()) for q, v in enumerate(values)]
+    guarded, free = (ConditionalLogit(ConditionalLogitConfig(guard=on, ridge=0.1)) for on in (True, False))
+    for v, q in zip(values, range(200), strict=True):
+        v[:, 2] += 2 * (np.arange(40) == targets[q])  # popularity knows the later ones, and much of the earlier
+    for blend in (guarded, free):
+        blend.fit(COLUMNS[:3], values, targets)
+    assert list(guarded.weights.values()) == [0, 0, 1] != list(free.weights.values())
 
 
 def test_without_queries_the_conditional_logit_is_the_prior_correction() -> None:

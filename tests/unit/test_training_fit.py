@@ -26,8 +26,8 @@ from llmrec.training.stage import make_plan
 
 #: Losses of the first and the last epoch, as the code of commit ee8d5c6 has them too.
 GOLDEN = {
-    "retriever.two_tower.validation": [3.391171, 3.25267], "retriever.two_tower.test": [3.418825, 3.335014],
-    "ranker.validation": [0.64996, 0.448286], "ranker.test": [0.621257, 0.621257],
+    "retriever.two_tower.validation": [3.431188, 3.265834], "retriever.two_tower.test": [3.450975, 3.265951],
+    "ranker.validation": [0.628698, 0.428892], "ranker.test": [0.605204, 0.605204],
 }  # fmt: skip
 
 

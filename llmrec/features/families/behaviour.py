@@ -49,6 +49,32 @@ def popularity_names(days: Sequence[float]) -> list[str]:
     return [*count_names(days), "share_of_events"]
 
 
+#: What a column of `rates` is called, before its window.
+RATE = "log_rate"
+#: Of a rate's prior: half an event in three days.
+_RATE_EVENTS, _RATE_DAYS = 0.5, 3.0
+
+
+def log_rate(decayed: Floats, age_days: Floats, window: float) -> Floats:
+    """log((decayed events + ½) / (d (1 − e^(−age/d)) + 3)): events over the days in which they could have come.
+
+    `decayed`: an event of age a counts e^(−a/d), d = `window` days; so does a day at risk (Breslow & Day 1987, ch. 2).
+    """
+    at_risk = window * -np.expm1(-age_days / window)
+    return np.asarray(np.log((decayed + _RATE_EVENTS) / (at_risk + _RATE_DAYS)))
+
+
+def rates(state: ItemState, days: Sequence[float]) -> Floats:
+    """(I, W) `log_rate` of each window."""
+    age = np.maximum(state.times - state.known_since, 0) / DAY_MS
+    columns = [log_rate(state.decayed[:, w], age, window) for w, window in enumerate(days)]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(age), 0))
+
+
+def rate_names(days: Sequence[float]) -> list[str]:
+    return [f"{RATE}_{d:g}d" for d in days]
+
+
 def stars(state: UserState | ItemState) -> Floats:
     """Mean stars as a difference to everybody's mean at that time, and the spread; both shrunk to everybody's."""
     number, total, squares = state.stars.T

@@ -80,6 +80,13 @@ class Collaborative:
         starts = [*block_starts(past, settings.collaborative_blocks), cutoff] if methods else []
         return cls(methods, tuple(fit_before(settings, events, start) for start in starts))
 
+    def scores_at(self, history: Ints, candidates: Ints, time: int) -> Floats:
+        """(N, 2 methods) of (N,) candidates for one user with the history (1, L), at `time` (ms)."""
+        block = int(np.searchsorted([m.start for m in self.models], time, side="right")) - 1
+        if block < 0:
+            return np.zeros((len(candidates), len(self.names)))
+        return self.models[block].scores(history, candidates)
+
     @property
     def names(self) -> list[str]:
         return [f"{method}_{how}" for method in self.methods for how in ("history", "last")]

@@ -98,6 +98,11 @@ FAMILIES: dict[str, Family] = {
         "user", lambda _: readings.aspect_names("user"), lambda _, u: readings.aspects(u), vector=True
     ),
     "item_popularity": Family("item", _days(behaviour.popularity_names), lambda _, i: behaviour.popularity(i)),
+    "item_rate": Family(
+        "item",
+        _days(behaviour.rate_names),
+        lambda learned, i: behaviour.rates(i, learned.settings.popularity_days),
+    ),
     "item_stars": Family("item", lambda _: behaviour.STARS_NAMES, lambda _, i: behaviour.stars(i)),
     "item_age": Family("item", lambda _: behaviour.ITEM_AGE_NAMES, lambda _, i: behaviour.item_age(i)),
     "item_price": Family("item", lambda _: behaviour.PRICE_NAMES, lambda _, i: behaviour.price(i)),

@@ -9,15 +9,23 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy.optimize import minimize
 
 from llmrec.config.models import ModelConfig
+from llmrec.features.families.behaviour import RATE
 from llmrec.models.base import ModelInfo
-from llmrec.models.blenders.prior_correction import PriorCorrection
+from llmrec.models.blenders.prior_correction import POPULARITY, PriorCorrection
+from llmrec.models.linear import fit_weights
+
+Doubles = npt.NDArray[np.float64]
+#: Queries from which on halves of them can judge, and the length of the lists that are judged.
+_GUARDED, _TOP = 40, 10
 
 
 class ConditionalLogitConfig(ModelConfig):
     name: Literal["conditional_logit"] = "conditional_logit"
+    guard: bool = Field(
+        True, description="popularity alone where, of the later half of the queries, the blend ranks it no better"
+    )
     ridge: float = Field(1.0, ge=0, description="pull of the weights, in units of each column's spread, to the prior's")
 
 
@@ -35,28 +43,27 @@ class ConditionalLogit(PriorCorrection):
     def fit(self, columns: Sequence[str], values: Sequence[npt.NDArray[np.float64]], targets: Sequence[int]) -> None:
         super().fit(columns, values, targets)
         if values:
-            self._weights = fit_weights(values, targets, self._weights, self.config.ridge)
+            prior = self._weights
+            self._weights = fit_weights(values, targets, prior, self.config.ridge)
+            if self.config.guard and len(values) >= _GUARDED:
+                self._guard(values, targets, prior)
+
+    def _guard(self, values: Sequence[Doubles], targets: Sequence[int], prior: Doubles) -> None:
+        """Popularity alone, if a blend fitted on the earlier half of the queries loses to it on the later half."""
+        half, alone = len(values) // 2, np.eye(len(prior))[_popularity_places(self._columns)]
+        early = fit_weights(values[:half], targets[:half], prior, self.config.ridge)
+        blend = _gain(values[half:], targets[half:], early)
+        chosen = max(alone, key=lambda weights: _gain(values[:half], targets[:half], weights))
+        if blend < _gain(values[half:], targets[half:], chosen):
+            self._weights = max(alone, key=lambda weights: _gain(values, targets, weights))
 
 
-def fit_weights(
-    values: Sequence[npt.NDArray[np.float64]], targets: Sequence[int], start: npt.NDArray[np.float64], ridge: float
-) -> npt.NDArray[np.float64]:
-    """(n_columns,) from `values[q]` (N_q, n_columns) and `targets[q]`, the target's row in it."""
-    centred = [v - v.mean(0) for v in values]
-    spread = np.sqrt(np.mean([np.mean(c * c, axis=0) for c in centred], axis=0)) + 1e-9
-    scaled = [c / spread for c in centred]
-    origin = start * spread
+def _popularity_places(columns: Sequence[str]) -> list[int]:
+    return [place for place, name in enumerate(columns) if name.startswith((POPULARITY, RATE))]
 
-    def objective(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        loss = 0.5 * ridge * float(np.sum((weights - origin) ** 2))
-        gradient = ridge * (weights - origin)
-        for x, target in zip(scaled, targets, strict=True):
-            score = x @ weights
-            score -= score.max()
-            p = np.exp(score)
-            total = p.sum()
-            loss += float(np.log(total) - score[target])
-            gradient += (p / total) @ x - x[target]
-        return loss, gradient
 
-    return np.asarray(minimize(objective, origin, jac=True, method="L-BFGS-B").x / spread)
+def _gain(values: Sequence[Doubles], targets: Sequence[int], weights: Doubles) -> float:
+    """Sum over the lists of 1 / log2(1 + rank) of targets among the first ten."""
+    scores = (v @ weights for v in values)
+    ranks = np.array([1 + int((s > s[t]).sum()) for s, t in zip(scores, targets, strict=True)])
+    return float((1 / np.log2(1 + ranks))[ranks <= _TOP].sum())

@@ -6,12 +6,10 @@ import numpy as np
 from pydantic import Field
 
 from llmrec.config.models import ModelConfig
+from llmrec.features.families.behaviour import log_rate
 from llmrec.models.base import Floats, ModelInfo, Requests
 from llmrec.models.retrievers.popularity import Popularity
 from llmrec.schema import DAY_MS
-
-#: Of the rate's prior: half an event in three days.
-_EVENTS, _DAYS = 0.5, 3.0
 
 
 class TimeAtRiskConfig(ModelConfig):
@@ -24,7 +22,7 @@ class TimeAtRiskConfig(ModelConfig):
 class TimeAtRisk(Popularity):
     """Decayed counts favour old items over launches, which had few days to be counted; a rate does not.
 
-    With decay d and an item known for `age` days: log((decayed events + ½) / (d (1 − e^(−age/d)) + 3)).
+    `behaviour.log_rate`, which is a feature of items too.
     """
 
     Config: ClassVar[Any] = TimeAtRiskConfig
@@ -37,5 +35,4 @@ class TimeAtRisk(Popularity):
         days = self.config.decay_days
         known = requests.as_of.data.known_from
         age = np.maximum(requests.times[:, None] - np.minimum(known, requests.times.max(initial=0)), 0) / DAY_MS
-        at_risk = days * -np.expm1(-age / days)
-        return np.asarray(np.log((super().scores(requests) + _EVENTS) / (at_risk + _DAYS)), np.float32)
+        return np.asarray(log_rate(super().scores(requests).astype(np.float64), age, days), np.float32)

@@ -26,7 +26,14 @@ def crossed() -> Prepared:
 
 def test_the_configuration_names_the_families() -> None:
     spec = prepared(include=("item_*", "text_similarity"), exclude=("item_price",)).spec
-    assert spec.families == ["item_popularity", "item_stars", "item_age", "item_attributes", "text_similarity"]
+    assert spec.families == [
+        "item_popularity",
+        "item_rate",
+        "item_stars",
+        "item_age",
+        "item_attributes",
+        "text_similarity",
+    ]
     assert spec.user_columns == []
     with pytest.raises(ValueError, match="no feature family 'colour'; the nearest is '"):
         prepared(include=("colour",))

@@ -1,0 +1,1 @@
+"""The list-wise ranker: lists of retrieved candidates, and a conditional logit over them."""
