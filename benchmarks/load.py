@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 import numpy as np
 
 
-async def connection(host: str, port: int, requests: list[bytes], until: float, seconds: list[float]) -> int:
-    """Send `requests` in turn until the clock says `until`; returns how many answers were not 200."""
+async def connection(
+    host: str, port: int, requests: list[bytes], until: float, seconds: list[float], once: bool
+) -> int:
+    """Send `requests` in turn until the clock says `until`, or each once; returns how many answers were not 200."""
     reader, writer = await asyncio.open_connection(host, port)
     failed = number = 0
-    while (started := time.perf_counter()) < until:
+    while (started := time.perf_counter()) < until and not (once and number == len(requests)):
         writer.write(requests[number % len(requests)])
         number += 1
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -27,15 +29,25 @@ async def connection(host: str, port: int, requests: list[bytes], until: float, 
     return failed
 
 
-async def load(url: str, connections: int, duration_s: float, bodies: list[dict[str, object]]) -> dict[str, float]:
-    """Requests a second and latency percentiles (ms) over `duration_s`."""
+async def load(
+    url: str, connections: int, duration_s: float, bodies: list[dict[str, object]], once: bool = False
+) -> dict[str, float]:
+    """Requests a second and latency percentiles (ms) over `duration_s`, or (`once`) until each body was sent once."""
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     requests = [_request(parts.path, host, body) for body in bodies]
     seconds: list[float] = []
     started = time.perf_counter()
     tasks = [
-        connection(host, port, requests[n:] + requests[:n], started + duration_s, seconds) for n in range(connections)
+        connection(
+            host,
+            port,
+            requests[n::connections] if once else requests[n:] + requests[:n],
+            started + duration_s,
+            seconds,
+            once,
+        )
+        for n in range(connections)
     ]
     failed = sum(await asyncio.gather(*tasks))
     took = time.perf_counter() - started

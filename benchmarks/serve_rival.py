@@ -1,9 +1,10 @@
-"""What a team would write first: one process, FastAPI, torch, the same Recommender. Run by `benchmarks.serve`.
+"""One process, FastAPI, torch, the same Recommender with the same caches. Run by `benchmarks.serve`.
 
 Requests run in FastAPI's thread pool, the encoder is transformers in bfloat16 with mean pooling, one text at a time.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from transformers import AutoModel, AutoTokenizer
 
 from llmrec.bundle import Bundle
+from llmrec.encoding import make_encoder
 from llmrec.encoding.encoders.model_files import model_folder
 
 
@@ -45,20 +47,28 @@ class Encoder:
 
 def make_app(bundle: Bundle, retrieve: int) -> FastAPI:
     """The whole server."""
-    app, recommender, encoder = FastAPI(), bundle.recommender(retrieve), Encoder(bundle)
+    app, recommender, encode = FastAPI(), bundle.recommender(retrieve, remember=True), _encode(bundle)
     history, now = bundle.history, np.array([bundle.last_time])
+    nothing = history.request_contexts({})
 
     @app.post("/v1/recommend")
     def recommend(request: Request) -> dict[str, Any]:
         if request.text is None:
-            state = history.users_at(history.user_rows([request.user_id or ""]), now)
+            state = recommender.user(request.user_id or "", int(now[0]), nothing)
         else:
-            state = history.cold_start_state(np.zeros(0, np.int64), encoder(request.text), int(now[0]))
+            state = history.cold_start_state(np.zeros(0, np.int64), encode(request.text), int(now[0]))
         rows, scores = recommender.recommend(state, now, request.k)
         pairs = zip(rows[0], scores[0], strict=True)
         return {"items": [{"item_id": history.item_ids[r], "score": float(s)} for r, s in pairs if r >= 0]}
 
     return app
+
+
+def _encode(bundle: Bundle) -> Callable[[str], npt.NDArray[np.float32]]:
+    if bundle.encoder.backend == "vllm":
+        return Encoder(bundle)
+    static = make_encoder(bundle.encoder)
+    return lambda text: static.encode([text]).vectors[0]
 
 
 if __name__ == "__main__":

@@ -70,7 +70,12 @@ def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, ro
     serving = config.serving
     repository = partial(open_repository, root, name, serving.retrieve)
     encoder_app = _deployment(EncoderDeployment, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
-        encoder, serving.fetch_models, serving.encoder_threads, serving.batch_size, serving.batch_wait_ms / 1000
+        encoder,
+        serving.fetch_models,
+        serving.encoder_threads,
+        serving.batch_size,
+        serving.batch_wait_ms / 1000,
+        serving.remembered_texts,
     )
     retriever, ranker = _stages(serving, served, repository)
     ingress = _deployment(IngressDeployment, serving, serving.ingress_replicas).options(

@@ -66,6 +66,9 @@ class ServingConfig(Section):
     encoder_threads: int | None = Field(
         None, ge=1, description="CPU threads of each encoder replica; none: as many as Ray gives it"
     )
+    remembered_texts: int = Field(
+        4_096, ge=0, description="vectors of the last texts that each encoder replica keeps, by a hash of the text"
+    )
     batch_size: int = Field(32, ge=1, description="requests that one encoder batch may join")
     batch_wait_ms: float = Field(2, ge=0, description="how long a request waits for others to join its batch")
     # Overload.

@@ -1,6 +1,10 @@
-"""Texts that wait for the encoder: it is called for a few at a time, and the ones that are due first go first."""
+"""Texts that wait for the encoder: it is called for a few at a time, and the ones that are due first go first.
+
+A text that was encoded lately is answered at once.
+"""
 
 import asyncio
+import hashlib
 import heapq
 import itertools
 from collections.abc import Callable
@@ -8,6 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+import cachetools
 import numpy as np
 
 from llmrec.encoding import TextEncoder
@@ -31,10 +36,14 @@ class _Waiting:
 class EncodeQueue:
     """Joins texts of many requests into batches of `batch_size`; a long request is cut, and waits between its parts."""
 
-    def __init__(self, encoder: TextEncoder, thread: Executor, batch_size: int, batch_wait_s: float) -> None:
+    def __init__(
+        self, encoder: TextEncoder, thread: Executor, batch_size: int, batch_wait_s: float, remembered: int = 0
+    ) -> None:
+        """`remembered`: how many texts' vectors are kept, by the hash of kind and text."""
         self._encoder, self._thread = encoder, thread
         self._batch_size, self._batch_wait_s = batch_size, batch_wait_s
         self._heap: list[_Waiting] = []
+        self._known: cachetools.LRUCache[bytes, Row] = cachetools.LRUCache(remembered)
         self._places = itertools.count()
         self._worker: asyncio.Task[None] | None = None
 
@@ -46,6 +55,11 @@ class EncodeQueue:
 
     def _push(self, text: str, kind: TextKind, urgent: bool) -> "asyncio.Future[Row]":
         loop = asyncio.get_running_loop()
+        known = self._known.get(_key(text, kind))
+        if known is not None:
+            row: asyncio.Future[Row] = loop.create_future()
+            row.set_result(known)
+            return row
         due = loop.time() + len(text) * SECONDS_A_CHARACTER + (0 if urgent else BULK_DELAY_S)
         waiting = _Waiting(due, next(self._places), text, kind, loop.create_future())
         heapq.heappush(self._heap, waiting)
@@ -62,6 +76,9 @@ class EncodeQueue:
             texts = [(waiting.text, waiting.kind) for waiting in batch]
             rows = await loop.run_in_executor(self._thread, encode_batch, self._encoder, texts)
             for waiting, row in zip(batch, rows, strict=True):
+                if self._known.maxsize and not isinstance(row, Exception):
+                    vector = row[0].copy()  # a view would keep the whole batch
+                    self._known[_key(waiting.text, waiting.kind)] = (vector, *row[1:])
                 _settle(waiting.row, row)
 
     def _pop(self) -> list[_Waiting]:
@@ -71,6 +88,11 @@ class EncodeQueue:
             if not waiting.row.done():  # who asked may have gone
                 batch.append(waiting)
         return batch
+
+
+def _key(text: str, kind: TextKind) -> bytes:
+    """What a text is remembered by: not by its words, which may be personal."""
+    return hashlib.sha256(f"{kind}\0{text}".encode(errors="surrogatepass")).digest()
 
 
 def _settle(future: "asyncio.Future[Row]", row: Row | Exception) -> None:

@@ -34,8 +34,8 @@ class CountingEncoder:
         return Encoded(np.stack([fake_vector(kind + t) for t in texts]), counts, np.zeros_like(counts))
 
 
-def make_queue(encoder: CountingEncoder, batch_size: int = 8) -> EncodeQueue:
-    return EncodeQueue(encoder, ThreadPoolExecutor(1), batch_size, 0.01)
+def make_queue(encoder: CountingEncoder, batch_size: int = 8, remembered: int = 0) -> EncodeQueue:
+    return EncodeQueue(encoder, ThreadPoolExecutor(1), batch_size, 0.01, remembered)
 
 
 def test_requests_that_meet_are_one_call_and_keep_their_own() -> None:
@@ -98,3 +98,22 @@ def test_a_newcomer_waits_for_one_batch_however_many_long_requests_came_before(g
     asyncio.run(story())
     encoded = sum(len(texts) for texts, _ in encoder.calls)
     assert encoded == 1 + 16 * (11 if gone else 12)  # nobody's text is encoded who has gone
+
+
+@pytest.mark.parametrize(("remembered", "calls"), [(0, 5), (1, 4), (2, 3)])
+def test_a_text_that_came_lately_is_not_encoded_again(remembered: int, calls: int) -> None:
+    encoder = CountingEncoder()
+
+    async def story() -> None:
+        queue = make_queue(encoder, remembered=remembered)
+        for text, kind in (("a", "document"), ("a", "document"), ("a", "query"), ("a", "document"), ("琴", "query")):
+            answer = await queue.encode([text], kind, True)
+            np.testing.assert_array_equal(answer.vectors[0], fake_vector(kind + text))
+            assert answer.n_tokens == [1]
+        for _ in range(2):  # what failed is not remembered
+            with pytest.raises(RuntimeError, match="choked"):
+                await queue.encode(["poison"], "document", True)
+
+    asyncio.run(story())
+    assert len([texts for texts, _ in encoder.calls if texts != ["poison"]]) == calls
+    assert sum(texts == ["poison"] for texts, _ in encoder.calls) == 2
