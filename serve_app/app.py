@@ -57,6 +57,7 @@ def build(args: BuildArgs) -> Application:
     model = ServedModel.load(storage, version, config.serving.retrieve)
     encoder = model.bundle.encoder
     refuse_untrusted_code(model.bundle, config.serving.trust_remote_code)
+    _refuse_elsewhere(version, encoder, config.serving, storage.root)
     _check_encoder(model, on_this_machine(encoder, config.serving.fetch_models))
     open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
     _warn_if_open(config.serving)
@@ -116,6 +117,17 @@ def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float =
         logging_config=LoggingConfig(enable_access_log=False),  # the ingress logs each request, once
         **options,
     )
+
+
+def _refuse_elsewhere(version: str, encoder: EncoderConfig, serving: ServingConfig, root: str) -> None:
+    """A fitted encoder is read by its URI: one of another scheme would be fetched from wherever the bundle says."""
+    if encoder.backend == "vllm" or serving.fetch_models or "://" not in encoder.model:
+        return
+    if not encoder.model.startswith(f"{root}/") or "/../" in encoder.model:
+        raise ValueError(
+            f"bundle {version}: its encoder lies at {encoder.model!r}, outside {root!r}, which this server does not "
+            "read; copy it to the storage, or set serving.fetch_models: true"
+        )
 
 
 def _check_encoder(model: ServedModel, encoder: EncoderConfig) -> None:

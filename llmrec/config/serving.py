@@ -26,7 +26,8 @@ class ServingConfig(Section):
     )  # fmt: skip
     fetch_models: bool = Field(
         False,
-        description="download an encoder that the bundle names by its hub id; else it must lie here",
+        description="download an encoder that the bundle names by its hub id, and read a fitted one from outside "
+        "`storage`; else it must lie here",
     )
     cors_origins: list[str] = Field([], description="origins whose web pages may call the API; none: closed")
     clock: Literal["data", "wall"] = Field(
