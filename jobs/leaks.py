@@ -8,7 +8,7 @@ Stages that are missing run first, up to `featurize`. Each leak is told with its
 import argparse
 from typing import Any, get_args
 
-from jobs.cli import main, parser, report
+from jobs.cli import at_least, main, parser, report
 from llmrec.config import RunConfig
 from llmrec.features.build.answer_swap import answer_swaps
 from llmrec.features.build.plan import BuildInputs
@@ -57,7 +57,14 @@ def leaks(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict
     return {"leaks": 0, "folds": list(_FOLDS), "moments": args.moments}
 
 
+def arguments() -> argparse.ArgumentParser:
+    """The job's arguments."""
+    made = parser("Does any feature know its own answer?")
+    made.add_argument(
+        "--moments", type=at_least(1), default=3, help="moments at which reviews are altered, in each fold"
+    )
+    return made
+
+
 if __name__ == "__main__":
-    arguments = parser("Does any feature know its own answer?")
-    arguments.add_argument("--moments", type=int, default=3, help="moments at which reviews are altered, in each fold")
-    raise SystemExit(main(leaks, arguments))
+    raise SystemExit(main(leaks, arguments()))

@@ -101,8 +101,11 @@ def _quarantine_row(row: Mapping[str, str], message: str, raw: str) -> dict[str,
 def _unknown_warning(share: float, config: EncodingConfig) -> str | None:
     if share <= config.max_unknown_share:
         return None
+    said = f"{share:.1%} of the tokens are unknown to {config.encoder.model} (encoding.max_unknown_share is "
+    said += f"{config.max_unknown_share:.1%}): "
+    if config.encoder.backend != "vllm":
+        return f"{said}it learned its words from the texts before T1, which are too few or unlike the later ones"
     return (
-        f"{share:.1%} of the tokens are unknown to {config.encoder.model} (encoding.max_unknown_share is "
-        f"{config.max_unknown_share:.1%}): it does not know this corpus's language. Choose a multilingual encoder, "
-        "or encoding.encoder.backend=tfidf_svd, which learns its words from the corpus"
+        f"{said}it does not know this corpus's language. Choose a multilingual encoder, or "
+        "encoding.encoder.backend=tfidf_svd, which learns its words from the corpus"
     )

@@ -47,3 +47,11 @@ def test_a_leak_is_told(prepared: tuple[RunConfig, Storage], monkeypatch: pytest
     ):
         leaks.leaks(*prepared, ARGUMENTS)
     assert not list(Path(prepared[1].root).glob("scratch*"))
+
+
+@pytest.mark.parametrize("moments", ["0", "-1", "1.5", "many"])
+def test_moments_are_checked_before_any_work(moments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        leaks.arguments().parse_args(["--config", "c.yaml", "--moments", moments])
+    assert left.value.code == 2
+    assert f"--moments: found '{moments}', expected a whole number of at least 1" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llmrec.config import RunConfig
+from llmrec.config import EncoderConfig, RunConfig
 from llmrec.config.corpus import CorpusConfig
 from llmrec.corpus.sanity.protocols import Tables, untestable
 
@@ -33,6 +33,7 @@ class Finding:
 def findings(config: RunConfig, counts: Numbers, info: Numbers, tables: Tables) -> list[Finding]:
     """Every line of the report for a corpus with these counts and this portrait, worst first."""
     found = [finding for check in _CHECKS for finding in check(config.corpus, counts, info)]
+    found += _languages(config, info)
     level = config.corpus.sanity.protocols
     found += [Finding(name, level, message) for name, message in untestable(config, tables)]
     return sorted(found, key=lambda one: one.level != "refuse")
@@ -119,15 +120,27 @@ def _words(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Fin
         yield Finding(
             "empty_texts", "warn", f"{empty:,} of {n:,} reviews have no text, though a column is mapped", empty / n
         )
+
+
+def _languages(config: RunConfig, info: Numbers) -> Iterator[Finding]:
+    """What an encoder with a vocabulary of its own may not read; the others learn their words from the corpus."""
+    encoder = config.encoding.encoder
     foreign = {name: share for name, share in info["languages"].items() if name != "en"}
-    if sum(foreign.values()) > config.sanity.warn_language:
-        shown = ", ".join(f"{name} {share:.0%}" for name, share in foreign.items())
-        yield Finding(
-            "languages", "warn",
-            f"texts in other languages than English: {shown}; an encoder made for English does harm: name a "
-            "multilingual one in encoding.encoder, or compare with features.text: false",
-            sum(foreign.values()),
-        )  # fmt: skip
+    share = sum(foreign.values())
+    if not config.features.text or encoder.backend != "vllm" or share <= config.corpus.sanity.warn_language:
+        return
+    shown = ", ".join(f"{name} {part:.0%}" for name, part in foreign.items())
+    packaged = encoder.model == EncoderConfig().model
+    doubt = "the packaged encoder was made for English and does harm there" if packaged else (
+        f"one that {encoder.model} was not made for does harm"
+    )  # fmt: skip
+    yield Finding(
+        "languages", "warn",
+        f"texts in other languages than English: {shown}; {doubt}: name a multilingual model in encoding.encoder, or "
+        "encoding.encoder.backend=tfidf_svd, which learns its words from the corpus; or compare with "
+        "features.text: false",
+        share,
+    )  # fmt: skip
 
 
 def _files(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Finding]:
