@@ -24,6 +24,7 @@ MODELS: dict[Role, dict[str, str]] = {
         "boosted": f"{_R}.pointwise.boosted:Boosted",
         "boosted_text": f"{_R}.pointwise.boosted:BoostedText",
         "text_logistic": f"{_R}.pointwise.text_logistic:TextLogistic",
+        "text_similarity": f"{_R}.text_similarity:TextSimilarity",
         "text_factorization": f"{_R}.text_factorization:TextFactorization",
     },
     "ranker": {

@@ -11,9 +11,9 @@ from factories.training import TOWERS, folds, tiny_config
 
 from llmrec import bundle
 from llmrec.bundle import Bundle
+from llmrec.models import by_moment
 from llmrec.models.blenders.prior_correction import log_popularity
 from llmrec.models.retrieval import retrieve
-from llmrec.models.retrievers.two_tower import retriever as two_tower
 from llmrec.models.retrievers.two_tower.item_index import ItemIndex
 from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
 from llmrec.recommender import Recommender
@@ -208,11 +208,7 @@ def test_the_approximate_recommender_mostly_agrees(loaded: Bundle, loaded_uri: s
     assert np.mean([np.isin(a, b).mean() for a, b in zip(exact, near, strict=True)]) > 0.8
 
 
-def test_item_vectors_are_kept_for_the_last_moments_and_at_least_one(
-    loaded: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    towers = loaded.models.retrievers["two_tower"]
-    assert isinstance(towers, TwoTowerRetriever)
+def test_what_is_made_of_a_moment_is_kept_for_the_last_ones_and_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
     made = list[int]()
 
     def make(moment: int) -> np.ndarray:
@@ -220,8 +216,8 @@ def test_item_vectors_are_kept_for_the_last_moments_and_at_least_one(
         return np.zeros(10, np.float32)
 
     for budget, expected in ((80, [1, 2, 3, 2]), (8, [1, 2, 1, 3, 1, 2])):  # two of 40 bytes; one that is larger
-        monkeypatch.setattr(two_tower, "CACHE_BYTES", budget)
-        held = two_tower._cached(make)
+        monkeypatch.setattr(by_moment, "CACHE_BYTES", budget)
+        held = by_moment.cached(make)
         made.clear()
         for moment in (1, 2, 1, 3, 1, 2):
             held(moment)

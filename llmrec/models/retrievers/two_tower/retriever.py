@@ -1,14 +1,10 @@
 """Retrieval by two towers as of any time: item vectors by the day, exact or approximate search."""
 
-from collections.abc import Callable
-from threading import Condition
-from typing import TypeVar
-
-import cachetools
 import numpy as np
 import torch
 
 from llmrec.models.base import Arrays, Bools, FitData, Floats, Ints, ModelContext, ModelInfo, Requests, Retriever
+from llmrec.models.by_moment import by_moment, cached
 from llmrec.models.networks.fit_task import FitTask
 from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.networks.weights import from_arrays, to_arrays
@@ -16,11 +12,6 @@ from llmrec.models.retrievers.two_tower.item_index import ItemIndex
 from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
 from llmrec.schema import DAY_MS
 from llmrec.storage import Artifact
-
-T = TypeVar("T", Floats, ItemIndex)
-
-#: Memory for the item features, and for the vectors, of past days, in bytes.
-CACHE_BYTES = 256 << 20
 
 
 class TwoTowerRetriever(Retriever):
@@ -44,8 +35,8 @@ class TwoTowerRetriever(Retriever):
         self.net = TwoTower.of(config, context)
         self.refresh_ms = refresh_ms
         self._rows = np.arange(len(context.history.item_ids), dtype=np.int64)
-        self._features = _cached(self._make_features)
-        self.item_index = _cached(self._make_index)
+        self._features = cached(self._make_features)
+        self.item_index = cached(self._make_index)
 
     def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> FitTask:
         from llmrec.models.retrievers.two_tower.epochs import TowerTask
@@ -63,13 +54,13 @@ class TwoTowerRetriever(Retriever):
     def retrieve_scores(self, requests: Requests, allowed: Bools, k: int) -> Floats:
         scores = np.empty(allowed.shape, np.float32)
         vectors = self.user_vectors(requests)
-        for moment, part in _by_moment(requests.times // self.refresh_ms):
+        for moment, part in by_moment(requests.times // self.refresh_ms):
             scores[part] = self.item_index(moment).scores(vectors[part], allowed[part], k)
         return scores
 
     def scores_of(self, requests: Requests, rows: Ints) -> Floats:
         scores, vectors = np.empty(rows.shape, np.float32), self.user_vectors(requests)
-        for moment, part in _by_moment(requests.times // self.refresh_ms):
+        for moment, part in by_moment(requests.times // self.refresh_ms):
             scores[part] = self.item_index(moment).of(vectors[part], rows[part])
         return scores
 
@@ -110,13 +101,3 @@ class TwoTowerRetriever(Retriever):
         vectors = np.asarray(self.net.item_vectors(idx, torch.as_tensor(self._features(moment))).numpy(), np.float32)
         above = self.approximate_above
         return ItemIndex(vectors, approximate=above is not None and len(vectors) > above)
-
-
-def _by_moment(moments: Ints) -> list[tuple[int, Ints]]:
-    return [(int(moment), np.flatnonzero(moments == moment)) for moment in np.unique(moments)]
-
-
-def _cached(make: Callable[[int], T]) -> Callable[[int], T]:
-    """The latest values of a function of time, at least one; the least recently used goes first. Safe among threads."""
-    cache: cachetools.LRUCache[int, T] = cachetools.LRUCache(CACHE_BYTES, lambda made: min(made.nbytes, CACHE_BYTES))
-    return cachetools.cached(cache, condition=Condition())(make)
