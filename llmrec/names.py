@@ -63,6 +63,8 @@ FAMILIES: Mapping[str, str] = {
 READERS: Mapping[str, str] = {
     "lexicon": "word lists: VADER, and SnowNLP for Chinese; the baseline that another must beat to be worth its price",
     "head": "logistic regression on the encoder's vectors, its labels the stars of reviews before T1",
+    "choose": "closed questions, answered by a language model's probability of each label, contextually calibrated",
+    "generate": "a language model writes JSON under a schema: sentiment, intent, aspects, attributes, key phrases",
 }
 
 

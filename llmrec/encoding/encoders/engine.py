@@ -1,4 +1,4 @@
-"""The encoder that vLLM hosts. The only module that imports vLLM, and only once an encoder is made."""
+"""The encoder that vLLM hosts. With the readers' engine the only module that imports vLLM, once one is made."""
 
 import logging
 import os
@@ -38,7 +38,7 @@ class VllmEncoder:
         self._config = config
         self._fingerprint = encoder_fingerprint(config)
         folder = model_folder(config.model, config.revision)
-        _set_environment()
+        set_environment()
         limit = max_positions(folder)
         if limit is not None and config.max_tokens > limit:
             raise ValueError(
@@ -47,7 +47,7 @@ class VllmEncoder:
             )
         self._tokenizer = Tokenizer(folder, config.max_tokens, config.trust_remote_code)
         # The engine lives and works in one thread: it is made for one, and OpenMP counts its threads per caller.
-        self._thread = ThreadPoolExecutor(1, "engine", initializer=_set_threads, initargs=(threads,))
+        self._thread = ThreadPoolExecutor(1, "engine", initializer=set_threads, initargs=(threads,))
         self._llm = self._thread.submit(_engine, config, str(folder), batch_tokens, tensor_parallel).result()
         self._dim = int(self.encode(["warm up"]).vectors.shape[1])
 
@@ -121,7 +121,7 @@ def _pooler(config: EncoderConfig) -> Any:
     return PoolerConfig(task="embed", seq_pooling_type=sequence, use_activation=False)  # `finish` normalises
 
 
-def _set_threads(threads: int | None) -> None:
+def set_threads(threads: int | None) -> None:
     if threads is None:
         return
     import torch
@@ -130,7 +130,7 @@ def _set_threads(threads: int | None) -> None:
     torch.set_num_threads(threads)
 
 
-def _set_environment() -> None:
+def set_environment() -> None:
     """What vLLM's CPU build needs to share a machine, before it is imported; leaves alone what the user has set."""
     for name, value in {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives in this process: no copies, no second interpreter

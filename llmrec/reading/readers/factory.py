@@ -17,6 +17,8 @@ _ROOM = "llmrec.reading.readers"
 READERS: Mapping[str, str] = MappingProxyType({
     "lexicon": f"{_ROOM}.lexicon:LexiconReader",
     "head": f"{_ROOM}.head:HeadReader",
+    "choose": f"{_ROOM}.choose:ChooseReader",
+    "generate": f"{_ROOM}.generate:GenerateReader",
 })  # fmt: skip
 
 

@@ -39,7 +39,7 @@ class HeadReader:
         vectors, stars = _training_rows(inputs)
         scale = inputs.corpus.manifest.info.get("scale", {})
         labels = np.where(stars >= scale.get("liked_from", 4), 2, np.where(stars <= scale.get("disliked_to", 2), 0, 1))
-        weights, bias = _fit(vectors, labels)
+        weights, bias = fit_head(vectors, labels)
         store: EmbeddingStore = open_store(inputs.storage, inputs.embeddings)
         state = {"encoder": encoder_config(inputs.embeddings), "store": store, "weights": weights, "bias": bias}
         digest = hashlib.sha256(weights.tobytes() + bias.tobytes()).hexdigest()
@@ -88,7 +88,7 @@ def _training_rows(inputs: ReadInputs) -> tuple[npt.NDArray[np.float32], npt.NDA
     return vectors[present], rows[C.STARS].to_numpy()[present]
 
 
-def _fit(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]) -> tuple[Any, Any]:
+def fit_head(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]) -> tuple[Any, Any]:
     """(3, dim) weights and (3,) biases; a class that has no label gets no probability."""
     from sklearn.linear_model import LogisticRegression
 
