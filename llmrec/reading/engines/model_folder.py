@@ -77,5 +77,5 @@ def _dequantise(gguf: Path, target: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(
         str(gguf.parent), dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True), **where
     )
-    del model.config.quantization_config
+    vars(model.config).pop("quantization_config", None)  # it is dense now
     model.save_pretrained(target)
