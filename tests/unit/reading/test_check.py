@@ -11,9 +11,8 @@ from llmrec.storage import Storage
 
 def test_a_look_is_a_forecast_and_ten_readings(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
-    corpus = corpus_of(
-        storage, [*(f"The battery is good, number {n}." for n in range(40)), "", "The battery is good, number 1."]
-    )
+    texts = [f"The battery is good, number {n}." for n in range(40)]
+    corpus = corpus_of(storage, [*texts, "", texts[1]])
     before = sorted(tmp_path.rglob("*"))
     reading = ReviewReadingConfig(reader="lexicon", price_input=1e6)
     found = check(RunConfig(storage=str(tmp_path), reading=reading), storage, corpus, None)
