@@ -1,6 +1,7 @@
 """The stage `read`: every review of a corpus has its reading in the store and a row in the table, or an error there."""
 
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,9 @@ import pyarrow.parquet as pq
 from llmrec.config import RunConfig
 from llmrec.encoding.store.keys import keys_array
 from llmrec.encoding.texts.corpus_texts import fragments
-from llmrec.files import filesystem, write_parquet
+from llmrec.encoding.texts.templates import review_text
+from llmrec.files import filesystem, write_bytes, write_parquet
+from llmrec.reading.page import AspectPage
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.readers.factory import make_reader, module_of, prepare
 from llmrec.reading.reading import Reading
@@ -60,7 +63,12 @@ def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: Artifact
     totals = encode_corpus(
         found, job_settings(spec.settings), store, writer.uri("text_keys"), writer.uri("scratch"), worker
     )
-    counts = write_readings(store, writer.uri("text_keys"), writer.uri("readings"), totals.failures)
+    page = AspectPage()
+    reviews = _reviews(corpus)
+    folders = writer.uri("text_keys"), writer.uri("readings")
+    counts = write_readings(store, *folders, totals.failures, partial(_show, page, reviews))
+    facts = {"reader": spec.name, "texts": totals.unique, "read": totals.encoded} | counts
+    write_bytes(writer.uri("aspects.html"), page.html(facts).encode())
     rows = sum(fragment.n_rows for fragment in found)
     writer.counts.update(rows_in=rows, rows_out=rows, quarantined=0, **counts)
     writer.info.update(
@@ -71,19 +79,37 @@ def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: Artifact
 
 
 def write_readings(
-    store: ReadingStore, keys_uri: str, target: str, failures: dict[str, tuple[str, str]]
-) -> dict[str, int]:
-    """A part of `readings` for each part of `text_keys`; how many rows have an error, how many spans were dropped."""
+    store: ReadingStore, keys_uri: str, target: str, failures: dict[str, tuple[str, str]],
+    seen: Callable[[dict[str, Any]], None],
+) -> dict[str, int]:  # fmt: skip
+    """A part of `readings` for each part of `text_keys`; how many rows have an error, how many spans were dropped.
+
+    `seen` is told every row, in order of the reviews.
+    """
     fs, path = filesystem(keys_uri)
     names = sorted(i.base_name for i in fs.get_file_info(_selector(path)) if i.base_name.endswith(".parquet"))
     failed = dropped = 0
     for name in names or [""]:
         keys = pq.read_table(f"{path}/{name}", filesystem=fs) if name else pa.table({"id": [], C.KEY: []})
         rows = _rows(store, keys, failures)
+        for row in rows:
+            seen(row)
         failed += sum(row["error"] is not None for row in rows)
         dropped += sum(row["dropped"] for row in rows)
         write_parquet(f"{target}/{name or 'part-00000.parquet'}", pa.Table.from_pylist(rows, schema=READINGS))
     return {"failed": failed, "spans_dropped": dropped}
+
+
+def _reviews(corpus: Artifact) -> Iterator[dict[str, Any]]:
+    columns = [C.REVIEW_ID, C.TIMESTAMP, C.TITLE, C.TEXT]
+    for batch in corpus.dataset("reviews").to_batches(columns=columns, batch_readahead=1, fragment_readahead=1):
+        yield from batch.to_pylist()
+
+
+def _show(page: AspectPage, reviews: Iterator[dict[str, Any]], row: dict[str, Any]) -> None:
+    review = next(reviews)
+    assert review[C.REVIEW_ID] == row[C.REVIEW_ID], "readings lie in order of the reviews"
+    page.add(row, review[C.TIMESTAMP], review_text(review[C.TITLE], review[C.TEXT]))
 
 
 def _selector(path: str) -> Any:

@@ -33,6 +33,8 @@ def test_every_review_has_its_row_and_no_text_is_paid_for_twice(tmp_path: Path) 
     assert rows["r0"]["sentiment"] < 0 < rows["r1"]["sentiment"] and rows["r60"]["sentiment"] == rows["r0"]["sentiment"]
     assert [a["category"] for a in rows["r1"]["aspects"]] == ["battery"]
     assert rows["r61"]["error"] == "the review has no text" and rows["r62"]["error"] == "no word to read"
+    page = Path(made.uri("aspects.html").removeprefix("file://")).read_text("utf-8")
+    assert "excellent" in page and "<mark>battery</mark>" in page
     assert rows["r63"]["language"] == "zh" and made.manifest.counts["failed"] == 2
     assert read(run_config(tmp_path, "lexicon"), storage, corpus).reused
     more = corpus_of(storage, [*TEXTS[:10], "A new week, and a new review."], name="more")
