@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.reading.language import language_of
+from llmrec.reading.language import is_chinese, language_of
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.reading import Reading, Readings
 from llmrec.reading.spans import aspects_of, attributes_of, intent_of, phrases_of
@@ -36,8 +36,8 @@ def read_by_words(text: str) -> Reading:
     language = language_of(text)
     if language is None:
         return Reading(error="no word to read")
-    sentiment = _chinese(text) if language == "zh" else _vader(text)
-    aspects = aspects_of(text, _chinese if language == "zh" else _vader)
+    sentiment = _judge(text)
+    aspects = aspects_of(text, _judge)  # each clause by its own script
     return Reading(
         sentiment=sentiment, **shares(sentiment), aspects=aspects, attributes=attributes_of(text),
         topics=tuple(dict.fromkeys(a.category for a in aspects)), key_phrases=phrases_of(text),
@@ -49,6 +49,10 @@ def shares(sentiment: float) -> dict[str, float]:
     """A probability a class that has this sentiment as its mean: what is not one end is the other, or neither."""
     positive, negative = max(sentiment, 0.0), max(-sentiment, 0.0)
     return {"negative": negative, "neutral": 1 - positive - negative, "positive": positive}
+
+
+def _judge(text: str) -> float:
+    return _chinese(text) if is_chinese(text) else _vader(text)
 
 
 def _vader(text: str) -> float:
