@@ -81,7 +81,8 @@ def _same(progress: Progress, whole: Progress) -> None:
 def test_two_workers_make_what_one_makes(made: Folds, tmp_path: Path) -> None:
     """By value, where the order of rows decides nothing: one step an epoch, no dropout. The rows do not divide evenly:
     no step hangs, no row is lost. (Towers see their own worker's negatives alone: they are only done, and finite.)"""
-    ranker = {"embedding_dim": 4, "hidden": (16,), "epochs": 3, "batch_size": 10_000, "dropout": 0, "id_dropout": 0}
+    ranker = {"name": "dcnv2", "embedding_dim": 4, "hidden": (16,), "epochs": 3, "batch_size": 10_000, "dropout": 0,
+              "id_dropout": 0}  # fmt: skip
     plan, config = plan_of(made, workers=2, ranker=ranker)
     two = run_on_ray({"text": plan}, config, TrainRun(f"{tmp_path}/runs", "two"))["text"]
     one = run_plan(plan, ProcessGroup(), {}, lambda p: None)
