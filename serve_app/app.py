@@ -69,7 +69,7 @@ def build(args: BuildArgs) -> Application:
 def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, root: str, name: str) -> Application:
     """The deployments and how they hang together. `root` must be seen by every node that runs a replica."""
     serving = config.serving
-    repository = partial(open_repository, root, name, serving.retrieve)
+    repository = partial(open_repository, root, name, serving.retrieve, serving.approximate_above)
     encoder_app = _deployment(EncoderDeployment, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
         encoder,
         serving.fetch_models,

@@ -30,7 +30,7 @@ class ServedModel:
     card: dict[str, Any]
 
     @classmethod
-    def load(cls, storage: Storage, version: str, retrieve: int) -> Self:
+    def load(cls, storage: Storage, version: str, retrieve: int, approximate_above: int | None = None) -> Self:
         """The bundle artifact `version`, loaded whole, checked, and having answered. Raises ValueError where not."""
         artifact = storage.find("bundle", version)
         if artifact is None:
@@ -38,9 +38,10 @@ class ServedModel:
         bundle = Bundle.load(artifact.root)
         verify(bundle)
         card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
-        model = cls(
-            version, bundle.encoder_fingerprint or None, bundle, bundle.recommender(retrieve, remember=True), card
-        )
+        if approximate_above is not None and len(bundle.history.item_ids) > approximate_above:
+            card["recall_of_approximate_search"] = recall_of_approximate_search(bundle, approximate_above)
+        recommender = bundle.recommender(retrieve, approximate_above, remember=True)
+        model = cls(version, bundle.encoder_fingerprint or None, bundle, recommender, card)
         model.probe()
         return model
 
@@ -146,12 +147,25 @@ class ServedModel:
         return RankedItems(provenance, [self.history.item_ids[row] for row in rows], [float(s) for s in scores])
 
 
-def open_repository(root: str, name: str, retrieve: int) -> ModelRepository[ServedModel]:
+def open_repository(
+    root: str, name: str, retrieve: int, approximate_above: int | None = None
+) -> ModelRepository[ServedModel]:
     """The bundles under the storage `root`, CURRENT being that of the registry's `name`."""
     storage = Storage(root)
     return ModelRepository(
-        lambda: str(current(storage, name)["id"]), lambda version: ServedModel.load(storage, version, retrieve)
+        lambda: str(current(storage, name)["id"]),
+        lambda version: ServedModel.load(storage, version, retrieve, approximate_above),
     )
+
+
+def recall_of_approximate_search(bundle: Bundle, above: int, k: int = 50, n_users: int = 64) -> float:
+    """Which share of exact search's `k` best the graph finds, over users spread over all."""
+    users = np.unique(np.linspace(1, len(bundle.history.user_ids) - 1, n_users).astype(np.int64))
+    times = np.full(len(users), bundle.last_time)
+    states = bundle.history.users_at(users, times)
+    exact, found = (bundle.recommender(k, limit).retrieve(states, times, k).rows for limit in (None, above))
+    hits = [np.isin(e[e >= 0], f).mean() for e, f in zip(exact, found, strict=True) if (e >= 0).any()]
+    return round(float(np.mean(hits)), 4)
 
 
 def _why_nothing(user: RequestUser) -> str:

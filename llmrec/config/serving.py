@@ -50,6 +50,10 @@ class ServingConfig(Section):
         400_000, ge=1_024, description="a larger body is answered 413 before it is read; parsing one holds everybody "
         "for up to .1 ms a kB, so that a larger limit costs others time",
     )  # fmt: skip
+    approximate_above: int | None = Field(
+        None, ge=1, description="catalogues of more items are searched by a graph (HNSW); its recall against exact "
+        "search is measured when a bundle is loaded and stands in /v1/model; none: always exactly",
+    )  # fmt: skip
     retrieve: int = Field(200, ge=1, description="candidates the retriever hands to the ranker")
     # Deployments.
     layout: Literal["fused", "composed"] = Field(

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from factories.serving import NAME, Faulty, Parts, make_parts
 from httpx import ASGITransport
 
+from llmrec.bundle import Bundle
 from serve_app.api import make_api
 from serve_app.deployments.stages import RecommenderDeployment
-from serve_app.model import open_repository
+from serve_app.model import open_repository, recall_of_approximate_search
 from serve_app.service import RecommendationService
 
 ASKED: tuple[dict[str, Any], ...] = (
@@ -80,3 +82,31 @@ def test_a_fused_replica_swaps_whole_bundles(tmp_path: Path) -> None:
     assert ask(fused(parts, made), "/v1/recommend", {})[0]["bundle"] == "first"
     assert asyncio.run(bundle_after("second")) == "second"
     assert ask(fused(parts, made), "/v1/recommend", {})[0]["bundle"] == "second"
+
+
+def test_a_large_catalogue_is_searched_by_a_graph_whose_recall_is_told(parts: Parts) -> None:
+    exact, graph, small = (
+        open_repository(parts.storage.root, NAME, 20, above).load("first") for above in (None, 10, 1_000)
+    )
+    for model in (exact, small):
+        assert "recall_of_approximate_search" not in model.card
+    assert graph.card["recall_of_approximate_search"] >= 0.95
+    towers = [model.recommender.models.retrievers["two_tower"] for model in (exact, graph)]
+    moment = exact.as_of // towers[0].refresh_ms  # type: ignore[attr-defined]
+    assert [t._index(moment)._graph is not None for t in towers] == [False, True]  # type: ignore[attr-defined]
+
+
+def test_the_recall_of_a_graph_that_sees_half_is_lower(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llmrec.models.retrievers.two_tower.item_index import ItemIndex
+
+    bundle = Bundle.load(f"{parts.storage.root}/bundle/first")
+    assert recall_of_approximate_search(bundle, 10, k=10) > 0.95
+    blind = ItemIndex.scores
+
+    def half_blind(self: Any, queries: Any, allowed: Any, k: int) -> Any:
+        if self._graph is not None:
+            allowed = allowed & (np.arange(allowed.shape[1]) % 2 == 0)
+        return blind(self, queries, allowed, k)
+
+    monkeypatch.setattr(ItemIndex, "scores", half_blind)
+    assert recall_of_approximate_search(bundle, 10, k=10) < 0.8

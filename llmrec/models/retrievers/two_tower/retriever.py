@@ -36,7 +36,7 @@ class TwoTowerRetriever(Retriever):
         self.refresh_ms = refresh_ms
         self._rows = np.arange(len(context.history.item_ids), dtype=np.int64)
         self._features = cached(self._make_features)
-        self.item_index = cached(self._make_index)
+        self.item_index = cached(lambda key: self._make_index(*divmod(key, 2)))
 
     def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> FitTask:
         from llmrec.models.retrievers.two_tower.epochs import TowerTask
@@ -55,13 +55,13 @@ class TwoTowerRetriever(Retriever):
         scores = np.empty(allowed.shape, np.float32)
         vectors = self.user_vectors(requests)
         for moment, part in by_moment(requests.times // self.refresh_ms):
-            scores[part] = self.item_index(moment).scores(vectors[part], allowed[part], k)
+            scores[part] = self._index(moment).scores(vectors[part], allowed[part], k)
         return scores
 
     def scores_of(self, requests: Requests, rows: Ints) -> Floats:
         scores, vectors = np.empty(rows.shape, np.float32), self.user_vectors(requests)
         for moment, part in by_moment(requests.times // self.refresh_ms):
-            scores[part] = self.item_index(moment).of(vectors[part], rows[part])
+            scores[part] = self._index(moment).of(vectors[part], rows[part])
         return scores
 
     @torch.inference_mode()
@@ -80,7 +80,7 @@ class TwoTowerRetriever(Retriever):
 
     def vectors_at(self, time: int) -> Floats:
         """(n_items, vector_dim) as of the last refresh at or before `time`; the last number is the bias."""
-        return self.item_index(int(time) // self.refresh_ms).vectors
+        return self._index(int(time) // self.refresh_ms).vectors
 
     def state(self) -> Arrays:
         return to_arrays(self.net)
@@ -94,10 +94,14 @@ class TwoTowerRetriever(Retriever):
         states = self.context.history.items_at(self._rows, at)
         return np.asarray(self.context.spec.item_features(states)[:, self.context.selection.item], np.float32)
 
+    def _index(self, moment: int) -> ItemIndex:
+        """The index of a moment, searched as `approximate_above` says now."""
+        above = self.approximate_above
+        return self.item_index(2 * moment + int(above is not None and len(self._rows) > above))
+
     @torch.inference_mode()
-    def _make_index(self, moment: int) -> ItemIndex:
+    def _make_index(self, moment: int, approximate: int) -> ItemIndex:
         self.net.eval()
         idx = torch.as_tensor(self.context.spec.item_idx(self._rows)).long()
         vectors = np.asarray(self.net.item_vectors(idx, torch.as_tensor(self._features(moment))).numpy(), np.float32)
-        above = self.approximate_above
-        return ItemIndex(vectors, approximate=above is not None and len(vectors) > above)
+        return ItemIndex(vectors, approximate=bool(approximate))
