@@ -11,6 +11,8 @@ from typing import Literal
 TEXT, NO_TEXT = "text", "no_text"
 #: The comparison that decides the verdict, fixed before the run.
 WITH_AND_WITHOUT = (TEXT, NO_TEXT)
+#: Where the truth is known: the generator's own probabilities, with the taste that only words show, and without it.
+ORACLE, ORACLE_NO_TEXT = "oracle", "oracle_no_text"
 #: Every feature family made from words starts so.
 TEXT_PREFIX = "text"
 _EVERY, _WORDS = ("*",), (f"{TEXT_PREFIX}*",)

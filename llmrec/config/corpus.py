@@ -27,21 +27,24 @@ NOTHING = ("nan", "none", "null", "na", "n/a", "<na>", "nat", "\\n")
 class SampleConfig(Section):
     """The built-in corpus: generated, seeded, with a known truth."""
 
-    n_users: int = Field(600, ge=1)
-    n_items: int = Field(300, ge=1)
+    n_users: int = Field(2_000, ge=1)
+    n_items: int = Field(1_000, ge=1)
     n_reviews: int = Field(
-        6_000,
+        20_000,
         ge=0,
         description="at most half of n_users x n_items: a pair is reviewed once; where nothing new is left, fewer",
     )
     text_share: float = Field(0.7, ge=0, le=1, description="share of the taste that only the text shows")
+    skew: float = Field(
+        0.4, ge=0, le=2, description="spread of the log of products' exposure; at 1, two of 250 are a quarter of a test"
+    )
     noise_text: bool = Field(False, description="words carry no taste at all: text must not help")
     language: Literal["en", "de", "zh", "mixed"] = Field(
         "en", description="language of the generated text; mixed: each shopper and each product has one of them"
     )
     repeat_share: float = Field(0, ge=0, le=0.5, description="reviews added that repeat an earlier (user, item) pair")
     whole_days: bool = Field(False, description="stamp events by the day, as Amazon does: many of them are tied")
-    seed: int = Field(7, ge=0)
+    seed: int = Field(7, ge=0, description="another seed is another corpus of the same kind")
 
     @model_validator(mode="after")
     def _pairs_suffice(self) -> "SampleConfig":

@@ -7,6 +7,7 @@ TINY = (
     "corpus.sample.n_users=80",
     "corpus.sample.n_items=150",
     "corpus.sample.n_reviews=700",
+    "corpus.sample.skew=1",
     "features.text_dim=16",
     "training.retrievers={two_tower: {epochs: 2}}",
     "training.ranker.queries=100",

@@ -9,7 +9,7 @@ from llmrec.storage import Storage
 #: The whole way, all protocols and tables, with an encoder that is fitted on the corpus.
 SMALL = {
     "name": "small",
-    "corpus": {"sample": {"n_users": 90, "n_items": 60, "n_reviews": 900, "text_share": 0.7}},
+    "corpus": {"sample": {"n_users": 90, "n_items": 60, "n_reviews": 900, "text_share": 0.7, "skew": 1.0}},
     "encoding": {"encoder": {"backend": "tfidf_svd", "dimension": 16}},
     "features": {"text_dim": 16},
     "training": {"workers": 0, "retrievers": {"two_tower": {"epochs": 3, "hidden": []}},
@@ -23,7 +23,7 @@ SMALL = {
 PLANTED = {
     "name": "planted",
     "training": {"ranker": "dcnv2"},
-    "corpus": {"sample": {"n_users": 700, "n_items": 400, "n_reviews": 5000, "text_share": 1.0}},
+    "corpus": {"sample": {"n_users": 700, "n_items": 400, "n_reviews": 5000, "text_share": 1.0, "skew": 1.0}},
     "split": {"validation_quantile": 0.6, "test_quantile": 0.7},
     "encoding": {"encoder": {"backend": "hashing"}},
     "features": {

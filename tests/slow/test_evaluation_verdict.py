@@ -17,7 +17,7 @@ CORPORA = 20
 def verdict(folder: Path, seed: int, *, noise: bool) -> Comparison:
     config = RunConfig.model_validate({
         "name": f"seed{seed}", "storage": str(folder), "seed": seed,
-        "corpus": {"sample": {"n_users": 300, "n_items": 150, "n_reviews": 3000, "text_share": 1.0,
+        "corpus": {"sample": {"n_users": 300, "n_items": 150, "n_reviews": 3000, "text_share": 1.0, "skew": 1.0,
                               "noise_text": noise, "seed": seed}},
         "encoding": {"encoder": {"backend": "hashing"}},
         "training": {"workers": 0},

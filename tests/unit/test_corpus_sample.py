@@ -17,11 +17,13 @@ from llmrec.schema import DAY_MS, ITEMS, REVIEWS, event_order
 from llmrec.storage import Storage
 
 Floats = npt.NDArray[np.float64]
+#: Small enough to be followed event by event.
+SMALL: dict[str, Any] = {"n_users": 600, "n_items": 300, "n_reviews": 6_000}
 
 
 @pytest.fixture(scope="module")
 def corpus() -> SampleCorpus:
-    return generate(SampleConfig(text_share=1.0))
+    return generate(SampleConfig(**SMALL, text_share=1.0))
 
 
 def test_tables_have_their_schemas_and_rows(corpus: SampleCorpus) -> None:
@@ -53,7 +55,7 @@ def test_nothing_is_bought_before_it_is_there_and_newcomers_arrive_to_the_end(co
 def test_popularity_is_skewed_and_stars_follow_the_taste(corpus: SampleCorpus) -> None:
     rows = corpus.reviews.to_pandas()
     counts = rows.item_id.value_counts()
-    assert counts.head(60).sum() > 0.4 * len(rows)
+    assert counts.head(60).sum() > 0.3 * len(rows), "a fifth of the products would have a fifth without skew"
     affinity = corpus.truth.affinity(rows.user_id.to_list(), rows.item_id.to_list())
     assert np.corrcoef(affinity, rows.stars)[0, 1] > 0.6
     assert set(rows.stars) == {1, 2, 3, 4, 5}
@@ -139,7 +141,7 @@ def _unit(vectors: Floats) -> Floats:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_text_recovers_a_worded_taste_and_the_truth_does_best(corpus: SampleCorpus, language: Any) -> None:
     if language != "en":
-        corpus = generate(SampleConfig(text_share=1.0, language=language))
+        corpus = generate(SampleConfig(**SMALL, text_share=1.0, language=language))
     found = _future(corpus, language)
     assert found["correlation"] > 0.3
     assert found["text"] > found["recent"] + 0.04 and found["recent"] > found["popularity"]
@@ -147,7 +149,7 @@ def test_text_recovers_a_worded_taste_and_the_truth_does_best(corpus: SampleCorp
 
 
 def test_noise_and_a_visible_taste_leave_nothing_for_text() -> None:
-    noise = _future(generate(SampleConfig(text_share=1.0, noise_text=True)))
+    noise = _future(generate(SampleConfig(**SMALL, text_share=1.0, noise_text=True)))
     assert abs(noise["correlation"]) < 0.03 and noise["text"] < noise["recent"] + 0.01
     assert noise["truth"] > noise["recent"] + 0.04, "the taste is there, only no word of it"
 
@@ -164,13 +166,13 @@ def _ease(user: npt.NDArray[np.int64], item: npt.NDArray[np.int64], shape: tuple
 
 @pytest.mark.parametrize("seed", [7, 8])
 def test_co_occurrence_does_not_show_what_text_shows(seed: int) -> None:
-    found = _future(generate(SampleConfig(text_share=1.0, seed=seed)))
+    found = _future(generate(SampleConfig(**SMALL, text_share=1.0, seed=seed)))
     assert found["text"] > found["co_occurrence"] + 0.04
 
 
 def test_purchases_follow_the_visible_taste_or_the_worded_one() -> None:
     def shares(text_share: float) -> tuple[float, float]:
-        sample = generate(SampleConfig(text_share=text_share))
+        sample = generate(SampleConfig(**SMALL, text_share=text_share))
         users, items = (sample.reviews.column(name).to_pylist() for name in ("user_id", "item_id"))
         visible = replace(sample.truth, text_share=0.0).affinity(users, items).mean()
         worded = replace(sample.truth, text_share=1.0).affinity(users, items).mean()

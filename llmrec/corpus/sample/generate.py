@@ -8,6 +8,7 @@ utility = affinity + Gumbel noise. Products are new for a short while and few of
 such while, so what co-occurrence tells about the worded taste stays faint; text tells it outright.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -54,9 +55,15 @@ class SampleTruth:
 
     def affinity(self, user_ids: list[str], item_ids: list[str]) -> Floats:
         """(n,) how much user n wants item n, row by row: the utility before noise, without popularity."""
-        users = np.array([self._user_row[u] for u in user_ids], np.int64)
-        items = np.array([self._item_row[i] for i in item_ids], np.int64)
-        return self.match(users, items)
+        return self.match(self.user_rows(user_ids), self.item_rows(item_ids))
+
+    def user_rows(self, user_ids: Sequence[str]) -> Ints:
+        """(n,) rows of the users. Raises KeyError for somebody else's."""
+        return np.array([self._user_row[u] for u in user_ids], np.int64)
+
+    def item_rows(self, item_ids: Sequence[str]) -> Ints:
+        """(n,) rows of the items. Raises KeyError for another."""
+        return np.array([self._item_row[i] for i in item_ids], np.int64)
 
     def affinities(self, user_id: str) -> Floats:
         """(I,) the affinity of one user to every item, in the order of `item_ids`."""
@@ -65,11 +72,20 @@ class SampleTruth:
 
     def match(self, users: Ints, items: Ints) -> Floats:
         """Affinity of rows `users` and rows `items`, two arrays of one shape."""
-        worded = np.bitwise_count(self._want_bits[users] & self._aspect_bits[items])
-        visible = self.liked_categories[users, self.category[items]].astype(np.int8)
-        visible += self.liked_brands[users, self.brand[items]]
-        mixed: Floats = (1 - self.text_share) * visible + self.text_share * worded
-        return mixed
+        return self.mixed(self.visible(users, items), self.worded(users, items))
+
+    def visible(self, users: Ints, items: Ints) -> Ints:
+        """0 to 2: whether the category and the brand are liked."""
+        liked = self.liked_categories[users, self.category[items]].astype(np.int64)
+        return np.asarray(liked + self.liked_brands[users, self.brand[items]])
+
+    def worded(self, users: Ints, items: Ints) -> Ints:
+        """0 to `WANTS`: the qualities looked for that a product has."""
+        return np.asarray(np.bitwise_count(self._want_bits[users] & self._aspect_bits[items]), np.int64)
+
+    def mixed(self, visible: Ints, worded: Ints) -> Floats:
+        """The affinity of so many matches of either kind."""
+        return np.asarray((1 - self.text_share) * visible + self.text_share * worded, np.float64)
 
     @cached_property
     def _user_row(self) -> dict[str, int]:
@@ -107,7 +123,7 @@ class _Events:
 def generate(config: SampleConfig) -> SampleCorpus:
     """The corpus of `config`: the same for the same seed, on every machine."""
     rng = np.random.default_rng(config.seed)
-    truth = _draw_truth(config, rng)
+    truth = draw_truth(config, rng)
     events = _buy(truth, *_visits(config, rng), rng)
     stars = _stars(truth, events, rng)
     if config.repeat_share:
@@ -120,7 +136,9 @@ def generate(config: SampleConfig) -> SampleCorpus:
     return SampleCorpus(reviews, _write_items(config, truth, sentences, rng), truth)
 
 
-def _draw_truth(config: SampleConfig, rng: np.random.Generator) -> SampleTruth:
+def draw_truth(config: SampleConfig, rng: np.random.Generator | None = None) -> SampleTruth:
+    """What is hidden in the corpus of `config`; it is drawn first, so that it is known without the purchases."""
+    rng = rng or np.random.default_rng(config.seed)
     n_users, n_items = config.n_users, config.n_items
     return SampleTruth(
         text_share=config.text_share,
@@ -132,7 +150,7 @@ def _draw_truth(config: SampleConfig, rng: np.random.Generator) -> SampleTruth:
         liked_brands=_choose(n_users, N_BRANDS, LIKED, rng),
         category=rng.integers(0, N_CATEGORIES, n_items),
         brand=rng.integers(0, N_BRANDS, n_items),
-        popularity=rng.lognormal(0, 1, n_items),
+        popularity=rng.lognormal(0, config.skew, n_items),
         available=_releases(config, rng),
     )
 
@@ -190,20 +208,26 @@ def _buy(truth: SampleTruth, user: Ints, timestamp: Ints, rng: np.random.Generat
 def _pick(truth: SampleTruth, user: Ints, timestamp: Ints, rng: np.random.Generator) -> Ints:
     """(n,) items: of `SEEN_PER_PURCHASE` seen, the one of highest utility (the Gumbel trick samples a softmax)."""
     item = np.empty(len(user), np.int64)
-    step = (timestamp - START_MS) * N_STEPS // PERIOD_MS
+    step = step_of(timestamp)
     for now in np.unique(step):
         low, high = np.searchsorted(step, [now, now + 1])
-        exposure = np.cumsum(_exposure(truth, START_MS + now * PERIOD_MS // N_STEPS))
-        draws = rng.random((high - low, SEEN_PER_PURCHASE)) * exposure[-1]
-        seen = np.searchsorted(exposure, draws, side="right")
+        shown = np.cumsum(exposure(truth, int(now)))
+        draws = rng.random((high - low, SEEN_PER_PURCHASE)) * shown[-1]
+        seen = np.searchsorted(shown, draws, side="right")
         affinity = truth.match(np.broadcast_to(user[low:high, None], seen.shape), seen)
         best = np.argmax(TASTE * affinity + rng.gumbel(size=seen.shape), axis=1)
         item[low:high] = np.take_along_axis(seen, best[:, None], axis=1)[:, 0]
     return item
 
 
-def _exposure(truth: SampleTruth, now: int) -> Floats:
-    age = (now - truth.available) / (NOVELTY_SHARE * PERIOD_MS)
+def step_of(timestamp: Ints) -> Ints:
+    """The step of the period that each time (ms) lies in."""
+    return np.asarray((timestamp - START_MS) * N_STEPS // PERIOD_MS)
+
+
+def exposure(truth: SampleTruth, step: int) -> Floats:
+    """(I,) how often each product is seen, in proportion, during a step."""
+    age = (START_MS + step * PERIOD_MS // N_STEPS - truth.available) / (NOVELTY_SHARE * PERIOD_MS)
     novelty = OLD_EXPOSURE + np.exp(-np.maximum(age, 0))
     return np.where(age >= 0, truth.popularity * novelty, 0)
 

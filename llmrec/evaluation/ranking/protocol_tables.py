@@ -15,6 +15,7 @@ from llmrec.evaluation.data.survivorship import survivor_slices, without_owed
 from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.ranking import lists
 from llmrec.evaluation.ranking.evaluator import Catalogue, EvaluatedModel, Table, joined_queries
+from llmrec.evaluation.ranking.oracle import oracle_models
 from llmrec.evaluation.ranking.roster import baseline_models, control_models, our_models
 from llmrec.evaluation.ranking.tables import TableScope, protocol_table
 from llmrec.evaluation.records.estimates import Comparison
@@ -71,6 +72,8 @@ def _roster(e: EvaluationRun, split: Split, origin: int) -> Iterator[EvaluatedMo
         yield from our_models(e.variants(split.name, origin), split, logger.info)
         yield from control_models(e.control_variants(split.name), split, logger.info)
     yield from baseline_models(split, e.config.evaluation, logger.info, e.vectors)
+    if e.config.corpus.source == "sample" and split.name.startswith(("temporal", "rolling_origins")):
+        yield from oracle_models(e.config.corpus.sample, split)
 
 
 def _slices(e: EvaluationRun, splits: Sequence[Split]) -> list[SliceMask]:

@@ -71,7 +71,8 @@ def _pairs(measured: Sequence[Measured], whole: Mapping[str, Resampled], metric:
         m.answer.name for m in measured if m.answer.kind == "baseline" and np.isfinite(whole[m.answer.name].value)
     ]
     best = max(rivals, key=lambda n: goodness(metric, whole[n].value), default=None)
-    pairs = [Pair(ours, n, metric, whole[ours], whole[n]) for n in whole if n != ours]
+    known = {m.answer.name for m in measured if m.answer.kind == "oracle"}
+    pairs = [Pair(ours, n, metric, whole[ours], whole[n]) for n in whole if n != ours and n not in known]
     first = [p for p in pairs if (p.model, p.against) == WITH_AND_WITHOUT or p.against == best]
     return first, [p for p in pairs if p not in first]
 

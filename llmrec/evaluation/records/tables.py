@@ -7,7 +7,8 @@ from pydantic import Field, JsonValue, model_validator
 from llmrec.evaluation.records.estimates import Comparison, Estimate, Point, ResultRecord
 
 InformationSet = Literal["point_in_time", "transductive"]
-ModelKind = Literal["ours", "baseline", "control"]
+#: `oracle`: knows how the corpus was made; no rival, but the height of the ceiling.
+ModelKind = Literal["ours", "baseline", "control", "oracle"]
 
 
 class CalibrationBin(ResultRecord):

@@ -7,7 +7,7 @@ from llmrec.evaluation.records.estimates import Estimate, goodness
 from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import LabelTable, Protocol, ResultTable
-from llmrec.evaluation.report.verdict import survivors, takes, word
+from llmrec.evaluation.report.verdict import known_truth, survivors, takes, word
 
 _LABELS = ("auc", "gauc", "log_loss", "rmse", "mae")
 
@@ -23,6 +23,8 @@ def show(results: Results, console: Console | None = None) -> None:
         console.print(_families(study))
     if warned := survivors(results):
         console.print(f"warning: {warned}", soft_wrap=True)
+    if known := known_truth(results):
+        console.print(known, soft_wrap=True)
     if results.headline:
         c = results.headline.comparison
         if c.smallest_detectable is not None:

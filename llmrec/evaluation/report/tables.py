@@ -48,7 +48,7 @@ class TableView:
         ]
 
 
-_KINDS = ("ours", "baseline", "control")
+_KINDS = ("ours", "baseline", "control", "oracle")
 
 
 def protocol_view(protocol: Protocol, primary: str) -> TableView:

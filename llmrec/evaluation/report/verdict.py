@@ -8,7 +8,7 @@ from llmrec.evaluation.records.tables import LabelTable, Slice
 from llmrec.evaluation.report.figures.forest import TONES
 from llmrec.evaluation.report.format import count, interval, number, percent, two_digits
 from llmrec.evaluation.report.glossary import metric_title
-from llmrec.variants import WITH_AND_WITHOUT
+from llmrec.variants import ORACLE, ORACLE_NO_TEXT, WITH_AND_WITHOUT
 
 
 def effect(comparison: Comparison, with_metric: bool = False) -> str:
@@ -68,7 +68,10 @@ def verdict(results: Results) -> VerdictText:
 
 def _details(results: Results, head: Headline) -> tuple[str, ...]:
     compared = head.comparison
-    return _power(compared), _margin(compared), takes(head), survivors(results), beside_baseline(results)
+    return (
+        _power(compared), _margin(compared), takes(head), known_truth(results), survivors(results),
+        beside_baseline(results),
+    )  # fmt: skip
 
 
 def of_the_text(table: LabelTable) -> VerdictText | None:
@@ -112,6 +115,20 @@ def takes(head: Headline) -> str:
     said = f"To see {percent(e.detect, signed=True)} four times in five takes {count(e.queries)} queries"
     said += f" ({periods}), fitted with {e.seeds} seeds."
     return said if e.measured_seeds > 1 else f"{said} One training seed: nothing is claimed about training noise."
+
+
+def known_truth(results: Results) -> str:
+    """Of a generated corpus: the best that any list can do, and what the words are worth by construction."""
+    head = results.headline
+    table, metric = (results.table(head.protocol), head.comparison.metric) if head else (None, "")
+    ceiling, wordless = (table.value(name, metric) if table else None for name in (ORACLE, ORACLE_NO_TEXT))
+    if head is None or ceiling is None or wordless is None:
+        return ""
+    worth, found = ceiling - wordless, head.comparison.difference.value
+    said = (f"Known by construction: the oracle, who knows all but the draw, reaches {number(ceiling)} "
+            f"{metric_title(metric)}, and {number(wordless)} without the words, so that text is worth "
+            f"{number(worth, signed=True)}; the models made {number(found, signed=True)} of it")  # fmt: skip
+    return said + (f", {percent(found / worth)}." if worth > 0 else ".")
 
 
 def survivors(results: Results) -> str:
