@@ -12,6 +12,7 @@ import pyarrow.dataset as pds
 from llmrec.config import EncodingConfig, RunConfig
 from llmrec.encoding.encoders.factory import make_encoder
 from llmrec.encoding.encoders.fingerprint import encoder_fingerprint
+from llmrec.encoding.encoders.tuned import tuned_before
 from llmrec.encoding.job.fit import fitted, needs_fit
 from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.encoding.texts.corpus_texts import fragments
@@ -46,9 +47,14 @@ def encode(config: RunConfig, storage: Storage, corpus: Artifact, *, factory: An
 
 
 def decisive(config: RunConfig) -> dict[str, Any]:
-    """The settings that decide the content: how many actors ran does not, and T1 does where something is fitted."""
+    """The settings that decide the content: how many actors ran does not, and T1 does where something is fitted.
+
+    So does until when a tuned encoder's texts reach: said after the vectors were made, it is heard all the same.
+    """
     kept = {"encoder", "storage_dtype", "max_unknown_share", "sequence_items"}
     sections: dict[str, Any] = {"encoding": config.encoding.model_dump(mode="json", include=kept)}
+    if (tuned := tuned_before(config.encoding.encoder)) is not None:
+        sections["tuned_before"] = tuned
     return sections | ({"split": config.split.model_dump()} if needs_fit(config.encoding.encoder) else {})
 
 
@@ -74,6 +80,7 @@ def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: Ar
         storage_dtype=store.dtype, texts=totals.unique, encoded=totals.encoded, cache_hits=totals.hits,
         n_tokens=totals.n_tokens, unknown_share=share, seconds=time.monotonic() - started,
         encode_seconds=totals.encode_seconds, sequence_items=config.sequence_items,
+        tuned_before=tuned_before(config.encoder),
         warnings=[warning] if warning else [],
     )  # fmt: skip
 

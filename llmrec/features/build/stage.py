@@ -1,8 +1,12 @@
 """The stage `featurize`: reviews and their vectors in, examples with features, the spec and the history out."""
 
-from llmrec.config import RunConfig
+import datetime as dt
+
+from llmrec.config import RunConfig, SplitConfig
+from llmrec.corpus.splits import cutoffs
 from llmrec.features.build.plan import BuildInputs
 from llmrec.features.dataset.folds import Fold
+from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage, artifact_id
 
 _STAGE = "examples"
@@ -17,7 +21,8 @@ def featurize(
     Fold `validation` learns from events before T1 and holds the splits train and validation, [T1, T2); fold `test`
     learns from events before T2 and holds train and test. `embeddings` may be None where `features.text` is false,
     `readings` where nothing was read.
-    Raises ValueError where the corpus has no event to train on, `tasks.StarvedError` where the cluster has no free CPU.
+    Raises ValueError where the corpus has no event to train on, or the encoder was tuned on texts from the fold's
+    cut-off on; `tasks.StarvedError` where the cluster has no free CPU.
     """
     scale = corpus.manifest.info.get("scale", {})
     settings = config.features.model_copy(update={k: scale[k] for k in ("liked_from", "disliked_to") if k in scale})
@@ -29,6 +34,8 @@ def featurize(
     from llmrec.features.build.driver import build  # Ray, only where it is used
 
     texts = (embeddings, readings) if config.features.text else (None, None)
+    if texts[0] is not None:
+        _refuse_tuned_later(texts[0], corpus, config.split, fold)
     with storage.build(_STAGE, made, module=__name__, config=sections, parents=parents) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch-{writer.attempt}"
         inputs = BuildInputs(storage, corpus, texts[0], settings, config.split, fold, *folders, readings=texts[1])
@@ -36,3 +43,19 @@ def featurize(
     artifact = storage.find(_STAGE, made)
     assert artifact is not None
     return Artifact(artifact.root, artifact.manifest)
+
+
+def _refuse_tuned_later(embeddings: Artifact, corpus: Artifact, split: SplitConfig, fold: Fold) -> None:
+    """Raise ValueError where the encoder learned from texts that this fold may not have seen."""
+    tuned = embeddings.manifest.info.get("tuned_before")
+    if tuned is None:
+        return
+    cut = cutoffs(corpus.table("reviews", [C.TIMESTAMP]).column(C.TIMESTAMP).to_numpy(), split)
+    limit = cut.t1 if fold == "validation" else cut.t2
+    if tuned > limit:
+        found, expected = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC).isoformat() for ms in (tuned, limit))
+        raise ValueError(
+            f"encoding.encoder.model: was tuned on texts before {found}, expected none from {expected} on, where fold "
+            f"{fold!r} ends what may be learned; tune it on earlier texts, or move split.validation_quantile and "
+            "split.test_quantile later"
+        )

@@ -10,6 +10,7 @@ import pytest
 from factories.features import World
 
 from llmrec.config import RunConfig, SplitConfig
+from llmrec.corpus.splits import cutoffs
 from llmrec.features.arrays import Rows
 from llmrec.features.asof.events import BLOCK
 from llmrec.features.asof.history import History
@@ -17,6 +18,7 @@ from llmrec.features.build import driver, stage
 from llmrec.features.build import plan as planning
 from llmrec.features.dataset.examples import Clicks
 from llmrec.features.dataset.fitting import fit
+from llmrec.features.dataset.folds import Fold
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.schema import DAY_MS, examples_schema
 from llmrec.schema import Column as C
@@ -101,6 +103,26 @@ def test_likes_are_four_stars_and_null_for_negatives(parents: tuple[Storage, Art
             assert row[C.LIKE] == int(stars[row[C.USER_ID], row[C.ITEM_ID]] >= 4)
         else:
             assert row[C.LIKE] is row[C.STARS] is row[C.REVIEW_ID] is None
+
+
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize("fold", ["validation", "test"])
+def test_an_encoder_tuned_past_the_cut_off_is_refused(
+    parents: tuple[Storage, Artifact, Artifact, World], fold: Fold, late: int
+) -> None:
+    storage, corpus, embeddings, world = parents
+    cut = cutoffs(np.array([r[C.TIMESTAMP] for r in world.reviews]), SPLIT)
+    limit = int(cut.t1 if fold == "validation" else cut.t2)  # a text at that very moment is one too many
+    embeddings.manifest.info["tuned_before"] = limit + late
+    config = RunConfig(features=world.settings, split=SPLIT)
+    if late:
+        with pytest.raises(ValueError, match=f"was tuned on texts before.*expected none from.*fold '{fold}'"):
+            stage.featurize(config, storage, corpus, embeddings, fold)
+        assert not list(Path(storage.root).glob("examples/*/*"))
+        without = config.model_copy(update={"features": world.settings.model_copy(update={"text": False})})
+        stage.featurize(without, storage, corpus, embeddings, fold)  # what it made is not used
+    else:
+        stage.featurize(config, storage, corpus, embeddings, fold)
 
 
 def test_a_run_without_text_needs_no_vectors(parents: tuple[Storage, Artifact, Artifact, World]) -> None:
