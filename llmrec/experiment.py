@@ -34,7 +34,7 @@ def run_study(
     vectors = [control_embeddings(config, storage, corpus, embeddings, c) for c in controls]
     # where texts are swapped nothing was read of those that stand there
     wanted = [
-        (alone, storage, corpus, v, c.variant, readings if c.swap is None else None)
+        (alone, storage, corpus, v, readings if c.swap is None else None, c.variant)
         for v, c in zip(vectors, controls, strict=True)
     ]
     fitted = dict(zip(names, parallel_map(fit_variant, wanted, stage="evaluate"), strict=True))

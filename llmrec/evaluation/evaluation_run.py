@@ -49,6 +49,12 @@ class EvaluationRun:
         bundle = next(iter(self.bundles.values()), None)
         return self.storage.find("examples", bundle.manifest.parents["examples"]) if bundle else None
 
+    @cached_property
+    def readings(self) -> Artifact | None:
+        """What a reader found in the reviews, where the bundles' features were made from that too."""
+        parents = self.examples.manifest.parents if self.examples else {}
+        return self.storage.find("readings", parents["readings"]) if "readings" in parents else None
+
     @property
     def settings(self) -> dict[str, BundleFile]:
         return {variant: bundle.settings for variant, bundle in self.opened.items()}
@@ -68,7 +74,7 @@ class EvaluationRun:
             for n in range(config.evaluation.seeds):
                 if n or config.split != self.config.split:
                     seeded = with_seed(config, config.seed + n)
-                    bundle = fit_variant(seeded, self.storage, self.corpus, self.embeddings, name)
+                    bundle = fit_variant(seeded, self.storage, self.corpus, self.embeddings, self.readings, name)
                 yield Variant.load(name, config.seed + n, bundle, self.data, config.evaluation.retrieve)
 
     def control_variants(self, protocol: str) -> Iterator[Variant]:

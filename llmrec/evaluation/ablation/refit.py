@@ -9,8 +9,8 @@ from llmrec.training import train
 
 
 def fit_variant(
-    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, variant: str,
-    readings: Artifact | None = None,
+    config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, readings: Artifact | None,
+    variant: str,
 ) -> Artifact:  # fmt: skip
     """The bundle of a variant, from featurizing to assembling."""
     parents = config, storage, corpus, embeddings
