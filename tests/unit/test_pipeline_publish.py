@@ -24,7 +24,7 @@ def artifact(name: str, **info: Any) -> Any:
 def test_a_variant_judged_worse_is_not_published(
     verdict: str | None, with_text: float, published: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline.registry, "publish", lambda storage, bundle, name: {"id": bundle.id})
+    monkeypatch.setattr(pipeline.registry, "publish", lambda storage, bundle, name, trusted: {"id": bundle.id})
     found = {"text": with_text, "no_text": 0.2}
     run = Run(RunConfig(), Storage("unused"))
     run.artifacts = {f"bundle.{v}": artifact(v) for v in found} | {"report": artifact("report", verdict=verdict)}
