@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,7 +142,8 @@ def _stop(head: "subprocess.Popen[bytes]") -> None:
     head.send_signal(signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=5)
     for process in alive:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it may end by itself between the look and the kill
+            process.kill()
     head.wait()
 
 

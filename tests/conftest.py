@@ -30,14 +30,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"skipped {n} tests: {reason.removeprefix('Skipped: ')}")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under `--dist loadgroup`: files that share a run go to one process, any other file is a group of its own."""
-    runs = {item.path: name for item in items for name in getattr(item, "fixturenames", ()) if name.endswith("_run")}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(runs.get(item.path, item.path.name)))
-
-
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A local Ray cluster with 4 logical CPUs, whatever the machine has, so that no stage waits for a slot."""

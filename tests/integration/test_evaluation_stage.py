@@ -244,7 +244,10 @@ def test_controls_join_the_table_and_are_set_against_the_text(run: Run) -> None:
 
 def test_full_has_all_controls() -> None:
     full = RunConfig.model_validate({"evaluation": {"size": "full"}})
-    assert control_names(full) == tuple(CONTROLS) and control_names(RunConfig()) == ()
+    unread = tuple(name for name in CONTROLS if name != "no_readings")  # of readings, which the default has none of
+    assert control_names(full) == unread and control_names(RunConfig()) == ()
+    read = RunConfig.model_validate({"evaluation": {"size": "full"}, "reading": {"reader": "lexicon"}})
+    assert control_names(read) == tuple(CONTROLS)
 
 
 def test_swapped_inputs_are_what_they_say(run: Run) -> None:

@@ -8,7 +8,7 @@ utility = affinity + Gumbel noise. Products are new for a short while and few of
 such while, so what co-occurrence tells about the worded taste stays faint; text tells it outright.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -60,6 +60,10 @@ class SampleTruth:
     def user_rows(self, user_ids: Sequence[str]) -> Ints:
         """(n,) rows of the users. Raises KeyError for somebody else's."""
         return np.array([self._user_row[u] for u in user_ids], np.int64)
+
+    def knows(self, user_ids: Iterable[str], item_ids: Iterable[str]) -> bool:
+        """Whether all of them are its own."""
+        return set(user_ids) <= self._user_row.keys() and set(item_ids) <= self._item_row.keys()
 
     def item_rows(self, item_ids: Sequence[str]) -> Ints:
         """(n,) rows of the items. Raises KeyError for another."""

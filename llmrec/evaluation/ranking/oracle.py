@@ -44,7 +44,10 @@ class Oracle(Retriever):
 
 
 def oracle_models(sample: SampleConfig, split: Split) -> Iterator[EvaluatedModel]:
-    """Both oracles of the corpus that `sample` generates."""
+    """Both oracles of the corpus that `sample` generates; none where the events are not that corpus's."""
+    truth, data = draw_truth(sample), split.test.data
+    if not truth.knows(data.user_ids[1:], data.item_ids[1:]):
+        return
     for name, (label, description) in _ANSWERS.items():
         model = Oracle(sample, split.test.data, words=name == ORACLE)
         yield EvaluatedModel((Answer(name, "oracle", label, description),), [WithFallback(model)])
