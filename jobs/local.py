@@ -83,35 +83,29 @@ def local_cluster(
                f"--num-cpus={num_cpus}", *(f"--{name}={port}" for name, port in ports.items()), *options]  # fmt: skip
     log = Path(os.environ.get("TMPDIR", "/tmp")) / f"llmrec-ray-{ports['port']}.log"
     cluster = LocalCluster(f"127.0.0.1:{ports['port']}", f"http://127.0.0.1:{ports['dashboard-port']}", environment)
-    head = _start(cluster, command, log)
+    head = _started(cluster, command, log, timeout_s)
     try:
-        for _ in range(2):
-            if not _outlasts_ray(cluster, head, log, timeout_s):
-                break
-            _stop(head)
-            head = _start(cluster, command, log)
-        else:
-            _wait(cluster, head, log, timeout_s)
         yield cluster
     finally:
         _stop(head)
         log.unlink(missing_ok=True)
 
 
-def _start(cluster: LocalCluster, command: list[str], log: Path) -> "subprocess.Popen[bytes]":
-    with log.open("w") as out:
-        return subprocess.Popen(command, env=cluster.environment, stdout=out, stderr=out, start_new_session=True)
-
-
-def _outlasts_ray(cluster: LocalCluster, head: "subprocess.Popen[bytes]", log: Path, timeout_s: float) -> bool:
-    """Wait for the cluster; whether its node took longer than Ray's fixed 30 s, as on a busy machine: start again."""
-    try:
-        _wait(cluster, head, log, timeout_s)
-    except RuntimeError:
-        if "timed out during startup" not in log.read_text():
-            raise
-        return True
-    return False
+def _started(
+    cluster: LocalCluster, command: list[str], log: Path, timeout_s: float, tries: int = 3
+) -> "subprocess.Popen[bytes]":
+    """The head of a cluster that answers; started again where its node outlasts Ray's fixed 30 s."""
+    while True:
+        tries -= 1
+        with log.open("w") as out:
+            head = subprocess.Popen(command, env=cluster.environment, stdout=out, stderr=out, start_new_session=True)
+        try:
+            _wait(cluster, head, log, timeout_s)
+            return head
+        except BaseException as error:
+            _stop(head)
+            if not (tries and isinstance(error, RuntimeError) and "timed out during startup" in str(error)):
+                raise
 
 
 def _wait(cluster: LocalCluster, head: "subprocess.Popen[bytes]", log: Path, timeout_s: float) -> None:

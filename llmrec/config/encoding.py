@@ -1,6 +1,6 @@
 """Section `encoding`: the encoder, how texts become prompts, and how many actors run it."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -39,29 +39,20 @@ class EncoderConfig(Section):
         return self
 
 
-class EncodingConfig(Section):
-    """Running the encoder. `auto` is decided from the cluster's resources."""
+class ActorsConfig(Section):
+    """How many actors hold an encoder or a reader, and what each may use. `auto` is decided from the cluster."""
 
-    encoder: EncoderConfig = EncoderConfig()
-    actors: int | Literal["auto"] = Field("auto", description="encoders that run at once")
-    threads_per_actor: int | Literal["auto"] = Field("auto", description="CPU threads of one encoder")
+    actors: int | Literal["auto"] = Field("auto", description="encoders or readers that run at once")
+    threads_per_actor: int | Literal["auto"] = Field("auto", description="CPU threads of one of them")
     gpus_per_actor: float = Field(
         0, ge=0, description="0 runs on CPUs; with tensor_parallel, the GPUs of all its ranks"
     )
     tensor_parallel: int = Field(1, ge=1, description="GPUs that share one copy of the weights")
     batch_tokens: int = Field(8_192, ge=64, description="tokens of one step of the engine")
     batch_texts: int = Field(512, ge=1, description="texts between two commits: what a crash may cost an actor")
-    sequence_items: int = Field(
-        0,
-        ge=0,
-        description="above 0: each user's behaviour is encoded too, as the titles of their last n items at each event "
-        "(one more text a review; choose n so that n titles fit encoder.max_tokens); family text_user_sequence",
-    )
-    storage_dtype: StorageDtype = "float32"
-    max_unknown_share: float = Field(0.05, ge=0, le=1, description="unknown tokens above this share: a warning")
 
     @model_validator(mode="after")
-    def _counts_are_positive(self) -> "EncodingConfig":
+    def _counts_are_positive(self) -> Self:
         for key in ("actors", "threads_per_actor"):
             value = getattr(self, key)
             if value != "auto" and value < 1:
@@ -72,3 +63,17 @@ class EncodingConfig(Section):
                 f"found {self.gpus_per_actor}"
             )
         return self
+
+
+class EncodingConfig(ActorsConfig):
+    """Running the encoder."""
+
+    encoder: EncoderConfig = EncoderConfig()
+    sequence_items: int = Field(
+        0,
+        ge=0,
+        description="above 0: each user's behaviour is encoded too, as the titles of their last n items at each event "
+        "(one more text a review; choose n so that n titles fit encoder.max_tokens); family text_user_sequence",
+    )
+    storage_dtype: StorageDtype = "float32"
+    max_unknown_share: float = Field(0.05, ge=0, le=1, description="unknown tokens above this share: a warning")

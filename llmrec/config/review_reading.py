@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from llmrec.config.base import Section
+from llmrec.config.encoding import ActorsConfig
 from llmrec.names import READERS, check_names
 
 
-class ReviewReadingConfig(Section):
+class ReviewReadingConfig(ActorsConfig):
     """What decides a reading, and where it is made. Without a reader nothing is read, and no family is made of it."""
 
     reader: str | None = Field(None, description="a name of the list `readers`; none: the stage is left out")
@@ -26,12 +26,6 @@ class ReviewReadingConfig(Section):
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     price_input: float = Field(0.0, ge=0, description="money a million prompt tokens, for `jobs.read --check`")
     price_output: float = Field(0.0, ge=0, description="money a million output tokens")
-    actors: int | Literal["auto"] = Field("auto", description="readers that run at once")
-    threads_per_actor: int | Literal["auto"] = Field("auto", description="CPU threads of one reader")
-    gpus_per_actor: float = Field(
-        0, ge=0, description="0 runs on CPUs; with tensor_parallel, the GPUs of all its ranks"
-    )
-    tensor_parallel: int = Field(1, ge=1, description="GPUs that share one copy of the weights")
     batch_tokens: int = Field(4_096, ge=64, description="tokens of one step of the engine")
     batch_texts: int = Field(256, ge=1, description="texts between two commits: what a crash may cost an actor")
 

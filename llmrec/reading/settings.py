@@ -3,10 +3,10 @@
 from typing import Any
 
 from llmrec.config import EncoderConfig, EncodingConfig, ReviewReadingConfig
+from llmrec.config.encoding import ActorsConfig
 
 #: Readers that an engine hosts.
 ENGINES = ("choose", "generate")
-_SHARED = {"actors", "threads_per_actor", "gpus_per_actor", "tensor_parallel", "batch_tokens", "batch_texts"}
 
 
 def deciding(config: ReviewReadingConfig) -> dict[str, Any]:
@@ -22,4 +22,6 @@ def deciding(config: ReviewReadingConfig) -> dict[str, Any]:
 def job_settings(config: ReviewReadingConfig) -> EncodingConfig:
     """The settings of the job that readers and encoders share."""
     backend: Any = "vllm" if config.reader in ENGINES else "hashing"  # what an actor needs, an engine or not
-    return EncodingConfig(encoder=EncoderConfig(backend=backend), **config.model_dump(include=_SHARED))
+    return EncodingConfig(
+        encoder=EncoderConfig(backend=backend), **config.model_dump(include=set(ActorsConfig.model_fields))
+    )

@@ -1,6 +1,6 @@
 """The built-in corpus: generated, seeded, with a known truth."""
 
-from llmrec.corpus.sample.generate import SampleCorpus, draw_truth, generate
+from llmrec.corpus.sample.generate import SampleCorpus, SampleTruth, draw_truth, generate
 from llmrec.corpus.sample.oracle import choice_probabilities
 
-__all__ = ["SampleCorpus", "choice_probabilities", "draw_truth", "generate"]
+__all__ = ["SampleCorpus", "SampleTruth", "choice_probabilities", "draw_truth", "generate"]

@@ -45,17 +45,23 @@ def on_this_machine(config: EncoderConfig, fetch: bool) -> EncoderConfig:
     return config.model_copy(update={"model": str(folder), "revision": None})
 
 
-def _package_folder(name: str) -> Path:
-    module, _, folder = name.partition("/")
+def in_package(name: str, setting: str) -> Path:
+    """Where MODULE/PATH would lie, in an installed package that is not imported. Raises ValueError, `setting` in it."""
+    module, _, inside = name.partition("/")
     # Looking a dotted name up would import the packages that it lies in, and so run their code.
     spec = importlib.util.find_spec(module) if module.isidentifier() else None
     if spec is None or spec.origin is None:
         raise ValueError(
-            f"encoding.encoder.model: package {module!r} is not installed; "
-            f"run `pip install {module.replace('_', '-')}` or name a hub id or a folder"
+            f"{setting}: package {module!r} is not installed; run `pip install {module.replace('_', '-')}` or name a "
+            "hub id or a folder"
         )
-    path = Path(spec.origin).parent / folder
+    return Path(spec.origin).parent / inside
+
+
+def _package_folder(name: str) -> Path:
+    path = in_package(name, "encoding.encoder.model")
     if not path.is_dir():
+        module, _, folder = name.partition("/")
         raise ValueError(f"encoding.encoder.model: package {module!r} holds no folder {folder!r}")
     return path
 

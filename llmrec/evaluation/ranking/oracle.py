@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from llmrec.config import SampleConfig
-from llmrec.corpus.sample import choice_probabilities, draw_truth
+from llmrec.corpus.sample import SampleTruth, choice_probabilities, draw_truth
 from llmrec.evaluation.data.folds import Split
 from llmrec.evaluation.ranking.baselines import WithFallback
 from llmrec.evaluation.ranking.evaluator import Answer, EvaluatedModel
@@ -25,9 +25,9 @@ class Oracle(Retriever):
 
     INFO = ModelInfo("Oracle", _ANSWERS[ORACLE][1], "events", needs_clock=True, answers_all=True)
 
-    def __init__(self, sample: SampleConfig, data: Interactions, words: bool) -> None:
+    def __init__(self, sample: SampleConfig, truth: SampleTruth, data: Interactions, words: bool) -> None:
         super().__init__(sample)
-        self._truth, self._words = draw_truth(sample), words
+        self._truth, self._words = truth, words
         self._users, self._items = self._truth.user_rows(data.user_ids[1:]), self._truth.item_rows(data.item_ids[1:])
 
     def scores(self, requests: Requests) -> Floats:
@@ -49,5 +49,5 @@ def oracle_models(sample: SampleConfig, split: Split) -> Iterator[EvaluatedModel
     if not truth.knows(data.user_ids[1:], data.item_ids[1:]):
         return
     for name, (label, description) in _ANSWERS.items():
-        model = Oracle(sample, split.test.data, words=name == ORACLE)
+        model = Oracle(sample, truth, data, words=name == ORACLE)
         yield EvaluatedModel((Answer(name, "oracle", label, description),), [WithFallback(model)])

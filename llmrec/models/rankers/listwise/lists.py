@@ -16,7 +16,7 @@ _DECAYS = (30.0, 365.0)
 
 
 @dataclass(frozen=True)
-class Asked:
+class ListQueries:
     """Q clicks: who, when, and which item, by rows of the history; all (Q,)."""
 
     users: Ints
@@ -24,14 +24,14 @@ class Asked:
     items: Ints
 
     @classmethod
-    def of(cls, rows: Examples, context: ModelContext, n: int) -> "Asked":
+    def of(cls, rows: Examples, context: ModelContext, n: int) -> "ListQueries":
         """The last n clicks of `rows`: taste and catalogue drift, and the next days resemble the last ones."""
         data = context.history.data
         events = np.unique(rows.query[rows.click > 0])[-n:]
         return cls(data.user_rows[events], data.times[events], data.item_rows[events])
 
 
-def candidate_lists(context: ModelContext, asked: Asked, n: int) -> Ints:
+def candidate_lists(context: ModelContext, asked: ListQueries, n: int) -> Ints:
     """(Q, ≤ n) rows of candidates, −1 pads: the best of each decay, and by what users of the same items had."""
     requests = Requests(asked.users, asked.times, context.as_of)
     found = [retrieve(TimeAtRisk(TimeAtRiskConfig(decay_days=d)), requests, n)[0] for d in _DECAYS]
@@ -60,7 +60,7 @@ def _alike(context: ModelContext, requests: Requests, n: int) -> list[Ints]:
     return [rows]
 
 
-def list_rows(context: ModelContext, asked: Asked, lists: Ints) -> tuple[list[Examples], list[int]]:
+def list_rows(context: ModelContext, asked: ListQueries, lists: Ints) -> tuple[list[Examples], list[int]]:
     """Rows of each list that holds its click, and the click's place in it; lists without it teach nothing."""
     rows, targets = [], []
     for q in np.flatnonzero((lists == asked.items[:, None]).any(axis=1)):

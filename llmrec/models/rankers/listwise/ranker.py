@@ -13,7 +13,7 @@ from llmrec.features.families.columns import FeatureColumn
 from llmrec.features.families.registry import families_of
 from llmrec.models.base import Arrays, FitData, Floats, Ints, ModelContext, ModelInfo, Ranker
 from llmrec.models.linear import LinearModel, fit_weights, log_likelihood, scaled_logit
-from llmrec.models.rankers.listwise.lists import Asked, candidate_lists, list_rows
+from llmrec.models.rankers.listwise.lists import ListQueries, candidate_lists, list_rows
 from llmrec.models.validation import click_metrics
 
 Doubles = npt.NDArray[np.float64]
@@ -85,7 +85,7 @@ class ListwiseRanker(Ranker):
         return {"ridge": ridge}
 
     def _lists(self, rows: Examples, n: int) -> tuple[list[Doubles], list[int]]:
-        asked = Asked.of(rows, self.context, n)
+        asked = ListQueries.of(rows, self.context, n)
         found, targets = list_rows(self.context, asked, candidate_lists(self.context, asked, self.config.candidates))
         return [self._columns(part) for part in found], targets
 

@@ -11,7 +11,7 @@ from factories.training import Folds, folds
 from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import ModelContext
 from llmrec.models.linear import fit_weights, log_likelihood, scaled_logit
-from llmrec.models.rankers.listwise.lists import Asked, candidate_lists, list_rows
+from llmrec.models.rankers.listwise.lists import ListQueries, candidate_lists, list_rows
 from llmrec.models.rankers.listwise.ranker import ListwiseConfig, ListwiseRanker
 from llmrec.training.fit import load_context
 
@@ -31,7 +31,7 @@ def rows_of(made: Folds, context: ModelContext, split: str = "train") -> Example
 
 
 def test_lists_hold_what_could_have_been_recommended_at_the_time(made: Folds, context: ModelContext) -> None:
-    asked = Asked.of(rows_of(made, context), context, 30)
+    asked = ListQueries.of(rows_of(made, context), context, 30)
     lists, data = candidate_lists(context, asked, 6), context.interactions
     assert len(lists) == 30 and (asked.times < context.spec.cutoff).all()
     for user, time, rows in zip(asked.users, asked.times, lists, strict=True):
