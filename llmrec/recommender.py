@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from llmrec.features.asof.state import ItemState, UserState
+from llmrec.features.dataset.rows import Examples
 from llmrec.features.families.behaviour import rate_names, rates
 from llmrec.models.base import Blender, Bools, Floats, Ints, Model, ModelContext, Ranker, Rater, Requests, Retriever
 from llmrec.models.blenders.prior_correction import LOGIT, log_popularity, popularity_columns
@@ -170,18 +171,31 @@ class Recommender:
 
     def rank(self, user: UserState, item_rows: Ints, time: int) -> RankedRows:
         """The items `item_rows` (N,) for one user (Q = 1), scored as `recommend` would: its order, on any items."""
-        request = self.requests(user, np.array([time], np.int64))
-        columns = [self._known(m, request, item_rows[None]) for m in self.models.retrievers.values()]
-        values = self.values(user, item_rows, np.stack(columns, axis=2)[0], time)
+        values = self.blend_columns(user, item_rows, time)
         named = {name: values[:, place] for place, name in enumerate(self.columns)}
         cold = self.nothing_known(user)[0]
         scores = named[self.models.fallback] if cold else self.models.blender.score(values)
         return RankedRows(np.asarray(scores, np.float32), np.asarray(expit(named[LOGIT]), np.float32))
 
+    def blend_columns(self, user: UserState, rows: Ints, time: int) -> npt.NDArray[np.float64]:
+        """(N, n_columns) what the blender reads of any items `rows` (N,) and one user (Q = 1)."""
+        request = self.requests(user, np.array([time], np.int64))
+        return self.values(user, rows, self._retrieval_scores(request, rows), time)
+
+    def _retrieval_scores(self, request: Requests, rows: Ints) -> Floats:
+        """(N, R) of one request (Q = 1) and the items `rows`."""
+        columns = [self._known(m, request, rows[None]) for m in self.models.retrievers.values()]
+        return np.asarray(np.stack(columns, axis=2)[0])
+
     def _logits(self, user: UserState, rows: Ints, time: int) -> tuple[Floats, ItemState]:
         """The ranker's (N,) of one user (Q = 1) and the items `rows`, and what was known of these at `time`."""
+        read, items = self.click_rows(user, rows, time)
+        return self.models.ranker.logits(read), items
+
+    def click_rows(self, user: UserState, rows: Ints, time: int) -> tuple[Examples, ItemState]:
+        """What the ranker reads of one user (Q = 1) and the items `rows` (N,), and what was known of these."""
         read = item_facts(self.context, rows, time) if self.cache is None else self.cache.items(rows, time)
-        return self.models.ranker.logits(click_rows(self.context, user, read.state, read.features)), read.state
+        return click_rows(self.context, user, read.state, read.features), read.state
 
     def rate(self, user_row: int, item_rows: Ints, time: int) -> dict[str, npt.NDArray[np.float64]]:
         """Rater -> (N,) predicted stars, or probability of a like, of items by one user (row 0: unknown)."""

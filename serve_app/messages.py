@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.reasons import ItemReasons
 from llmrec.recommender import CandidateSet
 
 Floats = npt.NDArray[np.float32]
@@ -28,13 +29,19 @@ class EncodedTexts:
 
 @dataclass(frozen=True)
 class RequestUser:
-    """Who asks and in which context, the text already encoded: `vector` (dim,) made by the encoder called `encoder`."""
+    """Who asks and in which context, the text already encoded: `vector` (dim,) made by the encoder called `encoder`.
+
+    `reasons`: whether they ask why, too; `sentences` of their text and the `sentence_vectors` of these are for that.
+    """
 
     user_id: str | None = None
     liked: tuple[str, ...] = ()
     vector: Floats | None = None
     encoder: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
+    reasons: bool = False
+    sentences: tuple[str, ...] = ()
+    sentence_vectors: Floats | None = None  # (len(sentences), dim)
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class RankedItems:
     scores: list[float]
     ratings: dict[str, list[float]] = field(default_factory=dict)  # rater -> a number an item
     click_probability: list[float] = field(default_factory=list)  # an item each, or none
+    reasons: list[ItemReasons] = field(default_factory=list)  # an item each, or none where nobody asked
 
 
 @dataclass(frozen=True)

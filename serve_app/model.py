@@ -9,6 +9,7 @@ import numpy.typing as npt
 from llmrec.bundle import Bundle, verify
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import UserState
+from llmrec.reasons import Explainer, Guest, ItemReasons
 from llmrec.recommender import Recommender
 from llmrec.registry import current
 from llmrec.storage import Storage
@@ -76,9 +77,12 @@ class ServedModel:
     def order(self, user: RequestUser, candidates: Candidates, k: int) -> RankedItems:
         """Second stage: the `k` best of `retrieve`'s answer."""
         state, _ = self._state(user, candidates.provenance.as_of)
-        rows, scores = self.recommender.order(state, state.times, candidates.found, k)
+        n = max(k, self.recommender.n_retrieve if user.reasons else 0)  # they are measured from all candidates
+        rows, scores = self.recommender.order(state, state.times, candidates.found, n)
         found = rows[0] >= 0
-        return self._listed(candidates.provenance, rows[0][found], scores[0][found])
+        ranked, scored = rows[0][found], scores[0][found]
+        listed = self._listed(candidates.provenance, ranked[:k], scored[:k])
+        return replace(listed, reasons=self._reasons(user, state, ranked, scored, k)) if user.reasons else listed
 
     def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems:
         """The candidates that the bundle knows, ordered as `order` would, each with the probability of a click."""
@@ -92,6 +96,8 @@ class ServedModel:
         if provenance.basis == "popularity":  # nothing is known of the user, yet each item has a probability
             provenance = replace(provenance, basis="item")
         listed = self._listed(provenance, rows[best], ranked.scores[best])
+        if user.reasons:
+            listed = replace(listed, reasons=self._reasons(user, state, rows[best], ranked.scores[best], len(best)))
         rated = self.recommender.rate(int(state.rows[0]), rows[best], provenance.as_of)
         ratings = {name: values.tolist() for name, values in rated.items()}
         return replace(listed, ratings=ratings, click_probability=ranked.probability[best].tolist())
@@ -138,6 +144,20 @@ class ServedModel:
         basis: Basis = "text_and_liked_items" if spoken and len(liked) else "text" if spoken else "liked_items"
         guest = self.history.cold_start_state(liked, user.vector if spoken else None, at, asked)
         return guest, Provenance(self.version, at, basis, unknown=unknown)
+
+    def _reasons(
+        self, user: RequestUser, state: UserState, rows: Ints, scores: npt.NDArray[np.float32], k: int
+    ) -> list[ItemReasons]:
+        """Why the first `k` of the candidates `rows`, ordered by their `scores`, stand there."""
+        guest = None
+        if not state.rows[0]:
+            liked = self.history.item_rows(list(user.liked))
+            vectors = user.sentence_vectors if len(user.sentences) > 1 else user.vector
+            spoken = user.vector is not None and self.reads_text and bool(np.any(user.vector))
+            alone = None if vectors is None else np.atleast_2d(vectors)
+            guest = Guest(liked[liked > 0], user.vector, user.sentences, alone) if spoken else Guest(liked[liked > 0])
+        listed = np.arange(min(k, len(rows)))
+        return Explainer(self.recommender).explain(state, rows, scores, listed, int(state.times[0]), guest)
 
     def _unknown(self, ids: list[str]) -> tuple[str, ...]:
         rows = self.history.item_rows(ids) if ids else ()

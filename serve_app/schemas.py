@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
+from llmrec.reasons import ItemReasons
+from llmrec.reasons.reasons import Kind
 from serve_app.messages import Basis, RankedItems
 
 
@@ -37,6 +39,7 @@ class UserRequest(ApiRequest):
         description='where they ask from, by the names of `corpus.context_columns`: {"device": "mobile"}; names and '
         "values that the bundle does not know say nothing",
     )
+    reasons: bool = Field(False, description="also say why each item stands where it does; takes some 0.1 s more")
 
 
 class RecommendRequest(UserRequest):
@@ -65,6 +68,36 @@ class ApiResponse(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+class Because(ApiResponse):
+    """A reason in words; several may tell of the same thing, so that effects do not add up."""
+
+    kind: Kind
+    statement: str = Field(description='read it after "because"; names and quotes are those of the data')
+    effect: float = Field(
+        description="in units of the score, against the list's mean candidate: what a kind of terms adds; of wrote, "
+        "liked and had how far the score falls where the words or the event are taken away"
+    )
+    item_id: str | None = Field(None, description="the item that was liked or had")
+    quote: str | None = Field(None, description="a sentence of the request, verbatim")
+
+
+class Reasons(ApiResponse):
+    """Why an item has its score."""
+
+    baseline: float = Field(description="mean score of the request's candidates")
+    contributions: dict[str, float] = Field(
+        description="retrievers' scores, popularity and feature families of the ranker, largest first; they add up to "
+        "the score less the baseline"
+    )
+    because: list[Because]
+
+    @classmethod
+    def of(cls, found: ItemReasons) -> Self:
+        """The answer that `found` makes."""
+        because = [Because(**vars(b)) for b in found.because]
+        return cls(baseline=found.baseline, contributions=dict(found.contributions), because=because)
+
+
 class RankedItem(ApiResponse):
     """One item of a list; rank 1 is best."""
 
@@ -80,15 +113,18 @@ class RankedItem(ApiResponse):
     ratings: dict[str, float] = Field(
         {}, description="by each rater of the bundle (training.raters): stars, or the probability of a like; rank alone"
     )
+    reasons: Reasons | None = Field(None, description="where the request asks for them")
 
 
 def ranked(found: RankedItems) -> list[RankedItem]:
     """The items of `found` with their ranks, from 1."""
     clicks: Sequence[float | None] = found.click_probability or [None] * len(found.item_ids)
+    why: Sequence[Reasons | None] = [Reasons.of(r) for r in found.reasons] or [None] * len(found.item_ids)
     return [
         RankedItem(item_id=item, rank=place + 1, score=score, ratings={n: v[place] for n, v in found.ratings.items()},
-                   click_probability=click)
-        for place, (item, score, click) in enumerate(zip(found.item_ids, found.scores, clicks, strict=True))
+                   click_probability=click, reasons=reasons)
+        for place, (item, score, click, reasons) in enumerate(
+            zip(found.item_ids, found.scores, clicks, why, strict=True))
     ]  # fmt: skip
 
 

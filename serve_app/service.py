@@ -10,6 +10,7 @@ from cachetools import TTLCache
 from ray.serve.exceptions import BackPressureError
 
 from llmrec.config import ServingConfig
+from llmrec.reasons import sentences
 from serve_app.errors import ApiError
 from serve_app.handles import Patience, call
 from serve_app.messages import (
@@ -159,7 +160,9 @@ class RecommendationService:
 
     async def _user(self, request: UserRequest, now: int | None) -> tuple[RequestUser, str | None]:
         """Who asks, and why the text, if there is one, was not encoded although it would be read."""
-        user = RequestUser(request.user_id, tuple(request.liked_items), context=request.context)
+        user = RequestUser(
+            request.user_id, tuple(request.liked_items), context=request.context, reasons=request.reasons
+        )
         if request.text is None or not request.text.strip():
             return user, None
         use = await self._text_use(request.user_id, now)
@@ -176,10 +179,12 @@ class RecommendationService:
     async def _with_vector(self, user: RequestUser, text: str) -> tuple[RequestUser, str | None]:
         limit = self.config.text_timeout_s
         patience = Patience(limit, limit, self.config.retry_after_s)
+        quotable = tuple(sentences(text)) if user.reasons else ()
+        texts = [text, *(quotable if len(quotable) > 1 else ())]
         try:
             # as a document: what users wrote is what profiles were made of in training
             encoded = await asyncio.wait_for(
-                call("text", self.metrics, patience, self.encoder.encode, [text], "document", True), limit
+                call("text", self.metrics, patience, self.encoder.encode, texts, "document", True), limit
             )
         except TimeoutError:
             return user, "encoder_unavailable"
@@ -187,7 +192,10 @@ class RecommendationService:
             if error.status_code != 503:
                 raise
             return user, "encoder_unavailable"
-        return replace(user, vector=encoded.vectors[0], encoder=encoded.encoder), None
+        of_sentences = encoded.vectors[1:] if len(texts) > 1 else None
+        return replace(
+            user, vector=encoded.vectors[0], encoder=encoded.encoder, sentences=quotable, sentence_vectors=of_sentences
+        ), None
 
     def _answer(self, ranked: RankedItems, skipped: str | None) -> RankedItems:
         """`ranked`, saying so where a text was not read that would have made it personal."""

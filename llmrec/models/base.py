@@ -22,6 +22,7 @@ from llmrec.features.asof.state import UserState
 from llmrec.features.dataset.rows import Examples
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families.columns import FeatureColumn, FeatureSelection
+from llmrec.models.attribution import Doubles, shapley
 from llmrec.models.networks.fit_task import FitTask
 from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.storage import Artifact
@@ -216,6 +217,14 @@ class Ranker(Model):
     @abstractmethod
     def logits(self, rows: Examples) -> Floats:
         """(N,)"""
+
+    def attributions(self, rows: Examples) -> dict[str, Doubles]:
+        """Feature family -> (N,) what it adds to the logits of a list's rows.
+
+        They add up to `logits`, but for a number that is the same for all rows. Exact where a model is linear in its
+        columns; of any other model, unless it says it better, Shapley values.
+        """
+        return shapley(self.logits, rows, self.context.dense)
 
 
 class Rater(Model):

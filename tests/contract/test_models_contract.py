@@ -141,6 +141,17 @@ def test_a_row_is_answered_alike_alone_and_in_a_batch(model: Any, made: Made) ->
     assert np.allclose(alone, found[: len(alone)], atol=1e-4)
 
 
+@named([key for key in EVERY if key[0] == "ranker"])
+def test_attributions_add_up_to_the_logits_but_for_one_number(model: Any, made: Made) -> None:
+    rows = validation_rows(made).take(slice(0, 60))
+    logits = np.asarray(model.logits(rows), np.float64)
+    parts = model.attributions(rows)
+    assert all(part.shape == (60,) and np.isfinite(part).all() for part in parts.values())
+    rest = logits - sum(parts.values())
+    tolerance = 0.02 if hasattr(model, "net") else 1e-4  # of a network the path's integral is a quadrature
+    assert np.ptp(rest) <= tolerance * max(np.ptp(logits), 1e-3)
+
+
 @named(RETRIEVERS)
 def test_scores_of_rows_are_those_of_the_whole_catalogue(model: Any, made: Made) -> None:
     rows = np.array([[1, 4, 2], [7, 3, 1]])

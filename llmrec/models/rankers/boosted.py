@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from llmrec.features.dataset.rows import Examples
+from llmrec.models.attribution import Doubles, by_family
 from llmrec.models.base import Arrays, FitData, Floats, ModelInfo
 from llmrec.models.boosting import booster_bytes, booster_of, grow
 from llmrec.models.rankers.columns import ColumnsConfig, ColumnsRanker
@@ -38,6 +39,11 @@ class BoostedRanker(ColumnsRanker):
 
     def logits(self, rows: Examples) -> Floats:
         return np.asarray(self._trees.predict(self.read(rows), raw_score=True, num_threads=1), np.float32)
+
+    def attributions(self, rows: Examples) -> dict[str, Doubles]:
+        """Shapley values of the trees, exactly (Lundberg et al., Nature Machine Intelligence 2020)."""
+        found = self._trees.predict(self.read(rows), pred_contrib=True, num_threads=1)
+        return by_family(self.families(), np.asarray(found)[:, :-1])  # the last is the same for all rows
 
     def state(self) -> Arrays:
         return {"trees": booster_bytes(self._trees)}

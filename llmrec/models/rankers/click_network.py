@@ -57,10 +57,13 @@ class ClickNetwork(nn.Module):
             ages: (B, L) log(1 + days) since each item of the history.
             dense: (B, D) user ‖ item ‖ pair features.
         """
+        logits: Tensor = self.body(self.embed(user_idx, item_idx, history, ages), dense)
+        return logits
+
+    def embed(self, user_idx: Tensor, item_idx: Tensor, history: Tensor, ages: Tensor) -> Tensor:
+        """(B, 3, k): of the user, of the item, of the history."""
         item = self.items(item_idx)
         past, known = self.items.table(history), history > 0
         seen = (past, known, ages, item) if isinstance(self.pool, TargetAttention) else (past, known, ages)
         pooled = self.pool(*seen)
-        embedded = torch.stack([self.users(user_idx), item, pooled], dim=1)  # (B, 3, k)
-        logits: Tensor = self.body(embedded, dense)
-        return logits
+        return torch.stack([self.users(user_idx), item, pooled], dim=1)

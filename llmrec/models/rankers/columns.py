@@ -34,6 +34,10 @@ class ColumnsRanker(Ranker):
     def reads_columns(self) -> tuple[str, ...]:
         return tuple(self.context.dense[place].name for place in self.places)
 
+    def families(self) -> list[str]:
+        """Of each column that `read` gives."""
+        return [self.context.dense[place].family for place in self.places] or ["none"]
+
     def read(self, rows: Examples) -> Floats:
         """(N, n_columns), at least one: without any, the same number for all rows, so that the model is a constant."""
         return rows.dense[:, self.places] if len(self.places) else np.zeros((len(rows), 1), np.float32)

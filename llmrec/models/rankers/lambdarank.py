@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from llmrec.features.dataset.rows import Examples
+from llmrec.models.attribution import Doubles
 from llmrec.models.base import Floats, Ints, ModelInfo
 from llmrec.models.boosting import grow
 from llmrec.models.linear import platt
@@ -41,6 +42,9 @@ class LambdaRank(BoostedRanker):
 
     def logits(self, rows: Examples) -> Floats:
         return np.asarray(self.config.slope * super().logits(rows) + self.config.shift, np.float32)
+
+    def attributions(self, rows: Examples) -> dict[str, Doubles]:
+        return {name: self.config.slope * values for name, values in super().attributions(rows).items()}
 
 
 def by_query(rows: Examples) -> tuple[Ints, Ints]:

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from llmrec.features.dataset.rows import Examples
+from llmrec.models.attribution import Doubles, by_family
 from llmrec.models.base import Arrays, FitData, Floats, ModelInfo
 from llmrec.models.linear import LinearModel
 from llmrec.models.rankers.columns import ColumnsConfig, ColumnsRanker
@@ -48,6 +49,10 @@ class LogisticRanker(ColumnsRanker):
 
     def logits(self, rows: Examples) -> Floats:
         return self._model(self.read(rows)).astype(np.float32)
+
+    def attributions(self, rows: Examples) -> dict[str, Doubles]:
+        weights = self._model.weights / self._model.scale
+        return by_family(self.families(), self.read(rows) * weights)
 
     def state(self) -> Arrays:
         return self._model.arrays()

@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from scipy.special import expit
 
 from llmrec.features.dataset.rows import Examples, Shard, read_examples
+from llmrec.models.attribution import IDS, Doubles, by_family
 from llmrec.models.base import Arrays, FitData, ModelContext, Ranker
 from llmrec.models.networks.epochs import fit_here
 from llmrec.models.networks.fit_task import Metrics, most_rows
+from llmrec.models.networks.integrated_gradients import integrated_gradients
 from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.networks.weights import from_arrays, to_arrays
 from llmrec.models.rankers.click_network import Body, ClickNetwork, NetworkConfig
@@ -60,10 +62,14 @@ def predict(net: ClickNetwork, rows: Examples, batch_size: int = 8_192, device: 
 
 
 def _logits(net: ClickNetwork, rows: Examples, device: str) -> torch.Tensor:
+    logits: torch.Tensor = net(*_tensors(rows, device))
+    return logits
+
+
+def _tensors(rows: Examples, device: str = "cpu") -> list[torch.Tensor]:
     columns = (rows.user_idx, rows.item_idx, rows.history, rows.ages, rows.dense)
     writable = (np.require(c, requirements=("C", "W")) for c in columns)  # rows of one user are a view, seen N times
-    logits: torch.Tensor = net(*(torch.as_tensor(c, device=device) for c in writable))
-    return logits
+    return [torch.as_tensor(c, device=device) for c in writable]
 
 
 class NetworkTask:
@@ -111,6 +117,14 @@ class NetworkRanker(Ranker):
 
     def logits(self, rows: Examples) -> Floats:
         return predict(self.net, rows)
+
+    def attributions(self, rows: Examples) -> dict[str, Doubles]:
+        """By integrated gradients; what the embeddings of ids add is IDS."""
+        self.net.eval()
+        *ids, dense = _tensors(rows)
+        by_id, by_column = integrated_gradients(self.net.body, (self.net.embed(*ids), dense))
+        families = by_family((c.family for c in self.context.dense), by_column.numpy())
+        return families | {IDS: by_id.sum(dim=(1, 2)).double().numpy()}
 
     def state(self) -> Arrays:
         return to_arrays(self.net)

@@ -11,6 +11,7 @@ from llmrec.config.models import ModelConfig
 from llmrec.features.dataset.rows import Examples
 from llmrec.features.families.columns import FeatureColumn
 from llmrec.features.families.registry import families_of
+from llmrec.models.attribution import add, by_family
 from llmrec.models.base import Arrays, FitData, Floats, Ints, ModelContext, ModelInfo, Ranker
 from llmrec.models.linear import LinearModel, fit_weights, log_likelihood, scaled_logit
 from llmrec.models.rankers.listwise.lists import ListQueries, candidate_lists, list_rows
@@ -21,6 +22,8 @@ _GRID = (300.0, 100.0, 30.0, 10.0)
 _GRID_ALONE = (3_000.0, 1_000.0, 300.0, 100.0, 30.0)
 #: The penalty where no held-out rows choose it.
 _RIDGE = 100.0
+#: What the products of both review profiles are called among the families.
+PRODUCTS = "text_profile_products"
 #: Held-out clicks that choose.
 _HELD_OUT = 300
 
@@ -114,6 +117,13 @@ class ListwiseRanker(Ranker):
 
     def logits(self, rows: Examples) -> Floats:
         return np.asarray(self._read(rows) @ self._scaling[:2] + self._scaling[2], np.float32)
+
+    def attributions(self, rows: Examples) -> dict[str, Doubles]:
+        """Exactly, the logit being linear in its columns."""
+        slope, events, _ = self._scaling
+        names = [self.context.dense[place].family for place in self._scalars] + [PRODUCTS] * len(self._mine)
+        found = by_family(names, self._columns(rows) * self._weights * slope)
+        return add(found, {"item_popularity": events * self._read(rows)[:, 1]}) if events else found
 
     def state(self) -> Arrays:
         return {"weights": self._weights, "scaling": self._scaling}
