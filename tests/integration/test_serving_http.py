@@ -20,6 +20,7 @@ from safetensors.numpy import load, save
 from jobs.serve import free_port
 from llmrec.bundle import Bundle, last_time, make_probes
 from llmrec.bundle_files import write_digests
+from llmrec.client import Client
 from llmrec.config import load_config
 from llmrec.encoding import load_vectors, review_text
 from llmrec.files import read_json, write_json
@@ -181,6 +182,22 @@ def test_words_of_somebody_new_reach_the_ranking_through_the_encoder(server: Ser
     answers = [server.post("/v1/recommend", text=text, k=5) for text in dict.fromkeys(t for t in texts if t)]
     assert {answer["basis"] for answer in answers} == {"text"}
     assert len({tuple(items(answer)) for answer in answers}) > 1
+
+
+def test_the_client_asks_the_real_server_and_reasons_add_up(server: Server) -> None:
+    with Client(server.url) as client:
+        found = client.recommend(text="It must be quiet. I want it compact!", k=5, reasons=True)
+        assert found.basis == "text" and len(found.items) == 5
+        for item in found.items:
+            assert item.reasons is not None and item.reasons["because"]
+            total = sum(item.reasons["contributions"].values())
+            assert total == pytest.approx(item.score - item.reasons["baseline"], abs=2e-3)
+        texts = [f"number {n}" for n in range(70)]  # more than one request may hold
+        vectors = np.array(client.encode(texts))
+        assert len(vectors) == 70 and np.allclose(vectors[66], client.encode(texts[66:67])[0], atol=1e-4)
+        users = server.corpus.table("reviews")[C.USER_ID].slice(0, 6).to_pylist()
+        answers = list(client.recommend_many({"user_id": user} for user in users))
+        assert [a.basis for a in answers] == ["history"] * 6
 
 
 def test_probes_documents_and_limits_over_real_http(server: Server) -> None:

@@ -99,6 +99,7 @@ def test_every_file_is_part_of_something() -> None:
     """A template that nobody names, or a module that only a string imports, would be missed."""
     fronts = (
         "llmrec.recommender",
+        "llmrec.client",
         "llmrec.reasons",
         "llmrec.reasons.deletion",
         "llmrec.registry",
