@@ -12,6 +12,7 @@ _R, _K, _B, _S = (f"llmrec.models.{room}" for room in ("retrievers", "rankers", 
 MODELS: dict[Role, dict[str, str]] = {
     "retriever": {
         "two_tower": f"{_R}.two_tower.retriever:TwoTowerRetriever",
+        "sasrec": f"{_R}.sasrec.retriever:SasrecRetriever",
         "popularity": f"{_R}.popularity:Popularity",
         "recent_popularity": f"{_R}.popularity:RecentPopularity",
         "time_at_risk": f"{_R}.time_at_risk:TimeAtRisk",

@@ -25,6 +25,7 @@ from llmrec.training.fit import load_context
 #: Small enough for a second each.
 SMALL: dict[str, dict[str, Any]] = {
     "two_tower": {"dim": 8, "hidden": (8,), "epochs": 2, "batch_size": 32, "sampled_negatives": 16},
+    "sasrec": {"dim": 8, "epochs": 2, "batch_size": 16, "sampled_negatives": 16},
     "ials": {"factors": 8, "regularization": 0.1}, "bpr": {"iterations": 5}, "lambdarank": {"rounds": 20},
     **{name: {"epochs": 2} for name in ("ncf", "text_factorization", "dcnv2", "deepfm", "fm")},
 }  # fmt: skip

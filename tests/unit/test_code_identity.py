@@ -49,6 +49,8 @@ EDITS = {
     "models/rankers/listwise/ranker.py": {"models"},
     "models/rankers/lambdarank.py": set(),
     "models/retrievers/ease.py": {"results"},
+    "models/retrievers/nearest/retriever.py": {"models"},
+    "models/retrievers/sasrec/net.py": set(),
     "models/networks/fusion.py": {"models"} | _EVALUATED,
     "training/stage.py": _FITTED,
     "bundle.py": {"bundle"} | _EVALUATED,

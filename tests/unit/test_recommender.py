@@ -14,7 +14,7 @@ from llmrec.bundle import Bundle
 from llmrec.models import by_moment
 from llmrec.models.blenders.prior_correction import log_popularity
 from llmrec.models.retrieval import retrieve
-from llmrec.models.retrievers.two_tower.item_index import ItemIndex
+from llmrec.models.retrievers.nearest.item_index import ItemIndex
 from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
 from llmrec.recommender import Recommender
 from llmrec.schema import DAY_MS, id_hash, tie_hash

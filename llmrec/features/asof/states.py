@@ -76,13 +76,18 @@ class AsOfStates:
         decayed = self.items.sums[BEHAVIOUR].at(span, range(1, 1 + len(self.settings.popularity_days)))[:, :, 0]
         return ItemCounts(span.count.astype(np.float64), decayed)
 
+    def item_profiles(self, rows: Ints, times: Ints) -> Floats32:
+        """(n, D) mean vector of the reviews of each item strictly before each time; zero where there are none."""
+        if not self.text_dim:
+            return np.zeros((len(rows), 0), np.float32)
+        span = self.items.events.span(rows, times)
+        return _profile(self.items.sums[TEXT].at(span, [0]))[0][:, 0]
+
     def about_items(self, history: Ints, times: Ints) -> dict[str, Any]:
         """A (Q, L) history of item rows with what is known about its items at each query's time."""
         real = history > 0
         text = np.zeros((*history.shape, self.text_dim), np.float32)
-        if self.text_dim:
-            span = self.items.events.span(history[real], np.broadcast_to(times[:, None], history.shape)[real])
-            text[real] = _profile(self.items.sums[TEXT].at(span, [0]))[0][:, 0]
+        text[real] = self.item_profiles(history[real], np.broadcast_to(times[:, None], history.shape)[real])
         return {
             "history": history,
             "history_text": text,

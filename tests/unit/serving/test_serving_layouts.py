@@ -97,7 +97,7 @@ def test_a_large_catalogue_is_searched_by_a_graph_whose_recall_is_told(parts: Pa
 
 
 def test_the_recall_of_a_graph_that_sees_half_is_lower(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llmrec.models.retrievers.two_tower.item_index import ItemIndex
+    from llmrec.models.retrievers.nearest.item_index import ItemIndex
 
     bundle = Bundle.load(f"{parts.storage.root}/bundle/first")
     assert recall_of_approximate_search(bundle, 10, k=10) > 0.95

@@ -8,21 +8,18 @@ import torch
 
 from llmrec.features.dataset.rows import Examples, Shard, read_examples
 from llmrec.models.base import ModelContext
+from llmrec.models.networks.batches import neighbours
 from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
 from llmrec.models.networks.process_group import ProcessGroup
-from llmrec.models.retrieval import retrieve
+from llmrec.models.retrievers.nearest.validation import RankedValidation
 from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
 from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
-from llmrec.models.validation import ValidationQueries, ranking_metrics
-from llmrec.schema import DAY_MS
 from llmrec.storage import Artifact
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-#: How stale item vectors may be when validation compares epochs. (Evaluation and serving refresh by the day.)
-VALIDATION_REFRESH_MS = 7 * DAY_MS
 #: Batches on either side from which an item's share among a batch's positives is estimated.
 WINDOW_BATCHES = 4
 
@@ -51,11 +48,8 @@ class TowerData:
         self.n_items = len(history.item_ids) - 1
 
     def batches(self, size: int, rng: np.random.Generator, n_rows: int) -> list[slice]:
-        """Slices of an epoch in random order, cut anew each time; as many for every worker with up to `n_rows` rows."""
-        offset = int(rng.integers(size))
-        starts = range(-offset, n_rows, size)
-        cuts = [slice(max(s, 0), min(s + size, len(self.positives))) for s in starts if s + size > 0]
-        return [cuts[k] for k in rng.permutation(len(cuts))]
+        """Slices of an epoch; as many for every worker with up to `n_rows` rows."""
+        return neighbours(len(self.positives), n_rows, size, rng)
 
     def in_batch_share(self, batch: slice, size: int) -> Floats:
         """(n_items + 1,) share of each item among the positives around the batch: p_j of the logQ correction.
@@ -89,18 +83,15 @@ class TowerTask:
         self.data = TowerData(rows, context)
         self.n_rows = most_rows(group, len(rows))
         if validate and group.rank == 0:
-            clicks = read_examples(examples, "validation", chosen, length, clicks_only=True, with_pairs=False)
-            self.queries = ValidationQueries.of(context.history, clicks)
-            self.copy = TwoTowerRetriever(model.config, context, VALIDATION_REFRESH_MS)
+            self.validation = RankedValidation(
+                lambda refresh: TwoTowerRetriever(model.config, context, refresh), context, examples
+            )
 
     def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
         return tower_epoch(self.net, optimizer, self.data, self.config, self.group, rng, self.n_rows)
 
     def validate(self) -> Metrics:
-        self.copy.net.load_state_dict(self.net.state_dict())
-        self.copy.refit()
-        rows, _ = retrieve(self.copy, self.queries.requests(self.copy.context), 50)
-        return ranking_metrics(rows, self.queries.targets)
+        return self.validation.metrics(self.net)
 
 
 def tower_epoch(

@@ -1,0 +1,83 @@
+"""Retrieval by the dot product of a user's vector and items' vectors as of any time."""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from llmrec.models.base import Arrays, Bools, FitData, Floats, Ints, ModelContext, Requests, Retriever
+from llmrec.models.by_moment import by_moment, cached
+from llmrec.models.networks.weights import from_arrays, to_arrays
+from llmrec.models.retrievers.nearest.item_index import ItemIndex
+from llmrec.schema import DAY_MS
+
+
+class NearestRetriever(Retriever):
+    """The items whose vectors have the highest dot product with the user's, by a network `net`.
+
+    A user's vector is (unit / temperature, 1), an item's (unit, bias). Item vectors are made once per `refresh_ms`,
+    from the events before that moment; who is a candidate is decided at the request's own time. `approximate_above`:
+    catalogues larger than this are searched by an HNSW graph (faiss), others, and all where it is None, exactly.
+    """
+
+    context: ModelContext
+    net: nn.Module
+
+    def __init__(self, config: Any, context: ModelContext | None = None, refresh_ms: int = DAY_MS) -> None:
+        super().__init__(config, context)
+        assert context is not None
+        self.refresh_ms = refresh_ms
+        self.rows = np.arange(len(context.history.item_ids), dtype=np.int64)
+        self.item_index = cached(lambda key: self._make_index(*divmod(key, 2)))
+
+    @abstractmethod
+    def user_vectors(self, requests: Requests) -> Floats:
+        """(Q, vector_dim)."""
+
+    @abstractmethod
+    def item_vectors(self, time: int) -> Floats:
+        """(n_items, vector_dim) of all items by the events before `time`."""
+
+    def refit(self) -> None:
+        """Forget item vectors: call it when the net's weights have changed."""
+        self.item_index.cache.clear()  # type: ignore[attr-defined]
+
+    def scores(self, requests: Requests) -> Floats:
+        everything = np.ones((len(requests), len(self.rows)), np.bool_)
+        return self.retrieve_scores(requests, everything, len(self.rows))
+
+    def retrieve_scores(self, requests: Requests, allowed: Bools, k: int) -> Floats:
+        scores = np.empty(allowed.shape, np.float32)
+        vectors = self.user_vectors(requests)
+        for moment, part in by_moment(requests.times // self.refresh_ms):
+            scores[part] = self._index(moment).scores(vectors[part], allowed[part], k)
+        return scores
+
+    def scores_of(self, requests: Requests, rows: Ints) -> Floats:
+        scores, vectors = np.empty(rows.shape, np.float32), self.user_vectors(requests)
+        for moment, part in by_moment(requests.times // self.refresh_ms):
+            scores[part] = self._index(moment).of(vectors[part], rows[part])
+        return scores
+
+    def vectors_at(self, time: int) -> Floats:
+        """(n_items, vector_dim) as of the last refresh at or before `time`; the last number is the bias."""
+        return self._index(int(time) // self.refresh_ms).vectors
+
+    def state(self) -> Arrays:
+        return to_arrays(self.net)
+
+    def restore(self, arrays: Arrays, data: FitData) -> None:
+        from_arrays(self.net, arrays)
+        self.refit()
+
+    def _index(self, moment: int) -> ItemIndex:
+        """The index of a moment, searched as `approximate_above` says now."""
+        above = self.approximate_above
+        return self.item_index(2 * moment + int(above is not None and len(self.rows) > above))
+
+    @torch.inference_mode()
+    def _make_index(self, moment: int, approximate: int) -> ItemIndex:
+        self.net.eval()
+        return ItemIndex(self.item_vectors(moment * self.refresh_ms), approximate=bool(approximate))

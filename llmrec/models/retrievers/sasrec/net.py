@@ -1,0 +1,170 @@
+"""The network: items and reviews as tokens, blocks of causal self-attention that see how long ago things were."""
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from llmrec.config.models import ModelConfig
+from llmrec.models.networks.layers import IdEmbedding
+
+Positions = Literal["learned", "sinusoidal", "rotary", "none"]
+#: A bucket of time for each doubling of 1 + hours: the last begins after 60 years.
+BUCKETS = 20
+_NEVER = -1e9
+
+
+class SasrecConfig(ModelConfig):
+    """SASRec with the training of eSASRec."""
+
+    name: Literal["sasrec"] = "sasrec"
+    inputs: Literal["ids", "texts", "both"] = Field(
+        "both", description="what an item is to it; where a variant reads no words, ids whatever is set"
+    )
+    dim: int = Field(64, ge=4, description="length of the unit vectors; an item's bias is one dimension more")
+    layers: int = Field(2, ge=1)
+    heads: int = Field(2, ge=1)
+    positions: Positions = Field("learned", description="how the order of a sequence is known")
+    time_gaps: bool = Field(True, description="attention sees how long ago each event was, as of the next one")
+    epochs: int = Field(20, ge=1, description="at most; validation chooses how many")
+    patience: int = Field(3, ge=1, description="epochs without a better validation metric before the search ends")
+    batch_size: int = Field(64, ge=1, description="sequences a worker and step; they are neighbours in time")
+    sampled_negatives: int = Field(512, ge=0, description="uniformly drawn items a batch beside the in-batch ones")
+    learning_rate: float = Field(3e-3, gt=0, description="the highest: after the warm-up it falls as a cosine")
+    warm_up: float = Field(0.1, ge=0, lt=1, description="share of the steps of all `epochs` in which the rate rises")
+    weight_decay: float = Field(1e-2, ge=0)
+    temperature: float = Field(0.1, gt=0, description="divides the cosine; learned from there")
+    dropout: float = Field(0.2, ge=0, lt=1)
+    id_dropout: float = Field(0.2, ge=0, lt=1, description="share of ids replaced by `unknown` where there are words")
+
+    @model_validator(mode="after")
+    def _heads_share_the_vector(self) -> "SasrecConfig":
+        if self.dim % (2 * self.heads):
+            raise ValueError(f"dim must be a multiple of twice heads ({2 * self.heads}), found {self.dim}")
+        return self
+
+
+class Tokens(nn.Module):
+    """Items as vectors, from ids, words or both, and the same of the events of a sequence."""
+
+    def __init__(self, config: SasrecConfig, n_items: int, text_dim: int) -> None:
+        super().__init__()
+        self.dim, ids = config.dim, config.inputs != "texts" or not text_dim
+        dropout = config.id_dropout if text_dim else 0.0  # without words there is nothing else to go by
+        self.ids = IdEmbedding(n_items, config.dim + 1, dropout) if ids else None  # the last number is the bias
+        self.wide = nn.Linear(2 * text_dim, config.dim, bias=False) if text_dim else None
+        deep = (nn.Linear(2 * text_dim, config.dim), nn.GELU(), nn.Linear(config.dim, config.dim)) if text_dim else ()
+        self.deep = nn.Sequential(*deep)
+        self.review = nn.Linear(text_dim, config.dim, bias=False) if text_dim else None
+
+    def items(self, idx: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """(…,) idx and (…, 2 D) own text and reviews → (…, dim), and (…, 1) biases."""
+        found = texts.new_zeros((*idx.shape, self.dim + 1)) if self.ids is None else self.ids(idx)
+        vector, bias = found[..., :-1], found[..., -1:]
+        return (vector if self.wide is None else vector + self.wide(texts) + self.deep(texts)), bias
+
+    def events(self, idx: Tensor, texts: Tensor, reviews: Tensor) -> Tensor:
+        """(B, L), (B, L, 2 D) and the user's own words (B, L, D) → (B, L, dim)."""
+        vector, _ = self.items(idx, texts)
+        return vector if self.review is None else vector + self.review(reviews)
+
+
+class Block(nn.Module):
+    """Self-attention, then a feed-forward layer, each around a residual path, normalised before."""
+
+    def __init__(self, config: SasrecConfig) -> None:
+        super().__init__()
+        self.heads, self.dropout, self.rotary = config.heads, config.dropout, config.positions == "rotary"
+        self.norm, self.norm_ff = nn.LayerNorm(config.dim), nn.LayerNorm(config.dim)
+        self.qkv, self.out = nn.Linear(config.dim, 3 * config.dim), nn.Linear(config.dim, config.dim)
+        self.ages = nn.Embedding(BUCKETS, config.heads)
+        nn.init.zeros_(self.ages.weight)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(config.dim, 4 * config.dim), nn.GELU(), nn.Dropout(config.dropout),
+            nn.Linear(4 * config.dim, config.dim), nn.Dropout(config.dropout),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, allowed: Tensor, buckets: Tensor | None) -> Tensor:
+        """(B, L, dim), (B, L, L) whether a place may look at another, and how long before its moment that was."""
+        b, n, dim = x.shape
+        q, k, v = self.qkv(self.norm(x)).view(b, n, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        if self.rotary:
+            q, k = rotated(q), rotated(k)
+        bias = x.new_zeros(()) if buckets is None else self.ages(buckets).permute(0, 3, 1, 2)
+        mask = torch.where(allowed.unsqueeze(1), bias, _NEVER)
+        seen = F.scaled_dot_product_attention(q, k, v, mask, self.dropout if self.training else 0.0)
+        x = x + F.dropout(self.out(seen.transpose(1, 2).reshape(b, n, dim)), self.dropout, self.training)
+        found: Tensor = x + self.feed_forward(self.norm_ff(x))
+        return found
+
+
+class Sasrec(nn.Module):
+    """Kang & McAuley, "Self-attentive sequential recommendation" (ICDM 2018), scored as the two-tower is.
+
+    The time bias is that of HSTU (Zhai et al., ICML 2024), buckets by doubling, as of when each place is asked.
+    """
+
+    positions: Tensor
+
+    def __init__(self, config: SasrecConfig, n_items: int, text_dim: int, length: int) -> None:
+        super().__init__()
+        self.config, self.vector_dim, self.length = config, config.dim + 1, length
+        self.tokens = Tokens(config, n_items, text_dim)
+        self.gap = nn.Embedding(BUCKETS, config.dim) if config.time_gaps else None
+        if self.gap is not None:
+            nn.init.zeros_(self.gap.weight)  # a span that training never saw says nothing
+        if config.positions == "learned":
+            self.positions = nn.Parameter(torch.randn(length, config.dim) * 0.02)
+        elif config.positions == "sinusoidal":
+            self.register_buffer("positions", 0.02 * sinusoids(length, config.dim), persistent=False)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm, self.to_item = nn.LayerNorm(config.dim), nn.Linear(config.dim, config.dim)
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
+
+    def user_vectors(
+        self, idx: Tensor, texts: Tensor, reviews: Tensor, real: Tensor, times: Tensor, until: Tensor
+    ) -> Tensor:
+        """(B, L, vector_dim): what follows each place, asked at `until`. All (B, L, …), left-padded; times in hours."""
+        n = idx.shape[1]
+        x = self.tokens.events(idx, texts, reviews)
+        if self.config.positions in ("learned", "sinusoidal"):
+            x = x + self.positions[self.length - n :]
+        if self.gap is not None:
+            x = x + self.gap(buckets_of(until - times))
+        x = F.dropout(x, self.config.dropout, self.training)
+        causal = torch.ones((n, n), dtype=torch.bool, device=x.device).tril()
+        allowed = (causal & real.unsqueeze(1)) | torch.eye(n, dtype=torch.bool, device=x.device)
+        ages = buckets_of(until.unsqueeze(2) - times.unsqueeze(1)) if self.gap is not None else None
+        for block in self.blocks:
+            x = block(x, allowed, ages)
+        unit = F.normalize(self.to_item(self.norm(x)), dim=-1)
+        scale = self.log_scale.clamp(max=math.log(100)).exp()
+        return torch.cat([unit * scale, torch.ones_like(unit[..., :1])], dim=-1)
+
+    def item_vectors(self, idx: Tensor, texts: Tensor) -> Tensor:
+        """(I,), (I, 2 D) → (I, vector_dim); all but the last number are a unit vector."""
+        vector, bias = self.tokens.items(idx, texts)
+        return torch.cat([F.normalize(vector, dim=-1), bias], dim=-1)
+
+
+def buckets_of(hours: Tensor) -> Tensor:
+    """The bucket of each span of time, by doublings of 1 + hours."""
+    return torch.log2(1 + hours.clamp(min=0)).long().clamp(max=BUCKETS - 1)
+
+
+def rotated(x: Tensor) -> Tensor:
+    """(B, H, L, d) turned by its place, pairs of dimensions as planes (RoPE: Su et al., 2021, section 3.2)."""
+    n, d = x.shape[-2:]
+    angle = torch.arange(n, device=x.device)[:, None] * 10_000 ** (-torch.arange(0, d, 2, device=x.device) / d)
+    cos, sin = angle.cos(), angle.sin()
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2)
+
+
+def sinusoids(length: int, dim: int) -> Tensor:
+    """(length, dim), Vaswani et al., NIPS 2017, section 3.5."""
+    angle = torch.arange(length)[:, None] * 10_000 ** (-torch.arange(0, dim, 2) / dim)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)

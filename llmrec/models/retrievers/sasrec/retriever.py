@@ -1,0 +1,58 @@
+"""SASRec as a retriever: what follows the user's past, searched among items' vectors."""
+
+import numpy as np
+import torch
+
+from llmrec.models.base import Bools, Floats, ModelContext, ModelInfo, Requests
+from llmrec.models.networks.fit_task import FitTask
+from llmrec.models.networks.process_group import ProcessGroup
+from llmrec.models.retrievers.nearest.retriever import NearestRetriever
+from llmrec.models.retrievers.sasrec.net import Sasrec, SasrecConfig
+from llmrec.models.retrievers.sasrec.sequences import SequenceReader
+from llmrec.schema import DAY_MS
+from llmrec.storage import Artifact
+
+
+class SasrecRetriever(NearestRetriever):
+    """Attention over a user's last events (config `features.history_length`) and how long ago they were.
+
+    An item is its id, its words (own text, reviews as of the event) or both; with words an event is also what the user
+    wrote, somebody new who only says something has that as their one event, and items without any event have vectors.
+    """
+
+    Config = SasrecConfig
+    INFO = ModelInfo(
+        "SASRec", "causal self-attention over the user's items, on ids, words or both, with time gaps", "features",
+        "Kang & McAuley, ICDM 2018; Tikhonovich et al., RecSys 2025", needs_clock=True,
+    )  # fmt: skip
+    net: Sasrec
+
+    def __init__(self, config: SasrecConfig, context: ModelContext | None = None, refresh_ms: int = DAY_MS) -> None:
+        super().__init__(config, context, refresh_ms)
+        reads_words = config.inputs != "ids"
+        self.reader = SequenceReader(self.context, reads_words)
+        self.net = Sasrec(config, self.context.spec.n_items, self.reader.text_dim, self.context.history_length)
+
+    def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> FitTask:
+        from llmrec.models.retrievers.sasrec.epochs import SasrecTask
+
+        return SasrecTask(self, examples, group, validate)
+
+    @torch.inference_mode()
+    def user_vectors(self, requests: Requests) -> Floats:
+        assert requests.states is not None
+        self.net.eval()
+        shown = self.reader.of_states(requests.states).cropped()
+        return np.asarray(self.net.user_vectors(*shown.tensors())[:, -1].numpy(), np.float32)
+
+    def item_vectors(self, time: int) -> Floats:
+        idx, texts = self.reader.items_at(self.rows, np.full(len(self.rows), time, np.int64))
+        return np.asarray(self.net.item_vectors(torch.as_tensor(idx), torch.as_tensor(texts)).numpy(), np.float32)
+
+    def answers(self, requests: Requests) -> Bools:
+        """Whether there is an item, or a word, to attend to."""
+        assert requests.states is not None
+        found = (requests.states.history > 0).any(axis=1)
+        if self.reader.text_dim:
+            found |= (requests.states.text_weight > 0).any(axis=1)
+        return np.asarray(found)
