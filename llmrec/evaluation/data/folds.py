@@ -46,6 +46,13 @@ class Queries:
         held = slice(indptr[0], indptr[-1])
         return Queries(self.user[rows], self.time[rows], indptr - indptr[0], self.item[held], self.event[held])
 
+    def take(self, rows: Ints) -> "Queries":
+        """The queries `rows` (n,), in their order."""
+        size = self.n_relevant[rows]
+        indptr = np.concatenate([[0], np.cumsum(size)])
+        at = np.repeat(self.indptr[rows] - indptr[:-1], size) + np.arange(indptr[-1])
+        return Queries(self.user[rows], self.time[rows], indptr, self.item[at], self.event[at])
+
 
 @dataclass(frozen=True)
 class Fold:

@@ -8,20 +8,30 @@ import numpy.typing as npt
 
 from llmrec.evaluation.data.folds import Fold
 from llmrec.features.asof.interactions import Ints
+from llmrec.schema import DAY_MS
 
 Mask = npt.NDArray[np.bool_]
 _HISTORY = ((0, 0), (1, 1), (2, 4), (5, 9), (10, None))
 _CHARACTERS = ((0, 0), (1, 499), (500, 1_999), (2_000, None))
 _HEAD_SHARE = 0.2
+_KNOWN_DAYS = ((0, 29), (30, 179), (180, None))
+BLOCKBUSTERS = "share of the queries"
+#: An item that so large a share of the queries asks for.
+BLOCKBUSTER_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class SliceMask:
-    """`mask` (Q,): the queries of one slice."""
+    """`mask` (Q,): the queries of one slice.
+
+    `fixed_items`: it is about these very items, not about others like them; `fixed_rest`: so is what lies outside it.
+    """
 
     by: str
     level: str
     mask: Mask
+    fixed_items: bool = False
+    fixed_rest: bool = False
 
 
 def slices(fold: Fold, languages: Mapping[int, str] | None = None, text_length: Ints | None = None) -> list[SliceMask]:
@@ -33,7 +43,10 @@ def slices(fold: Fold, languages: Mapping[int, str] | None = None, text_length: 
     q = fold.queries
     target = q.item[q.indptr[:-1]]
     found = _ranges("history length", fold.as_of.history_lengths(q.user, q.time), _HISTORY)
-    found += _users(fold) + _items(fold, target)
+    found += _users(fold) + _items(fold, target) + _blockbusters(target)
+    if fold.information_set == "point_in_time":
+        days = np.maximum(q.time - fold.data.known_from[target], 0) // DAY_MS
+        found += _ranges("item known for, days", days, _KNOWN_DAYS)
     if text_length is not None:
         found += _ranges("item text, characters", text_length, _CHARACTERS)
     if languages:
@@ -66,4 +79,16 @@ def _items(fold: Fold, target: Ints) -> list[SliceMask]:
         SliceMask("item", "head", head[target] & ~new),
         SliceMask("item", "tail", ~head[target] & ~new),
         SliceMask("item", "new", new),
+    ]
+
+
+def _blockbusters(target: Ints) -> list[SliceMask]:
+    """The items that many queries each ask for, and all others; none where no item is so large."""
+    large = np.bincount(target) > BLOCKBUSTER_SHARE * len(target)
+    if not large.any():
+        return []
+    mask = large[target]
+    return [
+        SliceMask(BLOCKBUSTERS, "blockbusters", mask, fixed_items=True),
+        SliceMask(BLOCKBUSTERS, "all other items", ~mask, fixed_rest=True),
     ]

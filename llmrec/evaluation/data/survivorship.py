@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from llmrec.evaluation.data.folds import Fold, Queries, Split
+from llmrec.evaluation.data.folds import Fold, Split
 from llmrec.evaluation.data.slices import Mask, SliceMask
 from llmrec.evaluation.records.run import Core
 from llmrec.features.asof.interactions import Interactions, Ints
@@ -66,12 +66,5 @@ def without_owed(split: Split) -> Split:
     kept = np.flatnonzero(~owed(fold))
     said = f"{split.wording.description} Queries for an item that was owed events by the cut are left out."
     return replace(
-        split, wording=replace(split.wording, description=said), test=replace(fold, queries=_chosen(fold.queries, kept))
+        split, wording=replace(split.wording, description=said), test=replace(fold, queries=fold.queries.take(kept))
     )
-
-
-def _chosen(q: Queries, rows: Ints) -> Queries:
-    size = q.n_relevant[rows]
-    indptr = np.concatenate([[0], np.cumsum(size)])
-    at = np.repeat(q.indptr[rows] - indptr[:-1], size) + np.arange(indptr[-1])
-    return Queries(q.user[rows], q.time[rows], indptr, q.item[at], q.event[at])

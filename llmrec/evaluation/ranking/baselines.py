@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from llmrec.config.models import model_config
 from llmrec.evaluation.data.folds import Fold, Split
 from llmrec.evaluation.ranking.ranking_model import MOST_QUERIES, lists_of
 from llmrec.evaluation.ranking.topk import TopK, usual_threads
+from llmrec.evaluation.records.tables import Sensitivity
 from llmrec.features.asof.interactions import Scores
 from llmrec.features.asof.text_profiles import Vectors
 from llmrec.models.base import Bools, FitData, ModelInfo, Requests, Retriever
@@ -27,6 +28,7 @@ _QUICK = ("popularity", RECENT, "time_at_risk", "item_knn", "ease", "ials")
 UNITED = ("item_knn", "ease", "ials")
 #: Of reciprocal rank fusion, as in the paper.
 _FUSION = 60
+_SENSITIVITY_QUERIES = 2_000
 
 
 def grid(**values: tuple[Any, ...]) -> list[dict[str, Any]]:
@@ -136,6 +138,7 @@ class Tuned:
     settings: Settings
     scores: list[tuple[Settings, float]] = field(default_factory=list)
     fit_seconds: float = 0.0
+    sensitivity: list[Sensitivity] = field(default_factory=list)
 
 
 def fit_data(fold: Fold, vectors: Vectors | None, seed: int) -> FitData:
@@ -174,4 +177,23 @@ def tune(
     started = time.perf_counter()
     model = make(name, best)
     model.fit(fit_data(split.test, vectors, seed))
-    return Tuned(model, best, tried, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Tuned(model, best, tried, seconds, _sensitivity(name, split, metric, tried) if name == RECENT else [])
+
+
+def _sensitivity(
+    name: str, split: Split, metric: str, tried: Sequence[tuple[Settings, float]]
+) -> list[Sensitivity]:  # fmt: skip
+    """What each setting would have reached on the test: it is shown, and chooses nothing.
+
+    On at most `_SENSITIVITY_QUERIES` queries, spread evenly.
+    """
+    queries, found = split.test.queries, []
+    rows = np.unique(np.linspace(0, len(queries) - 1, min(len(queries), _SENSITIVITY_QUERIES)).round().astype(np.int64))
+    asked = replace(split.test, queries=queries.take(rows))
+    for settings, validation in tried if len(rows) else ():
+        model = make(name, settings)
+        model.fit(fit_data(asked, None, 0))
+        test = quality(lists_of(WithFallback(model), asked, parse(metric)[1]), asked, metric)
+        found.append(Sensitivity(settings=dict(settings), validation=validation, test=test))
+    return found

@@ -17,7 +17,7 @@ from llmrec.evaluation.ranking.lists import Lists
 from llmrec.evaluation.ranking.ranking_model import RankingModel
 from llmrec.evaluation.ranking.topk import TopK
 from llmrec.evaluation.records.estimates import Point
-from llmrec.evaluation.records.tables import ModelKind
+from llmrec.evaluation.records.tables import ModelKind, Sensitivity
 from llmrec.evaluation.statistics.bootstrap import mean_over_seeds
 from llmrec.features.asof.interactions import Floats, Ints
 from llmrec.models import metrics
@@ -39,6 +39,7 @@ class Answer:
     trials: int | None = None
     fallback: str = ""
     fit_seconds: float | None = None
+    sensitivity: Sequence[Sensitivity] = ()
 
     def after(self, earlier: "Answer") -> "Answer":
         """The same model fitted anew for a further fold: settings are the last fold's, costs add up."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -48,9 +49,16 @@ def measure_protocol(e: EvaluationRun, name: str, folder: str) -> tuple[Protocol
     masks = [m for m in _slices(e, splits) if len(m.mask)]
     asked = TableScope(
         name, last.test.information_set, last.wording, queries, catalogue.n_candidates, sum(f.missed() for f in folds),
-        splits[0].validation.t, splits[0].test.t,
+        _ranked(e, last), splits[0].validation.t, splits[0].test.t,
     )  # fmt: skip
     return protocol_table(asked, table.measured, masks, config, e.config.seed)
+
+
+def _ranked(e: EvaluationRun, split: Split) -> int | None:
+    """How many candidates retrieval hands to our rankers, where they answer at all."""
+    if split.test.information_set != "point_in_time" or not e.bundles:
+        return None
+    return max(e.config.evaluation.retrieve, e.config.evaluation.list_length)
 
 
 def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]:
@@ -80,14 +88,12 @@ def _slices(e: EvaluationRun, splits: Sequence[Split]) -> list[SliceMask]:
     """Slices of the joined queries."""
     parts = [slices(s.test, _languages(e, s.test), _text_length(e, s.test)) + survivor_slices(s.test) for s in splits]
     sizes = [len(s.test.queries) for s in splits]
-    names = dict.fromkeys((m.by, m.level) for part in parts for m in part)
     found = []
-    for by, level in names:
-        masks = [
-            next((m.mask for m in part if (m.by, m.level) == (by, level)), np.zeros(n, bool))
-            for part, n in zip(parts, sizes, strict=True)
-        ]
-        found.append(SliceMask(by, level, np.concatenate(masks)))
+    for name in dict.fromkeys((m.by, m.level) for part in parts for m in part):
+        same = [next((m for m in part if (m.by, m.level) == name), None) for part in parts]
+        masks = [np.zeros(n, bool) if m is None else m.mask for m, n in zip(same, sizes, strict=True)]
+        like = next(m for m in same if m is not None)
+        found.append(replace(like, mask=np.concatenate(masks)))
     return found
 
 

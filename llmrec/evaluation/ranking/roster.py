@@ -88,4 +88,4 @@ def _answer(name: str, tuned: Tuned, days: float | None) -> Answer:
     model = info(name)
     fallback = f"popularity, decay {days:g} days" if not model.answers_all and days is not None else ""
     return Answer(name, "baseline", model.title, model.description, tuned.settings, len(tuned.scores) or None, fallback,
-                  tuned.fit_seconds)  # fmt: skip
+                  tuned.fit_seconds, tuned.sensitivity)  # fmt: skip

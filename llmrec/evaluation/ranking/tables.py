@@ -7,13 +7,14 @@ import numpy as np
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data.folds import Queries, Wording
-from llmrec.evaluation.data.slices import Mask, SliceMask
+from llmrec.evaluation.data.slices import SliceMask
 from llmrec.evaluation.ranking.evaluator import Measured
+from llmrec.evaluation.ranking.sliced import figure, interactions, slice_records, text_pairs
 from llmrec.evaluation.records.estimates import Comparison, Estimate, goodness
 from llmrec.evaluation.records.tables import InformationSet, ModelResult, Protocol, Slice
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
 from llmrec.evaluation.statistics.comparisons import Pair, gated
-from llmrec.variants import NO_TEXT, TEXT, WITH_AND_WITHOUT
+from llmrec.variants import WITH_AND_WITHOUT
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class TableScope:
     queries: Queries
     n_items: int  # candidates
     n_missed: int
+    n_ranked: int | None = None  # candidates that our rankers order
     t1: int | None = None
     t2: int | None = None
 
@@ -41,27 +43,32 @@ def protocol_table(
 
     Two questions are fixed before the run and asked first: `text` against `no_text`, and our first model against the
     best baseline. Behind this gate stand our first model against each other one, `text` against `no_text` on the second
-    metric, and in every slice.
+    metric, in every slice, and in every slice against the rest of the queries.
     """
     queries = asked.queries
     bootstrap = Bootstrap(queries.user, config.bootstrap, seed, queries.item[queries.indptr[:-1]])
-    whole = {m.answer.name: _figure(bootstrap, m, config.primary_metric) for m in measured}
+    whole = {m.answer.name: figure(bootstrap, m, config.primary_metric) for m in measured}
     first, others = _pairs(measured, whole, config.primary_metric)
-    second = _text_pairs(bootstrap, measured, config.second_metric)
-    by_slice = [_text_pairs(bootstrap, measured, config.primary_metric, s.mask) for s in masks]
-    behind = [*others, *second, *(p for pairs in by_slice for p in pairs)]
-    primary, judged = gated(first, behind, config.confidence, config.detect)
-    kept = sum(np.isfinite(p.a.value) and np.isfinite(p.b.value) for p in [*others, *second])
-    found = _slices(bootstrap, measured, masks, judged[kept:], config)
+    second = text_pairs(bootstrap, measured, config.second_metric)
+    by_slice = [_first(text_pairs(bootstrap, measured, config.primary_metric, s)) for s in masks]
+    more = interactions(bootstrap, measured, config.primary_metric, masks)
+    primary, judged = gated(first, _possible([*others, *second, *by_slice, *more]), config.confidence, config.detect)
+    at = iter(judged)
+    behind = [next(at) for _ in _possible([*others, *second])]
+    parts = [[next(at) if _possible([p]) else None for p in pairs] for pairs in (by_slice, more)]
+    found = slice_records(bootstrap, measured, masks, list(zip(*parts, strict=True)), config)
     models = [_model(bootstrap, m, config) for m in measured]
     headline = next((c for c in primary if (c.model, c.against) == WITH_AND_WITHOUT), None)
-    return _protocol(asked, models, [*primary, *judged[:kept]], found), headline
+    return _protocol(asked, models, [*primary, *behind], found), headline
 
 
-def _figure(bootstrap: Bootstrap, m: Measured, metric: str, mask: Mask | None = None) -> Resampled:
-    """A model's mean, over the queries of a slice perhaps."""
-    seeds = [float(np.nanmean(v if mask is None else v[mask])) for v in m.by_seed(metric)] if m.n_seeds > 1 else []
-    return bootstrap.mean(m.values[metric], mask, seeds)
+def _possible(pairs: Sequence[Pair | None]) -> list[Pair]:
+    """Those of which both sides were measured."""
+    return [p for p in pairs if p is not None and np.isfinite(p.a.value) and np.isfinite(p.b.value)]
+
+
+def _first(pairs: Sequence[Pair]) -> Pair | None:
+    return next(iter(pairs), None)
 
 
 def _pairs(measured: Sequence[Measured], whole: Mapping[str, Resampled], metric: str) -> tuple[list[Pair], list[Pair]]:
@@ -77,44 +84,17 @@ def _pairs(measured: Sequence[Measured], whole: Mapping[str, Resampled], metric:
     return first, [p for p in pairs if p not in first]
 
 
-def _text_pairs(
-    bootstrap: Bootstrap, measured: Sequence[Measured], metric: str, mask: Mask | None = None
-) -> list[Pair]:
-    """`text` against `no_text`, where the table has both."""
-    found = {m.answer.name: m for m in measured if m.answer.name in WITH_AND_WITHOUT and metric in m.values}
-    if len(found) < 2:
-        return []
-    a, b = (_figure(bootstrap, found[name], metric, mask) for name in WITH_AND_WITHOUT)
-    return [Pair(TEXT, NO_TEXT, metric, a, b)]
-
-
 def _model(bootstrap: Bootstrap, measured: Measured, config: EvaluationConfig) -> ModelResult:
     answer = measured.answer
-    figures = {m: _figure(bootstrap, measured, m) for m in measured.values}
+    figures = {m: figure(bootstrap, measured, m) for m in measured.values}
     estimates = {m: f.estimate(config.confidence) for m, f in figures.items() if np.isfinite(f.value)}
     return ModelResult(
         name=answer.name, kind=answer.kind, label=answer.label, description=answer.description,
         settings=dict(answer.settings), trials=answer.trials, fallback=answer.fallback, seeds=measured.n_seeds,
         fit_seconds=answer.fit_seconds, recall_over_k=measured.recall_over_k,
+        sensitivity=list(answer.sensitivity),
         metrics=estimates | {m: Estimate(value=v) for m, v in measured.whole.items()},
     )  # fmt: skip
-
-
-def _slices(
-    bootstrap: Bootstrap, measured: Sequence[Measured], masks: Sequence[SliceMask], judged: Sequence[Comparison],
-    config: EvaluationConfig,
-) -> list[Slice]:  # fmt: skip
-    """Each model's primary metric, and its recall at the last cut-off, in each slice."""
-    names = (config.primary_metric, f"recall@{config.cutoffs[-1]}")
-    found = []
-    for i, s in enumerate(masks):
-        models = {
-            m.answer.name: {n: _figure(bootstrap, m, n, s.mask).estimate(config.confidence) for n in names}
-            for m in measured
-        }
-        comparisons = [judged[i]] if judged else []
-        found.append(Slice(by=s.by, level=s.level, n=int(s.mask.sum()), models=models, comparisons=comparisons))
-    return found
 
 
 def _protocol(
@@ -124,6 +104,6 @@ def _protocol(
     return Protocol(
         name=asked.name, information_set=asked.information_set, description=words.description, history=words.history,
         refit=words.refit, candidates=words.candidates, n_queries=len(asked.queries),
-        n_users=len(np.unique(asked.queries.user)), n_items=asked.n_items, n_missed=asked.n_missed, t1=asked.t1,
-        t2=asked.t2, models=models, comparisons=list(comparisons), slices=found,
+        n_users=len(np.unique(asked.queries.user)), n_items=asked.n_items, n_missed=asked.n_missed,
+        n_ranked=asked.n_ranked, t1=asked.t1, t2=asked.t2, models=models, comparisons=list(comparisons), slices=found,
     )  # fmt: skip

@@ -19,6 +19,14 @@ class CalibrationBin(ResultRecord):
     n: int = Field(ge=1)
 
 
+class Sensitivity(ResultRecord):
+    """What another setting gives: on validation, which chooses, and on the test, which does not."""
+
+    settings: dict[str, JsonValue]
+    validation: float
+    test: float
+
+
 class ModelResult(ResultRecord):
     """One model in one table."""
 
@@ -33,6 +41,7 @@ class ModelResult(ResultRecord):
     fit_seconds: float | None = Field(None, ge=0)
     metrics: dict[str, Estimate] = Field({}, description="by name, `ndcg@10`, `auc`, `coverage@10`")
     recall_over_k: list[Point] = []
+    sensitivity: list[Sensitivity] = Field([], description="the primary metric at each setting that was tried")
     calibration: list[CalibrationBin] = []
 
     @property
@@ -48,6 +57,10 @@ class Slice(ResultRecord):
     n: int = Field(ge=0, description="queries in the slice")
     models: dict[str, dict[str, Estimate]] = Field({}, description="model name -> metric -> estimate")
     comparisons: list[Comparison] = []
+    interaction: Comparison | None = Field(
+        None, description="how much more the text is worth here than in the rest of the queries: a difference of "
+        "differences; better: more, worse: less"
+    )  # fmt: skip
 
 
 class ResultTable(ResultRecord):
@@ -93,6 +106,7 @@ class Protocol(ResultTable):
     n_queries: int = Field(ge=0)
     n_users: int | None = Field(None, ge=0)
     n_items: int | None = Field(None, ge=0, description="items that could be recommended")
+    n_ranked: int | None = Field(None, ge=0, description="items that retrieval hands to our rankers, for each query")
     n_missed: int | None = Field(None, ge=0, description="targets outside the candidates: counted as missed")
     t1: int | None = None
     t2: int | None = None

@@ -7,7 +7,7 @@ from llmrec.evaluation.records.estimates import Estimate, goodness
 from llmrec.evaluation.records.families import FamilyStudy
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import LabelTable, Protocol, ResultTable
-from llmrec.evaluation.report.verdict import known_truth, survivors, takes, word
+from llmrec.evaluation.report.verdict import how_to_read, known_truth, survivors, takes, where_it_helps, word
 
 _LABELS = ("auc", "gauc", "log_loss", "rmse", "mae")
 
@@ -23,6 +23,9 @@ def show(results: Results, console: Console | None = None) -> None:
         console.print(_families(study))
     if warned := survivors(results):
         console.print(f"warning: {warned}", soft_wrap=True)
+    for line in (*how_to_read(results), where_it_helps(results)):
+        if line:
+            console.print(line, soft_wrap=True, highlight=False)
     if known := known_truth(results):
         console.print(known, soft_wrap=True)
     if results.headline:

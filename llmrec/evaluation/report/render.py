@@ -40,6 +40,7 @@ def render_html(results: Results) -> str:
     shown = (metric for t in results.tables() for m in t.models for metric in m.metrics)
     context = {
         "results": results, "verdict": verdict.verdict(results), "css": _css(),
+        "reading": verdict.how_to_read(results),
         "headline_forest": sections.headline_forest(results), "headline_facts": facts.headline_facts(results),
         "protocols": protocols, "labels": labels, "families": [family_view(f, results) for f in results.families],
         "weights": weights_view(results), "controls": sections.control_view(results),
@@ -85,7 +86,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         number=format.number, percent=format.percent, interval=format.interval, count=format.count, date=format.date,
-        duration=format.duration, metric=metric_title, tone=TONES.__getitem__, said=verdict.word, setting=_setting,
+        duration=format.duration, metric=metric_title, tone=TONES.__getitem__, said=verdict.word,
+        more=verdict.said, setting=_setting,
         md=_markdown, p_value=format.p_value, code=_code, round_percent=format.round_percent,
     )  # fmt: skip
     return environment

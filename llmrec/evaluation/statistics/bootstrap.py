@@ -150,8 +150,14 @@ class Bootstrap:
         self._sizes = [int(way.max(initial=-1)) + 1 for way in self._ways]
         self.n_users, self._draws = self._sizes[0], Draws(resamples, seed)
 
-    def mean(self, values: Floats, mask: npt.NDArray[np.bool_] | None = None, seeds: Sequence[float] = ()) -> Resampled:
-        """The mean of `values` (n_rows,); NaN rows, and those outside `mask`, do not count."""
+    def mean(
+        self, values: Floats, mask: npt.NDArray[np.bool_] | None = None, seeds: Sequence[float] = (),
+        fixed_items: bool = False,
+    ) -> Resampled:  # fmt: skip
+        """The mean of `values` (n_rows,); NaN rows, and those outside `mask`, do not count.
+
+        `fixed_items`: these very items are meant, not others like them, so that only users vary.
+        """
         values = np.asarray(values, np.float64)
         counted = np.isfinite(values) if mask is None else np.isfinite(values) & mask
         inside = values[counted]
@@ -161,6 +167,8 @@ class Bootstrap:
         moved = (inside - value) / len(inside)
         parts = tuple(_sums(way[counted], moved, size) for way, size in zip(self._ways, self._sizes, strict=True))
         counts = [len(np.unique(way[counted])) for way in self._ways]
+        if fixed_items and len(parts) > 1:
+            parts, counts = (parts[0], *(np.zeros_like(p) for p in parts[1:])), counts[:1]
         bounds = (float(inside.min()), float(inside.max()))
         return Resampled(value, counts[0], min(counts[:2]), parts, np.array(seeds), self._draws, bounds)
 

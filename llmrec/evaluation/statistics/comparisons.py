@@ -16,6 +16,8 @@ from llmrec.evaluation.statistics.bootstrap import Resampled, Tail, combined, co
 from llmrec.features.asof.interactions import Floats
 
 _POWER = 0.8
+#: Standard errors of the resampling by which a decision must clear its line.
+_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Pair:
     metric: str
     a: Resampled
     b: Resampled
+    relative: bool = True  # whether a share of `b` says anything: not where `b` is a difference itself
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def compare(
 
     `margin`: the share of `against` within which a difference counts as none. `tests`: so many such families share the
     error rate. `closed`: the gate before the family did not open, so nothing in it is claimed. `p_value` is that of the
-    single comparison, `p_adjusted` of all.
+    single comparison, `p_adjusted` of all. A verdict that lies within two Monte Carlo errors of its line is not told.
     """
     pairs = [p for p in pairs if np.isfinite(p.a.value) and np.isfinite(p.b.value)]
     if not pairs:
@@ -111,15 +114,17 @@ def _comparison(
         ratio = Estimate(value=found.value / pair.b.value) if pair.b.value else None
         return Comparison(**base, difference=Estimate(value=found.value, n=found.n), ratio=ratio, verdict="cannot tell")
     critical = tail.critical(family.critical)
-    width = critical * se
+    width, error = critical * se, family.error * se
     interval = Estimate(value=found.value, low=found.value - width, high=found.value + width, n=found.n, se=se)
     single = tail.p_value(abs(found.value) / se)
-    ratio, close = _ratio(pair, found, se, critical), None if margin is None else margin * abs(pair.b.value)
+    ratio, close = None, None
+    if pair.relative:
+        ratio, close = _ratio(pair, found, se, critical), None if margin is None else margin * abs(pair.b.value)
     return Comparison(
         **base, difference=interval, ratio=ratio, p_value=single, p_adjusted=_adjusted(single, family), margin=close,
-        smallest_detectable=(critical + float(norm.ppf(_POWER))) * se, monte_carlo=family.error * se, closed=closed,
+        smallest_detectable=(critical + float(norm.ppf(_POWER))) * se, monte_carlo=error, closed=closed,
         seed_se=float(found.seeds.std(ddof=1) / np.sqrt(len(found.seeds))) if len(found.seeds) > 1 else None,
-        verdict="cannot tell" if closed else _verdict(interval, ratio, pair.metric, close, margin),
+        verdict="cannot tell" if closed else _verdict(interval, ratio, pair.metric, close, margin, _ERRORS * error),
     )  # fmt: skip
 
 
@@ -149,12 +154,16 @@ def _ratio(pair: Pair, found: Resampled, se: float, critical: float) -> Estimate
 
 
 def _verdict(
-    difference: Estimate, ratio: Estimate | None, metric: str, close: float | None, margin: float | None
+    difference: Estimate, ratio: Estimate | None, metric: str, close: float | None, margin: float | None, error: float
 ) -> Verdict:
+    """`error`: how far the draws may have put the interval's ends; what hangs on it is not told."""
     assert difference.low is not None and difference.high is not None
+    low, high = difference.low - error, difference.high + error
+    if not low <= 0 <= high:
+        return "better" if (low > 0) != lower_is_better(metric) else "worse"
     if not difference.low <= 0 <= difference.high:
-        return "better" if (difference.low > 0) != lower_is_better(metric) else "worse"
-    within = close is not None and max(-difference.low, difference.high) < close
+        return "cannot tell"
+    within = close is not None and max(-low, high) < close
     if within and ratio is not None and margin is not None and ratio.low is not None and ratio.high is not None:
         within = max(-ratio.low, ratio.high) < margin
     return "no difference" if within else "cannot tell"

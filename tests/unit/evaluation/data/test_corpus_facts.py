@@ -1,14 +1,16 @@
 """What the report says of the corpus, against sums made by hand."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from llmrec.config import RunConfig
-from llmrec.evaluation.data.corpus_facts import portrait, seconds_per_1000, tied_users
+from llmrec.evaluation.data.corpus_facts import command, portrait, seconds_per_1000, stage_seconds, tied_users
 from llmrec.features.asof.interactions import Interactions
-from llmrec.storage import Artifact, Manifest
+from llmrec.storage import Artifact, Manifest, Storage
 
 EVENTS = [("ann", "a", 1), ("ann", "b", 2), ("ann", "c", 2), ("bob", "a", 1), ("bob", "b", 1), ("bob", "c", 3),
           ("cy", "a", 9)]  # fmt: skip
@@ -50,3 +52,35 @@ def test_whole_days_are_noted_where_most_are() -> None:
 )
 def test_encoding_is_told_by_what_was_encoded(info: dict[str, Any], expected: float | None) -> None:
     assert seconds_per_1000(info) == expected
+
+
+def test_the_command_is_the_one_that_was_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["/env/bin/python3", "-m", "jobs.pipeline", "--config", "my runs/a.yaml", "seed=8"]
+    monkeypatch.setattr(sys, "orig_argv", given)
+    assert command() == "python -m jobs.pipeline --config 'my runs/a.yaml' seed=8"
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "pytest", "tests"])
+    assert command() == ""
+
+
+def test_times_are_those_of_every_stage_and_of_each_artifact_once(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+
+    def make(stage: str, name: str, **parents: str) -> Artifact:
+        with storage.build(stage, name, module="llmrec.storage", config={}, parents=parents):
+            pass
+        found = storage.find(stage, name)
+        assert found is not None
+        return found
+
+    corpus = make("corpus", "c")
+    make("embeddings", "e", corpus="c")
+    for fold in ("v", "t"):
+        make("examples", fold, corpus="c", embeddings="e")
+    for variant in ("text", "plain"):
+        make("models", f"m{variant}", validation="v", test="t")
+    bundles = [make("bundle", f"b{v}", examples="t", models=f"m{v}") for v in ("text", "plain")]
+    found = stage_seconds(storage, [corpus, *bundles])
+    assert list(found) == ["corpus", "embeddings", "examples", "models", "bundle"]
+    one, both = (storage.find("examples", name) for name in ("v", "t"))
+    assert one is not None and both is not None
+    assert found["examples"] == pytest.approx(one.manifest.seconds + both.manifest.seconds)

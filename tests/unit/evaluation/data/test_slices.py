@@ -3,7 +3,7 @@
 import numpy as np
 
 from llmrec.evaluation.data.protocols import temporal
-from llmrec.evaluation.data.slices import slices
+from llmrec.evaluation.data.slices import BLOCKBUSTERS, slices
 from llmrec.features.asof.interactions import Interactions
 
 #: Training ends before day 10. Item a has six events there, b to e one each; f is new. Of the users, new is.
@@ -52,3 +52,27 @@ def test_languages_are_those_of_the_queries_own_events() -> None:
     assert found(languages={10: "en", 12: "de", 14: "en", 0: "fr"})["language"] == {
         "de": "new", "en": "w x", "none": "u new",
     }  # fmt: skip
+
+
+def test_blockbusters_are_the_items_that_many_queries_ask_for() -> None:
+    users, items = zip(*[(f"u{n}", "hit" if n % 4 == 0 else f"i{n}") for n in range(100)], strict=True)
+    fold = temporal(Interactions.from_arrays(users, items, np.arange(100)), 5, 20).test
+    found = {s.level: s for s in slices(fold) if s.by == BLOCKBUSTERS}
+    assert found["blockbusters"].mask.sum() == 20 and found["blockbusters"].fixed_items  # 20, 24, … 96 of 80 queries
+    assert (found["all other items"].mask == ~found["blockbusters"].mask).all()
+    assert found["all other items"].fixed_rest and not found["all other items"].fixed_items
+    few = temporal(Interactions.from_arrays([*users], [f"i{n}" for n in range(100)], np.arange(100)), 5, 20).test
+    assert BLOCKBUSTERS not in {s.by for s in slices(few)}
+
+
+def test_an_item_is_as_old_as_the_query_finds_it() -> None:
+    day = 86_400_000
+    events = [("u", "a", 0), ("v", "a", 29), ("w", "a", 30), ("x", "a", 179), ("y", "a", 180), ("z", "b", 181)]
+    users, items, days = zip(*events, strict=True)
+    fold = temporal(Interactions.from_arrays(users, items, np.array(days) * day), 5 * day, 20 * day).test
+    found = {s.level: s.mask.tolist() for s in slices(fold) if s.by == "item known for, days"}
+    assert found == {
+        "0–29": [True, False, False, False, True],  # b is not known before its own event
+        "30–179": [False, True, True, False, False],
+        "180+": [False, False, False, True, False],
+    }

@@ -133,3 +133,19 @@ def test_baselines_are_those_asked_for_and_without_vectors_none_on_text() -> Non
     full, without = (set(baseline_names("full", None, has_text)) for has_text in (True, False))
     assert full - without == on_text and "two_tower" not in full
     assert baseline_names("quick", ("text_logistic", "dcnv2", "ncf"), False) == ["recent_popularity", "ncf"]
+
+
+def test_what_each_decay_gives_on_the_test_is_kept_and_chooses_nothing(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned = tune("recent_popularity", split, "ndcg@10", budget=8, fallback_days=None)
+    assert [s.settings for s in tuned.sensitivity] == [settings for settings, _ in tuned.scores]
+    assert [s.validation for s in tuned.sensitivity] == [score for _, score in tuned.scores]
+    chosen = next(s for s in tuned.sensitivity if s.settings == tuned.settings)
+    assert chosen.validation == max(score for _, score in tuned.scores)
+    assert chosen.test == quality(lists_of(WithFallback(tuned.model), split.test, 10), split.test, "ndcg@10")
+    assert len({s.test for s in tuned.sensitivity}) > 1
+    monkeypatch.setattr(baselines, "_SENSITIVITY_QUERIES", 7)
+    seven = tune("recent_popularity", split, "ndcg@10", budget=8, fallback_days=None).sensitivity
+    assert [s.validation for s in seven] == [s.validation for s in tuned.sensitivity] and seven != tuned.sensitivity
+    assert tune("ease", split, "ndcg@10", budget=8, fallback_days=None).sensitivity == []

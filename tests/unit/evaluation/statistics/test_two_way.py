@@ -85,6 +85,25 @@ def test_twelve_seeds_of_the_resampling_give_one_verdict(effect: float) -> None:
     assert len(verdicts) == 1 and len(shown) == 1
 
 
+def test_what_hangs_on_the_draws_is_not_told() -> None:
+    """The effect at which a verdict tips: within two Monte Carlo errors of it none of many draws may claim it."""
+    user, item, noise = draw(np.random.default_rng(1), spread=0.2)
+    base = np.random.default_rng(2).random(ROWS) + 1
+    others = [np.random.default_rng(k).normal(size=ROWS) / 4 for k in range(20, 26)]
+
+    def behind(effect: float, resamples: int, seed: int = 0) -> Comparison:
+        bootstrap = Bootstrap(user, resamples, seed, item)
+        pairs = [pair(bootstrap, base + noise / 4 + effect, base), *(pair(bootstrap, base + o, base) for o in others)]
+        return compare(pairs, 0.95)[0]
+
+    start = behind(0.0, 2_000)
+    assert start.difference.low is not None and start.monte_carlo is not None
+    just_clear = behind(-start.difference.low + start.monte_carlo, 2_000)
+    assert just_clear.difference.low is not None and just_clear.difference.low > 0
+    assert just_clear.verdict == "cannot tell", "the interval excludes zero by less than the draws are worth"
+    assert behind(-start.difference.low + 3 * start.monte_carlo, 2_000).verdict == "better"
+
+
 def test_relative_and_absolute_intervals_agree_about_zero() -> None:
     agreed = 0
     for seed in range(200):
