@@ -15,7 +15,7 @@ from llmrec.evaluation.data.folds import Fold, Split
 from llmrec.evaluation.ranking.ranking_model import MOST_QUERIES, lists_of
 from llmrec.evaluation.ranking.topk import TopK, usual_threads
 from llmrec.evaluation.records.tables import Sensitivity
-from llmrec.features.asof.interactions import Scores
+from llmrec.features.asof.interactions import Ints, Scores
 from llmrec.features.asof.text_profiles import Vectors
 from llmrec.models.base import Bools, FitData, ModelInfo, Requests, Retriever
 from llmrec.models.metrics import hits, parse, ranking
@@ -119,15 +119,23 @@ class WithFallback:
             scores[silent] = requests.as_of.popularity(requests.times[silent], self.fallback_days)
         if self.trained is None:
             return scores
-        own, popular = (
-            _places(found) for found in (scores, requests.as_of.popularity(requests.times, self.fallback_days))
-        )
-        return np.asarray(1 / (_FUSION + np.where(self.trained, own, popular)), np.float32)
+        places, new = _places(scores), np.flatnonzero(~self.trained)
+        places[:, new] = _places_of(requests.as_of.popularity(requests.times, self.fallback_days), new)
+        return np.asarray(1 / (_FUSION + places), np.float32)
 
 
 def _places(scores: Scores) -> Scores:
     """(B, n_items) from 1, the best first; ties share one, which keeps the order of the catalogue out."""
     return np.asarray(rankdata(-scores, axis=1), np.float32)
+
+
+def _places_of(scores: Scores, columns: Ints) -> Scores:
+    """(B, len(columns)) `_places` of these columns alone: values are sorted, and looked up, but not ordered."""
+    ordered, found = np.sort(scores, axis=1), np.empty((len(scores), len(columns)), np.float32)
+    for row, values in enumerate(scores[:, columns]):
+        below, up_to = (np.searchsorted(ordered[row], values, side) for side in ("left", "right"))
+        found[row] = scores.shape[1] - (below + up_to) / 2 + 0.5
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data import protocols
 from llmrec.evaluation.data.folds import Split
-from llmrec.evaluation.ranking.baselines import WithFallback, fit_data, make
+from llmrec.evaluation.ranking.baselines import WithFallback, _places, _places_of, fit_data, make
 from llmrec.evaluation.ranking.ranking_model import lists_of
 from llmrec.evaluation.ranking.roster import baseline_models
 from llmrec.features.asof.interactions import AsOf, Interactions
@@ -71,3 +71,11 @@ def test_united_baselines_stand_in_tables_of_the_clock_alone(launched: Split) ->
     assert names == ["recent_popularity", "ease", "ease_united", "time_at_risk"]
     other = protocols.leave_last_out(launched.test.data)
     assert [m.answers[0].name for m in baseline_models(other, config, lambda _: None)] == ["ease"]
+
+
+def test_places_of_some_columns_are_those_of_all_of_them() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 6, (7, 40)).astype(np.float32)  # many ties
+    scores[0] = 0
+    columns = np.array([3, 0, 39, 7])
+    np.testing.assert_array_equal(_places_of(scores, columns), _places(scores)[:, columns])
