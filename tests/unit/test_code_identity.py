@@ -108,6 +108,7 @@ def test_every_file_is_part_of_something() -> None:
         "llmrec.experiment",
         "llmrec.pipeline",
         "llmrec.evaluation.compare.side_by_side",
+        "llmrec.evaluation.report.worth_table",
     )
     models = {module_of(role, name) for role in MODELS for name in MODELS[role]}
     part = set(source_files([*fronts, *models, *(m for modules in STAGES.values() for m in modules)]))
