@@ -15,6 +15,8 @@ from serve_app.middleware.limits import RequestLimits
 from serve_app.middleware.observation import Observation
 from serve_app.middleware.scopes import STATIC
 from serve_app.routes import encode, health, metrics, model, rank, recommend, similar
+from serve_app.routes.page import files as page_files
+from serve_app.routes.page import router as page_router
 from serve_app.schemas import ErrorResponse
 from serve_app.service import RecommendationService
 
@@ -53,6 +55,8 @@ def make_api(service: RecommendationService, keys: KeyRing | None = None) -> Fas
     security = [Security(HTTPBearer(auto_error=False))] if keys else []
     for route in ROUTES:
         app.include_router(route.router(service), prefix="/v1", responses=ERRORS, dependencies=security)
+    app.include_router(page_router(service, keys is not None))
+    app.router.routes.append(page_files())
     _wrap(app, service, keys)
     return app
 

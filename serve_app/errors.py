@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from serve_app.schemas import FIELDS, ErrorResponse, Problem
@@ -50,9 +51,14 @@ def _problem(error: Mapping[str, Any]) -> Problem:
     return Problem(code=error["type"], message=str(error["msg"])[:300], where=where)
 
 
+def problem_of(error: RequestValidationError | ValidationError) -> ApiError:
+    """422 for what validation found."""
+    return invalid_request(tuple(_problem(e) for e in error.errors()))
+
+
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return invalid_request(tuple(_problem(e) for e in error.errors())).response()
+    return problem_of(error).response()
 
 
 async def _on_http(_: Request, error: Exception) -> JSONResponse:

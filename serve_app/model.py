@@ -111,6 +111,11 @@ class ServedModel:
         rows, scores = self.recommender.similar(row, k, self.as_of)
         return self._listed(provenance, rows[rows >= 0], scores[rows >= 0])
 
+    def some_users(self, n: int = 20) -> list[str]:
+        """Ids of the `n` users with most reviews."""
+        counts = np.bincount(self.history.data.user_rows, minlength=len(self.history.user_ids))
+        return [self.history.user_ids[int(row)] for row in np.argsort(-counts, kind="stable")[:n] if counts[row]]
+
     def describe(self, refused: dict[str, str]) -> ModelDescription:
         """For /v1/model."""
         users, items = len(self.history.user_ids) - 1, len(self.history.item_ids) - 1

@@ -13,6 +13,7 @@ from llmrec.config import ServingConfig
 from llmrec.reasons import sentences
 from serve_app.errors import ApiError
 from serve_app.handles import Patience, call
+from serve_app.item_cards import ItemCard
 from serve_app.messages import (
     Candidates,
     EncodedTexts,
@@ -51,7 +52,7 @@ class RecommendationService:
     traffic: Traffic
     metrics: Metrics
     fused: RecommenderClient | None = None  # layout `fused`: retriever and ranker are this one, too
-    _remembered: TTLCache[str, Any] = field(default_factory=lambda: TTLCache(3, _REMEMBERED_S))
+    _remembered: TTLCache[str, Any] = field(default_factory=lambda: TTLCache(4, _REMEMBERED_S))
 
     @classmethod
     def over(
@@ -121,6 +122,21 @@ class RecommendationService:
         if found.provenance.unknown:
             raise ApiError(404, "unknown_item", f"bundle {found.provenance.bundle} knows no item of that id")
         return found
+
+    async def cards(self, ids: list[str]) -> list[ItemCard]:
+        """What is to be shown of items, in order; of unknown ones their ids."""
+        return await self._call("cards", self.retriever.cards, ids)
+
+    async def some_users(self) -> list[str]:
+        """Ids of users to choose from; none where the retriever does not answer."""
+        return await self._remember("some_users", self._some_users_or_none)
+
+    async def _some_users_or_none(self) -> list[str]:
+        try:
+            async with asyncio.timeout(1):
+                return await self.retriever.some_users()
+        except Exception:  # the form is shown, whatever the retriever's trouble
+            return []
 
     async def describe(self) -> ModelDescription:
         """What the retriever serves."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from serve_app.hot_swap import ModelHotSwapper, ModelRepository, ServedVersion
+from serve_app.item_cards import ItemCard, item_cards
 from serve_app.messages import Candidates, ModelDescription, NotHeld, RankedItems, RequestUser, TextUse
 from serve_app.model import ServedModel
 
@@ -52,6 +53,18 @@ class RetrieverDeployment(_ModelDeployment):
         model = self._swapper.get()
         assert not isinstance(model, NotHeld)
         return await asyncio.to_thread(model.similar, item_id, k)
+
+    async def cards(self, ids: list[str]) -> list[ItemCard]:
+        """What is to be shown of items, in order."""
+        model = self._swapper.get()
+        assert not isinstance(model, NotHeld)
+        return await asyncio.to_thread(item_cards, model.bundle, ids)
+
+    async def some_users(self) -> list[str]:
+        """Ids of users who have many reviews, to choose from."""
+        model = self._swapper.get()
+        assert not isinstance(model, NotHeld)
+        return await asyncio.to_thread(model.some_users)
 
 
 class RankerDeployment(_ModelDeployment):

@@ -3,9 +3,9 @@
 from starlette.routing import Match
 from starlette.types import Scope
 
-#: Open to everybody: whether the server lives, and how it is to be used.
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
-STATIC = "/docs/static"
+#: Open to everybody: whether the server lives, how it is to be used, and the empty form of the page.
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
+STATIC, PAGE_STATIC = "/docs/static", "/page/static"
 NO_ROUTE = "(no route)"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -19,7 +19,7 @@ def path_of(scope: Scope) -> str:
 def is_open(scope: Scope) -> bool:
     """Whether no key is asked for and no body is read."""
     path = path_of(scope)
-    return path in OPEN_PATHS or path.startswith(f"{STATIC}/")
+    return path in OPEN_PATHS or path.startswith((f"{STATIC}/", f"{PAGE_STATIC}/"))
 
 
 def header(scope: Scope, name: bytes) -> bytes:

@@ -65,15 +65,15 @@ class Page:
         line, self._buffer = self._buffer.split(b"\0", 1)
         return dict(json.loads(line))
 
-    def show(self, path: Path, width: int, height: int = 900, dark: bool = False, media: str = "screen") -> None:
-        """Load a local file at this width (CSS pixels) and wait until it is drawn."""
+    def show(self, path: Path | str, width: int, height: int = 900, dark: bool = False, media: str = "screen") -> None:
+        """Load a local file, or an address, at this width (CSS pixels) and wait until it is drawn."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", media=media, features=scheme)
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         self.events.clear()
-        self.call("Page.navigate", url=path.absolute().as_uri())
+        self.call("Page.navigate", url=path if isinstance(path, str) else path.absolute().as_uri())
         while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
             self.events.append(self._next())
         self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")

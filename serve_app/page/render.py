@@ -1,0 +1,98 @@
+"""The page's HTML."""
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from llmrec.reasons import Because
+from serve_app.item_cards import ItemCard
+from serve_app.messages import ModelDescription, RankedItems
+from serve_app.page.state import PageState
+
+STATIC_FOLDER = Path(__file__).parent / "static"
+#: Nothing but this page's own files: no other host, no inline script or style, no frame around it.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+}  # fmt: skip
+#: What a list rests on, and why it is not, or less, personal.
+_BASIS = {
+    "history": "From what this user reviewed before.",
+    "history_and_text": "From what this user reviewed before, and from your words.",
+    "text": "From your words.",
+    "liked_items": "From the items that you like.",
+    "text_and_liked_items": "From your words and the items that you like.",
+    "popularity": "What is popular: nothing else is known.",
+}
+_REASON = {
+    "unknown_user": "The server knows no user of that id.",
+    "unknown_liked_items": "The server knows none of the items that you like.",
+    "nothing_given": "Name a user, or describe yourself, and the list becomes yours.",
+    "bundle_without_text": "What is served here reads no words.",
+    "encoder_unavailable": "The encoder does not answer just now, so your words were not read.",
+    "nothing_matched_your_words": "Nothing matched your words.",
+}
+_SHOWN_TERMS = 6
+
+
+@dataclass(frozen=True)
+class Found:
+    """A list and the cards of all that it names."""
+
+    items: RankedItems
+    cards: dict[str, ItemCard]
+
+
+@dataclass(frozen=True)
+class PageView:
+    """What is shown: `found` for the state, `similar` items, or a `problem` in words."""
+
+    state: PageState = field(default_factory=PageState)
+    found: Found | None = None
+    similar: Found | None = None
+    searched: Found | None = None
+    model: ModelDescription | None = None
+    users: tuple[str, ...] = ()
+    problem: str | None = None
+    keys: bool = False  # whether the server wants one
+    searches: bool = False  # whether the server can be searched
+
+
+def page(view: PageView) -> str:
+    """The whole page; everything from outside is escaped."""
+    return _environment().get_template("page.html.j2").render(v=view, s=view.state, basis=_basis)
+
+
+def because(reason: Because, cards: dict[str, ItemCard]) -> str:
+    """The statement, an item called by its title."""
+    card = cards.get(reason.item_id or "")
+    return reason.statement if card is None else reason.statement.removesuffix(card.item_id) + card.title
+
+
+def terms(contributions: dict[str, float]) -> list[tuple[str, float, int]]:
+    """The largest terms and the rest: name, value, and a bar's length of at most 100."""
+    shown = list(contributions.items())[:_SHOWN_TERMS]
+    rest = sum(list(contributions.values())[_SHOWN_TERMS:])
+    if len(contributions) > _SHOWN_TERMS:
+        shown.append((f"{len(contributions) - _SHOWN_TERMS} smaller terms", rest))
+    most = max((abs(value) for _, value in shown), default=0) or 1
+    return [(name.replace("_", " "), value, round(100 * abs(value) / most)) for name, value in shown]
+
+
+def _basis(found: RankedItems) -> str:
+    said = _BASIS.get(found.provenance.basis, "")
+    why = _REASON.get(found.provenance.reason or "", "")
+    return f"{said} {why}".strip()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.globals |= {"because": because, "terms": terms}
+    return environment
