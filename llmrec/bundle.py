@@ -117,7 +117,7 @@ class Bundle:
         """
         uri, artifact = bundle_folder(uri.rstrip("/"))
         check_files(uri)
-        settings = _read_settings(uri)
+        settings = read_settings(uri)
         if artifact not in (None, settings.id):
             raise BundleError(f"{uri}/{SETTINGS}: found id {settings.id!r}, expected {artifact!r}, the artifact's")
         context = ModelContext(FeatureSpec.load(f"{uri}/spec"), History.load(f"{uri}/history"), settings.models.variant)
@@ -208,7 +208,9 @@ def _facts(storage: Storage, examples: Artifact, history: History) -> dict[str, 
     }
 
 
-def _read_settings(uri: str) -> BundleFile:
+def read_settings(uri: str) -> BundleFile:
+    """`bundle.json` of the bundle in the folder `uri`, or in the artifact at `uri`. Raises BundleError."""
+    uri, _ = bundle_folder(uri.rstrip("/"))
     try:
         data = read_json(f"{uri}/{SETTINGS}")
         if data is None:
@@ -252,8 +254,8 @@ def verify(bundle: Bundle) -> None:
         )
 
 
-def refuse_untrusted_code(bundle: Bundle, trusted: bool) -> None:
-    """Raise BundleError where the bundle's encoder would run code of its model's folder and that is not `trusted`."""
+def refuse_untrusted_code(bundle: BundleFile, trusted: bool) -> None:
+    """Raise BundleError where a bundle's encoder would run code of its model's folder and that is not `trusted`."""
     if bundle.encoder.trust_remote_code and not trusted:
         raise BundleError(
             f"bundle {bundle.id}: its encoder {bundle.encoder.model!r} asks for trust_remote_code, to run code that "

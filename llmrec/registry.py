@@ -23,7 +23,7 @@ def publish(storage: Storage, bundle: Artifact, name: str, trust_remote_code: bo
     """
     loaded = Bundle.load(bundle.root)
     verify(loaded)
-    refuse_untrusted_code(loaded, trust_remote_code)
+    refuse_untrusted_code(loaded.settings, trust_remote_code)
     now = _pointer(storage, name, "CURRENT")
     if now and now["id"] == bundle.id:
         return _with_uri(storage, now)

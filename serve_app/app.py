@@ -15,14 +15,13 @@ from ray.serve.config import BackpressureConfig
 from ray.serve.schema import LoggingConfig
 from starlette.middleware import Middleware
 
-from llmrec.bundle import refuse_untrusted_code
-from llmrec.config import EncoderConfig, RunConfig, ServingConfig, load_config
-from llmrec.encoding import encoder_fingerprint, on_this_machine
+from llmrec.config import RunConfig, ServingConfig, load_config
 from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.deployments.encoder import EncoderDeployment
 from serve_app.deployments.ingress import IngressDeployment
 from serve_app.deployments.stages import RankerDeployment, RecommenderDeployment, RetrieverDeployment
+from serve_app.encoders import needed_encoder, open_encoders
 from serve_app.hot_swap import ServedVersion
 from serve_app.middleware.keys import keys_in_environment, open_key_ring
 from serve_app.middleware.request_id import CleanRequestId
@@ -54,25 +53,19 @@ def build(args: BuildArgs) -> Application:
     config = load_config(args.config, overrides)
     storage, name = Storage(args.storage or config.storage), args.name or config.name
     version = str(current(storage, name)["id"])
-    model = ServedModel.load(storage, version, config.serving.retrieve)
-    encoder = model.bundle.encoder
-    refuse_untrusted_code(model.bundle, config.serving.trust_remote_code)
-    _refuse_elsewhere(version, encoder, config.serving, storage.root)
-    _check_encoder(model, on_this_machine(encoder, config.serving.fetch_models))
+    ServedModel.load(storage, version, config.serving.retrieve)
+    needed_encoder(storage, version, config.serving)
     open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
     _warn_if_open(config.serving)
-    return compose(
-        config, encoder, ServedVersion(version, model.encoder, config.serving.follow_seconds), storage.root, name
-    )
+    return compose(config, ServedVersion(version, config.serving.follow_seconds), storage.root, name)
 
 
-def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, root: str, name: str) -> Application:
+def compose(config: RunConfig, served: ServedVersion, root: str, name: str) -> Application:
     """The deployments and how they hang together. `root` must be seen by every node that runs a replica."""
     serving = config.serving
     repository = partial(open_repository, root, name, serving.retrieve, serving.approximate_above)
-    encoder_app = _deployment(EncoderDeployment, serving, serving.encoder_replicas, gpus=serving.encoder_gpus).bind(
-        encoder,
-        serving.fetch_models,
+    encoder = _stage(EncoderDeployment, serving, serving.encoder_replicas, served, gpus=serving.encoder_gpus).bind(
+        partial(open_encoders, root, name, serving),
         serving.encoder_threads,
         serving.batch_size,
         serving.batch_wait_ms / 1000,
@@ -82,7 +75,7 @@ def compose(config: RunConfig, encoder: EncoderConfig, served: ServedVersion, ro
     ingress = _deployment(IngressDeployment, serving, serving.ingress_replicas).options(
         max_ongoing_requests=INGRESS_SLOTS, logging_config=LoggingConfig()
     )
-    return ingress.bind(encoder_app, retriever, ranker, serving, keys_in_environment(serving.api_keys_env))
+    return ingress.bind(encoder, retriever, ranker, serving, keys_in_environment(serving.api_keys_env))
 
 
 def _stages(serving: ServingConfig, served: ServedVersion, repository: Any) -> tuple[Application, Application]:
@@ -96,8 +89,10 @@ def _stages(serving: ServingConfig, served: ServedVersion, repository: Any) -> t
     )
 
 
-def _stage(kind: type, serving: ServingConfig, replicas: int, served: ServedVersion) -> serve.Deployment:
-    return _deployment(kind, serving, replicas, user_config=asdict(served))
+def _stage(
+    kind: type, serving: ServingConfig, replicas: int, served: ServedVersion, gpus: float = 0
+) -> serve.Deployment:
+    return _deployment(kind, serving, replicas, gpus, user_config=asdict(served))
 
 
 def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float = 0, **options: Any) -> serve.Deployment:
@@ -117,29 +112,6 @@ def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float =
         logging_config=LoggingConfig(enable_access_log=False),  # the ingress logs each request, once
         **options,
     )
-
-
-def _refuse_elsewhere(version: str, encoder: EncoderConfig, serving: ServingConfig, root: str) -> None:
-    """A fitted encoder is read by its URI: one of another scheme would be fetched from wherever the bundle says."""
-    if encoder.backend == "vllm" or serving.fetch_models or "://" not in encoder.model:
-        return
-    if not encoder.model.startswith(f"{root}/") or "/../" in encoder.model:
-        raise ValueError(
-            f"bundle {version}: its encoder lies at {encoder.model!r}, outside {root!r}, which this server does not "
-            "read; copy it to the storage, or set serving.fetch_models: true"
-        )
-
-
-def _check_encoder(model: ServedModel, encoder: EncoderConfig) -> None:
-    if model.encoder is None:
-        return
-    found = encoder_fingerprint(encoder)
-    if found != model.encoder:
-        raise ValueError(
-            f"bundle {model.version}: its features come from encoder {model.encoder}, but {encoder.model!r} here has "
-            f"the fingerprint {found}; expected the same weights and tokenizer. Put back the files that the bundle was "
-            "made with, or run the pipeline with these"
-        )
 
 
 def _warn_if_open(serving: ServingConfig) -> None:

@@ -37,10 +37,9 @@ class ModelRepository(Generic[M]):
 
 @dataclass(frozen=True)
 class ServedVersion:
-    """A deployment's `user_config`: the bundle to serve, the encoder beside it, and whether to follow CURRENT."""
+    """A deployment's `user_config`: the bundle to serve, and whether to follow CURRENT."""
 
     bundle: str
-    encoder: str | None = None  # fingerprint; a bundle of another encoder needs a redeployment
     follow_seconds: float = 0.0
 
 
@@ -98,13 +97,7 @@ class ModelHotSwapper(Generic[M]):
 
     def _load(self, version: str) -> M:
         held = next((m for m in self._held if m.version == version), None)
-        model = held or self._repository.load(version)
-        if model.encoder is not None and self._wanted.encoder not in (None, model.encoder):
-            raise BundleRefusedError(
-                f"its features come from encoder {model.encoder}, the running encoder is {self._wanted.encoder}; "
-                "deploy again to swap both"
-            )
-        return model
+        return held or self._repository.load(version)
 
     async def _follow(self) -> None:
         while self._wanted.follow_seconds:

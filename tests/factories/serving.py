@@ -81,7 +81,7 @@ class Parts:
 
     async def serve(self, part: str, version: str, **order: Any) -> None:
         """Let one deployment hold `version`, as a changed `user_config` does."""
-        await getattr(self, part).reconfigure({"bundle": version, "encoder": "fake-encoder", **order})
+        await getattr(self, part).reconfigure({"bundle": version, **order})
 
 
 def make_parts(root: str, **serving: Any) -> Parts:

@@ -22,7 +22,7 @@ from llmrec.bundle import Bundle, last_time, make_probes
 from llmrec.bundle_files import write_digests
 from llmrec.client import Client
 from llmrec.config import load_config
-from llmrec.encoding import load_vectors, review_text
+from llmrec.encoding import encoder_fingerprint, load_vectors, review_text
 from llmrec.files import read_json, write_json
 from llmrec.pipeline import run_pipeline
 from llmrec.registry import publish
@@ -102,7 +102,7 @@ def server(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def make_versions(storage: Storage, first: Artifact) -> None:
-    """Beside the bundle that was trained: two good ones with other weights, and four that must not serve."""
+    """Beside the trained bundle: two good ones of other weights, one of another encoder, four that must not serve."""
 
     def each(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[bytes], bytes]:
         def changed(array: np.ndarray) -> np.ndarray:
@@ -110,13 +110,17 @@ def make_versions(storage: Storage, first: Artifact) -> None:
 
         return lambda data: save({name: changed(array) for name, array in load(data).items()})
 
-    for version, file, change in (
-        ("good-b", "models/ranker/weights.safetensors", each(lambda a: np.float32(1.5) * a)),
-        ("good-c", "models/ranker/weights.safetensors", each(lambda a: np.float32(-1) * a)),
-        ("cut-off", "models/ranker/weights.safetensors", lambda data: data[: len(data) // 2]),
-        ("not-numbers", "models/ranker/weights.safetensors", each(lambda a: np.full_like(a, np.nan))),
-        ("too-narrow", "models/retriever.two_tower/weights.safetensors", each(lambda a: a[:3] if a.ndim else a)),
-        ("unmatched", "models/retriever.two_tower/weights.safetensors", each(lambda a: np.float32(2) * a)),
+    other = Bundle.load(first.root).encoder.model_copy(update={"max_tokens": 64})
+    another_encoder = {"encoder": other.model_dump(mode="json"), "encoder_fingerprint": encoder_fingerprint(other)}
+    ranker, towers = "models/ranker/weights.safetensors", "models/retriever.two_tower/weights.safetensors"
+    for version, file, change, more in (
+        ("good-b", ranker, each(lambda a: np.float32(1.5) * a), None),
+        ("good-c", ranker, each(lambda a: np.float32(-1) * a), None),
+        ("good-other-encoder", ranker, lambda data: data, another_encoder),
+        ("cut-off", ranker, lambda data: data[: len(data) // 2], None),
+        ("not-numbers", ranker, each(lambda a: np.full_like(a, np.nan)), None),
+        ("too-narrow", towers, each(lambda a: a[:3] if a.ndim else a), None),
+        ("unmatched", towers, each(lambda a: np.float32(2) * a), None),
     ):
         with storage.build("bundle", version, module="llmrec.bundle", config={}, parents={}) as writer:
             source = Path(first.uri("bundle.json")).parent
@@ -124,7 +128,7 @@ def make_versions(storage: Storage, first: Artifact) -> None:
             target = Path(writer.folder) / file
             target.write_bytes(change(target.read_bytes()))
             settings = Path(writer.folder) / "bundle.json"
-            settings.write_text(json.dumps(json.loads(settings.read_text()) | {"id": version}))
+            settings.write_text(json.dumps(json.loads(settings.read_text()) | {"id": version} | (more or {})))
             write_digests(writer.folder)
             if version.startswith("good"):  # whose probes tell its own answers
                 made = Bundle.load(writer.folder)
@@ -233,6 +237,26 @@ def test_publish_and_roll_back_under_load_lose_no_request_and_mix_no_versions(se
     assert not mixed, mixed[:2]
 
 
+def test_a_bundle_of_another_encoder_is_published_and_taken_back_under_load(server: Server) -> None:
+    """Two real engines side by side; who writes meets the bundle of the encoder that read the words."""
+    first, fingerprint = (model := server.model())["bundle"], model["encoder"]
+    spoken = [{"text": f"something warm and quiet {n}"} for n in range(40)]
+    with Load(f"{server.url}/v1/recommend", [*spoken, {"user_id": "nobody"}], clients=2) as load:
+        load.wait_for(4)
+        for version in ("good-other-encoder", first):
+            publish(server.storage, server.bundle(version), NAME)
+            server.await_(lambda model, v=version: model["bundle"] == v)
+            server.await_(lambda _, v=version: (server.post("/v1/encode", texts=["x"])["encoder"] == fingerprint)
+                          == (v == first))  # fmt: skip
+            load.wait_for(6)
+    assert {reply.status for reply in load.replies} == {200}
+    texts = [reply.body for reply in load.replies if "text" in reply.request]
+    assert {answer["bundle"] for answer in texts} == {first, "good-other-encoder"}
+    # a text that comes while the new engine loads may be answered without: then the answer says so
+    assert {(a["basis"], a["reason"]) for a in texts} <= {("text", None), ("popularity", "encoder_unavailable")}
+    assert texts[-1]["basis"] == "text"
+
+
 @pytest.mark.parametrize("bad", ["cut-off", "not-numbers", "too-narrow", "unmatched", "absent"])
 def test_a_bad_bundle_is_refused_and_the_old_one_serves_on(server: Server, bad: str) -> None:
     before, replicas = server.model()["bundle"], replica_pids()
@@ -306,12 +330,14 @@ def test_a_changed_user_config_swaps_under_load_and_a_bad_one_changes_nothing(se
     from ray.serve.schema import ServeDeploySchema
 
     first = server.model()["bundle"]
-    order = {"encoder": server.model()["encoder"], "follow_seconds": 0.0}
+    order = {"follow_seconds": 0.0}
     application = {"name": NAME, "route_prefix": "/", "import_path": "serve_app.app:build",
                    "args": {"config": str(server.config), "overrides": "serving.follow_seconds=0"}}  # fmt: skip
 
     def deploy(version: str) -> None:  # what `serve deploy FILE.yaml` sends
-        parts = [{"name": part, "user_config": order | {"bundle": version}} for part in ("Retriever", "Ranker")]
+        parts = [
+            {"name": part, "user_config": order | {"bundle": version}} for part in ("Encoder", "Retriever", "Ranker")
+        ]
         config = ServeDeploySchema.model_validate({"applications": [application | {"deployments": parts}]})
         _get_global_client().deploy_apps(config, _blocking=True)
 

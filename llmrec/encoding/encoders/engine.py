@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
@@ -23,10 +24,12 @@ log = logging.getLogger(__name__)
 _SEQUENCE_POOLINGS: Mapping[str, str] = MappingProxyType({"mean": "MEAN", "cls": "CLS", "last": "LAST"})
 _CHUNK = 512  # texts tokenised at once, ahead of the engine
 _MAX_SEQUENCES = 256
+#: Engines of one process share vLLM's globals: two at work at once end it by a segmentation fault.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class VllmEncoder:
-    """`vllm.LLM` as a pooling engine inside this process; one a process, which is all vLLM allows.
+    """`vllm.LLM` as a pooling engine inside this process. Several take turns; the first one's `threads` hold for all.
 
     `threads` are the CPU threads of the engine (default: all cores), `batch_tokens` the tokens of one engine step,
     `tensor_parallel` the GPUs that share the weights. Raises ValueError for a model or setting that cannot work.
@@ -82,7 +85,8 @@ class VllmEncoder:
     def _pooled(self, prompts: list[dict[str, list[int]]]) -> npt.NDArray[np.float32]:
         pool = TOKEN_POOLINGS.get(self._config.pooling)
         task = "embed" if pool is None else "token_embed"
-        outputs = self._llm.encode(prompts, pooling_task=task, use_tqdm=False)
+        with _ONE_AT_A_TIME:
+            outputs = self._llm.encode(prompts, pooling_task=task, use_tqdm=False)
         tensors = (output.outputs.data.float().numpy() for output in outputs)
         return np.stack([row if pool is None else pool(row) for row in tensors])
 
@@ -94,22 +98,23 @@ def _columns(encoded: Encoded) -> tuple[npt.NDArray[Any], ...]:
 def _engine(config: EncoderConfig, folder: str, batch_tokens: int, tensor_parallel: int) -> Any:
     from vllm import LLM  # after the environment is set, which vLLM reads when it is imported
 
-    return LLM(
-        folder,
-        runner="pooling",
-        convert="embed",
-        pooler_config=_pooler(config),
-        enforce_eager=True,  # compiling a small encoder takes longer than most corpora
-        dtype=config.dtype,
-        max_model_len=config.max_tokens,
-        max_num_batched_tokens=max(batch_tokens, config.max_tokens),
-        max_num_seqs=_MAX_SEQUENCES,
-        tensor_parallel_size=tensor_parallel,
-        trust_remote_code=config.trust_remote_code,
-        enable_prefix_caching=False,  # no two texts are alike: the store has seen to that
-        seed=0,
-        disable_log_stats=True,
-    )
+    with _ONE_AT_A_TIME:
+        return LLM(
+            folder,
+            runner="pooling",
+            convert="embed",
+            pooler_config=_pooler(config),
+            enforce_eager=True,  # compiling a small encoder takes longer than most corpora
+            dtype=config.dtype,
+            max_model_len=config.max_tokens,
+            max_num_batched_tokens=max(batch_tokens, config.max_tokens),
+            max_num_seqs=_MAX_SEQUENCES,
+            tensor_parallel_size=tensor_parallel,
+            trust_remote_code=config.trust_remote_code,
+            enable_prefix_caching=False,  # no two texts are alike: the store has seen to that
+            seed=0,
+            disable_log_stats=True,
+        )
 
 
 def _pooler(config: EncoderConfig) -> Any:

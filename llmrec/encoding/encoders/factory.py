@@ -10,7 +10,7 @@ def make_encoder(
 ) -> TextEncoder:
     """The encoder that `config` describes, ready to encode, on `threads` CPU threads (None: all cores).
 
-    vLLM allows one engine a process. A fitted static encoder is one that the encode stage has made: take its
+    vLLM's engines in one process take turns. A fitted static encoder is one that the encode stage has made: take its
     configuration from `encoder_config(embeddings)`. Raises ValueError for a model or a setting that cannot work.
     """
     if config.backend == "vllm":

@@ -30,7 +30,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
 @pytest.fixture(scope="module")
 def recommender(parts: Parts) -> RecommenderDeployment:
     made = RecommenderDeployment(lambda: open_repository(parts.storage.root, NAME, parts.config.retrieve))
-    asyncio.run(made.reconfigure({"bundle": "first", "encoder": "fake-encoder"}))
+    asyncio.run(made.reconfigure({"bundle": "first"}))
     return made
 
 
@@ -75,7 +75,7 @@ def test_a_fused_replica_swaps_whole_bundles(tmp_path: Path) -> None:
     made = RecommenderDeployment(lambda: open_repository(parts.storage.root, NAME, parts.config.retrieve))
 
     async def bundle_after(version: str) -> str:
-        await made.reconfigure({"bundle": version, "encoder": "fake-encoder"})
+        await made.reconfigure({"bundle": version})
         return str((await made.describe()).bundle)
 
     assert asyncio.run(bundle_after("first")) == "first"
