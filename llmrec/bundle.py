@@ -10,6 +10,7 @@
 No file of it runs code on loading; one that does not belong there, is a link or was changed is refused.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -109,8 +110,10 @@ class Bundle:
         write_digests(uri)
 
     @classmethod
-    def load(cls, uri: str) -> Self:
+    def load(cls, uri: str, as_context: Callable[[FeatureSpec, History, str], ModelContext] = ModelContext) -> Self:
         """Read and check the bundle in the folder `uri`, or in the artifact at `uri`.
+
+        `as_context`: what its models ask of the past, over its features and history, as the bundle's variant reads it.
 
         Raises BundleError for a file that is damaged or does not belong, or settings that cannot be read; WeightsError
         (a ValueError too) for weights that are cut off, of other dimensions or not finite.
@@ -120,7 +123,7 @@ class Bundle:
         settings = read_settings(uri)
         if artifact not in (None, settings.id):
             raise BundleError(f"{uri}/{SETTINGS}: found id {settings.id!r}, expected {artifact!r}, the artifact's")
-        context = ModelContext(FeatureSpec.load(f"{uri}/spec"), History.load(f"{uri}/history"), settings.models.variant)
+        context = as_context(FeatureSpec.load(f"{uri}/spec"), History.load(f"{uri}/history"), settings.models.variant)
         _check_columns(uri, settings.models, context)
         models = load_models(f"{uri}/{MODELS}", settings.models, context)
         card = (read_bytes(f"{uri}/{CARD}") or b"").decode()

@@ -15,6 +15,8 @@ from serve_app.middleware.limits import RequestLimits
 from serve_app.middleware.observation import Observation
 from serve_app.middleware.scopes import STATIC
 from serve_app.routes import encode, health, metrics, model, rank, recommend, similar
+from serve_app.routes.events import router as events
+from serve_app.routes.items import router as items
 from serve_app.routes.page import files as page_files
 from serve_app.routes.page import router as page_router
 from serve_app.schemas import ErrorResponse
@@ -23,6 +25,8 @@ from serve_app.service import RecommendationService
 DESCRIPTION = """Recommendations from reviews. Start with `POST /v1/recommend`: `{"user_id": "…"}` for somebody known,
 `{"text": "…"}` or `{"liked_items": ["…"]}` for somebody new. Every answer names the one `bundle` that made it."""
 ROUTES = (recommend, rank, encode, similar, model)
+#: Those that are there only where live events are on.
+LIVE_ROUTES = (events, items)
 
 #: Errors that any route of /v1 may answer; 401 and 403 only where keys are set.
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -46,6 +50,7 @@ def make_api(service: RecommendationService, keys: KeyRing | None = None) -> Fas
     app = FastAPIOffline(
         title="llmrec", version=llmrec.__version__, description=DESCRIPTION, redoc_url=None, static_url=STATIC,
         favicon_url="data:,", swagger_ui_parameters={"validatorUrl": None},
+        lifespan=service.intake.lifespan if service.intake else None,
     )  # fmt: skip
     table = app.state.limits = limits.limits(service.config)
     app.openapi = limits.documented(app.openapi, table)  # type: ignore[method-assign]
@@ -53,8 +58,8 @@ def make_api(service: RecommendationService, keys: KeyRing | None = None) -> Fas
     for open_or_operators in (health, metrics):
         app.include_router(open_or_operators.router(service))
     security = [Security(HTTPBearer(auto_error=False))] if keys else []
-    for route in ROUTES:
-        app.include_router(route.router(service), prefix="/v1", responses=ERRORS, dependencies=security)
+    for router in (*(route.router for route in ROUTES), *(LIVE_ROUTES if service.intake else ())):
+        app.include_router(router(service), prefix="/v1", responses=ERRORS, dependencies=security)
     app.include_router(page_router(service, keys is not None))
     app.router.routes.append(page_files())
     _wrap(app, service, keys)

@@ -6,6 +6,7 @@ serve run serve_app.app:build config=configs/quickstart.yaml
 import logging
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,9 +24,10 @@ from serve_app.deployments.ingress import IngressDeployment
 from serve_app.deployments.stages import RankerDeployment, RecommenderDeployment, RetrieverDeployment
 from serve_app.encoders import needed_encoder, open_encoders
 from serve_app.hot_swap import ServedVersion
+from serve_app.intake import IntakeSettings
 from serve_app.middleware.keys import keys_in_environment, open_key_ring
 from serve_app.middleware.request_id import CleanRequestId
-from serve_app.model import ServedModel, open_repository
+from serve_app.model import LogFile, ServedModel, open_repository
 
 logger = logging.getLogger(__name__)
 #: More than anything sends: the ingress itself bounds what computes, and health is answered whatever is under way.
@@ -57,13 +59,17 @@ def build(args: BuildArgs) -> Application:
     needed_encoder(storage, version, config.serving)
     open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
     _warn_if_open(config.serving)
+    if config.serving.live.enabled:
+        refuse_several_machines()
     return compose(config, ServedVersion(version, config.serving.follow_seconds), storage.root, name)
 
 
 def compose(config: RunConfig, served: ServedVersion, root: str, name: str) -> Application:
     """The deployments and how they hang together. `root` must be seen by every node that runs a replica."""
     serving = config.serving
-    repository = partial(open_repository, root, name, serving.retrieve, serving.approximate_above)
+    intake = _intake(config, root, name)
+    log = LogFile(intake.path, serving.live.max_events, serving.live.pull_ms / 1000) if intake else None
+    repository = partial(open_repository, root, name, serving.retrieve, serving.approximate_above, log)
     encoder = _stage(EncoderDeployment, serving, serving.encoder_replicas, served, gpus=serving.encoder_gpus).bind(
         partial(open_encoders, root, name, serving),
         serving.encoder_threads,
@@ -75,7 +81,41 @@ def compose(config: RunConfig, served: ServedVersion, root: str, name: str) -> A
     ingress = _deployment(IngressDeployment, serving, serving.ingress_replicas).options(
         max_ongoing_requests=INGRESS_SLOTS, logging_config=LoggingConfig()
     )
-    return ingress.bind(encoder, retriever, ranker, serving, keys_in_environment(serving.api_keys_env))
+    return ingress.bind(encoder, retriever, ranker, serving, keys_in_environment(serving.api_keys_env), intake)
+
+
+def _intake(config: RunConfig, root: str, name: str) -> IntakeSettings | None:
+    """Where live events go and how they are read; None where they are off. Raises ValueError where they cannot be."""
+    live = config.serving.live
+    if not live.enabled:
+        return None
+    if config.corpus.repeats == "last":
+        raise ValueError(
+            "serving.live: found corpus.repeats 'last', of which live events know nothing: the state would not be that "
+            "of the next corpus; expected 'keep'"
+        )
+    if live.path is None and "://" in root:
+        raise ValueError(
+            f"serving.live.path: found none beside the storage {root!r}; expected a file on a local disk of the "
+            "machine that serves"
+        )
+    path = Path(live.path or f"{root}/live/{name}.sqlite").expanduser().absolute()
+    return IntakeSettings(str(path), live, config.corpus)
+
+
+def refuse_several_machines() -> None:
+    """Raise ValueError where the cluster has more than one node that can run something: the log is one machine's."""
+    import ray
+
+    nodes = (
+        [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")] if ray.is_initialized() else []
+    )
+    if len(nodes) > 1:
+        raise ValueError(
+            f"serving.live: found {len(nodes)} nodes, expected one: events are logged in a SQLite file, which the "
+            "replicas of other machines cannot follow. Serve on one machine, or set serving.live.enabled=false; a log "
+            "on PostgreSQL, which several machines would share, is not there yet"
+        )
 
 
 def _stages(serving: ServingConfig, served: ServedVersion, repository: Any) -> tuple[Application, Application]:

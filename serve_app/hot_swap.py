@@ -64,6 +64,11 @@ class ModelHotSwapper(Generic[M]):
         self._outdated.set()  # somebody has a newer one: look at CURRENT now
         return NotHeld(version or f"encoder {encoder}", tuple(m.version for m in self._held))
 
+    @property
+    def held(self) -> tuple[M, ...]:
+        """The bundles in memory, the newest first."""
+        return self._held
+
     async def serve(self, served: ServedVersion) -> None:
         """Serve `served.bundle`; a bad one is refused, the old one serves on. BundleRefusedError if there is none."""
         first = not self._held

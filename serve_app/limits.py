@@ -68,6 +68,7 @@ def limits(config: ServingConfig) -> tuple[Limit, ...]:
         Limit("liked_items", "maxItems", config.max_liked),
         Limit("exclude", "maxItems", config.max_exclude),
         Limit("context", "maxProperties", MAX_CONTEXTS),
+        Limit("events", "maxItems", config.live.max_batch),
     )
 
 

@@ -99,6 +99,7 @@ class ModelDescription:
     items: int
     card: dict[str, Any]
     refused: dict[str, str]
+    live: dict[str, int] | None = None  # what of the log was seen; None where live events are off
 
 
 class EncoderClient(Protocol):

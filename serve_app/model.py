@@ -9,8 +9,13 @@ import numpy.typing as npt
 from llmrec.bundle import Bundle, verify
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import UserState
+from llmrec.live.context import LiveContext
+from llmrec.live.event_log import EventLog
+from llmrec.live.follower import LiveState
+from llmrec.live.widened import Widened
+from llmrec.models.base import ModelContext
 from llmrec.reasons import Explainer, Guest, ItemReasons
-from llmrec.recommender import Recommender
+from llmrec.recommender import FittedModels, Recommender
 from llmrec.registry import current
 from llmrec.storage import Storage
 from llmrec.variants import reads_text
@@ -18,6 +23,15 @@ from serve_app.hot_swap import ModelRepository
 from serve_app.messages import Basis, Candidates, ModelDescription, Provenance, RankedItems, RequestUser
 
 Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """The log that a bundle's history goes on with: its file, how many events of it are held, how often it is read."""
+
+    path: str
+    max_events: int
+    pull_s: float
 
 
 @dataclass(frozen=True)
@@ -29,21 +43,32 @@ class ServedModel:
     bundle: Bundle
     recommender: Recommender
     card: dict[str, Any]
+    live: LiveState | None = None
 
     @classmethod
-    def load(cls, storage: Storage, version: str, retrieve: int, approximate_above: int | None = None) -> Self:
-        """The bundle artifact `version`, loaded whole, checked, and having answered. Raises ValueError where not."""
+    def load(
+        cls, storage: Storage, version: str, retrieve: int, approximate_above: int | None = None,
+        log: LogFile | None = None,
+    ) -> Self:  # fmt: skip
+        """The bundle artifact `version`, loaded whole, checked, and having answered. Raises ValueError where not.
+
+        `log`: live events, of which those that are there by now are in its history.
+        """
         artifact = storage.find("bundle", version)
         if artifact is None:
             raise ValueError(f"bundle {version!r}: not found under {storage.root}; `python -m jobs.publish` names one")
-        bundle = Bundle.load(artifact.root)
+        bundle = Bundle.load(artifact.root, LiveContext.of if log else ModelContext)
         verify(bundle)
         card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
         if approximate_above is not None and len(bundle.history.item_ids) > approximate_above:
             card["recall_of_approximate_search"] = recall_of_approximate_search(bundle, approximate_above)
-        recommender = bundle.recommender(retrieve, approximate_above, remember=True)
-        model = cls(version, bundle.encoder_fingerprint or None, bundle, recommender, card)
+        live = _go_live(bundle, log) if log else None
+        bundle = replace(bundle, models=_widened(bundle)) if log else bundle
+        recommender = bundle.recommender(retrieve, approximate_above, remember=log is None)
+        model = cls(version, bundle.encoder_fingerprint or None, bundle, recommender, card, live)
         model.probe()
+        if live is not None:
+            live.catch_up()
         return model
 
     @property
@@ -98,7 +123,8 @@ class ServedModel:
         listed = self._listed(provenance, rows[best], ranked.scores[best])
         if user.reasons:
             listed = replace(listed, reasons=self._reasons(user, state, rows[best], ranked.scores[best], len(best)))
-        rated = self.recommender.rate(int(state.rows[0]), rows[best], provenance.as_of)
+        fitted = int(state.rows[0]) if self.live is None or state.rows[0] < self.live.n_users else 0
+        rated = self.recommender.rate(fitted, rows[best], provenance.as_of)
         ratings = {name: values.tolist() for name, values in rated.items()}
         return replace(listed, ratings=ratings, click_probability=ranked.probability[best].tolist())
 
@@ -119,7 +145,8 @@ class ServedModel:
     def describe(self, refused: dict[str, str]) -> ModelDescription:
         """For /v1/model."""
         users, items = len(self.history.user_ids) - 1, len(self.history.item_ids) - 1
-        return ModelDescription(self.version, self.as_of, self.encoder, users, items, self.card, refused)
+        live = self.live.describe() if self.live else None
+        return ModelDescription(self.version, self.as_of, self.encoder, users, items, self.card, refused, live)
 
     def probe(self) -> None:
         """Answer for somebody unknown and for somebody known; raises ValueError where a score is not a number."""
@@ -173,14 +200,28 @@ class ServedModel:
 
 
 def open_repository(
-    root: str, name: str, retrieve: int, approximate_above: int | None = None
+    root: str, name: str, retrieve: int, approximate_above: int | None = None, log: LogFile | None = None
 ) -> ModelRepository[ServedModel]:
     """The bundles under the storage `root`, CURRENT being that of the registry's `name`."""
     storage = Storage(root)
     return ModelRepository(
         lambda: str(current(storage, name)["id"]),
-        lambda version: ServedModel.load(storage, version, retrieve, approximate_above),
+        lambda version: ServedModel.load(storage, version, retrieve, approximate_above, log),
     )
+
+
+def _go_live(bundle: Bundle, log: LogFile) -> LiveState:
+    context = bundle.context
+    assert isinstance(context, LiveContext)
+    return LiveState(context, EventLog(log.path), bundle.encoder_fingerprint or None, log.max_events, log.pull_s)
+
+
+def _widened(bundle: Bundle) -> FittedModels:
+    """The models, asked about users that came after they were fitted."""
+    context = bundle.context
+    assert isinstance(context, LiveContext)
+    retrievers = {name: Widened(model, context) for name, model in bundle.models.retrievers.items()}
+    return replace(bundle.models, retrievers=retrievers)
 
 
 def recall_of_approximate_search(bundle: Bundle, above: int, k: int = 50, n_users: int = 64) -> float:

@@ -177,6 +177,10 @@ class ModelResponse(ApiResponse):
     card: dict[str, Any]
     limits: dict[str, int]
     refused: dict[str, str] = Field(description="bundles that were offered and not taken, with the reason")
+    live: dict[str, int] | None = Field(
+        description="of live events: the last entry of the log that answers know of, and what became of the events; "
+        "null where they are off"
+    )
 
 
 class HealthResponse(ApiResponse):
@@ -208,6 +212,6 @@ class ErrorResponse(ApiResponse):
 
 
 #: Every name that a request may use; errors name no other.
-FIELDS = frozenset({"body", "path", "query", "item_id"}).union(
+FIELDS = frozenset({"body", "path", "query", "item_id", "events", "event_id", "timestamp", "stars"}).union(
     *(model.model_fields for model in (RecommendRequest, RankRequest, EncodeRequest))
 )

@@ -13,6 +13,7 @@ from llmrec.config import ServingConfig
 from llmrec.reasons import sentences
 from serve_app.errors import ApiError
 from serve_app.handles import Patience, call
+from serve_app.intake import Intake
 from serve_app.item_cards import ItemCard
 from serve_app.messages import (
     Candidates,
@@ -52,6 +53,7 @@ class RecommendationService:
     traffic: Traffic
     metrics: Metrics
     fused: RecommenderClient | None = None  # layout `fused`: retriever and ranker are this one, too
+    intake: Intake | None = None  # None where live events are off
     _remembered: TTLCache[str, Any] = field(default_factory=lambda: TTLCache(4, _REMEMBERED_S))
 
     @classmethod
@@ -62,10 +64,11 @@ class RecommendationService:
         ranker: RankerClient,
         config: ServingConfig,
         fused: RecommenderClient | None = None,
+        intake: Intake | None = None,
     ) -> Self:
         """The service of one process, nothing being under way."""
         traffic = Traffic(config)
-        return cls(encoder, retriever, ranker, config, traffic, Metrics(traffic), fused)
+        return cls(encoder, retriever, ranker, config, traffic, Metrics(traffic), fused, intake)
 
     async def recommend(self, request: UserRequest, k: int, exclude: list[str]) -> RankedItems:
         """The best `k` items, at most."""

@@ -1,10 +1,11 @@
 """Section `serving`: HTTP, deployments, limits."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from llmrec.config.base import Section
+from llmrec.config.live import LiveConfig
 
 
 class ServingConfig(Section):
@@ -33,8 +34,10 @@ class ServingConfig(Section):
     clock: Literal["data", "wall"] = Field(
         "data",
         description="the time that requests are answered at: `data` is just after the bundle's last event, which the "
-        "models know and offline jobs share; `wall` is now, for a corpus that is refreshed every day",
+        "models know and offline jobs share; `wall` is now, for a corpus that is refreshed every day, and what it is "
+        "where live events are on",
     )
+    live: LiveConfig = LiveConfig()
     follow_seconds: float = Field(
         5, ge=0, description="how often replicas look whether CURRENT names another bundle; 0: only when redeployed"
     )
@@ -98,6 +101,22 @@ class ServingConfig(Section):
     def max_ongoing_total(self) -> int:
         """Requests under way in one ingress: more than deployments take, so that their queues decide who is refused."""
         return 2 * (self.max_ongoing_requests + self.max_queued_requests)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _events_go_by_the_wall_clock(cls, data: Any) -> Any:
+        live = data.get("live") if isinstance(data, dict) else None
+        on = live.get("enabled") is True if isinstance(live, dict) else isinstance(live, LiveConfig) and live.enabled
+        return {"clock": "wall", **data} if on else data
+
+    @model_validator(mode="after")
+    def _events_are_seen(self) -> "ServingConfig":
+        if self.live.enabled and self.clock != "wall":
+            raise ValueError(
+                f"clock: found {self.clock!r} beside live.enabled, expected wall: as of the bundle's last event no "
+                "later one is seen; leave clock out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _ranks_what_it_returns(self) -> "ServingConfig":

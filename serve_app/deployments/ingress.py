@@ -8,6 +8,7 @@ from ray import serve
 from llmrec.config import ServingConfig
 from serve_app.api import make_api
 from serve_app.handles import HandleClient
+from serve_app.intake import Intake, IntakeSettings
 from serve_app.messages import EncoderClient, RankerClient, RecommenderClient, RetrieverClient
 from serve_app.middleware.keys import ApiKey, open_key_ring
 from serve_app.service import RecommendationService
@@ -18,8 +19,15 @@ class IngressDeployment:
     """Composes Encoder, Retriever and Ranker by their handles; in layout `fused` the last two are one."""
 
     def __init__(
-        self, encoder: Any, retriever: Any, ranker: Any, config: ServingConfig, keys: tuple[ApiKey, ...]
+        self,
+        encoder: Any,
+        retriever: Any,
+        ranker: Any,
+        config: ServingConfig,
+        keys: tuple[ApiKey, ...],
+        intake: IntakeSettings | None = None,
     ) -> None:
+        """`intake`: None where live events are off."""
         self._keys = open_key_ring(config, keys)
         self._service = RecommendationService.over(
             cast(EncoderClient, HandleClient(encoder)),
@@ -27,6 +35,7 @@ class IngressDeployment:
             cast(RankerClient, HandleClient(ranker)),
             config,
             cast(RecommenderClient, HandleClient(retriever)) if config.layout == "fused" else None,
+            Intake(intake, cast(EncoderClient, HandleClient(encoder))) if intake else None,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

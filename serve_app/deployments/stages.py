@@ -1,6 +1,7 @@
 """The deployments that answer from a bundle. Each is a plain class; `app.build` turns it into a Serve deployment."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,16 +12,33 @@ from serve_app.item_cards import ItemCard, item_cards
 from serve_app.messages import Candidates, ModelDescription, NotHeld, RankedItems, RequestUser, TextUse
 from serve_app.model import ServedModel
 
+logger = logging.getLogger("ray.serve.llmrec")
+
 
 class _ModelDeployment:
     """A deployment that answers from the bundle it holds; `user_config` is an `ServedVersion`."""
 
     def __init__(self, repository: Callable[[], ModelRepository[ServedModel]]) -> None:
         self._swapper: ModelHotSwapper[ServedModel] = ModelHotSwapper(repository())
+        self._listener: asyncio.Task[None] | None = None
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Called by Serve at the start and, while requests run, whenever `user_config` changes."""
         await self._swapper.serve(ServedVersion(**user_config))
+        if self._listener is None and any(model.live for model in self._swapper.held):
+            self._listener = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        """Let every bundle in memory see what the log holds, again and again."""
+        while True:
+            pause_s = 1.0
+            for live in [model.live for model in self._swapper.held if model.live]:
+                pause_s = live.pull_s
+                try:
+                    await asyncio.to_thread(live.catch_up)
+                except Exception as error:  # the disk is away for a while: answer from what is known
+                    logger.error("live events: cannot read the log: %s", error)
+            await asyncio.sleep(pause_s)
 
     async def describe(self) -> ModelDescription:
         """The newest bundle held, and what was refused."""

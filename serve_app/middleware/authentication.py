@@ -7,7 +7,9 @@ from serve_app.middleware.keys import ApiKey, KeyRing, Role
 from serve_app.middleware.scopes import header, is_open, path_of, set_client
 
 #: What asks for more than `read`, by the beginning of its path.
-ROLES: dict[str, Role] = {"/metrics": "admin"}
+ROLES: dict[str, Role] = {"/metrics": "admin", "/v1/events": "write"}
+#: Methods that change something.
+WRITING = ("PUT", "DELETE", "PATCH")
 
 
 class Authentication:
@@ -33,7 +35,8 @@ class Authentication:
                 401, "unauthorized", "expected the header `Authorization: Bearer KEY` with a valid key",
                 headers={"WWW-Authenticate": "Bearer", "Connection": "close"},
             )  # fmt: skip
-        needed: Role = next((role for start, role in ROLES.items() if path_of(scope).startswith(start)), "read")
+        least: Role = "write" if scope["method"] in WRITING else "read"
+        needed: Role = next((role for start, role in ROLES.items() if path_of(scope).startswith(start)), least)
         if not found.may(needed):
             raise ApiError(403, "forbidden", f"this key may {found.role}; expected one that may {needed}")
         return found

@@ -9,14 +9,15 @@ import numpy as np
 from factories.bundles import DIM, make_bundle
 from fastapi import FastAPI
 
-from llmrec.config import ServingConfig
+from llmrec.config import CorpusConfig, ServingConfig
 from llmrec.registry import publish
 from llmrec.storage import Storage
 from serve_app.api import make_api
 from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
+from serve_app.intake import Intake, IntakeSettings
 from serve_app.messages import EncodedTexts, TextKind
 from serve_app.middleware.keys import KeyRing
-from serve_app.model import open_repository
+from serve_app.model import LogFile, open_repository
 from serve_app.service import RecommendationService
 
 NAME = "demo"
@@ -73,8 +74,16 @@ class Parts:
     ranker: Any
     config: ServingConfig
 
+    @property
+    def log(self) -> str:
+        """Where live events go, if they are on."""
+        return f"{self.storage.root}/live.sqlite"
+
     def service(self) -> RecommendationService:
-        return RecommendationService.over(self.encoder, self.retriever, self.ranker, self.config)
+        intake = None
+        if self.config.live.enabled:
+            intake = Intake(IntakeSettings(self.log, self.config.live, CorpusConfig()), self.encoder)
+        return RecommendationService.over(self.encoder, self.retriever, self.ranker, self.config, intake=intake)
 
     def app(self, keys: KeyRing | None = None) -> FastAPI:
         return make_api(self.service(), keys)
@@ -91,9 +100,11 @@ def make_parts(root: str, **serving: Any) -> Parts:
     make_bundle(storage, "second", seed=1)
 
     def repository() -> Any:
-        return open_repository(storage.root, NAME, config.retrieve)
+        log = LogFile(parts.log, config.live.max_events, 0.02) if config.live.enabled else None
+        return open_repository(storage.root, NAME, config.retrieve, log=log)
 
-    parts = Parts(storage, FakeEncoder(), RetrieverDeployment(repository), RankerDeployment(repository), config)
+    parts = Parts(storage, FakeEncoder(), None, None, config)
+    parts.retriever, parts.ranker = RetrieverDeployment(repository), RankerDeployment(repository)
     for part in ("retriever", "ranker"):
         asyncio.run(parts.serve(part, "first"))
     return parts

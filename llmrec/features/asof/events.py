@@ -86,6 +86,10 @@ class EntityEvents:
         first[begin < end] = self.times[begin[begin < end]]
         return first
 
+    def blocks_of(self, rows: Ints, begin: Ints) -> Ints:
+        """(n,) number of the first block of entities, whose first positions are `begin` (n,)."""
+        return self.blocks[rows]
+
     def owners(self, positions: Ints) -> Ints:
         """(n,) entity at each position."""
         found: Ints = np.searchsorted(self.offsets, positions, side="right") - 1

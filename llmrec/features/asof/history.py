@@ -29,7 +29,7 @@ class History(AsOfStates):
 
     def __init__(self, folder_uri: str, data: HistoryData, users: EntityLog, items: EntityLog, stats: Floats) -> None:
         super().__init__(data, users, items, stats)
-        self._folder, self.reductions = folder_uri, from_arrays(read_arrays(f"{folder_uri}/{REDUCTIONS}"))
+        self.folder, self.reductions = folder_uri, from_arrays(read_arrays(f"{folder_uri}/{REDUCTIONS}"))
 
     @classmethod
     def load(cls, folder_uri: str) -> "History":
@@ -47,10 +47,10 @@ class History(AsOfStates):
 
     def save(self, folder_uri: str) -> None:
         """Copy all of it below the folder."""
-        copy_folder(self._folder, folder_uri)
+        copy_folder(self.folder, folder_uri)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return History.load, (self._folder,)  # it travels as its address
+        return History.load, (self.folder,)  # it travels as its address
 
     @property
     def user_ids(self) -> Ids:

@@ -140,15 +140,25 @@ class AsOf:
 
     def popularity(self, times: Ints, decay_days: float | None = None) -> Scores:
         """(Q, n_items) number of events before each time; with `decay_days` an event of age a counts exp(-a/decay)."""
-        moments, inverse = np.unique(times, return_inverse=True)
-        stop = n_before(self._time, moments)
-        last = self._time[-1] + 1 if len(self._time) else 0
-        clock = np.where(moments == END, last, moments)  # END has no distance
-        zero = clock[0]
-        rate = 0.0 if decay_days is None else 1 / (decay_days * DAY_MS)
-        weight = np.exp((self._time[: stop[-1]] - zero) * rate)
-        step = np.searchsorted(stop, np.arange(stop[-1]), side="right")
-        counts = np.zeros((len(moments), self.data.n_items))
-        np.add.at(counts, (step, self._item[: stop[-1]]), weight)
-        counts = np.cumsum(counts, axis=0) * np.exp((zero - clock) * rate)[:, None]
-        return np.asarray(counts[inverse], np.float32)
+        return np.asarray(self.counts(times, decay_days), np.float32)
+
+    def counts(self, times: Ints, decay_days: float | None = None) -> Floats:
+        """`popularity` before it is rounded."""
+        return counts_before(self._time, self._item, self.data.n_items, times, decay_days)
+
+
+def counts_before(time: Ints, item: Ints, n_items: int, times: Ints, decay_days: float | None) -> Floats:
+    """(Q, n_items) of events in order of `time` (E,): see `AsOf.popularity`."""
+    moments, inverse = np.unique(times, return_inverse=True)
+    stop = n_before(time, moments)
+    last = time[-1] + 1 if len(time) else 0
+    clock = np.where(moments == END, last, moments)  # END has no distance
+    zero = clock[0]
+    rate = 0.0 if decay_days is None else 1 / (decay_days * DAY_MS)
+    weight = np.exp((time[: stop[-1]] - zero) * rate)
+    step = np.searchsorted(stop, np.arange(stop[-1]), side="right")
+    counts = np.zeros((len(moments), n_items))
+    np.add.at(counts, (step, item[: stop[-1]]), weight)
+    counts = np.cumsum(counts, axis=0) * np.exp((zero - clock) * rate)[:, None]
+    found: Floats = counts[inverse]
+    return found

@@ -83,6 +83,10 @@ class AsOfStates:
         span = self.items.events.span(rows, times)
         return _profile(self.items.sums[TEXT].at(span, [0]))[0][:, 0]
 
+    def everybody_at(self, times: Ints) -> Floats:
+        """(Q, 4) `global_stats` of everybody's events before each time."""
+        return self.global_stats[n_before(self.data.times, times)]
+
     def about_items(self, history: Ints, times: Ints) -> dict[str, Any]:
         """A (Q, L) history of item rows with what is known about its items at each query's time."""
         real = history > 0
@@ -132,7 +136,7 @@ class AsOfStates:
             "window": self._windows(log, span),
             "decayed": sums[:, 1:, 0],
             "stars": sums[:, 0, 1:],
-            "global_stats": self.global_stats[n_before(self.data.times, span.times)],
+            "global_stats": self.everybody_at(span.times),
             "first": first,
             "last": last,
             "text": profile,

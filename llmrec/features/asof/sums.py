@@ -63,6 +63,17 @@ class BlockedSums:
         sums = [self._sum(np.maximum(s.begin, s.end - n), s.end, s.times, [0])[:, 0] for s in self._chunks(span)]
         return np.concatenate(sums) if sums else np.zeros((0, self.stored.shape[-1]))
 
+    def single(self, begin: Ints) -> Floats:
+        """(n, V, D) sum of each block alone, as of its last event; `begin` (n,) are the blocks' first positions."""
+        return self._sum(begin, begin + BLOCK, self._events.times[begin + BLOCK - 1], range(len(self._rates)))
+
+    def carried(self, before: Floats, begin: Ints) -> Floats:
+        """(n, V, D) running sums `before` as of the last events of the blocks that follow, which begin at `begin`."""
+        last = begin + BLOCK - 1
+        age = self._events.times[last] - self._events.times[last - BLOCK]
+        decayed: Floats = before * np.exp(-age[:, None] * self._rates)[:, :, None]
+        return decayed
+
     @staticmethod
     def _chunks(span: Span) -> list[Span]:
         return [span[start : start + _CHUNK // 8] for start in range(0, len(span.rows), _CHUNK // 8)]
@@ -74,7 +85,7 @@ class BlockedSums:
         begin, full = span.begin[some], blocks[some]
         age = span.times[some] - self._events.times[begin + full * BLOCK - 1]
         decay = np.exp(-age[:, None] * self._rates[variants])
-        number = self._events.blocks[span.rows[some]] + full - 1
+        number = self._events.blocks_of(span.rows[some], begin) + full - 1
         total[some] = self.stored.take(number, variants) * decay[:, :, None] + total[some]
         return total
 
@@ -103,7 +114,7 @@ class BlockedSums:
         begin, parts = self._begins(start, stop), list[Floats]()
         for at in range(0, max(len(begin), 1), _CHUNK // BLOCK):  # once where there is none: the shape is then known
             some = begin[at : at + _CHUNK // BLOCK]
-            parts.append(self._sum(some, some + BLOCK, self._events.times[some + BLOCK - 1], range(len(self._rates))))
+            parts.append(self.single(some))
         return np.concatenate(parts), begin
 
     def _accumulate(self, sums: Floats, begin: Ints, carry: Floats | None) -> None:
@@ -129,6 +140,4 @@ class BlockedSums:
 
     def _step(self, sums: Floats, begin: Ints, blocks: Ints, before: Floats) -> None:
         """Add the running sums of the blocks before, (n, V, D), to those of `blocks`."""
-        last = begin[blocks] + BLOCK - 1
-        age = self._events.times[last] - self._events.times[last - BLOCK]
-        sums[blocks] += before * np.exp(-age[:, None] * self._rates)[:, :, None]
+        sums[blocks] += self.carried(before, begin[blocks])

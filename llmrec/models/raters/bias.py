@@ -1,6 +1,5 @@
 """User + item bias: damped means as of each row's time."""
 
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -20,9 +19,9 @@ class BiasConfig(ModelConfig):
 
 def liked(data: Interactions) -> Interactions:
     """The same events with 1 in place of the stars of a like, 0 of others'; NaN stays."""
-    return replace(
-        data, stars=np.where(np.isfinite(data.stars), data.stars >= data.liked_from, np.nan).astype(np.float32)
-    )
+    likes = np.where(np.isfinite(data.stars), data.stars >= data.liked_from, np.nan).astype(np.float32)
+    events = data.user, data.item, data.time, likes
+    return Interactions(data.user_ids, data.item_ids, *events, data.known_from, data.liked_from)
 
 
 class Biases:

@@ -1,0 +1,89 @@
+"""What models ask of the past, `ModelContext`, over a history that goes on."""
+
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from llmrec.features.arrays import Floats, Ints
+from llmrec.features.asof.events import NEVER
+from llmrec.features.asof.history import History
+from llmrec.features.asof.interactions import AsOf, Interactions, counts_before
+from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.live.growing import GrowingArray
+from llmrec.live.live_history import LiveHistory
+from llmrec.models.base import ModelContext
+from llmrec.schema import id_hash
+
+
+class LiveInteractions(Interactions):
+    """The events that a bundle holds, in order, as a model was fitted on them; ids and candidates are of now."""
+
+    def __init__(self, history: LiveHistory) -> None:
+        data = history.data
+        told = {
+            "user_ids": data.user_ids, "item_ids": data.item_ids, "user": data.user_rows, "time": data.times,
+            "item": history.base_items, "stars": data.stars, "liked_from": history.settings.liked_from,
+        }  # fmt: skip
+        told |= {"_history": history, "_hashes": GrowingArray(id_hash(data.user_ids)), "hidden": np.zeros(0, np.int64)}
+        for name, value in told.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def known_from(self) -> Ints:
+        known = self._history.known_since.copy()
+        known[0] = NEVER
+        known[self.hidden] = NEVER
+        return known
+
+    def hide(self, row: int, hidden: bool) -> None:
+        """Whether the item is never a candidate."""
+        others = self.hidden[self.hidden != row]
+        object.__setattr__(self, "hidden", np.append(others, row) if hidden else others)
+
+    @property
+    def user_hash(self) -> npt.NDArray[np.uint64]:
+        missing = len(self.user_ids) - len(self._hashes.whole)
+        if missing > 0:
+            self._hashes.append(id_hash(self.user_ids[-missing:]))
+        return self._hashes.whole
+
+    _history: LiveHistory
+    _hashes: GrowingArray
+    hidden: Ints  # rows of items that are no candidates
+
+
+class LiveAsOf(AsOf):
+    """`AsOf` with the live events in it."""
+
+    def __init__(self, history: LiveHistory, data: Interactions) -> None:
+        self.data, self.visible = data, np.arange(len(data))
+        self._time, self._users = data.time, history.users.events
+        self._item = cast(Any, history.data.item_rows)
+        self._base_items, self._history = data.item, history
+
+    def counts(self, times: Ints, decay_days: float | None = None) -> Floats:
+        moments, items = self._history.timeline.events
+        n = self.data.n_items
+        base = counts_before(self._time, self._base_items, n, times, decay_days)
+        return base + counts_before(moments, items, n, times, decay_days) if len(moments) else base
+
+
+class LiveContext(ModelContext):
+    """The context of a bundle whose history is live."""
+
+    history: LiveHistory
+
+    @classmethod
+    def of(cls, spec: FeatureSpec, history: History, variant: str) -> "LiveContext":
+        """As `ModelContext`, with a `LiveHistory` over `history`."""
+        return cls(spec, LiveHistory(history), variant)
+
+    @cached_property
+    def interactions(self) -> LiveInteractions:
+        return LiveInteractions(self.history)
+
+    @cached_property
+    def as_of(self) -> LiveAsOf:
+        return LiveAsOf(self.history, self.interactions)

@@ -1,0 +1,190 @@
+"""The log of what came while the server ran: one SQLite file, where whatever was acknowledged is there after a crash.
+
+Write-ahead log with `synchronous=FULL`: a commit returns when the disk has it (https://sqlite.org/wal.html). Several
+processes of one machine may write, one at a time, and read meanwhile; numbers ascend in the order of commits.
+"""
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from llmrec.features.arrays import Floats32
+
+Kind = Literal["event", "item", "words"]
+_FORMAT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS log (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL,
+  body TEXT NOT NULL, has_words INTEGER NOT NULL, vector BLOB);
+CREATE UNIQUE INDEX IF NOT EXISTS event_once ON log (id) WHERE kind = 'event';
+CREATE UNIQUE INDEX IF NOT EXISTS words_once ON log (id) WHERE kind = 'words';
+CREATE INDEX IF NOT EXISTS spoken ON log (seq) WHERE has_words;
+"""
+#: Ids looked up by one statement.
+_LOOKUP = 500
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is to be logged: an event, known by its id, or what an item is from now on.
+
+    `said`: what the caller sent, by which a repeat is told from a contradiction; `body`: what is kept.
+    """
+
+    kind: Kind
+    id: str
+    said: dict[str, Any]
+    body: dict[str, Any]
+
+    @property
+    def digest(self) -> bytes:
+        written = json.dumps(self.said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(written.encode(errors="surrogatepass")).digest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A fact of the log, with its number. `vector`: of kind `words` alone; `id` is then `of` and the encoder's."""
+
+    seq: int
+    kind: Kind
+    id: str
+    body: dict[str, Any]
+    vector: Floats32 | None = None
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What became of a batch: how many facts were new, and how many there already. `seq`: the log's last number."""
+
+    stored: int
+    duplicates: int
+    seq: int
+
+
+class ConflictError(ValueError):
+    """An event's id is taken by one that says something else; nothing of the batch was logged."""
+
+    def __init__(self, places: Sequence[int]) -> None:
+        super().__init__(f"{len(places)} event ids are taken by events that say something else")
+        self.places = tuple(places)
+
+
+class EventLog:
+    """One connection; its methods may be called from any thread, one at a time."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file, made where there is none. Raises ValueError for one that is no such log."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.path, self._lock = path, threading.Lock()
+        self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+        try:
+            mode = self._db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            self._db.execute("PRAGMA synchronous=FULL")
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if mode != "wal" or found not in (0, _FORMAT):
+                raise ValueError(
+                    f"serving.live.path {path}: found format {found}, journal {mode!r}, expected {_FORMAT} and 'wal'; "
+                    "give a file of its own on a local disk"
+                )
+            with self._writing():
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={_FORMAT}")
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"serving.live.path {path}: not a log of events: {error}; give another file") from None
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._db.close()
+
+    def append(self, batches: Sequence[Sequence[Fact]]) -> list[Appended | ConflictError]:
+        """Log each batch whole or not at all; when this returns, the disk has them, in one commit."""
+        with self._lock, self._writing():
+            return [self._append(batch) for batch in batches]
+
+    def _append(self, batch: Sequence[Fact]) -> Appended | ConflictError:
+        known = self._digests([fact.id for fact in batch if fact.kind == "event"])
+        new, conflicts = list[Fact](), list[int]()
+        for place, fact in enumerate(batch):
+            digest = fact.digest
+            if fact.kind != "event" or known.setdefault(fact.id, digest) is digest:
+                new.append(fact)
+            elif known[fact.id] != digest:
+                conflicts.append(place)
+        if conflicts:
+            return ConflictError(conflicts)
+        self._db.executemany(
+            "INSERT INTO log (kind, id, digest, body, has_words) VALUES (?, ?, ?, ?, ?)",
+            [(f.kind, f.id, f.digest, json.dumps(f.body, ensure_ascii=False), bool(f.body.get("words"))) for f in new],
+        )
+        return Appended(len(new), len(batch) - len(new), self._last())
+
+    def _digests(self, ids: Sequence[str]) -> dict[str, bytes]:
+        found = dict[str, bytes]()
+        for start in range(0, len(ids), _LOOKUP):
+            some = ids[start : start + _LOOKUP]
+            marks = ",".join("?" * len(some))
+            found |= self._db.execute(f"SELECT id, digest FROM log WHERE kind = 'event' AND id IN ({marks})", some)
+        return found
+
+    def since(self, seq: int, limit: int) -> list[Entry]:
+        """The entries behind number `seq`, at most `limit`, in order."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT seq, kind, id, body, vector FROM log WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+            ).fetchall()
+        return [Entry(n, kind, name, json.loads(body), _vector(blob)) for n, kind, name, body, blob in rows]
+
+    def unspoken(self, encoder: str, after: int, limit: int) -> list[Entry]:
+        """Entries behind number `after` whose words have no vector of that encoder (fingerprint), in order."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT seq, kind, id, body FROM log AS said WHERE has_words AND seq > ? AND NOT EXISTS (SELECT 1 "
+                "FROM log WHERE kind = 'words' AND id = said.seq || ':' || ?) ORDER BY seq LIMIT ?",
+                (after, encoder, limit),
+            ).fetchall()
+        return [Entry(n, kind, name, json.loads(body)) for n, kind, name, body in rows]
+
+    def speak(self, encoder: str, vectors: Iterable[tuple[int, Floats32 | None]]) -> None:
+        """Log the vectors of entries' words, by their numbers; None: the encoder refuses these words. Once each."""
+        rows = [
+            (f"{seq}:{encoder}", b"", json.dumps({"of": seq, "encoder": encoder}),
+             b"" if vector is None else np.asarray(vector, np.float32).tobytes())
+            for seq, vector in vectors
+        ]  # fmt: skip
+        with self._lock, self._writing():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO log (kind, id, digest, body, has_words, vector) VALUES ('words', ?, ?, ?, 0, ?)",
+                rows,
+            )
+
+    def last(self) -> int:
+        """The number of the last entry, 0 where there is none."""
+        with self._lock:
+            return self._last()
+
+    def _last(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _vector(blob: bytes | None) -> Floats32 | None:
+    return np.frombuffer(blob, np.float32) if blob else None

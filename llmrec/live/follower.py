@@ -1,0 +1,152 @@
+"""From the log into a bundle's history: each entry once, in the log's order, whenever somebody looks."""
+
+import logging
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from llmrec.features.arrays import Bools, Ints
+from llmrec.live.context import LiveContext
+from llmrec.live.event_log import Entry, EventLog
+from llmrec.schema import event_order
+
+logger = logging.getLogger("ray.serve.llmrec")
+#: Entries read at once.
+_READ = 5_000
+
+
+@dataclass
+class _Batch:
+    entries: list[Entry] = field(default_factory=list)
+
+    def column(self, name: str) -> list[Any]:
+        return [entry.body[name] for entry in self.entries]
+
+
+class LiveState:
+    """What of a log one bundle has seen. `catch_up` is safe among threads; answers may be given meanwhile."""
+
+    def __init__(
+        self, context: LiveContext, log: EventLog, encoder: str | None, max_events: int, pull_s: float = 0.1
+    ) -> None:
+        """`encoder`: fingerprint of the bundle's own; vectors of others count not. `pull_s`: between two looks."""
+        self._context, self._log, self._encoder, self._max = context, log, encoder, max_events
+        self.pull_s = pull_s
+        self._history, self._working = context.history, threading.Lock()
+        self._waiting: defaultdict[str, list[Entry]] = defaultdict(list)
+        self._seen: set[int] = set()
+        self._spoken: dict[int, tuple[int, int]] = {}  # entry -> user and number of an event with words
+        self.sequence = self.copies = self.words = 0
+        self.n_users = len(context.history.user_ids)  # of the bundle, the unknown one among them
+
+    def catch_up(self) -> int:
+        """Take in what the log holds by now; returns how many entries there were."""
+        with self._working:
+            start = self.sequence
+            while entries := self._log.since(self.sequence, _READ):
+                self._take_in(entries)
+            return self.sequence - start
+
+    def describe(self) -> dict[str, int]:
+        """For people and tests: the last entry seen, events placed, and what became of the others."""
+        waiting = sum(len(entries) for entries in list(self._waiting.values()))
+        hidden = len(self._context.interactions.hidden)
+        return {
+            "sequence": self.sequence, "events": self._history.n_live, "copies": self.copies,
+            "of_unknown_items": waiting, "with_words": self.words, "hidden_items": hidden,
+        }  # fmt: skip
+
+    def _take_in(self, entries: list[Entry]) -> None:
+        """Runs of events are placed at once; what lies between them in its turn."""
+        for kind, run in groupby(entries, lambda entry: entry.kind):
+            same = list(run)
+            self.sequence = same[-1].seq  # first: what cannot be taken in is not tried again, half of it being done
+            if kind == "event":
+                self._place(_Batch(same))
+            for entry in same if kind != "event" else ():
+                if kind == "words":
+                    self._speak(entry)
+                else:
+                    self._item(entry)
+
+    def _place(self, batch: _Batch) -> None:
+        history = self._history
+        unknown = history.item_rows(batch.column("item")) == 0
+        for entry, waits in zip(batch.entries, unknown, strict=True):
+            if waits:  # until a bundle, or somebody, says what it is
+                self._waiting[entry.body["item"]].append(entry)
+        batch = self._without(batch, unknown)
+        names = list(dict.fromkeys(batch.column("user")))
+        known = history.user_rows(names)
+        history.new_users([name for name, row in zip(names, known, strict=True) if row == 0])
+        batch = self._without(batch, self._are_copies(batch))
+        room = max(0, self._max - history.n_live)
+        if len(batch.entries) > room:
+            logger.error(
+                "live events: %d more than %d, not counted (serving.live.max_events)", len(batch.entries), room
+            )
+            batch.entries = batch.entries[:room]
+        if not batch.entries:
+            return
+        self._place_known(batch)
+
+    def _place_known(self, batch: _Batch) -> None:
+        """Events of users and items that the history knows, none of them a copy."""
+        history, users, items = self._history, batch.column("user"), batch.column("item")
+        stars = np.array([np.nan if s is None else s for s in batch.column("stars")], np.float32)
+        rows, first = history.user_rows(users), history.n_base + history.n_live
+        for place, entry in enumerate(batch.entries):
+            if entry.body["words"]:
+                self._spoken[entry.seq] = int(rows[place]), first + place
+        times = np.array(batch.column("time"), np.int64)
+        history.place(rows, history.item_rows(items), times, event_order(users, items), stars)
+
+    @staticmethod
+    def _without(batch: _Batch, left_out: Bools) -> _Batch:
+        return _Batch([entry for entry, out in zip(batch.entries, left_out, strict=True) if not out])
+
+    def _are_copies(self, batch: _Batch) -> Bools:
+        """(n,) whether the bundle holds an event of that pair and time, or an earlier one has its words too."""
+        if not batch.entries:
+            return np.zeros(0, np.bool_)
+        users, items = self._history.user_rows(batch.column("user")), self._history.item_rows(batch.column("item"))
+        times = np.array(batch.column("time"), np.int64)
+        found = self._in_bundle(users, items, times)
+        told = zip(users.tolist(), items.tolist(), times.tolist(), batch.column("words"), strict=True)
+        for place, key in enumerate(map(hash, told)):
+            found[place] |= key in self._seen
+            self._seen.add(key)
+        self.copies += int(found.sum())
+        return found
+
+    def _in_bundle(self, users: Ints, items: Ints, times: Ints) -> Bools:
+        events, data = self._history.live_users.events.base, self._history.data
+        found = np.zeros(len(users), np.bool_)
+        some = np.flatnonzero(users < self.n_users)
+        place, stop = events.span(users[some], times[some]).end, events.offsets[users[some] + 1]
+        while len(some):
+            there = place < stop
+            some, place, stop = some[there], place[there], stop[there]
+            there = events.times[place] == times[some]
+            some, place, stop = some[there], place[there], stop[there]
+            found[some] |= data.item_rows[events.order[place]] == items[some]
+            place = place + 1
+        return found
+
+    def _speak(self, entry: Entry) -> None:
+        said = self._spoken.get(entry.body["of"])
+        theirs = entry.body["encoder"] != self._encoder or not self._history.text_dim
+        if said is None or entry.vector is None or theirs:
+            return
+        self._history.speak(*said, entry.vector)
+        del self._spoken[entry.body["of"]]
+        self.words += 1
+
+    def _item(self, entry: Entry) -> None:
+        row = int(self._history.item_rows([entry.id])[0])
+        if row:
+            self._context.interactions.hide(row, bool(entry.body["hidden"]))

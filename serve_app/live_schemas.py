@@ -1,0 +1,54 @@
+"""Requests and answers of the routes that change something: events and items."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Discriminator, FailFast, Field, Tag
+
+from llmrec.live.event_log import Appended
+from serve_app.schemas import ApiRequest, ApiResponse, Id, Text
+
+
+class EventRequest(ApiRequest):
+    """Somebody took an item. The id is the caller's: sent again with the same content, it is counted once."""
+
+    event_id: Id = Field(description="one an event; a random UUID will do")
+    user_id: Id = Field(description="as in the corpus, or of somebody new")
+    item_id: Id = Field(
+        description="as in the corpus; an event of an unknown item is kept, and counts once it is known"
+    )
+    timestamp: int | float | str | None = Field(
+        None, description="when, as a corpus may say it: seconds, milliseconds or ISO 8601; now where left out"
+    )
+    stars: float | None = Field(None, description="on the corpus's scale")
+    text: Text | None = Field(None, description="what they wrote; encoded soon, and until then an event without words")
+
+
+class EventsRequest(ApiRequest):
+    """Several events, of which all are logged or none."""
+
+    events: Annotated[list[EventRequest], FailFast()] = Field(min_length=1)
+
+
+def _which(body: Any) -> str:
+    return "several" if isinstance(body, dict) and "events" in body else "one"
+
+
+#: One event, or several.
+AnyEvents = Annotated[
+    Annotated[EventRequest, Tag("one")] | Annotated[EventsRequest, Tag("several")], Discriminator(_which)
+]
+
+
+class LoggedResponse(ApiResponse):
+    """On the disk when you read this."""
+
+    stored: int = Field(description="that were new")
+    duplicates: int = Field(description="that were there already, with the same content")
+    sequence: int = Field(
+        description="number of the log's last entry: answers know of these events once `live.sequence` of /v1/model "
+        "has reached it, within a moment"
+    )
+
+    @classmethod
+    def of(cls, done: Appended) -> Self:
+        return cls(stored=done.stored, duplicates=done.duplicates, sequence=done.seq)
