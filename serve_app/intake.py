@@ -154,16 +154,17 @@ class Intake:
         while True:
             await asyncio.sleep(pause_s)
             try:
-                encoder = encoder or await self._encoder.describe()
+                if (now := await self._encoder.describe()) != encoder:
+                    encoder, after = now, 0  # another bundle's: from the beginning
                 found = await asyncio.to_thread(self._log.unspoken, encoder, after, _TEXTS)
                 pause_s = _LOOK_S
                 if found:
-                    encoder, vectors = await self._encoded(found)
-                    await asyncio.get_running_loop().run_in_executor(self._thread, self._log.speak, encoder, vectors)
+                    by, vectors = await self._encoded(found)
+                    await asyncio.get_running_loop().run_in_executor(self._thread, self._log.speak, by, vectors)
                     after, pause_s = found[-1].seq, 0.0
             except Exception as error:  # encoder or disk are away for a while: the words are in the log
                 logger.warning("live events: words wait: %s: %s", type(error).__name__, error)
-                encoder, pause_s = "", _REST_S
+                pause_s = _REST_S
 
     async def _encoded(self, entries: list[Entry]) -> tuple[str, list[tuple[int, Any]]]:
         """Vectors of words, None for those that the encoder refuses although it takes others."""

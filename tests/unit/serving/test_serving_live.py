@@ -230,7 +230,7 @@ def test_where_a_log_cannot_serve_the_start_says_why(monkeypatch: pytest.MonkeyP
 def test_every_replica_is_told_where_the_log_lies(tmp_path: Path) -> None:
     config = RunConfig.model_validate({"serving": {"live": {"enabled": True, "path": str(tmp_path / "log")}}})
     served = serve_app.ServedVersion("b")
-    ingress = serve_app.compose(config, config.encoding.encoder, served, str(tmp_path), "run")
+    ingress = serve_app.compose(config, served, str(tmp_path), "run")
     assert isinstance(ingress, Application)
     intake = ingress._bound_deployment.init_args[-1]
     recommender = ingress._bound_deployment.init_args[1]._bound_deployment
