@@ -1,5 +1,6 @@
 """One evaluation under way: its artifacts, opened once, and what is read from them."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,12 +13,15 @@ from llmrec.bundle import Bundle, BundleFile
 from llmrec.config import RunConfig
 from llmrec.encoding import load_vectors
 from llmrec.evaluation.ablation.refit import fit_variant, with_cut, with_seed
+from llmrec.evaluation.progress import Progress
 from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.features.asof.interactions import Interactions, Ints
 from llmrec.features.asof.text_profiles import Vectors
 from llmrec.models.base import ModelContext
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class EvaluationRun:
     bundles: Mapping[str, Artifact]
     writer: ArtifactWriter
     controls: Mapping[str, Artifact] = field(default_factory=dict)
+    progress: Progress = logger.info
 
     @cached_property
     def opened(self) -> dict[str, Bundle]:

@@ -13,6 +13,7 @@ from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.labels.label_tables import measure_labels
 from llmrec.evaluation.labels.rankers import baseline_rankers
 from llmrec.evaluation.labels.raters import LIKES, STARS
+from llmrec.evaluation.progress import told
 from llmrec.evaluation.ranking.baselines import baseline_names
 from llmrec.evaluation.ranking.protocol_tables import measure_protocol
 from llmrec.evaluation.records.estimates import Point
@@ -53,7 +54,9 @@ def measure(
         return found
     with storage.build(_STAGE, made, module=__name__, config=read, parents=parents, also=also) as writer:
         started = time.perf_counter()
-        results = _results(EvaluationRun(config, storage, corpus, embeddings, bundles, writer, controls))
+        with told() as progress:
+            e = EvaluationRun(config, storage, corpus, embeddings, bundles, writer, controls, progress)
+            results = _results(e)
         run = corpus_facts.run_facts(config, made, storage, corpus, bundles, time.perf_counter() - started)
         write_bytes(writer.uri("results.json"), results.model_copy(update={"run": run}).to_json().encode())
     built = storage.find(_STAGE, made)
@@ -90,7 +93,9 @@ def _results(e: EvaluationRun) -> Results:
             base, n, seeds = table.value(NO_TEXT, single.metric), table.n_queries, e.config.evaluation.seeds
             takes = effort(single, base, e.config.evaluation.detect, n, seeds)
             headline = Headline(protocol=name, comparison=single, effort=takes, encoder_seconds_per_1000=cost)
+    e.progress("tables of labels")
     labels, gaps = measure_labels(e)
+    e.progress("feature families")
     return Results(
         run=corpus_facts.run_facts(e.config, "", e.storage, e.corpus, e.bundles, 0.0),
         portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),

@@ -7,7 +7,6 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import rankdata
 
 from llmrec.catalogue import MODELS, model_class
 from llmrec.config.models import model_config
@@ -126,7 +125,21 @@ class WithFallback:
 
 def _places(scores: Scores) -> Scores:
     """(B, n_items) from 1, the best first; ties share one, which keeps the order of the catalogue out."""
-    return np.asarray(rankdata(-scores, axis=1), np.float32)
+    order, n = np.argsort(scores, axis=1), scores.shape[1]
+    ordered = np.take_along_axis(scores, order, axis=1)
+    first = np.ones(scores.shape, bool)  # of those that tie
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    found = np.empty(scores.shape, np.float32)
+    for row in range(len(scores)):
+        start = np.flatnonzero(first[row])
+        end = np.append(start[1:], n)
+        found[row, order[row]] = np.repeat(_shared(start, end, n), end - start)
+    return found
+
+
+def _shared(below: Ints, up_to: Ints, n: int) -> Scores:
+    """The place of those that tie: the mean of theirs, where `below` of n are worse and `up_to` no better."""
+    return np.asarray(n - (below + up_to) / 2 + 0.5, np.float32)
 
 
 def _places_of(scores: Scores, columns: Ints) -> Scores:
@@ -134,7 +147,7 @@ def _places_of(scores: Scores, columns: Ints) -> Scores:
     ordered, found = np.sort(scores, axis=1), np.empty((len(scores), len(columns)), np.float32)
     for row, values in enumerate(scores[:, columns]):
         below, up_to = (np.searchsorted(ordered[row], values, side) for side in ("left", "right"))
-        found[row] = scores.shape[1] - (below + up_to) / 2 + 0.5
+        found[row] = _shared(below, up_to, scores.shape[1])
     return found
 
 

@@ -1,6 +1,5 @@
 """A protocol's table: every model asked its queries, lists written, figures sliced and compared."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -24,8 +23,6 @@ from llmrec.evaluation.records.tables import Protocol
 from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.interactions import Interactions, Ints
 
-logger = logging.getLogger(__name__)
-
 
 def measure_protocol(e: EvaluationRun, name: str, folder: str) -> tuple[Protocol, Comparison | None]:
     """Ask every model the protocol's queries, write the lists, and make the table."""
@@ -46,6 +43,7 @@ def measure_protocol(e: EvaluationRun, name: str, folder: str) -> tuple[Protocol
             for evaluated in _roster(e, split, place):
                 table.ask(evaluated, split.test, first)
             first += len(split.test.queries)
+    e.progress(f"{name}: parts of the queries, comparisons and intervals")
     masks = [m for m in _slices(e, splits) if len(m.mask)]
     asked = TableScope(
         name, last.test.information_set, last.wording, queries, catalogue.n_candidates, sum(f.missed() for f in folds),
@@ -77,9 +75,9 @@ def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]
 def _roster(e: EvaluationRun, split: Split, origin: int) -> Iterator[EvaluatedModel]:
     """One after the other, each forgotten before the next is loaded or fitted."""
     if split.test.information_set == "point_in_time":
-        yield from our_models(e.variants(split.name, origin), split, logger.info)
-        yield from control_models(e.control_variants(split.name), split, logger.info)
-    yield from baseline_models(split, e.config.evaluation, logger.info, e.vectors)
+        yield from our_models(e.variants(split.name, origin), split, e.progress)
+        yield from control_models(e.control_variants(split.name), split, e.progress)
+    yield from baseline_models(split, e.config.evaluation, e.progress, e.vectors)
     if e.config.corpus.source == "sample" and split.name.startswith(("temporal", "rolling_origins")):
         yield from oracle_models(e.config.corpus.sample, split)
 

@@ -1,6 +1,6 @@
 """Who answers the queries of a protocol: our variants and the tuned baselines."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 
@@ -8,13 +8,12 @@ import numpy as np
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data.folds import Split
+from llmrec.evaluation.progress import Progress
 from llmrec.evaluation.ranking.baselines import RECENT, UNITED, Tuned, WithFallback, baseline_names, info, tune
 from llmrec.evaluation.ranking.evaluator import Answer, EvaluatedModel
 from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.features.asof.text_profiles import Vectors
 from llmrec.variants import VARIANT_LABELS
-
-Progress = Callable[[str], None]
 
 
 def our_models(variants: Iterable[Variant], split: Split, progress: Progress) -> Iterator[EvaluatedModel]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data import protocols
@@ -73,9 +74,12 @@ def test_united_baselines_stand_in_tables_of_the_clock_alone(launched: Split) ->
     assert [m.answers[0].name for m in baseline_models(other, config, lambda _: None)] == ["ease"]
 
 
-def test_places_of_some_columns_are_those_of_all_of_them() -> None:
+def test_places_are_mean_ranks_of_all_columns_or_of_some() -> None:
     rng = np.random.default_rng(0)
     scores = rng.integers(0, 6, (7, 40)).astype(np.float32)  # many ties
     scores[0] = 0
     columns = np.array([3, 0, 39, 7])
-    np.testing.assert_array_equal(_places_of(scores, columns), _places(scores)[:, columns])
+    scores[1, :9] = -np.inf
+    expected = rankdata(-scores, axis=1)
+    np.testing.assert_array_equal(_places(scores), expected)
+    np.testing.assert_array_equal(_places_of(scores, columns), expected[:, columns])
