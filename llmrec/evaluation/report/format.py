@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
-from llmrec.evaluation.records.estimates import Estimate
+from llmrec.evaluation.records.estimates import Comparison, Estimate
 
 MINUS = "\N{MINUS SIGN}"
 NBSP = "\N{NO-BREAK SPACE}"
+#: So many times wider than the absolute interval, a relative one is no longer told.
+_LOPSIDED = 1.5
 
 
 def two_digits(value: float) -> str:
@@ -67,3 +69,15 @@ def duration(seconds: float) -> str:
     minutes, left = divmod(rest, 60)
     parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0) + [f"{left} s"] * (left > 0 and not hours)
     return " ".join(parts)
+
+
+def told_ratio(comparison: Comparison) -> Estimate | None:
+    """The relative effect, where its interval is about as wide as the absolute one: a base that is not well known makes
+    it wide on one side, and then it tells of the base and not of the text."""
+    ratio, difference = comparison.ratio, comparison.difference
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return ratio
+    if difference.low is None or difference.high is None or not difference.value or not ratio.value:
+        return ratio
+    base = difference.value / ratio.value
+    return ratio if ratio.high - ratio.low <= _LOPSIDED * (difference.high - difference.low) / base else None

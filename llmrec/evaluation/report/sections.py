@@ -4,6 +4,7 @@ from llmrec.evaluation.records.results import ControlResult, LeakGap, Results, T
 from llmrec.evaluation.report.facts import Facts
 from llmrec.evaluation.report.figures.chart import Chart, ChartLine, chart
 from llmrec.evaluation.report.figures.forest import TONES, Forest, Mark, comparison_forest, forest
+from llmrec.evaluation.report.format import told_ratio
 from llmrec.evaluation.report.glossary import metric_title, table_title
 
 
@@ -14,14 +15,14 @@ def headline_forest(results: Results) -> Forest | None:
         return None
     compared, table = head.comparison, results.table(head.protocol)
     assert table is not None
-    detectable = compared.smallest_detectable
-    if compared.ratio and detectable is not None:
+    detectable, ratio = compared.smallest_detectable, told_ratio(compared)
+    if ratio and detectable is not None:
         base = table.value(compared.against, compared.metric)
         detectable = detectable / base if base and base > 0 else None
-    mark = Mark("With text against without", TONES[compared.verdict], compared.ratio or compared.difference)
-    unit = "relative" if compared.ratio else "absolute"
+    mark = Mark("With text against without", TONES[compared.verdict], ratio or compared.difference)
+    unit = "relative" if ratio else "absolute"
     caption = f"{metric_title(compared.metric)}, with text against without: {unit} difference"
-    return forest(caption, [mark], as_percent=bool(compared.ratio), around_zero=True, detectable=detectable)
+    return forest(caption, [mark], as_percent=bool(ratio), around_zero=True, detectable=detectable)
 
 
 def leak_rows(results: Results) -> list[tuple[str, str, LeakGap]]:

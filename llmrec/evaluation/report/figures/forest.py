@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from llmrec.evaluation.records.estimates import Comparison, Estimate
 from llmrec.evaluation.records.tables import ResultTable
 from llmrec.evaluation.report.figures.axes import AxisScale, Tick, extent, ticks
-from llmrec.evaluation.report.format import interval, number, percent, round_percent, short
+from llmrec.evaluation.report.format import interval, number, percent, round_percent, short, told_ratio
 from llmrec.evaluation.report.glossary import metric_title
 
 #: The colours of verdicts.
@@ -82,10 +82,11 @@ def model_forest(table: ResultTable, metric: str) -> Forest | None:
 
 
 def comparison_forest(caption: str, comparisons: Sequence[tuple[str, Comparison]]) -> Forest | None:
-    """Paired differences around zero, coloured by verdict: as ratios where every comparison has one."""
-    ratios = all(c.ratio is not None for _, c in comparisons)
+    """Paired differences around zero, coloured by verdict: as ratios where every comparison has one that is told."""
+    told = [told_ratio(c) for _, c in comparisons]
+    ratios = all(told)
     marks = [
-        Mark(label, TONES[c.verdict], c.ratio if ratios and c.ratio else c.difference, c.verdict)
-        for label, c in comparisons
+        Mark(label, TONES[c.verdict], ratio if ratios and ratio else c.difference, c.verdict)
+        for (label, c), ratio in zip(comparisons, told, strict=True)
     ]
     return forest(caption, marks, as_percent=ratios, around_zero=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from llmrec.evaluation.data.slices import BLOCKBUSTER_SHARE, BLOCKBUSTERS
 from llmrec.evaluation.records.estimates import Comparison
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import Slice
-from llmrec.evaluation.report.format import count, interval, number
+from llmrec.evaluation.report.format import count, interval, number, percent
 from llmrec.evaluation.report.glossary import metric_title
 from llmrec.evaluation.report.verdict.words import effect, word
 
@@ -16,8 +17,8 @@ PHRASES: Mapping[tuple[str, str], str] = {
     ("item", "new"): "for items that training never saw",
     ("user", "new"): "for users that training never saw",
     ("user", "in training"): "for users whom training saw",
-    ("share of the queries", "blockbusters"): "for the blockbusters (items that over 5 % of queries ask for)",
-    ("share of the queries", "all other items"): "outside the blockbusters (items that over 5 % of queries ask for)",
+    (BLOCKBUSTERS, "blockbusters"): "for the blockbusters",
+    (BLOCKBUSTERS, "all other items"): "outside the blockbusters",
     ("item at T2", "known by then"): "for items known at T2",
     ("item at T2", "born later"): "for items first seen after T2",
     ("core", "owed no event"): "where the cut of the corpus owed no event",
@@ -49,9 +50,9 @@ def helped_most(results: Results) -> Slice | None:
 
 
 def strongest(results: Results) -> str:
-    """`, +38 % [+9 %, +71 %] outside the blockbusters`, for the headline; nothing where no test supports it."""
+    """`, and +38 % [+9 %, +71 %] outside the blockbusters`, for the headline; nothing where no test supports it."""
     part = helped_most(results)
-    return "" if part is None else f", {effect(part.comparisons[0])} {phrase(part)}"
+    return "" if part is None else f", and {effect(part.comparisons[0])} {phrase(part)}"
 
 
 def where_it_helps(results: Results) -> str:
@@ -76,8 +77,9 @@ def _told(part: Slice, how: str) -> str:
     more, here = part.interaction, part.comparisons[0]
     assert more is not None
     gap = more.difference
-    return (f"{phrase(part)}, {count(part.n)} queries, text is worth {effect(here, with_metric=True)} ({word(here)}), "
-            f"{how} than in the rest by {number(abs(gap.value))} {metric_title(more.metric)} "
+    meant = f" (items that over {percent(BLOCKBUSTER_SHARE)} of queries ask for)" if part.by == BLOCKBUSTERS else ""
+    return (f"{phrase(part)}{meant}, {count(part.n)} queries, text is worth {effect(here, with_metric=True)} "
+            f"({word(here)}), {how} than in the rest by {number(abs(gap.value))} {metric_title(more.metric)} "
             f"{interval(gap, signed=True)}, corrected for all {count(more.n_comparisons)} comparisons")  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from llmrec.evaluation.records.estimates import Comparison
-from llmrec.evaluation.report.format import interval, number, percent
+from llmrec.evaluation.report.format import interval, number, percent, told_ratio
 from llmrec.evaluation.report.glossary import metric_title
 
 #: Verdict -> its name, and how a sentence on the worth of the text begins.
@@ -16,11 +16,13 @@ LEADS = {
 
 
 def effect(comparison: Comparison, with_metric: bool = False) -> str:
-    """`+13.2 % NDCG@10 [+4.1 %, +22.6 %]`: as a ratio where there is one, else as a difference."""
-    shown, as_percent = (comparison.ratio, True) if comparison.ratio else (comparison.difference, False)
-    value = percent(shown.value, signed=True) if as_percent else number(shown.value, signed=True)
-    metric = metric_title(comparison.metric) if with_metric else ""
-    return " ".join(part for part in (value, metric, interval(shown, as_percent, signed=True)) if part)
+    """`+13.2 % NDCG@10 [+4.1 %, +22.6 %]`; without a ratio that is told, the difference and the bare ratio."""
+    ratio, metric = told_ratio(comparison), metric_title(comparison.metric) if with_metric else ""
+    shown = ratio or comparison.difference
+    value = percent(shown.value, signed=True) if ratio else number(shown.value, signed=True)
+    beside = comparison.ratio if not ratio else None
+    share = f"({percent(beside.value, signed=True)})" if beside else ""
+    return " ".join(part for part in (value, metric, interval(shown, bool(ratio), signed=True), share) if part)
 
 
 def word(comparison: Comparison) -> str:

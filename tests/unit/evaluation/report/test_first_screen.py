@@ -34,7 +34,9 @@ def test_the_headline_names_the_part_where_text_is_worth_more() -> None:
     parts = {s.level: s for s in results.protocols[0].slices if s.by == "item"}
     parts["new"].comparisons = [comparison(difference=0.021, half=0.0125)]  # tail's own interval holds zero
     found = verdict(results)
-    where = "on Shop, +37.7 % [+15.3 %, +60.1 %] for items that training never saw, at 2.4 encoder-seconds per 1,000"
+    where = (
+        "on Shop, and +37.7 % [+15.3 %, +60.1 %] for items that training never saw, at 2.4 encoder-seconds per 1,000"
+    )
     assert where in plain(found.sentence)
     told = plain(found.details[0])
     assert "61 queries, text is worth +37.7 % NDCG@10" in told

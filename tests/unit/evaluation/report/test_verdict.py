@@ -3,6 +3,8 @@
 import pytest
 from factories.results import clicks, comparison, make_quick_results, make_results, plain, stars
 
+from llmrec.evaluation.records.estimates import Estimate
+from llmrec.evaluation.report.sections import headline_forest
 from llmrec.evaluation.report.verdict import beside_baseline, of_the_text, verdict
 
 
@@ -33,6 +35,14 @@ def test_no_comparison_makes_no_claim():
 def test_without_a_ratio_the_difference_is_told():
     bare = comparison().model_copy(update={"ratio": None})
     assert plain(verdict(make_results("Shop", headline=bare)).figure) == "+0.0074 NDCG@10 [+0.0026, +0.0122]"
+
+
+def test_where_the_base_is_not_well_known_the_difference_is_told_and_the_ratio_beside():
+    wide = Estimate(value=0.133, low=0.01, high=0.79)
+    found = plain(verdict(make_results("Shop", headline=comparison().model_copy(update={"ratio": wide}))).figure)
+    assert found == "+0.0074 NDCG@10 [+0.0026, +0.0122] (+13.3 %)"
+    drawn = headline_forest(make_results("Shop", headline=comparison().model_copy(update={"ratio": wide})))
+    assert drawn is not None and "absolute difference" in drawn.caption and drawn.rows[0].value == "+0.0074"
 
 
 def test_the_best_baseline_stands_beside():
