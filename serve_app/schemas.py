@@ -39,7 +39,9 @@ class UserRequest(ApiRequest):
         description='where they ask from, by the names of `corpus.context_columns`: {"device": "mobile"}; names and '
         "values that the bundle does not know say nothing",
     )
-    reasons: bool = Field(False, description="also say why each item stands where it does; some 10 ms a past event more")
+    reasons: bool = Field(
+        False, description="also say why each item stands where it does; some 10 ms a past event more"
+    )
 
 
 class RecommendRequest(UserRequest):
