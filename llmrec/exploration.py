@@ -14,6 +14,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.features.asof.history import History
+from llmrec.schema import DAY_MS
+
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Policy = Literal["epsilon", "thompson"]
@@ -57,6 +60,17 @@ def explore(asked: Exploration, scores: npt.NDArray[np.floating], events: Double
         propensities.append(float(chance[at]))
         left = np.delete(left, at)
     return Explored(np.array(places, np.int64), np.array(propensities))
+
+
+def demand(history: History, rows: Ints, time: int) -> tuple[Doubles, Doubles]:
+    """(N,) decayed events of the items `rows` in the longest window, and the decayed days in which they could come."""
+    at = np.full(len(rows), time, np.int64)
+    counts, age = history.item_counts(rows, at), np.maximum(time - history.known_since[rows], 0) / DAY_MS
+    windows = history.settings.popularity_days
+    if not windows:
+        return counts.count, age
+    longest = int(np.argmax(windows))
+    return counts.decayed[:, longest], -windows[longest] * np.expm1(-age / windows[longest])
 
 
 def demand_draws(

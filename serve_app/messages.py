@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.exploration import Exploration
 from llmrec.reasons import ItemReasons
 from llmrec.recommender import CandidateSet
 from serve_app.item_cards import ItemCard
@@ -33,6 +34,7 @@ class RequestUser:
     """Who asks and in which context, the text already encoded: `vector` (dim,) made by the encoder called `encoder`.
 
     `reasons`: whether they ask why, too; `sentences` of their text and the `sentence_vectors` of these are for that.
+    `explore`: how slots are to be chosen by chance, where they are.
     """
 
     user_id: str | None = None
@@ -43,6 +45,7 @@ class RequestUser:
     reasons: bool = False
     sentences: tuple[str, ...] = ()
     sentence_vectors: Floats | None = None  # (len(sentences), dim)
+    explore: Exploration | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class RankedItems:
     ratings: dict[str, list[float]] = field(default_factory=dict)  # rater -> a number an item
     click_probability: list[float] = field(default_factory=list)  # an item each, or none
     reasons: list[ItemReasons] = field(default_factory=list)  # an item each, or none where nobody asked
+    propensities: list[float] = field(default_factory=list)  # an item each, or none where nothing was drawn
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.bundle import Bundle, verify
+from llmrec.exploration import demand, explore
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import UserState
 from llmrec.live.context import LiveContext
@@ -102,12 +103,14 @@ class ServedModel:
     def order(self, user: RequestUser, candidates: Candidates, k: int) -> RankedItems:
         """Second stage: the `k` best of `retrieve`'s answer."""
         state, _ = self._state(user, candidates.provenance.as_of)
-        n = max(k, self.recommender.n_retrieve if user.reasons else 0)  # they are measured from all candidates
+        n = max(k, self.recommender.n_retrieve if user.reasons or user.explore else 0)  # which look at all candidates
         rows, scores = self.recommender.order(state, state.times, candidates.found, n)
         found = rows[0] >= 0
         ranked, scored = rows[0][found], scores[0][found]
-        listed = self._listed(candidates.provenance, ranked[:k], scored[:k])
-        return replace(listed, reasons=self._reasons(user, state, ranked, scored, k)) if user.reasons else listed
+        chosen, propensities = self._chosen(user, ranked, scored, k, int(state.times[0]))
+        listed = self._listed(candidates.provenance, ranked[chosen], scored[chosen])
+        reasons = self._reasons(user, state, ranked, scored, chosen) if user.reasons else []
+        return replace(listed, reasons=reasons, propensities=propensities)
 
     def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems:
         """The candidates that the bundle knows, ordered as `order` would, each with the probability of a click."""
@@ -122,7 +125,7 @@ class ServedModel:
             provenance = replace(provenance, basis="item")
         listed = self._listed(provenance, rows[best], ranked.scores[best])
         if user.reasons:
-            listed = replace(listed, reasons=self._reasons(user, state, rows[best], ranked.scores[best], len(best)))
+            listed = replace(listed, reasons=self._reasons(user, state, rows[best], ranked.scores[best]))
         fitted = int(state.rows[0]) if self.live is None or state.rows[0] < self.live.n_users else 0
         rated = self.recommender.rate(fitted, rows[best], provenance.as_of)
         ratings = {name: values.tolist() for name, values in rated.items()}
@@ -177,10 +180,21 @@ class ServedModel:
         guest = self.history.cold_start_state(liked, user.vector if spoken else None, at, asked)
         return guest, Provenance(self.version, at, basis, unknown=unknown)
 
+    def _chosen(
+        self, user: RequestUser, rows: Ints, scores: npt.NDArray[np.float32], k: int, time: int
+    ) -> tuple[Ints, list[float]]:
+        """Places (k,) among the candidates, the best first, and where slots are drawn the propensity of each."""
+        if user.explore is None or not len(rows):
+            return np.arange(min(k, len(rows))), []
+        events, days = demand(self.history, rows, time)
+        found = explore(user.explore, scores, events, days, k)
+        return found.places, found.propensities.tolist()
+
     def _reasons(
-        self, user: RequestUser, state: UserState, rows: Ints, scores: npt.NDArray[np.float32], k: int
-    ) -> list[ItemReasons]:
-        """Why the first `k` of the candidates `rows`, ordered by their `scores`, stand there."""
+        self, user: RequestUser, state: UserState, rows: Ints, scores: npt.NDArray[np.float32],
+        listed: Ints | None = None,
+    ) -> list[ItemReasons]:  # fmt: skip
+        """Why the candidates `rows`, ordered by their `scores`, stand there: those at the places `listed`, or all."""
         guest = None
         if not state.rows[0]:
             liked = self.history.item_rows(list(user.liked))
@@ -188,7 +202,7 @@ class ServedModel:
             spoken = user.vector is not None and self.reads_text and bool(np.any(user.vector))
             alone = None if vectors is None else np.atleast_2d(vectors)
             guest = Guest(liked[liked > 0], user.vector, user.sentences, alone) if spoken else Guest(liked[liked > 0])
-        listed = np.arange(min(k, len(rows)))
+        listed = np.arange(len(rows)) if listed is None else listed
         return Explainer(self.recommender).explain(state, rows, scores, listed, int(state.times[0]), guest)
 
     def _unknown(self, ids: list[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
+from llmrec.exploration import Exploration, Policy
 from llmrec.reasons import ItemReasons
 from llmrec.reasons.reasons import Kind
 from serve_app.messages import Basis, RankedItems
@@ -44,11 +45,23 @@ class UserRequest(ApiRequest):
     )
 
 
+class Explore(ApiRequest):
+    """Slots chosen by chance. `epsilon`: any candidate alike; `thompson`: by what is not known of items' demand."""
+
+    policy: Policy
+    rate: float = Field(ge=0, le=1, description="probability that a slot is drawn; else it holds the best item left")
+    seed: int | None = Field(None, ge=0, description="the same draws the same")
+
+
 class RecommendRequest(UserRequest):
     """Without a known user, a text or a known liked item the answer is what is popular, and says so."""
 
     k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
     exclude: Ids = Field([], description="ids that must not be returned, besides what the user already had")
+    explore: Explore | None = Field(None, description="choose slots by chance, each item then with its propensity")
+
+    def exploration(self) -> Exploration | None:
+        return None if self.explore is None else Exploration(**vars(self.explore))
 
 
 class RankRequest(UserRequest):
@@ -116,17 +129,21 @@ class RankedItem(ApiResponse):
         {}, description="by each rater of the bundle (training.raters): stars, or the probability of a like; rank alone"
     )
     reasons: Reasons | None = Field(None, description="where the request asks for them")
+    propensity: float | None = Field(
+        None, description="where slots were drawn: the probability of this item here, given the slots above"
+    )
 
 
 def ranked(found: RankedItems) -> list[RankedItem]:
     """The items of `found` with their ranks, from 1."""
     clicks: Sequence[float | None] = found.click_probability or [None] * len(found.item_ids)
+    drawn: Sequence[float | None] = found.propensities or [None] * len(found.item_ids)
     why: Sequence[Reasons | None] = [Reasons.of(r) for r in found.reasons] or [None] * len(found.item_ids)
     return [
         RankedItem(item_id=item, rank=place + 1, score=score, ratings={n: v[place] for n, v in found.ratings.items()},
-                   click_probability=click, reasons=reasons)
-        for place, (item, score, click, reasons) in enumerate(
-            zip(found.item_ids, found.scores, clicks, why, strict=True))
+                   click_probability=click, reasons=reasons, propensity=propensity)
+        for place, (item, score, click, reasons, propensity) in enumerate(
+            zip(found.item_ids, found.scores, clicks, why, drawn, strict=True))
     ]  # fmt: skip
 
 
@@ -215,5 +232,5 @@ class ErrorResponse(ApiResponse):
 
 #: Every name that a request may use; errors name no other.
 FIELDS = frozenset({"body", "path", "query", "item_id", "events", "event_id", "timestamp", "stars"}).union(
-    *(model.model_fields for model in (RecommendRequest, RankRequest, EncodeRequest))
+    *(model.model_fields for model in (RecommendRequest, RankRequest, EncodeRequest, Explore))
 )

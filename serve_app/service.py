@@ -31,7 +31,7 @@ from serve_app.messages import (
 )
 from serve_app.metrics import Metrics
 from serve_app.middleware.traffic import Traffic
-from serve_app.schemas import UserRequest
+from serve_app.schemas import RecommendRequest, UserRequest
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -180,8 +180,9 @@ class RecommendationService:
     async def _user(self, request: UserRequest, now: int | None) -> tuple[RequestUser, str | None]:
         """Who asks, and why the text, if there is one, was not encoded although it would be read."""
         user = RequestUser(
-            request.user_id, tuple(request.liked_items), context=request.context, reasons=request.reasons
-        )
+            request.user_id, tuple(request.liked_items), context=request.context, reasons=request.reasons,
+            explore=request.exploration() if isinstance(request, RecommendRequest) else None,
+        )  # fmt: skip
         if request.text is None or not request.text.strip():
             return user, None
         use = await self._text_use(request.user_id, now)

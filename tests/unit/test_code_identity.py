@@ -103,6 +103,7 @@ def test_every_file_is_part_of_something() -> None:
     fronts = (
         "llmrec.recommender",
         "llmrec.client",
+        "llmrec.exploration",
         "llmrec.reasons",
         "llmrec.reasons.deletion",
         "llmrec.live.follower",
