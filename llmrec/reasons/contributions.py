@@ -15,8 +15,6 @@ from llmrec.recommender import Recommender
 #: What no term says: zero where the blend is linear and the ranker's parts are exact.
 OTHER = "other"
 RETRIEVER = "retriever."
-#: How well an item answers the words of the request.
-NEED = "need"
 _ROUNDING = 1e-4  # scores are float32
 
 
@@ -50,36 +48,6 @@ def contributions(
             found = recommender.models.ranker.attributions(examples)
             parts = add(parts, {family: weight * part for family, part in found.items()})
     return _centred(parts, scores)
-
-
-@dataclass(frozen=True)
-class Need:
-    """What a present need adds to taste: `relevance` (N,) of each candidate to the words, weighing `weight` of 0 to 1.
-
-    The score is then (1 − weight) · taste + weight · relevance, each less its mean in units of its spread.
-    `of_sentences` (S, N): of each sentence alone.
-    """
-
-    weight: float
-    relevance: npt.NDArray[np.floating]
-    of_sentences: npt.NDArray[np.floating] | None = None
-
-    def scale(self, taste: npt.NDArray[np.floating]) -> float:
-        """Units of the score in one of taste."""
-        spread = float(np.std(taste, dtype=np.float64))
-        return (1 - self.weight) / spread if spread > 0 else 0.0
-
-    def term(self) -> Doubles:
-        """(N,) what the need adds to the score."""
-        wide = np.asarray(self.relevance, np.float64)
-        spread = wide.std()
-        return np.asarray(self.weight * (wide - wide.mean()) / spread if spread > 0 else np.zeros_like(wide))
-
-
-def with_need(found: Contributions, need: Need, taste: npt.NDArray[np.floating]) -> Contributions:
-    """Those of taste in units of the score, and the need's beside them; the mean candidate then scores 0."""
-    values = np.column_stack([found.values * need.scale(taste), need.term()])
-    return Contributions((*found.terms, NEED), values, 0.0)
 
 
 def _term(column: str, recommender: Recommender) -> str:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from llmrec.features.asof.state import UserState
 from llmrec.models.base import Ints
-from llmrec.reasons.contributions import Contributions, Need, contributions, with_need
+from llmrec.reasons.contributions import Contributions, contributions
 from llmrec.reasons.past import Guest, PastEffects, effects_of_events, effects_of_guest
 from llmrec.reasons.reasons import Because, ItemReasons
 from llmrec.reasons.statements import past, statements, wrote
@@ -25,29 +25,19 @@ class Explainer:
 
     def explain(
         self, user: UserState, rows: Ints, scores: npt.NDArray[np.floating], listed: Ints, time: int,
-        guest: Guest | None = None, need: Need | None = None, sentences: tuple[str, ...] = (),
+        guest: Guest | None = None,
     ) -> list[ItemReasons]:  # fmt: skip
         """Of the candidates `rows` (N,), scored `scores` (N,), those at the places `listed` (k,), for one user (Q = 1).
 
-        `guest`: what the state of somebody new was made of; None where it is that of a known user. `need`: where words
-        are a need, too; `scores` are then taste's alone, and `sentences` those of the words.
+        `guest`: what the state of somebody new was made of; None where it is that of a known user.
         """
         if not len(listed):
             return []
         found = contributions(self.recommender, user, rows, time, scores)
         effects = self._effects(user, rows, listed, time, guest)
-        if need is not None:
-            found = with_need(found, need, scores)
-            effects = None if effects is None else effects.scaled(need.scale(scores))
         events = self.recommender.history.item_counts(rows, np.full(len(rows), time, np.int64)).count
         return [
-            self._of_item(
-                found,
-                int(place),
-                self._personal(effects, number, guest) + _wanted(need, effects, sentences, number, int(place)),
-                float(events[place]),
-                float(events.mean()),
-            )
+            self._of_item(found, int(place), number, effects, guest, float(events[place]), float(events.mean()))
             for number, place in enumerate(listed)
         ]
 
@@ -62,20 +52,19 @@ class Explainer:
             return effects_of_events(self.recommender, user, rows[sample], places, time)
         return effects_of_guest(self.recommender, guest, user.contexts, rows[sample], places, time)
 
-    @staticmethod
     def _of_item(
-        found: Contributions, place: int, personal: list[Because], events: float, mean: float
+        self, found: Contributions, place: int, number: int, effects: PastEffects | None, guest: Guest | None,
+        events: float, mean: float,
     ) -> ItemReasons:  # fmt: skip
         said = dict(zip(found.terms, found.values[place].tolist(), strict=True))
+        personal = [] if effects is None else self._personal(effects, number, guest)
         because = statements(said, personal, events, mean)
         ordered = dict(sorted(said.items(), key=lambda term: -abs(term[1])))
         return ItemReasons(found.baseline, ordered, tuple(because))
 
-    def _personal(self, effects: PastEffects | None, number: int, guest: Guest | None) -> list[Because]:
+    def _personal(self, effects: PastEffects, number: int, guest: Guest | None) -> list[Because]:
         """The past item and the sentence that the listed item owes most to."""
-        found = list[Because]()
-        if effects is None:
-            return found
+        found = []
         if len(effects.items):
             best = int(np.argmax(effects.effects[:, number]))
             liked = guest is not None or bool(effects.stars[best] >= self.recommender.history.settings.liked_from)
@@ -86,14 +75,3 @@ class Explainer:
             if effects.sentences[best, number] > 0:
                 found.append(wrote(guest.sentences[best], float(effects.words[number])))
         return found
-
-
-def _wanted(
-    need: Need | None, effects: PastEffects | None, sentences: tuple[str, ...], number: int, place: int
-) -> list[Because]:
-    """The sentence that the item at a place answers best, of words that speak for it as a need and as a taste."""
-    if need is None or not sentences:
-        return []
-    best = 0 if need.of_sentences is None else int(np.argmax(need.of_sentences[:, place]))
-    as_taste = 0.0 if effects is None or effects.words is None else float(effects.words[number])
-    return [wrote(sentences[best], float(need.term()[place]) + as_taste)]

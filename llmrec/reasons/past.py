@@ -35,12 +35,6 @@ class PastEffects:
     words: Doubles | None = None
     sentences: Doubles | None = None
 
-    def scaled(self, scale: float) -> "PastEffects":
-        """In other units of the score; without the sentences, which a need weighs otherwise."""
-        return PastEffects(
-            self.items, self.stars, self.effects * scale, None if self.words is None else self.words * scale
-        )
-
 
 def effects_of_events(recommender: Recommender, user: UserState, rows: Ints, listed: Ints, time: int) -> PastEffects:
     """Of each of the last events of a known user (Q = 1). `listed`: places among the candidates `rows`.

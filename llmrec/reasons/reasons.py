@@ -7,7 +7,7 @@ from typing import Literal
 #: What decided: words of the request, an item liked or had before, how much the item is reviewed, a kind of feature.
 Kind = Literal[
     "wrote", "liked", "had", "popularity", "behaviour", "words", "stars", "attributes", "price", "age", "context",
-    "ids", "need", "other", "nothing",
+    "ids", "other", "nothing",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from llmrec.features.families.behaviour import RATE
 from llmrec.models.attribution import IDS
 from llmrec.models.blenders.prior_correction import POPULARITY
-from llmrec.reasons.contributions import NEED, OTHER, RETRIEVER
+from llmrec.reasons.contributions import OTHER, RETRIEVER
 from llmrec.reasons.reasons import Because, Kind
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.variants import TEXT_PREFIX
@@ -17,7 +17,7 @@ _KINDS: dict[str, Kind] = {
     f"{RETRIEVER}{TEXT_PREFIX}": "words", RETRIEVER: "behaviour", "collaborative": "behaviour",
     "cross_": "behaviour", "user_": "behaviour", TEXT_PREFIX: "words", "item_stars": "stars",
     "item_attributes": "attributes", "shared_attributes": "attributes", VECTOR_PREFIX: "attributes",
-    "item_price": "price", "item_age": "age", "context": "context", IDS: "ids", NEED: "need", OTHER: "other",
+    "item_price": "price", "item_age": "age", "context": "context", IDS: "ids", OTHER: "other",
 }  # fmt: skip
 _SAID: dict[Kind, str] = {
     "behaviour": "it goes with what you had, judged by what others had together",
@@ -28,7 +28,6 @@ _SAID: dict[Kind, str] = {
     "age": "how long it has been known speaks for it",
     "context": "when and where you ask speaks for it",
     "ids": "what the model learned of you and of it as such speaks for it",
-    "need": "it answers your words",
     "other": "terms of the model together speak for it",
 }
 #: Of what speaks for an item in all, below which a reason is not worth saying; and how many are.
@@ -59,7 +58,6 @@ def statements(
     least = LEAST * sum(kinds.values())
     found = [b for b in personal if b.effect > 0 and b.effect >= least]
     told = {"behaviour", "words"} if found else set()  # the same, less plainly
-    told |= {"need"} if any(b.kind == "wrote" for b in found) else set()
     for kind, value in kinds.items():
         if value >= least and kind not in told:
             found.append(Because(kind, _popularity(events, mean) if kind == "popularity" else _SAID[kind], value))

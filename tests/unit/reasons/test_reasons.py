@@ -14,7 +14,7 @@ from llmrec.bundle import Bundle
 from llmrec.models.attribution import with_dense
 from llmrec.models.base import Ints
 from llmrec.reasons import Explainer, Guest, ItemReasons
-from llmrec.reasons.contributions import LOGIT, Need, contributions
+from llmrec.reasons.contributions import LOGIT, contributions
 from llmrec.reasons.deletion import moved_by_families
 from llmrec.recommender import Recommender
 from llmrec.training import train
@@ -159,30 +159,6 @@ def test_a_quote_is_the_sentence_that_alone_raises_the_score_most(bundles: dict[
             gains = [relative(history.cold_start_state(np.zeros(0, np.int64), v, time), place) for v in alone]
             assert because.quote == said[int(np.argmax(gains))]
             assert because.effect == pytest.approx(relative(state, place) - relative(silent, place), abs=1e-3)
-
-
-def test_a_need_is_a_term_and_its_sentence_is_quoted(bundles: dict[str, Bundle]) -> None:
-    recommender, rows, taste = asked(bundles["listwise"], 8)
-    user = recommender.user("u007", bundles["listwise"].last_time, bundles["listwise"].history.request_contexts({}))
-    taste = recommender.rank(user, rows, bundles["listwise"].last_time).scores
-    draw = np.random.default_rng(0)
-    relevance, alone = draw.random(len(rows)), draw.random((2, len(rows)))
-    need = Need(0.7, relevance, alone)
-    scores = 0.3 * (taste - taste.mean()) / taste.std() + 0.7 * (relevance - relevance.mean()) / relevance.std()
-    best = np.argsort(-scores)[:4]
-    said = ("Quiet, please.", "And red!")
-    reasons = Explainer(recommender).explain(
-        user, rows, taste, best, bundles["listwise"].last_time, need=need, sentences=said
-    )
-    for place, reason in zip(best, reasons, strict=True):
-        assert reason.baseline == 0
-        assert sum(reason.contributions.values()) == pytest.approx(scores[place], abs=2e-3)
-        term = 0.7 * (relevance[place] - relevance.mean()) / relevance.std()
-        assert reason.contributions["need"] == pytest.approx(term)
-        for because in (b for b in reason.because if b.kind == "wrote"):
-            assert because.quote == said[int(alone[1, place] > alone[0, place])]
-            assert because.effect == pytest.approx(term)
-    assert any(b.kind == "wrote" for reason in reasons for b in reason.because)
 
 
 def test_where_nothing_is_known_popularity_says_so_with_its_count(bundles: dict[str, Bundle]) -> None:
