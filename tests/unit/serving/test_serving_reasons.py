@@ -58,7 +58,7 @@ def test_ranked_candidates_say_why_too_measured_from_their_own_mean(client: Test
 
 def test_both_layouts_give_the_same_reasons(parts: Parts, client: TestClient) -> None:
     both = RecommenderDeployment(lambda: open_repository(parts.storage.root, NAME, parts.config.retrieve))
-    asyncio.run(both.reconfigure({"bundle": "first", "encoder": "fake-encoder"}))
+    asyncio.run(both.reconfigure({"bundle": "first"}))
     service = RecommendationService.over(parts.encoder, both, both, parts.config, both)
     for request in ({"user_id": "u3", "reasons": True}, {"text": TEXT, "reasons": True}):
         fused = TestClient(make_api(service)).post("/v1/recommend", json=request).json()
