@@ -17,10 +17,10 @@ from llmrec.corpus.values.errors import RowError
 from llmrec.corpus.values.ids import parse_id
 from llmrec.corpus.values.stars import StarScale, parse_stars
 from llmrec.corpus.values.times import parse_timestamp
-from llmrec.encoding import review_text
+from llmrec.encoding import item_text, review_text
 from llmrec.live.event_log import Appended, ConflictError, Entry, EventLog, Fact
 from serve_app.errors import ApiError, invalid_request
-from serve_app.live_schemas import EventRequest
+from serve_app.live_schemas import EventRequest, ItemRequest
 from serve_app.messages import EncoderClient
 from serve_app.schemas import Problem
 
@@ -75,14 +75,32 @@ class Intake:
             raise invalid_request(tuple(problems))
         return await self._append(facts, several)
 
+    async def put_item(self, item_id: str, request: ItemRequest) -> Appended:
+        """Log what the item is from now on. Raises ApiError 422, 507."""
+        title, brand, description, *categories = (
+            self._clean(text) for text in (request.title, request.brand, request.description, *request.categories)
+        )
+        kept = list(dict.fromkeys(c for c in categories if c))
+        words = item_text(title, brand, kept, description) or None
+        said = {"title": title, "brand": brand, "categories": kept, "description": description, "price": request.price,
+                "attributes": request.attributes, "words": words, "hidden": False}  # fmt: skip
+        return await self._log_item(item_id, said)
+
     async def hide(self, item_id: str) -> Appended:
         """Log that the item is in no list from now on."""
+        return await self._log_item(item_id, {"hidden": True})
+
+    async def _log_item(self, item_id: str, said: dict[str, Any]) -> Appended:
         try:
             name = parse_id(item_id, "item_id", self._nothing)
         except RowError as error:
             problem = Problem(code=error.reason, message=_expected(error), where="path.item_id")
             raise invalid_request((problem,)) from None
-        return await self._append([Fact("item", name, {}, {"hidden": True})], False)
+        return await self._append([Fact("item", name, said, said | {"time": int(time.time() * 1000)})], False)
+
+    def _clean(self, text: str | None) -> str | None:
+        corpus = self._settings.corpus
+        return clean_text(text, corpus.max_text_chars, corpus.normalise_text).text
 
     def _fact(self, request: EventRequest, now: int) -> Fact:
         user, item = (self._read(name, parse_id, getattr(request, name), name, self._nothing)
@@ -92,8 +110,7 @@ class Intake:
         ahead = self._settings.live.max_ahead_s
         if when is not None and when > now + 1000 * ahead:
             raise _FieldError("timestamp", "timestamp_in_future", f"expected a time at most {ahead:g} s ahead of now")
-        corpus = self._settings.corpus
-        text = clean_text(request.text, corpus.max_text_chars, corpus.normalise_text).text
+        text = self._clean(request.text)
         said = {"user": user, "item": item, "stars": stars, "words": text}
         return Fact("event", request.event_id, said | {"time": when}, said | {"time": now if when is None else when})
 

@@ -39,6 +39,17 @@ AnyEvents = Annotated[
 ]
 
 
+class ItemRequest(ApiRequest):
+    """What an item is from now on: all that is known of it, as a corpus may say it."""
+
+    title: Text | None = None
+    brand: Text | None = None
+    categories: Annotated[list[Text], FailFast()] = Field([], description="the first eight are read")
+    description: Text | None = None
+    price: float | None = Field(None, ge=0)
+    attributes: dict[Id, Text] = Field({}, max_length=32, description="kept in the log; nothing reads them yet")
+
+
 class LoggedResponse(ApiResponse):
     """On the disk when you read this."""
 

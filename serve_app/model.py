@@ -1,7 +1,10 @@
 """A bundle behind ids and words: what the retriever and the ranker deployments answer from."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +27,8 @@ from serve_app.hot_swap import ModelRepository
 from serve_app.messages import Basis, Candidates, ModelDescription, Provenance, RankedItems, RequestUser
 
 Ints = npt.NDArray[np.int64]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,19 @@ class LogFile:
     path: str
     max_events: int
     pull_s: float
+
+
+def _while_items_stay(
+    method: "Callable[Concatenate[ServedModel, P], T]",
+) -> "Callable[Concatenate[ServedModel, P], T]":
+    """While it runs, no live item joins."""
+
+    @wraps(method)
+    def asked(self: "ServedModel", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.live.gate.passing() if self.live else nullcontext():
+            return method(self, *args, **kwargs)
+
+    return asked
 
 
 @dataclass(frozen=True)
@@ -63,8 +81,8 @@ class ServedModel:
         card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
         if approximate_above is not None and len(bundle.history.item_ids) > approximate_above:
             card["recall_of_approximate_search"] = recall_of_approximate_search(bundle, approximate_above)
-        live = _go_live(bundle, log) if log else None
-        bundle = replace(bundle, models=_widened(bundle)) if log else bundle
+        live, models = _go_live(bundle, log) if log else (None, bundle.models)
+        bundle = replace(bundle, models=models)
         recommender = bundle.recommender(retrieve, approximate_above, remember=log is None)
         model = cls(version, bundle.encoder_fingerprint or None, bundle, recommender, card, live)
         model.probe()
@@ -86,6 +104,7 @@ class ServedModel:
         """Whether words change an answer: its features know a text part, and its models were fitted on it."""
         return reads_text(self.bundle.variant) and self.history.text_dim > 0
 
+    @_while_items_stay
     def retrieve(self, user: RequestUser, exclude: tuple[str, ...], time: int | None) -> Candidates:
         """First stage: candidates of the retriever, or by popularity where nothing is known of the user."""
         state, provenance = self._state(user, time)
@@ -93,6 +112,7 @@ class ServedModel:
         found = self.recommender.retrieve(state, state.times, self.recommender.n_retrieve, [unwanted])
         return Candidates(provenance, found)
 
+    @_while_items_stay
     def recommend(
         self, user: RequestUser, exclude: tuple[str, ...], time: int | None, k: int
     ) -> tuple[RankedItems, int]:
@@ -100,6 +120,7 @@ class ServedModel:
         candidates = self.retrieve(user, exclude, time)
         return self.order(user, candidates, k), candidates.count
 
+    @_while_items_stay
     def order(self, user: RequestUser, candidates: Candidates, k: int) -> RankedItems:
         """Second stage: the `k` best of `retrieve`'s answer."""
         state, _ = self._state(user, candidates.provenance.as_of)
@@ -112,6 +133,7 @@ class ServedModel:
         reasons = self._reasons(user, state, ranked, scored, chosen) if user.reasons else []
         return replace(listed, reasons=reasons, propensities=propensities)
 
+    @_while_items_stay
     def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems:
         """The candidates that the bundle knows, ordered as `order` would, each with the probability of a click."""
         state, provenance = self._state(user, time, candidates)
@@ -126,11 +148,14 @@ class ServedModel:
         listed = self._listed(provenance, rows[best], ranked.scores[best])
         if user.reasons:
             listed = replace(listed, reasons=self._reasons(user, state, rows[best], ranked.scores[best]))
-        fitted = int(state.rows[0]) if self.live is None or state.rows[0] < self.live.n_users else 0
-        rated = self.recommender.rate(fitted, rows[best], provenance.as_of)
+        user_row, item_rows = (
+            (int(state.rows[0]), rows[best]) if self.live is None else (self.live.fitted(state.rows[0], rows[best]))
+        )
+        rated = self.recommender.rate(user_row, item_rows, provenance.as_of)
         ratings = {name: values.tolist() for name, values in rated.items()}
         return replace(listed, ratings=ratings, click_probability=ranked.probability[best].tolist())
 
+    @_while_items_stay
     def similar(self, item_id: str, k: int) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""
         row = int(self.history.item_rows([item_id])[0])
@@ -224,18 +249,19 @@ def open_repository(
     )
 
 
-def _go_live(bundle: Bundle, log: LogFile) -> LiveState:
+def _go_live(bundle: Bundle, log: LogFile) -> tuple[LiveState, FittedModels]:
+    """The bundle's history, ready to follow the log, and its models, ready for whom and what they do not know."""
     context = bundle.context
     assert isinstance(context, LiveContext)
-    return LiveState(context, EventLog(log.path), bundle.encoder_fingerprint or None, log.max_events, log.pull_s)
+    live = LiveState(context, EventLog(log.path), bundle.encoder_fingerprint or None, log.max_events, log.pull_s)
+    widened = {name: Widened(model, context) for name, model in bundle.models.retrievers.items()}
 
+    def describe(rows: Ints) -> None:
+        for model in widened.values():
+            model.describe(rows)
 
-def _widened(bundle: Bundle) -> FittedModels:
-    """The models, asked about users that came after they were fitted."""
-    context = bundle.context
-    assert isinstance(context, LiveContext)
-    retrievers = {name: Widened(model, context) for name, model in bundle.models.retrievers.items()}
-    return replace(bundle.models, retrievers=retrievers)
+    live.on_items = describe
+    return live, replace(bundle.models, retrievers=widened)
 
 
 def recall_of_approximate_search(bundle: Bundle, above: int, k: int = 50, n_users: int = 64) -> float:

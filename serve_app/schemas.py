@@ -231,6 +231,8 @@ class ErrorResponse(ApiResponse):
 
 
 #: Every name that a request may use; errors name no other.
-FIELDS = frozenset({"body", "path", "query", "item_id", "events", "event_id", "timestamp", "stars"}).union(
+_OF_EVENTS = {"events", "event_id", "timestamp", "stars"}
+_OF_ITEMS = {"item_id", "title", "brand", "categories", "description", "price", "attributes"}
+FIELDS = frozenset({"body", "path", "query"} | _OF_EVENTS | _OF_ITEMS).union(
     *(model.model_fields for model in (RecommendRequest, RankRequest, EncodeRequest, Explore))
 )

@@ -1,5 +1,6 @@
 """What models ask of the past, `ModelContext`, over a history that goes on."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -26,7 +27,8 @@ class LiveInteractions(Interactions):
             "user_ids": data.user_ids, "item_ids": data.item_ids, "user": data.user_rows, "time": data.times,
             "item": history.base_items, "stars": data.stars, "liked_from": history.settings.liked_from,
         }  # fmt: skip
-        told |= {"_history": history, "_hashes": GrowingArray(id_hash(data.user_ids)), "hidden": np.zeros(0, np.int64)}
+        told |= {"_history": history, "hidden": np.zeros(0, np.int64)}
+        told |= {"_users": GrowingArray(id_hash(data.user_ids)), "_items": GrowingArray(id_hash(data.item_ids))}
         for name, value in told.items():
             object.__setattr__(self, name, value)
 
@@ -44,14 +46,24 @@ class LiveInteractions(Interactions):
 
     @property
     def user_hash(self) -> npt.NDArray[np.uint64]:
-        missing = len(self.user_ids) - len(self._hashes.whole)
-        if missing > 0:
-            self._hashes.append(id_hash(self.user_ids[-missing:]))
-        return self._hashes.whole
+        return _hashed(self._users, self.user_ids)
+
+    @property
+    def item_hash(self) -> npt.NDArray[np.uint64]:
+        return _hashed(self._items, self.item_ids)
 
     _history: LiveHistory
-    _hashes: GrowingArray
+    _users: GrowingArray
+    _items: GrowingArray
     hidden: Ints  # rows of items that are no candidates
+
+
+def _hashed(known: GrowingArray, ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """The hashes of all ids, those that joined among them."""
+    missing = len(ids) - len(known.whole)
+    if missing > 0:
+        known.append(id_hash(ids[-missing:]))
+    return known.whole
 
 
 class LiveAsOf(AsOf):

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 from llmrec.features.arrays import Bools, Ints
 from llmrec.live.context import LiveContext
 from llmrec.live.event_log import Entry, EventLog
+from llmrec.live.gate import Gate
+from llmrec.live.live_items import ItemFields
 from llmrec.schema import event_order
 
 logger = logging.getLogger("ray.serve.llmrec")
@@ -39,9 +42,13 @@ class LiveState:
         self._history, self._working = context.history, threading.Lock()
         self._waiting: defaultdict[str, list[Entry]] = defaultdict(list)
         self._seen: set[int] = set()
-        self._spoken: dict[int, tuple[int, int]] = {}  # entry -> user and number of an event with words
+        #: Entry with words -> user and number of the event, or 0 and the item's row.
+        self._spoken: dict[int, tuple[int, int]] = {}
+        self.gate = Gate()  # who asks passes it: items join while nobody does
+        self.on_items: Callable[[Ints], None] = lambda rows: None  # told of items that joined or changed
         self.sequence = self.copies = self.words = 0
-        self.n_users = len(context.history.user_ids)  # of the bundle, the unknown one among them
+        #: Of the bundle, the unknown ones among them.
+        self.n_users, self.n_items = len(context.history.user_ids), len(context.history.item_ids)
 
     def catch_up(self) -> int:
         """Take in what the log holds by now; returns how many entries there were."""
@@ -51,6 +58,10 @@ class LiveState:
                 self._take_in(entries)
             return self.sequence - start
 
+    def fitted(self, user: int, items: Ints) -> tuple[int, Ints]:
+        """Rows as models of the bundle's own events know them: what came after is the unknown one."""
+        return int(user) if user < self.n_users else 0, np.where(items < self.n_items, items, 0)
+
     def describe(self) -> dict[str, int]:
         """For people and tests: the last entry seen, events placed, and what became of the others."""
         waiting = sum(len(entries) for entries in list(self._waiting.values()))
@@ -58,6 +69,7 @@ class LiveState:
         return {
             "sequence": self.sequence, "events": self._history.n_live, "copies": self.copies,
             "of_unknown_items": waiting, "with_words": self.words, "hidden_items": hidden,
+            "new_items": len(self._history.item_ids) - self.n_items,
         }  # fmt: skip
 
     def _take_in(self, entries: list[Entry]) -> None:
@@ -67,11 +79,13 @@ class LiveState:
             self.sequence = same[-1].seq  # first: what cannot be taken in is not tried again, half of it being done
             if kind == "event":
                 self._place(_Batch(same))
-            for entry in same if kind != "event" else ():
-                if kind == "words":
-                    self._speak(entry)
-                else:
-                    self._item(entry)
+                continue
+            with self.gate.closed():
+                rows = [row for entry in same if (row := self._speak(entry) if kind == "words" else self._item(entry))]
+                if rows:
+                    self.on_items(np.unique(rows))
+            if kind == "item":
+                self._place(_Batch([e for entry in same for e in self._waiting.pop(entry.id, ())]))
 
     def _place(self, batch: _Batch) -> None:
         history = self._history
@@ -137,16 +151,30 @@ class LiveState:
             place = place + 1
         return found
 
-    def _speak(self, entry: Entry) -> None:
+    def _speak(self, entry: Entry) -> int:
+        """Count words; returns the row of the item that they describe, 0 where they are an event's, or not counted."""
         said = self._spoken.get(entry.body["of"])
         theirs = entry.body["encoder"] != self._encoder or not self._history.text_dim
         if said is None or entry.vector is None or theirs:
-            return
-        self._history.speak(*said, entry.vector)
+            return 0
         del self._spoken[entry.body["of"]]
         self.words += 1
+        user, number = said
+        if user:
+            self._history.speak(user, number, entry.vector)
+            return 0
+        self._history.describe_item(number, entry.vector)
+        return number
 
-    def _item(self, entry: Entry) -> None:
-        row = int(self._history.item_rows([entry.id])[0])
+    def _item(self, entry: Entry) -> int:
+        """What an item is from now on; returns its row, 0 where an unknown one is taken away."""
+        body, row = entry.body, int(self._history.item_rows([entry.id])[0])
+        if not body["hidden"]:
+            row = self._history.put_item(
+                entry.id, ItemFields(body["brand"], body["categories"], body["price"]), body["time"]
+            )
+            if body["words"]:
+                self._spoken[entry.seq] = 0, row
         if row:
-            self._context.interactions.hide(row, bool(entry.body["hidden"]))
+            self._context.interactions.hide(row, bool(body["hidden"]))
+        return row

@@ -71,14 +71,22 @@ class GrowingRows:
 
 
 class Mapped:
-    """Rows that lie elsewhere: row k is `take(sources([k]))[0]`."""
+    """Rows that lie elsewhere: row k is `take(sources([k]))[0]`. Seen whole, they are the base's alone."""
 
     def __init__(self, sources: Callable[[Ints], Ints], rows: GrowingRows) -> None:
-        self._sources, self._rows = sources, rows
+        """`sources`: of rows of the base, themselves."""
+        self._sources, self._rows, self._n_base = sources, rows, len(rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._rows.shape
+        return (self._n_base, *self._rows.shape[1:])
+
+    def whole(self) -> Values:
+        """The base's rows, copied."""
+        return self._rows.take(np.arange(self._n_base))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
+        return np.asarray(self.whole(), dtype)
 
     def take(self, numbers: Ints, inner: Sequence[int] | None = None) -> Values:
         """As `Rows.take`."""

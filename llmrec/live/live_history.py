@@ -13,8 +13,9 @@ from llmrec.features.asof.events import n_before
 from llmrec.features.asof.history import History, columns_of, global_stats_of
 from llmrec.features.asof.history_data import TEXT
 from llmrec.features.asof.ids import Ids
-from llmrec.features.transforms.reduction import with_presence
+from llmrec.features.transforms.reduction import reduce_vectors, with_presence
 from llmrec.live.growing import GrowingArray, GrowingRows
+from llmrec.live.live_items import ItemFields, LiveItems
 from llmrec.live.live_log import LiveBatch, LiveLog
 
 
@@ -102,9 +103,11 @@ class LiveHistory(History):
         data = base.data
         self._order = GrowingRows(data.event_order)
         self._items = GrowingRows(data.item_rows)
+        self._described = LiveItems(data)
         live = replace(
-            data, user_ids=LiveIds(data.user_ids), item_ids=LiveIds(data.item_ids), item_rows=cast(Ints, self._items)
-        )
+            data, user_ids=LiveIds(data.user_ids), item_ids=LiveIds(data.item_ids), item_rows=cast(Ints, self._items),
+            **self._described.columns,
+        )  # fmt: skip
         order_of = cast(Any, self._order.take)
         self.live_users = LiveLog(base.users, data.settings, partial(columns_of, live), order_of)
         self.live_items = LiveLog(base.items, data.settings, lambda events: None, order_of)
@@ -128,6 +131,26 @@ class LiveHistory(History):
         """Users that are not known yet, each once; their rows follow the others'."""
         self.live_users.events.add_entities(len(ids))
         cast(LiveIds, self.data.user_ids).add(ids)
+
+    def put_item(self, item_id: str, fields: ItemFields, since: int) -> int:
+        """Say what an item is, new or not, known from `since` (ms) on at the latest; returns its row.
+
+        A new item makes arrays of all items longer: nobody may be asking meanwhile.
+        """
+        row = int(self.item_rows([item_id])[0])
+        if not row:
+            row = len(self.item_ids)
+            self.live_items.events.add_entities(1)
+            self._described.add(1)
+            self._known.append(np.full(1, since))
+            cast(LiveIds, self.data.item_ids).add([item_id])
+        self._known.whole[row] = min(since, int(self._known.whole[row]))
+        self._described.put(row, fields)
+        return row
+
+    def describe_item(self, row: int, vector: Floats32) -> None:
+        """The encoder's vector (dim,) of an item's own words."""
+        self._described.describe(row, reduce_vectors(vector[None], self.reductions.get(TEXT), "item")[0])
 
     def place(self, users: Ints, items: Ints, times: Ints, orders: npt.NDArray[np.uint64], stars: Floats32) -> None:
         """Put N live events at their own times: rows of users and items, ms, `event_order`, NaN without stars."""

@@ -1,10 +1,11 @@
-"""DELETE and PUT /v1/items/{id}: an item is never recommended, or is again."""
+"""PUT and DELETE /v1/items/{id}: what an item is from now on, or that it is in no list."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from serve_app.live_schemas import LoggedResponse
+from serve_app.limits import LimitedRoute
+from serve_app.live_schemas import ItemRequest, LoggedResponse
 from serve_app.routes.events import ERRORS
 from serve_app.service import RecommendationService
 
@@ -13,9 +14,14 @@ ItemId = Annotated[str, Path(min_length=1, max_length=512)]
 
 def router(service: RecommendationService) -> APIRouter:
     """The routes, answered by the service's intake."""
-    routes = APIRouter(tags=["items"])
+    routes = APIRouter(route_class=LimitedRoute, tags=["items"])
     intake = service.intake
     assert intake is not None
+
+    @routes.put("/items/{item_id:path}", responses=ERRORS)
+    async def put(item_id: ItemId, request: ItemRequest) -> LoggedResponse:
+        """A new item, which can be recommended at once, or other things to know of one; its words are encoded soon."""
+        return LoggedResponse.of(await intake.put_item(item_id, request))
 
     @routes.delete("/items/{item_id:path}", responses=ERRORS)
     async def delete(item_id: ItemId) -> LoggedResponse:

@@ -39,10 +39,15 @@ class Server:
 
     def await_(self, told: Callable[[dict[str, int]], bool]) -> None:
         """Until what a replica says of the log satisfies."""
-        deadline = time.monotonic() + 60
-        while not told(live := httpx.get(f"{self.url}/v1/model", timeout=60).json()["live"]):
+        deadline = time.monotonic() + 180  # on busy cores a new replica takes its time
+        while not ((live := self._live()) and told(live)):
             assert time.monotonic() < deadline, live
             time.sleep(0.02)
+
+    def _live(self) -> dict[str, int] | None:
+        answer = httpx.get(f"{self.url}/v1/model", timeout=120)
+        found: dict[str, int] | None = answer.json()["live"] if answer.status_code == 200 else None
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -73,21 +78,28 @@ def kill(part: str) -> None:
         os.kill(replica["pid"], signal.SIGKILL)
 
 
-def test_events_change_the_next_answer_and_outlive_every_part(server: Server) -> None:
-    before = server.recommended("newcomer")
-    taken = before[:3]
+def test_events_change_the_next_answer(server: Server) -> None:
+    taken = server.recommended("shopper")[:2]
+    for n, item in enumerate(taken):
+        server.post("/v1/events", {"event_id": f"s{n}", "user_id": "shopper", "item_id": item})
+    server.await_(lambda live: live["events"] == 2)
+    answer = server.post("/v1/recommend", {"user_id": "shopper", "k": 20})
+    assert answer["basis"] == "history" and not {item["item_id"] for item in answer["items"]} & set(taken)
+
+
+@pytest.mark.slow
+def test_events_outlive_every_part(server: Server) -> None:
+    taken = server.recommended("newcomer")[:3]
     events = [{"event_id": f"e{k}", "user_id": "newcomer", "item_id": item, "stars": 5, "text": "a fine drum"}
               for k, item in enumerate(taken)]  # fmt: skip
     logged = server.post("/v1/events", {"events": events})
     assert (logged["stored"], logged["duplicates"]) == (3, 0)
     server.await_(lambda live: live["with_words"] == 3)  # encoded meanwhile, and counted
-    answer = server.recommended("newcomer")
-    assert len(answer) == 20 and not set(answer) & set(taken)
     kill("Recommender")
-    server.await_(lambda live: live["events"] == 3 and live["with_words"] == 3)
+    server.await_(lambda live: live["events"] >= 3 and live["with_words"] == 3)
     assert not set(server.recommended("newcomer")) & set(taken)
     kill("Ingress")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:  # sent again, as a client does that was not answered
         try:
             again = server.post("/v1/events", {"events": events})

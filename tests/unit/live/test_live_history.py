@@ -13,6 +13,7 @@ from llmrec.features.asof.interactions import AsOf, Interactions
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.live.context import LiveContext
 from llmrec.live.live_history import LiveHistory
+from llmrec.live.live_items import ItemFields
 from llmrec.schema import DAY_MS, event_order
 from llmrec.schema import Column as C
 
@@ -141,3 +142,31 @@ def test_models_see_the_same_past(base: tuple[World, Prepared]) -> None:
         np.testing.assert_allclose(held.popularity(times[:2], decay), whole.popularity(times[:2], decay), rtol=1e-6)
     np.testing.assert_array_equal(live.interactions.known_from, data.known_from)
     np.testing.assert_array_equal(live.interactions.user_hash[rows], data.user_hash)
+
+
+def test_an_item_that_joins_or_changes_is_that_of_a_corpus_that_has_it(base: tuple[World, Prepared]) -> None:
+    world, prepared = base
+    history, events, since = LiveHistory(prepared.history), stream(world, 150, 6), START + 80 * DAY_MS
+    place(history, events[:40])
+    changes = {"a new one": ("new", ["cat1", "catZ"], 12.5, "word3 word9"), "i003": ("brand9", [], None, "word30")}
+    for item, (brand, categories, price, words) in changes.items():
+        row = history.put_item(item, ItemFields(brand, categories, price), since)
+        history.describe_item(row, encode([words])[0])
+    for event in events[40::3]:
+        event[C.ITEM_ID] = "a new one"
+    place(history, events[40:])
+    told = {item: {C.BRAND: b, C.CATEGORIES: c, C.PRICE: p, C.TITLE: w} for item, (b, c, p, w) in changes.items()}
+    new = dict.fromkeys(world.items[0]) | {C.ITEM_ID: "a new one", C.AVAILABLE_FROM: since}
+    items = [item | told.get(item[C.ITEM_ID], {}) for item in [*world.items, new]]
+    made = offline(replace(world, items=items), prepared, events)
+    ids, times = list(made.item_ids), np.full(len(made.item_ids), START + 97 * DAY_MS)
+    states = [h.items_at(h.item_rows(ids), times) for h in (history, made)]
+    assert_same(*states)
+    np.testing.assert_array_equal(*(prepared.spec.item_features(state) for state in states))
+    users, times = list(made.user_ids), np.full(len(made.user_ids), START + 97 * DAY_MS)
+    one, other = (h.users_at(h.user_rows(users), times) for h in (history, made))
+    named = [np.array(list(h.item_ids), object)[s.history] for h, s in ((history, one), (made, other))]
+    np.testing.assert_array_equal(*named)
+    assert "a new one" in named[0]
+    assert_same(replace(one, history=other.history), other)
+    assert history.data.attribute_names[int(states[0].attributes[ids.index("a new one"), 0])] == "brand=new"

@@ -140,6 +140,40 @@ def test_a_hidden_item_is_in_no_list(client: TestClient, parts: Parts) -> None:
     assert client.get("/v1/model").json()["live"]["hidden_items"] == 1
 
 
+def test_a_new_item_can_be_recommended_at_once_and_found_by_its_words(client: TestClient, parts: Parts) -> None:
+    waiting = models(parts)[0].live.describe()["of_unknown_items"]
+    post(client, parts, event("early", "u5", "a new/one"))
+    known = models(parts)[0].live.describe()
+    assert known["of_unknown_items"] == waiting + 1
+    item = {"title": "A drum", "brand": "Acme", "categories": ["Drums"], "price": 12.5, "attributes": {"colour": "red"}}
+    assert client.put("/v1/items/a new/one", json=item).status_code == 200
+    deadline, model = time.monotonic() + 20, models(parts)[0]
+    while model.live.words == known["with_words"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        for each in models(parts):
+            each.live.catch_up()
+    now = model.live.describe()
+    assert (now["of_unknown_items"], now["events"], now["new_items"]) == (waiting, known["events"] + 1, 1)
+    history, row = model.history, int(model.history.item_rows(["a new/one"])[0])
+    vector = history.reductions["text"](fake_vector("A drum\nAcme\nDrums")[None], "item")[0]
+    np.testing.assert_allclose(history.data.description[[row]][0], vector, atol=1e-6)
+    ranked = client.post("/v1/rank", json={"user_id": "u1", "candidates": ["a new/one", "i3"]}).json()
+    assert ranked["unknown_items"] == [] and {i["item_id"] for i in ranked["items"]} == {"a new/one", "i3"}
+    time.sleep(0.002)
+    at = np.array([int(time.time() * 1000)])
+    for user, seen in (("u1", False), ("u5", True)):
+        state = history.users_at(history.user_rows([user]), at)
+        found = model.recommender.retrieve(state, at, 60)
+        assert (row in found.rows[0].tolist()) is not seen
+        assert np.isfinite(model.recommender.rerank(state, at, found)[found.rows >= 0]).all()
+    assert client.get("/v1/items/i3/similar?k=20").status_code == 200
+    near = client.get("/v1/items/a new/one/similar?k=3").json()
+    assert len(near["items"]) == 3
+    guest = client.post("/v1/recommend", json={"liked_items": ["a new/one"]}).json()
+    assert guest["basis"] == "liked_items" and guest["unknown_items"] == []
+
+
 @pytest.mark.parametrize(
     ("change", "where", "message"),
     [

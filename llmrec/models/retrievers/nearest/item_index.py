@@ -18,6 +18,15 @@ class ItemIndex:
             self._graph = faiss.IndexHNSWFlat(vectors.shape[1], self.LINKS, faiss.METRIC_INNER_PRODUCT)
             self._graph.add(vectors)
 
+    def put(self, rows: Ints, vectors: Floats) -> None:
+        """Other vectors of items, or of further ones; a graph keeps those that it has, and takes the further ones."""
+        old = len(self.vectors)
+        grown = np.zeros((max(old, int(rows.max()) + 1), vectors.shape[1]), np.float32)
+        grown[:old], grown[rows] = self.vectors, vectors
+        self.vectors, self.nbytes = grown, grown.nbytes
+        if self._graph is not None and len(grown) > old:
+            self._graph.add(grown[old:])
+
     def scores(self, queries: Floats, allowed: Bools, k: int) -> Floats:
         """(Q, n) dot products; -inf for what is not allowed (Q, n) or, by the graph, not among the k found."""
         if self._graph is None:

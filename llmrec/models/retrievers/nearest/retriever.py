@@ -37,8 +37,14 @@ class NearestRetriever(Retriever):
         """(Q, vector_dim)."""
 
     @abstractmethod
-    def item_vectors(self, time: int) -> Floats:
-        """(n_items, vector_dim) of all items by the events before `time`."""
+    def item_vectors(self, time: int, rows: Ints | None = None) -> Floats:
+        """(n, vector_dim) of the items `rows` by the events before `time`; of all, where left out."""
+
+    def describe(self, rows: Ints) -> None:
+        """Other things are known of items now, or they joined the history: their vectors are made anew."""
+        self.rows = np.arange(len(self.context.history.item_ids), dtype=np.int64)
+        for (key,), index in list(self.item_index.cache.items()):  # type: ignore[attr-defined]
+            index.put(rows, self._vectors(key // 2, rows))
 
     def refit(self) -> None:
         """Forget item vectors: call it when the net's weights have changed."""
@@ -77,7 +83,10 @@ class NearestRetriever(Retriever):
         above = self.approximate_above
         return self.item_index(2 * moment + int(above is not None and len(self.rows) > above))
 
-    @torch.inference_mode()
     def _make_index(self, moment: int, approximate: int) -> ItemIndex:
+        return ItemIndex(self._vectors(moment), approximate=bool(approximate))
+
+    @torch.inference_mode()
+    def _vectors(self, moment: int, rows: Ints | None = None) -> Floats:
         self.net.eval()
-        return ItemIndex(self.item_vectors(moment * self.refresh_ms), approximate=bool(approximate))
+        return self.item_vectors(moment * self.refresh_ms, rows)

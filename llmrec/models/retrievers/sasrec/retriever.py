@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from llmrec.models.base import Bools, Floats, ModelContext, ModelInfo, Requests
+from llmrec.models.base import Bools, Floats, Ints, ModelContext, ModelInfo, Requests
 from llmrec.models.networks.fit_task import FitTask
 from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.retrievers.nearest.retriever import NearestRetriever
@@ -45,8 +45,9 @@ class SasrecRetriever(NearestRetriever):
         shown = self.reader.of_states(requests.states).cropped()
         return np.asarray(self.net.user_vectors(*shown.tensors())[:, -1].numpy(), np.float32)
 
-    def item_vectors(self, time: int) -> Floats:
-        idx, texts = self.reader.items_at(self.rows, np.full(len(self.rows), time, np.int64))
+    def item_vectors(self, time: int, rows: Ints | None = None) -> Floats:
+        some = self.rows if rows is None else rows
+        idx, texts = self.reader.items_at(some, np.full(len(some), time, np.int64))
         return np.asarray(self.net.item_vectors(torch.as_tensor(idx), torch.as_tensor(texts)).numpy(), np.float32)
 
     def answers(self, requests: Requests) -> Bools:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from llmrec.models.base import Floats, ModelContext, ModelInfo, Requests
+from llmrec.models.base import Floats, Ints, ModelContext, ModelInfo, Requests
 from llmrec.models.by_moment import cached
 from llmrec.models.networks.fit_task import FitTask
 from llmrec.models.networks.process_group import ProcessGroup
@@ -47,10 +47,14 @@ class TwoTowerRetriever(NearestRetriever):
         )
         return np.asarray(vectors.numpy(), np.float32)
 
-    def item_vectors(self, time: int) -> Floats:
-        idx = torch.as_tensor(self.context.spec.item_idx(self.rows)).long()
-        return np.asarray(self.net.item_vectors(idx, torch.as_tensor(self._features(time))).numpy(), np.float32)
+    def item_vectors(self, time: int, rows: Ints | None = None) -> Floats:
+        idx = torch.as_tensor(self.context.spec.item_idx(self.rows if rows is None else rows)).long()
+        features = self._features(time) if rows is None else self._features_of(time, rows)
+        return np.asarray(self.net.item_vectors(idx, torch.as_tensor(features)).numpy(), np.float32)
 
     def _make_features(self, time: int) -> Floats:
-        states = self.context.history.items_at(self.rows, np.full(len(self.rows), time, np.int64))
+        return self._features_of(time, self.rows)
+
+    def _features_of(self, time: int, rows: Ints) -> Floats:
+        states = self.context.history.items_at(rows, np.full(len(rows), time, np.int64))
         return np.asarray(self.context.spec.item_features(states)[:, self.context.selection.item], np.float32)
