@@ -59,6 +59,20 @@ FAMILIES: Mapping[str, str] = {
     "text_similarity": "cosines of the user's texts and profiles with the item's",
 }
 
+#: Kinds of events that are known by name; a corpus may have others (corpus.event_kinds).
+EVENT_KINDS: Mapping[str, str] = {
+    "view": "somebody looked at an item",
+    "click": "somebody chose it from a list",
+    "add_to_basket": "somebody put it into the basket",
+    "purchase": "somebody bought it; value: pieces, or money",
+    "play": "somebody started to listen or to watch",
+    "dwell": "somebody stayed with it; value: seconds",
+    "watch": "somebody watched it; value: seconds",
+    "share": "somebody told others of it",
+    "impression": "it was shown to somebody; without a click it is a negative",
+    "search": "somebody searched, in the words of text; no item is needed",
+}
+
 #: Who reads reviews: `reading.reader`.
 READERS: Mapping[str, str] = {
     "lexicon": "word lists: VADER, and SnowNLP for Chinese; the baseline that another must beat to be worth its price",

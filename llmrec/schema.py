@@ -37,6 +37,13 @@ class Column:
     RAW = "raw"
     KEY = "key"
     KIND = "kind"
+    EVENT_ID = "event_id"
+    VALUE = "value"
+    SESSION = "session"
+    FOLLOWER_ID = "follower_id"
+    FOLLOWED_ID = "followed_id"
+    SINCE = "since"
+    OUTCOME = "outcome"
     VECTOR = "vector"
     N_TOKENS = "n_tokens"
     N_UNKNOWN = "n_unknown"
@@ -101,9 +108,48 @@ def items_schema(vectors: Iterable[str]) -> pa.Schema:
 CONTEXT_PREFIX = "context_"
 
 
-def reviews_schema(contexts: Iterable[str]) -> pa.Schema:
-    """REVIEWS with a column `context_NAME` for each name: a label, null where none is given."""
-    return pa.schema([*REVIEWS, *(pa.field(f"{CONTEXT_PREFIX}{name}", pa.string()) for name in contexts)])
+def reviews_schema(contexts: Iterable[str], outcome: bool = False) -> pa.Schema:
+    """REVIEWS with a column `context_NAME` for each name: a label, null where none is given.
+
+    `outcome`: with the column that tells which rows are asked for; without it all of them are.
+    """
+    more = [pa.field(C.OUTCOME, pa.bool_(), nullable=False)] * outcome
+    return pa.schema([*REVIEWS, *(pa.field(f"{CONTEXT_PREFIX}{name}", pa.string()) for name in contexts), *more])
+
+
+#: What somebody did, in order of (timestamp, event_order, event_id): every kind, the outcome's too.
+EVENTS = pa.schema(
+    [
+        pa.field(C.EVENT_ID, pa.string(), nullable=False),  # the corpus's own, else see `event_id`
+        pa.field(C.USER_ID, pa.string(), nullable=False),
+        pa.field(C.ITEM_ID, pa.string()),  # null: a search
+        pa.field(C.TIMESTAMP, pa.int64(), nullable=False),
+        pa.field(C.EVENT_ORDER, pa.uint64(), nullable=False),
+        pa.field(C.KIND, pa.string(), nullable=False),  # `names.EVENT_KINDS`, or the corpus's own
+        pa.field(C.VALUE, pa.float32()),  # seconds of a dwell or of watching, pieces or money of a purchase; or null
+        pa.field(C.SESSION, pa.string()),
+        pa.field(C.TEXT, pa.string()),  # the words of a search
+    ]
+)
+
+#: Columns of `users` that hold what `corpus.user_attributes` names, before that name.
+ATTRIBUTE_PREFIX = "attribute_"
+
+
+def users_schema(attributes: Iterable[str]) -> pa.Schema:
+    """`users`: a row a user, with a column `attribute_NAME` for each name: a label, null where none is given."""
+    labels = (pa.field(f"{ATTRIBUTE_PREFIX}{name}", pa.string()) for name in attributes)
+    return pa.schema([pa.field(C.USER_ID, pa.string(), nullable=False), *labels])
+
+
+#: Who follows whom, and since when (ms; null: as long as anybody remembers).
+RELATIONS = pa.schema(
+    [
+        pa.field(C.FOLLOWER_ID, pa.string(), nullable=False),
+        pa.field(C.FOLLOWED_ID, pa.string(), nullable=False),
+        pa.field(C.SINCE, pa.int64()),
+    ]
+)
 
 
 QUARANTINE = pa.schema(
@@ -230,6 +276,16 @@ def tie_hash(user_hash: npt.NDArray[np.uint64], item_hash: npt.NDArray[np.uint64
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     x ^= x >> np.uint64(31)
     return x
+
+
+def event_id(*parts: object) -> str:
+    """The id of an event whose corpus gives it none: 32 hex digits of sha256 of all that is said of it."""
+    return hashlib.sha256("\t".join("" if part is None else str(part) for part in parts).encode()).hexdigest()[:32]
+
+
+def outcome_id(event_id: str) -> str:
+    """The `review_id` of an outcome's event: no review's own id can be the same."""
+    return f"event:{event_id}"
 
 
 def review_id(user_id: str, item_id: str, timestamp: int) -> str:

@@ -89,6 +89,10 @@ class Artifact:
             if r.path.split("/", 1)[1].startswith(prefix.rstrip("/") + "/")
         )
 
+    def holds(self, name: str) -> bool:
+        """Whether there is a table `name`."""
+        return any(r.path.split("/", 1)[1].startswith((f"{name}/", f"{name}.parquet")) for r in self.manifest.files)
+
     def dataset(self, name: str, schema: pa.Schema | None = None) -> pds.Dataset:
         """The table `name`: its one file `name.parquet` or all the parts under `name/`."""
         uris = self.uris(name) or [self.uri(f"{name}.parquet")]

@@ -1,6 +1,15 @@
 """What every section of the configuration shares."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+#: What a further column is called here: part of the names of tables' columns and of features.
+ColumnName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+#: One path without brackets is a list of one.
+Paths = Annotated[tuple[str, ...], BeforeValidator(lambda found: (found,) if isinstance(found, str) else found)]
+#: What a file calls a column; several are joined by a blank (a date and a time).
+Theirs = str | tuple[str, ...]
 
 
 class Section(BaseModel):

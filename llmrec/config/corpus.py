@@ -1,10 +1,11 @@
 """Section `corpus`: where reviews and items come from, and how they are split in time."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from llmrec.config.base import Section
+from llmrec.config.base import ColumnName, Paths, Section, Theirs
+from llmrec.config.events import REVIEW, EventsConfig
 from llmrec.config.reading import ReadingConfig, SanityConfig
 
 #: Our names that `columns` and `item_columns` may map.
@@ -12,14 +13,6 @@ REVIEW_COLUMNS = ("review_id", "user_id", "item_id", "timestamp", "stars", "titl
 ITEM_COLUMNS = ("item_id", "title", "description", "brand", "price", "categories", "available_from")
 
 
-#: What a further column is called here: part of the names of tables' columns and of features.
-ColumnName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-#: One path without brackets is a list of one.
-Paths = Annotated[tuple[str, ...], BeforeValidator(lambda found: (found,) if isinstance(found, str) else found)]
-#: What a file calls a column; several are joined by a blank (a date and a time).
-Theirs = str | tuple[str, ...]
 #: Words that stand for nothing where an id, a label or a number is expected.
 NOTHING = ("nan", "none", "null", "na", "n/a", "<na>", "nat", "\\n")
 
@@ -45,6 +38,11 @@ class SampleConfig(Section):
     repeat_share: float = Field(0, ge=0, le=0.5, description="reviews added that repeat an earlier (user, item) pair")
     whole_days: bool = Field(False, description="stamp events by the day, as Amazon does: many of them are tied")
     seed: int = Field(7, ge=0, description="another seed is another corpus of the same kind")
+    reviews: bool = Field(True, description="false: no reviews, events alone")
+    events: bool = Field(
+        False, description="views, dwell times, baskets, purchases, impressions and searches too; the reviews stay"
+    )
+    people: bool = Field(False, description="attributes of users, and who follows whom; the reviews stay")
 
     @model_validator(mode="after")
     def _pairs_suffice(self) -> "SampleConfig":
@@ -63,7 +61,7 @@ def _on_scale(section: Any, of_highest: float, of_range: float) -> float:
     return float(round(high * of_highest if low >= 0 else low + (high - low) * of_range, 6))
 
 
-class CorpusConfig(Section):
+class CorpusConfig(EventsConfig):
     """Readers and their settings. `source: sample` needs no files."""
 
     source: Literal[
@@ -126,10 +124,34 @@ class CorpusConfig(Section):
     max_row_bytes: int = Field(32_000_000, ge=1_000, description="a longer row is quarantined unread")
     sample: SampleConfig = SampleConfig()
 
+    def _has(self, kind: Literal["reviews", "events"]) -> bool:
+        return bool(getattr(self.sample if self.source == "sample" else self, kind))
+
+    @model_validator(mode="after")
+    def _the_outcome_is_there(self) -> "CorpusConfig":
+        switch = "sample.events" if self.source == "sample" else "`events`"
+        if self.outcome.kind != REVIEW and not self._has("events"):
+            raise ValueError(f"outcome {self.outcome.kind!r} needs {switch}: found none to take it from")
+        if self.outcome.kind == REVIEW and not self._has("reviews") and self._has("events"):
+            raise ValueError(
+                "outcome: found `review` and no reviews; expected the kind of events to predict, such as "
+                "outcome: purchase"
+            )
+        named = [name for name in ("events", "users", "relations") if self.source == "sample" and getattr(self, name)]
+        if named:
+            raise ValueError(f"{', '.join(named)}: source 'sample' reads no files; set sample.events or sample.people")
+        if self.user_attributes and not self.users:
+            raise ValueError(f"user_attributes {sorted(self.user_attributes)} need `users`: found no files of users")
+        return self
+
     @model_validator(mode="after")
     def _files_are_named(self) -> "CorpusConfig":
-        if self.source != "sample" and not self.reviews:
-            raise ValueError(f"source {self.source!r} needs `reviews`: found none, expected at least one path or glob")
+        if not (self._has("reviews") or self._has("events")):
+            raise ValueError(
+                f"source {self.source!r} needs `reviews` or `events`: found none, expected at least one path or glob"
+                if self.source != "sample"
+                else "sample: found neither reviews nor events, expected one of them"
+            )
         if self.item_vectors and not (self.items and self.source != "sample"):
             raise ValueError(
                 f"item_vectors {sorted(self.item_vectors)} need `items`: found no item files to take them from"

@@ -62,4 +62,5 @@ class FeaturesConfig(Section):
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
     liked_from: float = Field(4.0, description="least stars of a like; a run takes the corpus's (corpus.liked_from)")
     disliked_to: float = Field(2.0, description="most stars of a dislike; a run takes the corpus's")
+    exclude_seen: bool = Field(True, description="what a user had is no candidate; a run takes corpus.exclude_seen")
     seed: int = Field(7, ge=0, description="of the negatives, of random axes and of the autoencoder")

@@ -1,4 +1,4 @@
-"""The stage: raw files in, tables `reviews`, `items` and `quarantine` out, every row accounted for."""
+"""The stage: raw files in, tables `reviews`, `items`, `quarantine` and what else is given, every row accounted for."""
 
 import tempfile
 from typing import Any
@@ -36,7 +36,7 @@ def ingest(config: RunConfig, storage: Storage) -> Artifact:
 
 def odd(config: RunConfig, artifact: Artifact) -> list[Finding]:
     """What is odd about a corpus, or keeps a protocol of this configuration from being run."""
-    tables = Tables(artifact.uris("reviews"), artifact.uris("items"))
+    tables = Tables(artifact.uris("reviews"), artifact.uris("items"), artifact.uris("events"))
     return findings(config, artifact.manifest.counts, artifact.manifest.info, tables)
 
 
@@ -54,7 +54,7 @@ def check(config: RunConfig) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="llmrec-check-") as folder:
         writer = ArtifactWriter(folder, "check")
         sums = build(config.corpus, units, writer, local=True)
-        tables = Tables(sums.parts(writer, "reviews"), sums.parts(writer, "items"))
+        tables = Tables(sums.parts(writer, "reviews"), sums.parts(writer, "items"), sums.parts(writer, "events"))
         found = told(findings(config, writer.counts, writer.info, tables))
     refuse([one for one in found if one.limit is not None])
     warnings = [one.described() for one in found]

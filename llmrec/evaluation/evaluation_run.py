@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from llmrec.bundle import Bundle, BundleFile
 from llmrec.config import RunConfig
+from llmrec.corpus.further import first_events, further_users
 from llmrec.encoding import load_vectors
 from llmrec.evaluation.ablation.refit import fit_variant, with_cut, with_seed
 from llmrec.evaluation.progress import Progress
@@ -132,8 +133,12 @@ class EvaluationRun:
 
 def load_interactions(corpus: Artifact) -> Interactions:
     """The corpus's events, without their texts."""
-    columns = [C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.EVENT_ORDER, C.STARS]
-    data = Interactions.from_tables(
-        corpus.table("reviews", columns), corpus.table("items", [C.ITEM_ID, C.AVAILABLE_FROM])
-    )
-    return replace(data, liked_from=corpus.manifest.info.get("scale", {}).get("liked_from", data.liked_from))
+    marked = [C.OUTCOME] * (C.OUTCOME in corpus.dataset("reviews").schema.names)
+    columns = [C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.EVENT_ORDER, C.STARS, *marked]
+    seen, since = first_events(corpus)
+    first = dict(zip(seen.to_pylist(), since.tolist(), strict=True))
+    items = corpus.table("items", [C.ITEM_ID, C.AVAILABLE_FROM])
+    data = Interactions.from_tables(corpus.table("reviews", columns), items, first, further_users(corpus).to_pylist())
+    scale, outcome = (corpus.manifest.info.get(name, {}) for name in ("scale", "outcome"))
+    return replace(data, liked_from=scale.get("liked_from", data.liked_from),
+                   exclude_seen=outcome.get("exclude_seen", True))  # fmt: skip

@@ -12,10 +12,17 @@ _BLOCK = 512
 
 
 def candidates(requests: Requests, exclude: Sequence[Ints] | None = None) -> Bools:
-    """(Q, n_items): known before the request's time, and not in its history; `exclude`: further rows of each."""
+    """(Q, n_items): known before the request's time, and not in its history; `exclude`: further rows of each.
+
+    Where what users had may come again (`exclude_seen` false) it is a candidate, save what a newcomer says to like.
+    """
     data = requests.as_of.data
     allowed = data.known_from[None, :] < requests.times[:, None]
-    allowed[requests.histories.nonzero()] = False
+    asked, had = requests.histories.nonzero()
+    if not data.exclude_seen:
+        guests = requests.users[asked] == 0
+        asked, had = asked[guests], had[guests]
+    allowed[asked, had] = False
     for q, rows in enumerate(exclude or ()):
         allowed[q, rows] = False
     return allowed

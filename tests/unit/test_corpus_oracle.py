@@ -5,7 +5,7 @@ import pytest
 
 from llmrec.config import SampleConfig, SplitConfig
 from llmrec.corpus.sample import choice_probabilities, draw_truth, generate
-from llmrec.corpus.sample.generate import PERIOD_MS, START_MS, _pick
+from llmrec.corpus.sample.generate import PERIOD_MS, START_MS, pick
 from llmrec.corpus.sample.text import Ints
 from llmrec.corpus.splits import cutoffs
 
@@ -14,7 +14,7 @@ def test_the_oracle_says_how_often_the_generator_takes_each_product() -> None:
     truth = draw_truth(SampleConfig(n_users=20, n_items=12, n_reviews=100, text_share=0.7, seed=3))
     n, now = 40_000, START_MS + PERIOD_MS * 3 // 4
     users, times = np.full(n, 5), np.full(n, now)
-    drawn = np.bincount(_pick(truth, users, times, np.random.default_rng(0)), minlength=12) / n
+    drawn = np.bincount(pick(truth, users, times, np.random.default_rng(0)), minlength=12) / n
     said = choice_probabilities(truth, users[:1], times[:1])[0]
     assert said.sum() == pytest.approx(1, abs=1e-6)
     assert np.abs(drawn - said).max() < 4 * np.sqrt(said.max() / n)

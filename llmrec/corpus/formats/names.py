@@ -1,16 +1,52 @@
 """What this configuration's files call their columns, and what is known of a file before it is opened."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from llmrec.config.corpus import ITEM_COLUMNS, REVIEW_COLUMNS, CorpusConfig
+from llmrec.config.events import EVENT_COLUMNS, RELATION_COLUMNS, USER_COLUMNS
 from llmrec.config.reading import ReadingConfig
 from llmrec.corpus.formats.known import KNOWN, Known, Names
 from llmrec.corpus.readers.detect import Hints
 from llmrec.corpus.readers.files import InputFile
-from llmrec.schema import CONTEXT_PREFIX, VECTOR_PREFIX
+from llmrec.schema import ATTRIBUTE_PREFIX, CONTEXT_PREFIX, VECTOR_PREFIX, C
 
-REQUIRED = {"reviews": ("user_id", "item_id", "timestamp"), "items": ("item_id",)}
+REQUIRED = {
+    "reviews": ("user_id", "item_id", "timestamp"),
+    "items": ("item_id",),
+    "events": ("user_id", "item_id", "timestamp", "kind"),
+    "users": ("user_id",),
+    "relations": ("follower_id", "followed_id"),
+}
 _TABLE = Known({name: (name,) for name in REVIEW_COLUMNS}, {name: (name,) for name in ITEM_COLUMNS})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the configuration speaks of a kind of files."""
+
+    columns: str  # our column -> theirs
+    format: str
+    prefix: str = ""  # of the columns that `more` names
+    more: str = ""
+    ours: tuple[str, ...] = ()  # what the files call them unless they are mapped
+
+    def mapping(self, config: CorpusConfig) -> Mapping[str, Any]:
+        """What is set: our column -> theirs."""
+        more = getattr(config, self.more) if self.more else {}
+        own: dict[str, Any] = getattr(config, self.columns)
+        return own | {f"{self.prefix}{name}": theirs for name, theirs in more.items()}
+
+
+SETTINGS = {
+    "reviews": Settings("columns", "review_format", CONTEXT_PREFIX, "context_columns"),
+    "items": Settings("item_columns", "item_format", VECTOR_PREFIX, "item_vectors"),
+    "events": Settings("event_columns", "event_format", ours=EVENT_COLUMNS),
+    "users": Settings("user_columns", "user_format", ATTRIBUTE_PREFIX, "user_attributes", USER_COLUMNS),
+    "relations": Settings("relation_columns", "relation_format", ours=RELATION_COLUMNS),
+}
 
 
 def known(config: CorpusConfig) -> Known:
@@ -19,22 +55,16 @@ def known(config: CorpusConfig) -> Known:
 
 
 def names_of(config: CorpusConfig, kind: str) -> Names:
-    """The names of the columns of `kind` ("reviews" or "items") in this configuration's files."""
-    of = known(config)
-    names, mapping, prefix, more = (
-        (of.items, config.item_columns, VECTOR_PREFIX, config.item_vectors)
-        if kind == "items"
-        else (of.reviews, config.columns, CONTEXT_PREFIX, config.context_columns)
-    )
-    set_here = {name: (theirs,) for name, theirs in mapping.items()}
-    return dict(names) | set_here | {f"{prefix}{name}": (theirs,) for name, theirs in more.items()}
+    """The names of the columns of `kind` ("reviews", "items", "events", ...) in this configuration's files."""
+    of, settings = known(config), SETTINGS[kind]
+    usual: Names = {"reviews": of.reviews, "items": of.items}.get(kind) or {name: (name,) for name in settings.ours}
+    return dict(usual) | {name: (theirs,) for name, theirs in settings.mapping(config).items()}
 
 
-def mapped(config: CorpusConfig, kind: str) -> set[str]:
-    """Our columns that the configuration names a column for: files must have it."""
-    if kind == "reviews":
-        return {*config.columns, *(f"{CONTEXT_PREFIX}{name}" for name in config.context_columns)}
-    return {*config.item_columns, *(f"{VECTOR_PREFIX}{name}" for name in config.item_vectors)}
+def required(config: CorpusConfig, kind: str) -> set[str]:
+    """Our columns that a file must have: those that a row cannot do without, and those that are mapped."""
+    told = {C.KIND} if kind == "events" and config.event_kind else set()
+    return ({*REQUIRED[kind]} - told) | {*SETTINGS[kind].mapping(config)}
 
 
 def outermost(config: CorpusConfig, kind: str) -> set[str]:
@@ -50,19 +80,20 @@ def parts_of(theirs: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def reading_of(config: CorpusConfig, kind: str) -> ReadingConfig:
     """The settings for the files of a kind."""
-    return config.review_format if kind == "reviews" else config.item_format
+    found: ReadingConfig = getattr(config, SETTINGS[kind].format)
+    return found
 
 
 def hints_of(config: CorpusConfig, file: InputFile, kind: str) -> Hints:
     """What the corpus is known for, before its file is opened."""
     of, names = known(config), names_of(config, kind)
-    needed = {*REQUIRED[kind], *mapped(config, kind)}
-    alternatives = [{part for one in names[name] for part in parts_of(one)} for name in needed if name in names]
+    alternatives = [
+        {part for one in names[name] for part in parts_of(one)} for name in required(config, kind) if name in names
+    ]
     first = {min(one) for one in alternatives if len(one) == 1}
     base = PurePosixPath(file.path).name.lower()
     header = next((h for (k, start), h in of.headers.items() if k == kind and _named(base, file, start)), None)
-    settings = "review_format" if kind == "reviews" else "item_format"
-    return Hints(header, of.fallback, of.quoted, of.headless, first or {""}, settings)
+    return Hints(header, of.fallback, of.quoted, of.headless, first or {""}, SETTINGS[kind].format)
 
 
 def _named(base: str, file: InputFile, start: str) -> bool:

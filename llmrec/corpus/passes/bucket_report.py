@@ -20,7 +20,7 @@ _DAY_AHEAD = DAY_MS  # clocks of other zones
 
 @dataclass
 class BucketReport:
-    """Counts of one bucket of reviews or items."""
+    """Counts of one bucket of reviews, items, events, users or relations."""
 
     kind: str
     number: int = 0
@@ -28,7 +28,7 @@ class BucketReport:
     copies: int = 0  # rows with the pair, the time and the words of another
     replaced: int = 0  # rows whose pair came again later, where the last alone counts
     repeats: int = 0  # events kept whose pair came before
-    merged: int = 0  # rows of an item that another row describes too
+    merged: int = 0  # rows of an item, a user or a relation that another row describes too; events put together
     users: int = 0
     largest: tuple[int, str] = (0, "")  # events of the user with most of them
     tied: int = 0  # events that share their time with another event of the same user
@@ -41,6 +41,10 @@ class BucketReport:
     stars: Counter[float] = field(default_factory=Counter)
     items: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))  # hashes, each once
     ids: list[str] = field(default_factory=list)  # of a few items, to show
+    outcomes: int = 0  # rows of the reviews that are events
+    outcome_repeats: int = 0  # of those whose pair came before
+    kinds: Counter[str] = field(default_factory=Counter)  # of events
+    undated: int = 0  # relations without a time
     lengths: dict[str, Counter[int]] = field(default_factory=dict)  # of the vectors, by column
     texts: list[str] = field(default_factory=list)  # a few, for the portrait's languages
     chars: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # of those texts

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmrec.config.corpus import CorpusConfig
+from llmrec.config.events import REVIEW
+from llmrec.corpus.formats.names import SETTINGS
 from llmrec.corpus.passes.bucket_report import BucketReport
 from llmrec.corpus.passes.distributed import run_all
 from llmrec.corpus.passes.merge import Origin, even_lengths, merge, relocate, unshare_ids
 from llmrec.corpus.passes.shard import Unit, UnitReport, part_uri, quarantine_uri, shard, tables_of
 from llmrec.corpus.sanity.portrait import portrait
+from llmrec.corpus.sanity.portrait_events import portray_outcome
 from llmrec.files import delete_folder, filesystem
 from llmrec.schema import QUARANTINE, C
 from llmrec.storage import ArtifactWriter
@@ -28,16 +31,25 @@ class Sums:
     examples: list[dict[str, Any]] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
-        """`rows_*` are reviews, `items_*` the rows of the item files."""
+        """`rows_*` are reviews, `items_*` the rows of the item files, and so on for what else there is.
+
+        Of each kind: rows in = rows out + quarantined + merged. `outcomes`: rows of `reviews` that are events.
+        """
         counts = {}
-        for kind, prefix in (("reviews", "rows"), ("items", "items")):
+        for kind in SETTINGS:
             units = [u for u in self.units if u.unit.kind == kind]
             buckets = [b for b in self.buckets if b.kind == kind]
-            counts[f"{prefix}_in"] = sum(u.rows_in for u in units)
-            counts[f"{prefix}_out"] = sum(b.rows for b in buckets)
-            bad = sum(u.reasons.total() for u in units) + sum(b.copies + b.replaced for b in buckets)
-            counts["quarantined" if kind == "reviews" else "items_quarantined"] = bad
-        return counts | {"items_merged": sum(b.merged for b in self.buckets)}
+            prefix, bad = ("rows", "") if kind == "reviews" else (kind, f"{kind}_")
+            if units or kind in ("reviews", "items"):
+                counts[f"{prefix}_in"] = sum(u.rows_in for u in units)
+                counts[f"{prefix}_out"] = sum(b.rows - b.outcomes for b in buckets)
+                refused = sum(u.reasons.total() for u in units) + sum(b.copies + b.replaced for b in buckets)
+                counts[f"{bad}quarantined"] = refused
+            if kind != "reviews" and (units or kind == "items"):
+                counts[f"{kind}_merged"] = sum(b.merged for b in buckets)
+        if "events_in" in counts:
+            counts["outcomes"] = sum(b.outcomes for b in self.buckets)
+        return counts
 
     def parts(self, writer: ArtifactWriter, kind: str) -> list[str]:
         """The parts of a table."""
@@ -45,8 +57,9 @@ class Sums:
 
     def reasons(self) -> Counter[str]:
         reasons = sum((u.reasons for u in self.units), Counter[str]())
-        copies, replaced = sum(b.copies for b in self.buckets), sum(b.replaced for b in self.buckets)
-        return reasons + Counter({"copy": copies, "repeated_pair": replaced})
+        events = sum(b.copies for b in self.buckets if b.kind == "events")
+        copies, replaced = sum(b.copies for b in self.buckets) - events, sum(b.replaced for b in self.buckets)
+        return reasons + Counter({"copy": copies, "repeated_pair": replaced, "copied_event": events})
 
 
 def inputs(units: list[Unit]) -> list[dict[str, Any]]:
@@ -73,20 +86,30 @@ def build(config: CorpusConfig, units: list[Unit], writer: ArtifactWriter, local
     writer.info["reasons"] = dict(sums.reasons())
     writer.info["repairs"] = dict(sum((u.repairs for u in sums.units), Counter[str]()) + mended)
     writer.info["inputs"] = inputs(units)
-    _refuse_empty(sums)
+    writer.info |= portray_outcome(config, sums.buckets)
+    _refuse_empty(config, sums)
     return sums
 
 
 def _passes(config: CorpusConfig, units: list[Unit], writer: ArtifactWriter, scratch: str, local: bool) -> Sums:
-    n_buckets = {kind: _n_buckets(units, kind) for kind in ("reviews", "items")}
+    n_buckets = {kind: _n_buckets(units, kind) for kind in SETTINGS}
+    n_buckets["reviews"] = n_buckets["events"] = max(n_buckets["reviews"], n_buckets["events"])  # by user, both alike
     calls = [(config, unit, scratch, n_buckets[unit.kind]) for unit in units]
     sums = Sums(sorted(run_all(shard, calls, local), key=lambda r: r.unit.index))
     origins = _origins(sums.units)
-    merges: list[tuple[CorpusConfig, str, list[str], dict[int, Origin], ArtifactWriter, int]] = []
-    for kind, n in n_buckets.items():
-        staged = [u.unit.index for u in sums.units if u.unit.kind == kind and u.kept]
-        merges += [(config, kind, _existing(scratch, kind, b, staged), origins, writer, b) for b in range(n)]
-    merged = run_all(_merge_bucket, [m for m in merges if m[2]], local)
+    staged = {kind: [u.unit.index for u in sums.units if u.unit.kind == kind and u.kept] for kind in SETTINGS}
+
+    def parts(kind: str, bucket: int) -> dict[str, list[str]]:
+        kinds = ("events", "reviews") if kind == "reviews" else (kind,)
+        found = {one: _existing(scratch, one, bucket, staged[one]) for one in kinds}
+        return found if any(found.values()) else {}
+
+    merges = [
+        (config, found, origins, writer, b)
+        for kind, n in n_buckets.items() if kind != "events"
+        for b in range(n) if (found := parts(kind, b))
+    ]  # fmt: skip
+    merged = [report for reports in run_all(_merge_bucket, merges, local) for report in reports]
     sums.buckets = sorted(merged, key=lambda b: (b.kind, b.number))
     sums.examples = _keep_bad_rows(config, sums, origins, writer, scratch)
     return sums
@@ -136,11 +159,18 @@ def _existing(scratch: str, kind: str, bucket: int, units: list[int]) -> list[st
 
 
 def _merge_bucket(
-    config: CorpusConfig, kind: str, parts: list[str], origins: dict[int, Origin], writer: ArtifactWriter, bucket: int
-) -> BucketReport:
-    name = f"part-{bucket:05d}.parquet"
-    report = merge(config, kind, parts, origins, writer.uri(f"{kind}/{name}"), writer.uri(f"quarantine/{kind}-{name}"))
-    return replace(report, number=bucket)
+    config: CorpusConfig, parts: dict[str, list[str]], origins: dict[int, Origin], writer: ArtifactWriter, bucket: int
+) -> list[BucketReport]:
+    """One bucket of one kind; the events of the users of a bucket come before their reviews."""
+    name, reports, events = f"part-{bucket:05d}.parquet", list[BucketReport](), None
+    for kind, found in parts.items():
+        if kind == "events" and not found:
+            continue
+        uris = writer.uri(f"{kind}/{name}"), writer.uri(f"quarantine/{kind}-{name}")
+        report, table = merge(config, kind, found, origins, *uris, events)
+        events = table if kind == "events" else None
+        reports.append(replace(report, number=bucket))
+    return reports
 
 
 def _keep_bad_rows(
@@ -156,18 +186,31 @@ def _keep_bad_rows(
             examples += table.slice(0, _EXAMPLES - len(examples)).to_pylist()
     if not sums.reasons():
         writer.write_table("quarantine", QUARANTINE.empty_table())
-    if not any(b.kind == "items" for b in sums.buckets):
-        writer.write_table("items", tables_of(config)["items"].empty_table())
+    for kind in {"items", *(u.unit.kind for u in sums.units)} - {b.kind for b in sums.buckets}:
+        writer.write_table(kind, tables_of(config)[kind].empty_table())
     return examples
 
 
-def _refuse_empty(sums: Sums) -> None:
+def _refuse_empty(config: CorpusConfig, sums: Sums) -> None:
     counts = sums.counts()
-    if counts["rows_out"]:
+    if (counts["rows_out"] and config.outcome.kind == REVIEW) or counts.get("outcomes"):
         return
+    if config.outcome.kind != REVIEW:
+        _refuse_without_outcome(config, sums)
     reasons = ", ".join(f"{n} {reason}" for reason, n in sums.reasons().most_common(5)) or "the input holds no rows"
     first = next((f"; first: {e[C.SOURCE]}:{e[C.LINE]}: {e[C.DETAIL]}" for e in sums.examples), "")
     advice = "" if "_format." in first else "; name the right `source`, or map the columns (corpus.columns)"
     raise ValueError(
         f"corpus: no usable review among {counts['rows_in']} rows ({reasons}){first}; expected at least one{advice}"
+    )
+
+
+def _refuse_without_outcome(config: CorpusConfig, sums: Sums) -> None:
+    kinds = sum((b.kinds for b in sums.buckets), Counter[str]())
+    found = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(8)) or "no event"
+    least = "" if config.outcome.at_least is None else f" with a value of at least {config.outcome.at_least:g}"
+    first = next((f"; first refused row: {e[C.SOURCE]}:{e[C.LINE]}: {e[C.DETAIL]}" for e in sums.examples), "")
+    raise ValueError(
+        f"corpus: no event is the outcome, {config.outcome.kind}{least}: found {found}; expected at least one; set "
+        f"corpus.outcome, or say in corpus.event_kinds what the files call it{first}"
     )

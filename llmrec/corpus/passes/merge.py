@@ -12,16 +12,25 @@ import pyarrow.parquet as pq
 
 from llmrec.config.corpus import CorpusConfig
 from llmrec.corpus.passes.bucket_report import BucketReport, portray_items, portray_reviews
+from llmrec.corpus.passes.event_merge import (
+    EVENT_ORDER,
+    by_policy,
+    copies,
+    one_relation_each,
+    portray_events,
+    with_outcomes,
+)  # fmt: skip
 from llmrec.corpus.passes.keys import hashed
 from llmrec.corpus.passes.repeats import distinct_ids, n_repeats, one_row_each, repeated
-from llmrec.corpus.passes.shard import UNIT, staged, tables_of
+from llmrec.corpus.passes.shard import KEY, UNIT, staged_of, tables_of
 from llmrec.files import filesystem, write_parquet
 from llmrec.schema import QUARANTINE, VECTOR_PREFIX, C, review_id
 
-_ORDER = {"reviews": (C.TIMESTAMP, C.EVENT_ORDER, UNIT, C.LINE), "items": (UNIT, C.LINE)}
+_ORDER = {"reviews": (C.TIMESTAMP, C.EVENT_ORDER, UNIT, C.LINE), "events": EVENT_ORDER}
 _TIED = (C.TIMESTAMP, C.EVENT_ORDER, C.TEXT, C.TITLE, C.STARS, UNIT, C.LINE)  # a pair's events of one time, by content
 _WHY = {
     "copy": "another row has the same pair, time and words, and was kept",
+    "copied_event": "another row of the user has the same event_id, and was kept",
     "repeated_pair": "the pair comes again later, and the last was kept (corpus.repeats)",
 }
 
@@ -35,24 +44,49 @@ class Origin:
 
 
 def merge(
-    config: CorpusConfig, kind: str, parts: list[str], origins: Mapping[int, Origin], target: str, rejected: str
-) -> BucketReport:
+    config: CorpusConfig, kind: str, parts: list[str], origins: Mapping[int, Origin], target: str, rejected: str,
+    events: pa.Table | None = None,
+) -> tuple[BucketReport, pa.Table]:  # fmt: skip
     """Order the staged `parts` and take repetitions out; rows go to `target`, the rest to `rejected` (Parquet URIs).
 
-    Reviews: copies go, and events of a pair but its last where `corpus.repeats` says so. Items: rows of one become one.
+    Reviews: copies go, and events of a pair but its last where `corpus.repeats` says so; of `events`, those of the same
+    users, the outcome's come in. Items and users: rows of one become one. Returns the table that was written, too.
     """
-    schema = tables_of(config)[kind]
-    rows = pa.concat_tables([_read(uri, staged(schema)) for uri in parts])
-    rows = rows.sort_by([(column, "ascending") for column in _ORDER[kind]])
+    schema, of = tables_of(config)[kind], staged_of(config, kind)
+    rows = pa.concat_tables([of.empty_table(), *(_read(uri, of) for uri in parts)])
+    rows = rows.sort_by([(column, "ascending") for column in _ORDER.get(kind, (UNIT, C.LINE))])
     report = BucketReport(kind)
-    table = _reviews(config, rows, report, origins, rejected) if kind == "reviews" else one_row_each(rows, C.ITEM_ID)
-    report.merged = rows.num_rows - table.num_rows if kind == "items" else 0
+    if kind == "reviews":
+        table = with_outcomes(config, _reviews(config, rows, report, origins, rejected), events, report)
+    elif kind == "events":
+        table = _events(config, rows, report, origins, rejected)
+    else:
+        table = one_relation_each(rows) if kind == "relations" else one_row_each(rows, KEY[kind])
+        report.merged = rows.num_rows - table.num_rows
     table = table.select(schema.names)
     report.rows = table.num_rows
     write_parquet(target, table.cast(schema).combine_chunks())
-    portray_reviews(table, report) if kind == "reviews" else portray_items(table, report)
-    report.lengths = {name: _lengths(table.column(name)) for name in schema.names if name.startswith(VECTOR_PREFIX)}
-    return report
+    _portray(table, report)
+    return report, table
+
+
+def _portray(table: pa.Table, report: BucketReport) -> None:
+    vectors = [name for name in table.column_names if name.startswith(VECTOR_PREFIX)]
+    report.lengths = {name: _lengths(table.column(name)) for name in vectors}
+    if report.kind == "relations":
+        report.undated = table.column(C.SINCE).null_count
+    elif report.kind != "users":
+        {"reviews": portray_reviews, "items": portray_items, "events": portray_events}[report.kind](table, report)
+
+
+def _events(
+    config: CorpusConfig, rows: pa.Table, report: BucketReport, origins: Mapping[int, Origin], rejected: str
+) -> pa.Table:
+    again = copies(rows)
+    report.copies = int(again.sum())
+    if report.copies:
+        write_parquet(rejected, _repetitions(rows.filter(pa.array(again)), "copied_event", origins))
+    return by_policy(rows.filter(pa.array(~again)), config.event_repeats, report)
 
 
 def _reviews(

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from llmrec.config.corpus import CorpusConfig
-from llmrec.corpus.formats.names import REQUIRED, hints_of, mapped, names_of, outermost, parts_of, reading_of
+from llmrec.corpus.formats.names import SETTINGS, hints_of, names_of, outermost, parts_of, reading_of, required
 from llmrec.corpus.passes.lookup import finder
 from llmrec.corpus.passes.shard import Unit
 from llmrec.corpus.readers.detect import detect
@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 SPLIT_BYTES = 64 << 20  # a plain JSON-lines file is read in ranges of this size
 _PEEK_ROWS = 1_000
-_DATES = {"reviews": C.TIMESTAMP, "items": C.AVAILABLE_FROM}
+_DATES = {"reviews": C.TIMESTAMP, "items": C.AVAILABLE_FROM, "events": C.TIMESTAMP, "relations": C.SINCE}
+_NUMBERS = {"reviews": C.STARS, "items": C.PRICE, "events": C.VALUE}
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,13 @@ class Seen:
 def plan(config: CorpusConfig) -> list[Unit]:
     """The units of input, each one task. Raises where files are missing or lack a required column."""
     if config.source == "sample":
-        return [Unit(0, "reviews"), Unit(1, "items")]
+        sample = config.sample
+        made = {"reviews": sample.reviews, "items": True, "events": sample.events, "users": sample.people,
+                "relations": sample.people}  # fmt: skip
+        return [Unit(n, kind) for n, kind in enumerate(kind for kind, wanted in made.items() if wanted)]
     units: list[Unit] = []
-    for kind, patterns in (("reviews", config.reviews), ("items", config.items)):
-        for seen in _usable(config, kind, resolve(patterns)):
+    for kind in SETTINGS:
+        for seen in _usable(config, kind, resolve(getattr(config, kind))):
             for start, end in _ranges(seen):
                 units.append(Unit(len(units), kind, seen.file, seen.form, start, end))
     return units
@@ -92,7 +96,7 @@ def peek(config: CorpusConfig, kind: str, file: InputFile) -> Seen:
     wanted = outermost(config, kind) if form.kind == "parquet" else None
     reader = RecordReader(file, form, 0, None, config.max_row_bytes, wanted)
     rows = [record.fields for record in islice(reader, _PEEK_ROWS) if record.fields is not None]
-    dates = reading.dates or order_of(_texts(config, kind, _DATES[kind], rows))
+    dates = reading.dates or order_of(_texts(config, kind, _DATES.get(kind, ""), rows))
     decimal = reading.decimal or _decimal(config, kind, rows)
     notes = [f"dates {dates}"] * (dates is not None and not reading.dates)
     notes += [f"decimal mark {decimal}"] * (decimal is not None and not reading.decimal)
@@ -106,20 +110,19 @@ def _texts(config: CorpusConfig, kind: str, name: str, rows: list[dict[str, Any]
 
 def _decimal(config: CorpusConfig, kind: str, rows: list[dict[str, Any]]) -> str | None:
     """A comma where numbers have one before one or two digits and none has a point there."""
-    texts = _texts(config, kind, C.STARS if kind == "reviews" else C.PRICE, rows)
+    texts = _texts(config, kind, _NUMBERS.get(kind, ""), rows)
     ends = [text.strip(" €$£")[-3:] for text in texts]
     commas, points = (sum(mark in end for end in ends) for mark in ",.")
     return "," if commas and not points else None
 
 
 def _require_columns(config: CorpusConfig, kind: str, seen: Seen) -> None:
-    present = seen.columns
+    present, needed_here = seen.columns, required(config, kind)
     for ours, theirs in names_of(config, kind).items():
-        needed = ours in REQUIRED[kind] or ours in mapped(config, kind)
-        if seen.rows and needed and not any(_present(parts_of(one), present) for one in theirs):
+        if seen.rows and ours in needed_here and not any(_present(parts_of(one), present) for one in theirs):
             why = "without a time nothing can be proven leak-free; " if ours == C.TIMESTAMP else ""
             wanted = " or ".join(" + ".join(parts_of(one)) for one in theirs)
-            mapping = "columns" if kind == "reviews" else "item_columns"
+            mapping = SETTINGS[kind].columns
             raise ValueError(
                 f"corpus: {seen.file.path}: no column for {ours}: expected {wanted}, found "
                 f"{', '.join(sorted(present)[:30])}; {why}name the right `source`, or map {ours} to a column of the "

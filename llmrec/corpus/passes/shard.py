@@ -13,30 +13,42 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llmrec.config.corpus import CorpusConfig
+from llmrec.config.events import REVIEW
 from llmrec.corpus.formats.expand import EXPAND, Fields
 from llmrec.corpus.formats.names import outermost
+from llmrec.corpus.passes.event_rows import parser_of
 from llmrec.corpus.passes.rows import RowParser
 from llmrec.corpus.readers.files import InputFile
 from llmrec.corpus.readers.form import Format
 from llmrec.corpus.readers.lines import PLAIN
 from llmrec.corpus.readers.records import Record, RecordReader
-from llmrec.corpus.sample import generate
+from llmrec.corpus.sample import SAMPLE_ATTRIBUTES, sample_table
 from llmrec.corpus.values.errors import RowError
 from llmrec.files import filesystem
-from llmrec.schema import QUARANTINE, C, items_schema, reviews_schema
+from llmrec.schema import EVENTS, QUARANTINE, RELATIONS, C, items_schema, reviews_schema, users_schema
 
 log = logging.getLogger(__name__)
 
 UNIT = "unit"
 _PLACE = [pa.field(UNIT, pa.int32()), pa.field(C.LINE, pa.int64())]
-KEY = {"reviews": C.USER_ID, "items": C.ITEM_ID}
+#: What deals the rows of a kind: all that a user did is in one bucket.
+KEY = {"reviews": C.USER_ID, "items": C.ITEM_ID, "events": C.USER_ID, "users": C.USER_ID, "relations": C.FOLLOWER_ID}
 _FLUSH_ROWS = 10_000
 _FLUSH_BYTES = 64 << 20
 
 
 def tables_of(config: CorpusConfig) -> dict[str, pa.Schema]:
-    """The schemas of the tables `reviews` and `items` of this configuration."""
-    return {"reviews": reviews_schema(config.context_columns), "items": items_schema(config.item_vectors)}
+    """The schemas of the tables of this configuration."""
+    reviews = config.sample.reviews if config.source == "sample" else config.reviews
+    marked = bool(reviews) and config.outcome.kind != REVIEW  # reviews lie beside the outcome's events
+    attributes = SAMPLE_ATTRIBUTES if config.source == "sample" else config.user_attributes
+    return {
+        "reviews": reviews_schema(config.context_columns, marked),
+        "items": items_schema(config.item_vectors),
+        "events": EVENTS,
+        "users": users_schema(attributes),
+        "relations": RELATIONS,
+    }
 
 
 def staged(table: pa.Schema) -> pa.Schema:
@@ -44,12 +56,18 @@ def staged(table: pa.Schema) -> pa.Schema:
     return pa.schema([*table, *_PLACE])
 
 
+def staged_of(config: CorpusConfig, kind: str) -> pa.Schema:
+    """What lies in the buckets of a kind; which rows are the outcome's is known when all of a bucket are together."""
+    table = reviews_schema(config.context_columns) if kind == "reviews" else tables_of(config)[kind]
+    return staged(table)
+
+
 @dataclass(frozen=True)
 class Unit:
     """A piece of input that one task reads: a file, bytes [start, end) of one, or the sample (`file` None)."""
 
     index: int
-    kind: str  # reviews | items
+    kind: str  # reviews | items | events | users | relations
     file: InputFile | None = None
     form: Format = PLAIN
     start: int = 0
@@ -95,8 +113,7 @@ def shard(config: CorpusConfig, unit: Unit, folder: str, n_buckets: int) -> Unit
 
 
 def _shard_sample(config: CorpusConfig, report: UnitReport, parts: "_Parts", folder: str, n_buckets: int) -> None:
-    corpus = generate(config.sample)
-    table = corpus.reviews if report.unit.kind == "reviews" else corpus.items
+    table = sample_table(config.sample, report.unit.kind)
     report.rows_in = report.kept = table.num_rows
     place = [pa.array(np.full(table.num_rows, report.unit.index)), pa.array(np.arange(table.num_rows) + 1)]
     schema = staged(table.schema)
@@ -109,9 +126,9 @@ def _shard_file(config: CorpusConfig, report: UnitReport, parts: "_Parts", folde
     reader = RecordReader(
         unit.file, unit.form, unit.start, unit.end, config.max_row_bytes, outermost(config, unit.kind)
     )
-    parser = RowParser(config, unit.kind, unit.form)
+    parser = parser_of(config, unit.kind, unit.form)
     expand = EXPAND.get((config.source, unit.kind), _alone)
-    schema = staged(tables_of(config)[unit.kind])
+    schema = staged_of(config, unit.kind)
     for good, bad in _batches(reader, parser, unit, expand):
         report.rows_in += len(good) + len(bad)
         report.kept += len(good)

@@ -115,10 +115,13 @@ class SampleCorpus:
     reviews: pa.Table
     items: pa.Table
     truth: SampleTruth
+    bought: "Purchases"
 
 
 @dataclass(frozen=True)
-class _Events:
+class Purchases:
+    """What was bought, and is reviewed, in order of time."""
+
     user: Ints  # (n,) rows, in order of time
     item: Ints
     timestamp: Ints
@@ -133,11 +136,11 @@ def generate(config: SampleConfig) -> SampleCorpus:
     if config.repeat_share:
         events, stars = _repeat(events, stars, config.repeat_share, rng)
     if config.whole_days:
-        events = _Events(events.user, events.item, events.timestamp // DAY_MS * DAY_MS)
+        events = Purchases(events.user, events.item, events.timestamp // DAY_MS * DAY_MS)
     names = LANGUAGES if config.language == "mixed" else {config.language: LANGUAGES[config.language]}
     sentences = Sentences(list(names.values()), _brands(rng))
     reviews = _write_reviews(config, truth, events, stars, sentences, rng)
-    return SampleCorpus(reviews, _write_items(config, truth, sentences, rng), truth)
+    return SampleCorpus(reviews, _write_items(config, truth, sentences, rng), truth, events)
 
 
 def draw_truth(config: SampleConfig, rng: np.random.Generator | None = None) -> SampleTruth:
@@ -193,12 +196,12 @@ def _visits(config: SampleConfig, rng: np.random.Generator) -> tuple[Ints, Ints]
     return user[order], timestamp[order]
 
 
-def _buy(truth: SampleTruth, user: Ints, timestamp: Ints, rng: np.random.Generator) -> _Events:
+def _buy(truth: SampleTruth, user: Ints, timestamp: Ints, rng: np.random.Generator) -> Purchases:
     """What each visit ends in. A pair bought before is chosen anew, so that everybody buys a product once."""
     item = np.full(len(user), NONE, np.int64)
     pending = np.arange(len(user))
     for _ in range(MAX_ROUNDS):
-        item[pending] = _pick(truth, user[pending], timestamp[pending], rng)
+        item[pending] = pick(truth, user[pending], timestamp[pending], rng)
         _, kept = np.unique(user * len(truth.item_ids) + item, return_index=True)
         pending = np.setdiff1d(np.arange(len(user)), kept)
         if not len(pending):
@@ -206,10 +209,10 @@ def _buy(truth: SampleTruth, user: Ints, timestamp: Ints, rng: np.random.Generat
     item[pending] = NONE
     _take_the_rest(truth, user, item, timestamp, pending, rng)
     done = item != NONE
-    return _Events(user[done], item[done], timestamp[done])
+    return Purchases(user[done], item[done], timestamp[done])
 
 
-def _pick(truth: SampleTruth, user: Ints, timestamp: Ints, rng: np.random.Generator) -> Ints:
+def pick(truth: SampleTruth, user: Ints, timestamp: Ints, rng: np.random.Generator) -> Ints:
     """(n,) items: of `SEEN_PER_PURCHASE` seen, the one of highest utility (the Gumbel trick samples a softmax)."""
     item = np.empty(len(user), np.int64)
     step = step_of(timestamp)
@@ -247,12 +250,12 @@ def _take_the_rest(
             item[visit] = rng.choice(left)
 
 
-def _stars(truth: SampleTruth, events: _Events, rng: np.random.Generator) -> Ints:
+def _stars(truth: SampleTruth, events: Purchases, rng: np.random.Generator) -> Ints:
     liking = 2.7 + 1.2 * truth.match(events.user, events.item) + rng.normal(0, 0.7, len(events.user))
     return np.clip(np.rint(liking), 1, 5).astype(np.int64)
 
 
-def _repeat(events: _Events, stars: Ints, share: float, rng: np.random.Generator) -> tuple[_Events, Ints]:
+def _repeat(events: Purchases, stars: Ints, share: float, rng: np.random.Generator) -> tuple[Purchases, Ints]:
     """Adds second reviews of pairs reviewed before, up to 30 days later."""
     again = rng.choice(len(stars), int(share * len(stars)), replace=False)
     later = events.timestamp[again] + rng.integers(1, 30 * 86_400, len(again)) * 1000
@@ -260,7 +263,7 @@ def _repeat(events: _Events, stars: Ints, share: float, rng: np.random.Generator
     timestamp = np.concatenate([events.timestamp, later])
     order = np.argsort(timestamp, kind="stable")
     rows = rows[order]
-    return _Events(events.user[rows], events.item[rows], timestamp[order]), stars[rows]
+    return Purchases(events.user[rows], events.item[rows], timestamp[order]), stars[rows]
 
 
 def _brands(rng: np.random.Generator) -> list[str]:
@@ -276,7 +279,7 @@ def _ordered(flags: Bools, rng: np.random.Generator) -> Ints:
 
 
 def _write_reviews(
-    config: SampleConfig, truth: SampleTruth, events: _Events, stars: Ints, sentences: Sentences,
+    config: SampleConfig, truth: SampleTruth, events: Purchases, stars: Ints, sentences: Sentences,
     rng: np.random.Generator,
 ) -> pa.Table:  # fmt: skip
     n = len(stars)
@@ -302,7 +305,7 @@ def _write_reviews(
     return _review_table(truth, events, stars, title, text)
 
 
-def _spoken_of(truth: SampleTruth, events: _Events, stars: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+def _spoken_of(truth: SampleTruth, events: Purchases, stars: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
     """Qualities named in each review: two that the product has, two that are wanted, and one missed or NONE."""
     has = _ordered(truth.aspects[events.item], rng)[:, :2]
     wants = _ordered(truth.wants[events.user], rng)[:, :2]
@@ -317,7 +320,7 @@ def _nonsense(n: int, rng: np.random.Generator) -> tuple[Ints, Ints, Ints, Ints]
     return two[:, :2], two[:, 2:], np.full(n, NONE), rng.integers(0, N_CATEGORIES, n)
 
 
-def _review_table(truth: SampleTruth, events: _Events, stars: Ints, title: pa.Array, text: pa.Array) -> pa.Table:
+def _review_table(truth: SampleTruth, events: Purchases, stars: Ints, title: pa.Array, text: pa.Array) -> pa.Table:
     users = [truth.user_ids[u] for u in events.user]
     items = [truth.item_ids[i] for i in events.item]
     columns = {

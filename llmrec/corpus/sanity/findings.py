@@ -8,6 +8,7 @@ from typing import Any
 from llmrec.config import EncoderConfig, RunConfig
 from llmrec.config.corpus import CorpusConfig
 from llmrec.corpus.sanity.protocols import Tables, untestable
+from llmrec.names import EVENT_KINDS, nearest
 
 __all__ = ["Finding", "Tables", "findings", "refuse", "told"]
 
@@ -54,6 +55,8 @@ def refuse(found: list[Finding]) -> None:
 
 def _quarantined(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Finding]:
     copies = info["copies"] + info["repeats_replaced"]
+    if not counts["rows_in"]:
+        return  # events alone
     bad, rows = counts["quarantined"] - copies, counts["rows_in"]
     share = bad / rows if rows else 0.0
     most = max(
@@ -75,7 +78,8 @@ def _unread(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Fi
         rows = max(counts["rows_in"], counts["items_in"], 1)
         if n > config.sanity.warn_unread * rows:
             yield Finding("unread", "warn", f"{n:,} rows lost an optional value: {name}", n / rows)
-    n, rows = info["without_stars"], info["reviews"]
+    outcomes = counts.get("outcomes", 0)  # events have no stars
+    n, rows = info["without_stars"] - outcomes, info["reviews"] - outcomes
     if info["stars"] and n > config.sanity.warn_unread * rows:
         yield Finding("unrated", "warn", f"{n:,} of {rows:,} reviews have no stars, the others have", n / rows)
 
@@ -150,6 +154,26 @@ def _files(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Fin
                 yield Finding("format", "warn", f"{path}: {note}")
 
 
+def _events(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Finding]:
+    rows, bad = counts.get("events_in", 0), counts.get("events_quarantined", 0)
+    if rows and bad > config.sanity.warn_quarantined * rows:
+        yield Finding("events_quarantined", "warn", f"{bad:,} of {rows:,} events were refused", bad / rows)
+    own = {*config.event_kinds.values(), config.event_kind}
+    for kind, n in info.get("events", {}).get("kinds", {}).items():
+        if kind not in EVENT_KINDS and kind not in own:
+            yield Finding(
+                "event_kind", "warn",
+                f"{n:,} events are of kind {kind!r}, which is taken as it is; the nearest known by name is "
+                f"{nearest(kind, EVENT_KINDS)!r}: say what it means in corpus.event_kinds",
+            )  # fmt: skip
+    relations = info.get("relations", {})
+    if undated := relations.get("undated", 0):
+        said = (
+            f"{undated:,} of {relations['relations']:,} relations have no time: features take them for older than all"
+        )
+        yield Finding("undated_relations", "warn", said, undated / relations["relations"])
+
+
 _CHECKS: tuple[Callable[[CorpusConfig, Numbers, Numbers], Iterator[Finding]], ...] = (
-    _quarantined, _unread, _joins, _shares, _words, _files,
+    _quarantined, _unread, _joins, _shares, _words, _files, _events,
 )  # fmt: skip

@@ -1,12 +1,13 @@
 """Whether the configured protocols have events to train and test on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from llmrec.config import RunConfig
@@ -25,6 +26,7 @@ class Tables:
 
     reviews: list[str]
     items: list[str]
+    events: Sequence[str] = ()
 
 
 def untestable(config: RunConfig, tables: Tables) -> Iterator[tuple[str, str]]:
@@ -58,8 +60,17 @@ def _columns(uri: str, *names: str) -> pa.Table:
     return pq.read_table(path, filesystem=fs, columns=list(names), partitioning=None)
 
 
+def _asked(uri: str, *names: str) -> pa.Table:
+    """Columns of the rows that are the outcome."""
+    fs, path = filesystem(uri)
+    if C.OUTCOME not in pq.read_schema(path, filesystem=fs).names:
+        return _columns(uri, *names)
+    table = _columns(uri, *names, C.OUTCOME)
+    return table.filter(table[C.OUTCOME])
+
+
 def _second_events(uri: str) -> bool:
-    users = codes_of(_columns(uri, C.USER_ID)[C.USER_ID])
+    users = codes_of(_asked(uri, C.USER_ID)[C.USER_ID])
     return bool(len(users) and np.bincount(users).max() > 1)
 
 
@@ -79,7 +90,7 @@ def _without_candidates(tables: Tables, cut: Cutoffs) -> Iterator[tuple[str, str
 
 
 def _count(uri: str, known: Known, cut: Cutoffs, clicks: dict[str, list[int]]) -> None:
-    table = _columns(uri, C.ITEM_ID, C.TIMESTAMP)
+    table = _asked(uri, C.ITEM_ID, C.TIMESTAMP)
     times = table[C.TIMESTAMP].to_numpy()
     since = known[1][np.searchsorted(known[0], hashed(table[C.ITEM_ID]))]
     masks = cut.masks(times)
@@ -90,10 +101,11 @@ def _count(uri: str, known: Known, cut: Cutoffs, clicks: dict[str, list[int]]) -
 
 
 def _known_since(tables: Tables) -> Known:
-    """Since when each item is known: its first event or its date, whichever is earlier."""
+    """Since when each item is known: its first event, of any kind, or its date, whichever is earlier."""
     known: Known = np.empty(0, np.uint64), np.empty(0, np.int64)
-    for uri in tables.reviews:
+    for uri in (*tables.reviews, *tables.events):
         table = _columns(uri, C.ITEM_ID, C.TIMESTAMP)
+        table = table.filter(pc.is_valid(table[C.ITEM_ID]))
         known = _earliest(known, hashed(table[C.ITEM_ID]), table[C.TIMESTAMP].to_numpy())
     for uri in tables.items:
         table = _columns(uri, C.ITEM_ID, C.AVAILABLE_FROM)

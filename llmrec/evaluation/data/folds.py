@@ -79,10 +79,15 @@ class Fold:
         return self.data.known_from[None, :] < times[:, None]
 
     def missed(self) -> int:
-        """Targets that no list may hold: not known before their query's time, or had by the user before (repeats)."""
+        """Targets that no list may hold: not known before their query's time, or had by the user before (repeats).
+
+        Where what a user had is a candidate, repeats are none of them.
+        """
         q = self.queries
         query = np.repeat(np.arange(len(q)), q.n_relevant)
-        outside = np.asarray(self.as_of.histories(q.user, q.time)[query, q.item]).ravel() > 0
+        outside = np.zeros(len(query), np.bool_)
+        if self.data.exclude_seen:
+            outside = np.asarray(self.as_of.histories(q.user, q.time)[query, q.item]).ravel() > 0
         if self.known_items_only:
             outside |= self.data.known_from[q.item] >= q.time[query]
         return int(outside.sum())

@@ -11,10 +11,11 @@ from llmrec.corpus import splits
 from llmrec.evaluation.data.folds import Fold, Queries, Split, Wording
 from llmrec.features.asof.interactions import END, Interactions, Ints
 
-_KNOWN = (
-    "items known before the query's time t (dated or first seen before t), less those the user already had; a target "
-    "outside counts as missed"
-)
+_KNOWN = "items known before the query's time t (dated or first seen before t){seen}; a target outside counts as missed"
+
+
+def _candidates(data: Interactions) -> str:
+    return _KNOWN.format(seen=", less those the user already had" if data.exclude_seen else ", those already had too")
 
 
 def temporal(data: Interactions, t1: float, t2: float, end: float = END, name: str = "temporal") -> Split:
@@ -25,7 +26,7 @@ def temporal(data: Interactions, t1: float, t2: float, end: float = END, name: s
         "validation events and earlier test events included.",
         "Settings chosen on [T1, T2) with parameters fitted on events before T1; then refitted on events before T2 "
         "and frozen.",
-        _KNOWN,
+        _candidates(data),
     )
     return Split(name, wording, _point_in_time(data, t1, t1, t2), _point_in_time(data, t2, t2, end))
 
@@ -36,7 +37,7 @@ def frozen(data: Interactions, t1: float, t2: float) -> Split:
         "Each user with an event at t ≥ T2 gets one list at T2; all items taken afterwards are relevant.",
         "Histories and popularity hold the events of everybody strictly before T2, validation events included.",
         "Settings chosen on [T1, T2) with parameters fitted on events before T1; then refitted on events before T2.",
-        _KNOWN.replace("the query's time t", "T2").replace("before t)", "before T2)"),
+        _candidates(data).replace("the query's time t", "T2").replace("before t)", "before T2)"),
     )
     return Split("frozen", wording, _one_list(data, t1, t2), _one_list(data, t2, END))
 
@@ -52,14 +53,14 @@ def rolling_origins(data: Interactions, quantiles: tuple[float, ...]) -> list[Sp
 
 
 def _point_in_time(data: Interactions, fit_before: float, start: float, end: float) -> Fold:
-    event = np.flatnonzero((data.time >= start) & (data.time < end))
+    event = np.flatnonzero((data.time >= start) & (data.time < end) & data.asked)
     asked = Queries(data.user[event], data.time[event], np.arange(len(event) + 1), data.item[event], event)
     train = np.flatnonzero(data.time < fit_before)
     return Fold(data, "point_in_time", train, np.arange(len(data)), asked, True, int(np.ceil(fit_before)))
 
 
 def _one_list(data: Interactions, start: float, end: float) -> Fold:
-    event = np.flatnonzero((data.time >= start) & (data.time < end))
+    event = np.flatnonzero((data.time >= start) & (data.time < end) & data.asked)
     cut = int(np.ceil(start))  # times are whole numbers: before the cut is before `start`
     queries = _by_user(data, event, cut)
     return Fold(data, "point_in_time", np.flatnonzero(data.time < start), np.arange(len(data)), queries, True, cut)
@@ -77,20 +78,24 @@ _TRANSDUCTIVE = (
     "Transductive: a history is all of the user's training rows whatever their time; companions of the same day and "
     "other people's future are visible. This is how published tables are made; compare only with those."
 )
-_ALL_ITEMS = "all items of the corpus, less those in the user's training rows"
+
+
+def _all_items(data: Interactions) -> str:
+    return "all items of the corpus" + ", less those in the user's training rows" * data.exclude_seen
 
 
 def leave_last_out(data: Interactions) -> Split:
     """The published convention: a user's last event is the test, the one before it the validation."""
-    masks = splits.leave_last_out(data.user, data.time, np.arange(len(data), dtype=np.uint64))  # rows are in order
+    rows = np.flatnonzero(data.asked)
+    masks = splits.leave_last_out(data.user[rows], data.time[rows], rows.astype(np.uint64))  # rows are in order
     wording = Wording(
         "Each user's last event, in the order (timestamp, hash of user and item), is a query with one relevant item; "
         "the whole catalogue is ranked.",
         _TRANSDUCTIVE,
         "Settings chosen on each user's last training event; then refitted on all training rows, that one included.",
-        _ALL_ITEMS,
+        _all_items(data),
     )
-    return _masked("leave_last_out", wording, data, masks)
+    return _masked("leave_last_out", wording, data, _of_all(data, masks))
 
 
 def random_split(data: Interactions, seed: int, test_share: float = 0.25, min_events: int = 1) -> Split:
@@ -100,21 +105,33 @@ def random_split(data: Interactions, seed: int, test_share: float = 0.25, min_ev
     """
     kept = 1 - test_share
     masks = splits.random_per_user(
-        data.user, SplitConfig(validation_quantile=kept * kept, test_quantile=kept), seed
+        data.user[data.asked], SplitConfig(validation_quantile=kept * kept, test_quantile=kept), seed
     )  # the quarter of the rest is the validation
     wording = Wording(
         f"Per user a random {test_share:.0%} of the events is held out (seed {seed}); one query a user, all held-out "
         "items relevant; the whole catalogue is ranked.",
         _TRANSDUCTIVE,
         f"Settings chosen on a random {test_share:.0%} of each user's training rows; then refitted on all of them.",
-        _ALL_ITEMS,
+        _all_items(data),
     )
-    return _masked("random", wording, data, masks, min_events)
+    return _masked("random", wording, data, _of_all(data, masks), min_events)
+
+
+def _of_all(data: Interactions, masks: splits.Masks) -> splits.Masks:
+    """Masks of the outcomes as masks of all events: the others train, but for those of a pair that is held out."""
+    if data.outcomes is None or data.outcomes.all():
+        return masks
+    sides = {name: np.zeros(len(data), np.bool_) for name in ("train", "validation", "test")}
+    for name, side in sides.items():
+        side[data.asked] = getattr(masks, name)
+    pairs = data.user * data.n_items + data.item
+    held_out = np.isin(pairs, pairs[sides["validation"] | sides["test"]])
+    return splits.Masks(sides["train"] | (~data.asked & ~held_out), sides["validation"], sides["test"])
 
 
 def _masked(name: str, wording: Wording, data: Interactions, masks: splits.Masks, min_events: int = 1) -> Split:
     test, inner = np.flatnonzero(masks.test), np.flatnonzero(masks.validation)
-    rest = k_core(data, np.flatnonzero(~masks.test), min_events)
+    rest = k_core(data, np.flatnonzero(masks.train | masks.validation), min_events)
     train = k_core(data, np.flatnonzero(masks.train), min_events)
     return Split(name, wording, _transductive(data, train, inner), _transductive(data, rest, test))
 

@@ -105,7 +105,8 @@ class WithFallback:
             scores, known = self._scores(requests), fold.candidates(rows)
             if known is not None:
                 scores[~known] = -np.inf
-            scores[requests.histories.nonzero()] = -np.inf
+            if data.exclude_seen:
+                scores[requests.histories.nonzero()] = -np.inf
             scores[:, 0] = -np.inf  # no item
             return (TopK(*top_k(scores, k, data.user_hash[requests.users], data.item_hash)),)
 

@@ -72,13 +72,18 @@ def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]
     return [(protocols.frozen if name == "frozen" else protocols.temporal)(data, cut.t1, cut.t2)]
 
 
+#: Protocols that ask at a time.
+_CLOCKED = ("temporal", "rolling_origins")
+
+
 def _roster(e: EvaluationRun, split: Split, origin: int) -> Iterator[EvaluatedModel]:
     """One after the other, each forgotten before the next is loaded or fitted."""
     if split.test.information_set == "point_in_time":
         yield from our_models(e.variants(split.name, origin), split, e.progress)
         yield from control_models(e.control_variants(split.name), split, e.progress)
     yield from baseline_models(split, e.config.evaluation, e.progress, e.vectors)
-    if e.config.corpus.source == "sample" and split.name.startswith(("temporal", "rolling_origins")):
+    corpus = e.config.corpus  # where it has events, who looked at what tells more than the oracle knows
+    if corpus.source == "sample" and not corpus.sample.events and split.name.startswith(_CLOCKED):
         yield from oracle_models(e.config.corpus.sample, split)
 
 

@@ -77,7 +77,9 @@ class History(AsOfStates):
         return known
 
     def seen(self, user_row: int, time: int) -> Ints:
-        """(n,) item rows that the user reviewed strictly before `time`, in order of time."""
+        """(n,) item rows that are no candidates since the user had them strictly before `time`, in order of time."""
+        if not self.settings.exclude_seen:
+            return np.zeros(0, np.int64)
         span = self.users.events.span(np.array([user_row]), np.array([time]))
         return self.data.item_rows[self.users.events.order[span.begin[0] : span.end[0]]]
 

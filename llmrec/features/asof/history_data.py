@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from llmrec import files
 from llmrec.config import FeaturesConfig
-from llmrec.features.arrays import Floats32, Ints, map_array, write_array
+from llmrec.features.arrays import Bools, Floats32, Ints, map_array, write_array
 from llmrec.features.asof.ids import Ids
 
 #: Categories kept per item, in the corpus's order; with the brand they are the item's attributes.
 MAX_CATEGORIES = 8
 #: The reductions of reviews and items, of sequences, and of readings, which stay as they are.
 TEXT, SEQUENCE, READING = "text", "sequence", "reading"
-_EVENTS = ("times", "event_order", "user_rows", "item_rows", "stars", "contexts")
+_EVENTS = ("times", "event_order", "user_rows", "item_rows", "stars", "contexts", "outcomes")
 _ITEMS = ("available_from", "price", "attributes")
 _VECTORS = ("description", "vectors_of_items")
 _USER_IDS, _ITEM_IDS, _NAMES, _REST = "user_ids.arrow", "item_ids.arrow", "names.json", "history.json"
@@ -34,6 +34,7 @@ class HistoryData:
     item_rows: Ints  # (E,)
     stars: Floats32  # (E,) NaN where there are none
     contexts: Ints  # (E, K) hashes of the columns `context_NAME`, 0 where none is given
+    outcomes: Bools  # (E,) which of them are asked for: all, or the outcome's events among reviews
     context_columns: tuple[str, ...]
     context_names: dict[int, str]
     available_from: Ints  # (n_items + 1,) ms; NEVER where known from the first event only

@@ -4,7 +4,7 @@ Rows are those of `History`: row 0 of users and of items is "unknown" and has no
 event_order). "Before t" is strict, by `events.n_before`: an event at t itself is not seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,6 +38,8 @@ class Interactions:
     stars: npt.NDArray[np.float32]
     known_from: Ints  # (n_items,) an item is a candidate at t if known_from < t; END at row 0
     liked_from: float = 4.0  # least stars of a like
+    outcomes: npt.NDArray[np.bool_] | None = None  # (n,) which events are asked for; None: all of them
+    exclude_seen: bool = True  # whether what a user had is no candidate
 
     @classmethod
     def of_history(cls, history: History) -> "Interactions":
@@ -45,7 +47,7 @@ class Interactions:
         data, known = history.data, np.array(history.known_since)
         known[0] = END
         return cls(data.user_ids, data.item_ids, data.user_rows, data.item_rows, data.times, data.stars, known,
-                   history.settings.liked_from)  # fmt: skip
+                   history.settings.liked_from, data.outcomes, history.settings.exclude_seen)  # fmt: skip
 
     @classmethod
     def from_arrays(
@@ -56,36 +58,53 @@ class Interactions:
         stars: npt.NDArray[np.float32] | None = None,
         order: npt.NDArray[np.uint64] | None = None,
         available_from: dict[str, int] | None = None,
+        outcomes: npt.NDArray[np.bool_] | None = None,
+        more_users: Sequence[str] = (),
     ) -> "Interactions":
-        """One event a row, in any order. `available_from` may name items that have no event yet."""
+        """One event a row, in any order. `available_from` may name items, `more_users` users without an event yet."""
         order = event_order(user_ids, item_ids) if order is None else order
         by_time = np.lexsort((order, time))
         available = available_from or {}
-        users, user = np.unique(np.asarray(user_ids, dtype=object), return_inverse=True)
+        users, user = np.unique(np.asarray([*user_ids, *more_users], dtype=object), return_inverse=True)
         items, item = np.unique(np.asarray([*item_ids, *available], dtype=object), return_inverse=True)
-        user, item = user[by_time] + 1, item[: len(by_time)][by_time] + 1
+        user, item = (rows[: len(by_time)][by_time] + 1 for rows in (user, item))
         time = np.asarray(time, np.int64)[by_time]
         known = np.full(len(items) + 1, END, np.int64)
         np.minimum.at(known, item, time)
         known[1:] = np.minimum(known[1:], np.fromiter((available.get(i, END) for i in items), np.int64, len(items)))
         values = np.full(len(by_time), np.nan, np.float32) if stars is None else np.asarray(stars, np.float32)[by_time]
-        return cls(("", *users), ("", *items), user, item, time, values, known)
+        asked = None if outcomes is None else np.asarray(outcomes)[by_time]
+        return cls(("", *users), ("", *items), user, item, time, values, known, outcomes=asked)
 
     @classmethod
-    def from_tables(cls, reviews: pa.Table, items: pa.Table | None = None) -> "Interactions":
-        """From the corpus tables `reviews` and `items` (schemas in `llmrec.schema`)."""
+    def from_tables(
+        cls, reviews: pa.Table, items: pa.Table | None = None, first: Mapping[str, int] | None = None,
+        more_users: Sequence[str] = (),
+    ) -> "Interactions":  # fmt: skip
+        """From the corpus tables `reviews` and `items` (schemas in `llmrec.schema`).
+
+        `first`: ms of the first event beside the reviews of an item, from which it is known at the latest.
+        """
         available: dict[str, int] = {}
         if items is not None:
             dates = zip(items[C.ITEM_ID].to_pylist(), items[C.AVAILABLE_FROM].to_pylist(), strict=True)
             available = {i: END if date is None else date for i, date in dates}
+        for item, time in (first or {}).items():
+            available[item] = min(time, available.get(item, END))
         stars = reviews[C.STARS].to_numpy(zero_copy_only=False).astype(np.float32)
+        outcomes = reviews[C.OUTCOME].to_numpy() if C.OUTCOME in reviews.column_names else None
         return cls.from_arrays(
             reviews[C.USER_ID].to_pylist(), reviews[C.ITEM_ID].to_pylist(), reviews[C.TIMESTAMP].to_numpy(), stars,
-            reviews[C.EVENT_ORDER].to_numpy(), available,
+            reviews[C.EVENT_ORDER].to_numpy(), available, outcomes, more_users,
         )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def asked(self) -> npt.NDArray[np.bool_]:
+        """(n,) which events are asked for: the outcome's."""
+        return np.ones(len(self), np.bool_) if self.outcomes is None else self.outcomes
 
     @property
     def n_users(self) -> int:

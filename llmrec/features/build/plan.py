@@ -64,7 +64,7 @@ class BuildPlan:
 
     t1: int
     t2: int
-    splits: dict[str, tuple[int, int]]  # the events, from and to, of train and of the fold's other split
+    splits: dict[str, tuple[int, int]]  # the outcomes, from and to, of train and of the fold's other split
     n_events: int
     n_items: int  # rows of the items' table
     dims: dict[str, int]  # of the vectors of each reduction, as they come
@@ -116,6 +116,7 @@ def _write_numbers(inputs: BuildInputs, data: HistoryData, items: pa.Table) -> d
         write_array(positions_uri(scratch, log), position)
         ranges[log] = EventRanges.of(events, max(inputs.range_rows, -(-len(events) // _MOST_RANGES)))
     write_json(f"{folder}/{PARTS}", {log: len(found) for log, found in ranges.items()})
+    write_array(outcomes_uri(scratch), np.flatnonzero(data.outcomes))
     write_array(f"{scratch}/where.npy", data.item_ids.rows_of(items[C.ITEM_ID]))
     for name, values in zip(("keys", "times"), first_of_pairs(data), strict=True):
         write_array(f"{scratch}/pair_{name}.npy", values)
@@ -125,6 +126,11 @@ def _write_numbers(inputs: BuildInputs, data: HistoryData, items: pa.Table) -> d
 def positions_uri(scratch: str, log: str) -> str:
     """Of the position (E,) of each event in a log."""
     return f"{scratch}/{log}-positions.npy"
+
+
+def outcomes_uri(scratch: str) -> str:
+    """Of the numbers, ascending, of the events that are asked for."""
+    return f"{scratch}/outcomes.npy"
 
 
 def _write_ids(inputs: BuildInputs, number: Ints) -> list[str]:

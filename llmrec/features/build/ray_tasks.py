@@ -6,14 +6,15 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from llmrec.features.arrays import Rows, map_array, write_array, write_arrays
+from llmrec.features.arrays import Ints, Rows, map_array, write_array, write_arrays
 from llmrec.features.asof.entity_log import READINGS, SEQUENCES, VECTORS, Take
 from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.history import REDUCTIONS, USERS, History, columns_of
 from llmrec.features.asof.history_data import READING, SEQUENCE, TEXT, HistoryData, save_vectors
 from llmrec.features.build import log_ranges
-from llmrec.features.build.plan import BuildInputs, BuildPlan, review_ids
+from llmrec.features.build.plan import BuildInputs, BuildPlan, outcomes_uri, review_ids
 from llmrec.features.build.reduce_shards import collect, of_range, scatter_rows, side_by_side
 from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
 from llmrec.features.dataset.fitting import draw, fit
@@ -79,7 +80,7 @@ def n_drawn(n_clicks: int) -> int:
 def draw_part(inputs: BuildInputs, plan: BuildPlan, split: str, at: int) -> dict[str, int]:
     """Write the negatives of one part; what there is to count of it."""
     history, (lower, upper) = _history(inputs.history), plan.splits[split]
-    events = np.arange(lower + at * DRAWN, min(lower + (at + 1) * DRAWN, upper))
+    events = _outcomes(inputs, lower + at * DRAWN, min(lower + (at + 1) * DRAWN, upper))
     keys, times = (map_array(f"{inputs.scratch}/pair_{name}.npy") for name in ("keys", "times"))
     negatives = draw(history, NegativeSampler.of(history, inputs.settings.seed, (keys, times)), events)
     write_array(_negatives_uri(inputs, split, at), negatives)
@@ -93,6 +94,11 @@ def draw_part(inputs: BuildInputs, plan: BuildPlan, split: str, at: int) -> dict
     }
 
 
+def _outcomes(inputs: BuildInputs, lower: int, upper: int) -> Ints:
+    """Numbers of the outcomes `lower` to `upper` (exclusive) among all events."""
+    return np.array(map_array(outcomes_uri(inputs.scratch))[lower:upper])
+
+
 def _negatives_uri(inputs: BuildInputs, split: str, at: int) -> str:
     return f"{inputs.scratch}/negatives-{split}-{at:05d}.npy"
 
@@ -101,7 +107,7 @@ def clicks_of(inputs: BuildInputs, plan: BuildPlan, split: str) -> Clicks:
     """All of a split, mapped, without the reviews' ids."""
     lower, upper = plan.splits[split]
     uris = [_negatives_uri(inputs, split, at) for at in range(n_drawn(upper - lower))]
-    return Clicks(np.arange(lower, upper), Rows.mapped(uris), split)
+    return Clicks(_outcomes(inputs, lower, upper), Rows.mapped(uris), split)
 
 
 def fit_spec(inputs: BuildInputs, plan: BuildPlan, folder: str) -> FeatureSpec:
@@ -125,8 +131,9 @@ def write_file(inputs: BuildInputs, plan: BuildPlan, spec: FeatureSpec, split: s
     lower, upper = plan.splits[split]
     first, last = at * CHUNK, min((at + 1) * CHUNK, upper - lower)
     drawn, start = map_array(_negatives_uri(inputs, split, first // DRAWN)), first // DRAWN * DRAWN
-    clicks = Clicks(np.arange(lower + first, lower + last), Rows.of(drawn[first - start : last - start]), split,
-                    review_ids(plan, lower + first, lower + last))  # fmt: skip
+    events = _outcomes(inputs, lower + first, lower + last)
+    ids = review_ids(plan, int(events[0]), int(events[-1]) + 1).take(pa.array(events - events[0]))
+    clicks = Clicks(events, Rows.of(drawn[first - start : last - start]), split, ids)
     with one_thread("blas"):
         table = example_table(_history(inputs.history), spec, clicks)
     write_parquet(uri, table)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from llmrec.config import FeaturesConfig
+from llmrec.corpus.further import first_events, further_users
 from llmrec.features.arrays import Ints
 from llmrec.features.asof.history_data import HistoryData
 from llmrec.features.asof.ids import Ids
@@ -25,9 +26,12 @@ _COLUMNS = [C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.EVENT_ORDER, C.STARS]
 def read_numbers(corpus: Artifact, items: pa.Table, settings: FeaturesConfig) -> tuple[HistoryData, Ints]:
     """The data of a history without vectors, and the number (E,) of each row of `reviews` in order of events."""
     contexts = tuple(n for n in corpus.dataset("reviews").schema.names if n.startswith(CONTEXT_PREFIX))
-    user_ids, item_ids = (_ids(corpus, name, *more) for name, *more in ((C.USER_ID,), (C.ITEM_ID, items[C.ITEM_ID])))
+    seen, since = first_events(corpus)
+    user_ids = _ids(corpus, C.USER_ID, further_users(corpus))
+    item_ids = _ids(corpus, C.ITEM_ID, items[C.ITEM_ID], seen)
+    marked = [C.OUTCOME] * (C.OUTCOME in corpus.dataset("reviews").schema.names)
     parts, names = list[dict[str, Any]](), dict[int, str]()
-    for table in reviews(corpus, [*_COLUMNS, *contexts], max(ROWS, len(user_ids), len(item_ids))):
+    for table in reviews(corpus, [*_COLUMNS, *marked, *contexts], max(ROWS, len(user_ids), len(item_ids))):
         said = context_arrays(table, contexts)
         parts.append(event_arrays(table, user_ids, item_ids) | {"contexts": said["contexts"]})
         names |= said["context_names"]
@@ -38,7 +42,8 @@ def read_numbers(corpus: Artifact, items: pa.Table, settings: FeaturesConfig) ->
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))
     nothing = np.zeros((len(item_ids), 0), np.float32)
-    known = item_arrays(items, item_ids.rows_of(items[C.ITEM_ID]), len(item_ids))
+    first = item_ids.rows_of(pa.chunked_array([seen])), since
+    known = item_arrays(items, item_ids.rows_of(items[C.ITEM_ID]), len(item_ids), first)
     data = HistoryData(user_ids=user_ids, item_ids=item_ids, settings=settings, **events, **known,
                        description=nothing, vectors_of_items=nothing)  # fmt: skip
     return data, number
@@ -57,7 +62,7 @@ def reviews(corpus: Artifact, columns: Sequence[str], rows: int = ROWS) -> Itera
         yield pa.Table.from_batches(held, pa.schema([dataset.schema.field(name) for name in columns]))
 
 
-def _ids(corpus: Artifact, name: str, *more: pa.ChunkedArray) -> Ids:
+def _ids(corpus: Artifact, name: str, *more: pa.ChunkedArray | pa.Array) -> Ids:
     """All ids of a column of `reviews`, and those of other columns."""
     known, new, n_new = pa.array([], pa.string()), list[pa.Array](), 0
     for table in reviews(corpus, [name], _BATCH):

@@ -25,7 +25,9 @@ def featurize(
     cut-off on; `tasks.StarvedError` where the cluster has no free CPU.
     """
     scale = corpus.manifest.info.get("scale", {})
-    settings = config.features.model_copy(update={k: scale[k] for k in ("liked_from", "disliked_to") if k in scale})
+    of_corpus = {k: scale[k] for k in ("liked_from", "disliked_to") if k in scale}
+    of_corpus |= {k: v for k, v in corpus.manifest.info.get("outcome", {}).items() if k == "exclude_seen"}
+    settings = config.features.model_copy(update=of_corpus)
     sections = {"features": settings.model_dump(), "split": config.split.model_dump(), "fold": fold}
     parents = {a.manifest.stage: a.id for a in (corpus, embeddings, readings) if a is not None}
     made = artifact_id(__name__, sections, parents)

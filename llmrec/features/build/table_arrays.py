@@ -21,6 +21,7 @@ def event_arrays(reviews: pa.Table, user_ids: Ids, item_ids: Ids) -> dict[str, A
         "user_rows": user_ids.rows_of(reviews[C.USER_ID]),
         "item_rows": item_ids.rows_of(reviews[C.ITEM_ID]),
         "stars": reviews[C.STARS].to_pandas().to_numpy(np.float32),
+        "outcomes": reviews[C.OUTCOME].to_numpy() if C.OUTCOME in reviews.column_names else np.ones(len(reviews), bool),
     }
 
 
@@ -38,14 +39,18 @@ def context_arrays(reviews: pa.Table, columns: tuple[str, ...]) -> dict[str, Any
     return {"contexts": codes, "context_columns": columns, "context_names": names}
 
 
-def item_arrays(items: pa.Table, where: Ints, n: int) -> dict[str, Any]:
-    """Item columns spread over the history's `n` rows; row k of the table lies at `where[k]`."""
+def item_arrays(items: pa.Table, where: Ints, n: int, first: tuple[Ints, Ints]) -> dict[str, Any]:
+    """Item columns spread over the history's `n` rows; row k of the table lies at `where[k]`.
+
+    `first`: rows, and ms of the first event beside the reviews of each, from which an item is known at the latest.
+    """
     arrays: dict[str, Any] = {
         "available_from": np.full(n, NEVER),
         "price": np.full(n, np.nan, np.float32),
         "attributes": np.zeros((n, 1 + MAX_CATEGORIES), np.int64),
     }
     arrays["available_from"][where] = items[C.AVAILABLE_FROM].fill_null(NEVER).to_numpy()
+    np.minimum.at(arrays["available_from"], *first)
     arrays["price"][where] = items[C.PRICE].to_pandas().to_numpy(np.float32)
     arrays["attribute_names"] = _fill_attributes(arrays["attributes"], where, items)
     return arrays

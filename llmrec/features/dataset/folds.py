@@ -21,11 +21,12 @@ def learned_until(fold: Fold, t1: int, t2: int) -> int:
 
 
 def splits_of(data: HistoryData, fold: Fold, t1: int, t2: int) -> dict[str, tuple[int, int]]:
-    """The events, from and to, of train and of the fold's other split."""
-    first, second = n_before(data.times, np.array([t1, t2])).tolist()
+    """The outcomes, from and to, of train and of the fold's other split: numbers among those asked for."""
+    asked = data.times[data.outcomes]
+    first, second = n_before(asked, np.array([t1, t2])).tolist()
     if fold == "validation":
         return {"train": (0, first), "validation": (first, second)}
-    return {"train": (0, second), "test": (second, len(data.times))}
+    return {"train": (0, second), "test": (second, len(asked))}
 
 
 @dataclass(frozen=True)

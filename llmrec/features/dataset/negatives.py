@@ -40,6 +40,7 @@ class NegativeSampler:
     pair_times: Ints  # (P,) ms of that pair's first event
     n_items: int
     seed: int
+    exclude_seen: bool = True  # False: only what the user takes at that very time is no negative, keys are `taken_at`
 
     @classmethod
     def of(cls, history: History, seed: int, pairs: tuple[Ints, Ints] | None = None) -> "NegativeSampler":
@@ -47,7 +48,7 @@ class NegativeSampler:
         data = history.data
         known = np.argsort(history.known_since[1:], kind="stable") + 1
         return cls(data.times, data.item_rows, history.known_since[known], known, *(pairs or first_of_pairs(data)),
-                   len(history.item_ids), seed)  # fmt: skip
+                   len(history.item_ids), seed, history.settings.exclude_seen)  # fmt: skip
 
     def sample(self, user_rows: Ints, times: Ints, event_order: Hashes, n: int) -> Ints:
         """(Q, n) distinct item rows; 0 where fewer items are allowed.
@@ -82,10 +83,14 @@ class NegativeSampler:
         return item
 
     def _had(self, user_rows: Ints, items: Ints, times: Ints) -> Bools:
-        """(Q,) whether the user reviewed the item at or before the time."""
+        """(Q,) whether the user reviewed the item at or before the time, or, where that may come again, at it."""
         if not len(self.pair_keys):
             return np.zeros(len(items), np.bool_)
         keys = user_rows * self.n_items + items
+        if not self.exclude_seen:
+            keys = taken_at(keys, times)
+            place = np.searchsorted(self.pair_keys, keys).clip(0, len(self.pair_keys) - 1)
+            return np.asarray(self.pair_keys[place] == keys)
         place = np.searchsorted(self.pair_keys, keys).clip(0, len(self.pair_keys) - 1)
         had: Bools = (self.pair_keys[place] == keys) & (self.pair_times[place] <= times)
         return had
@@ -105,6 +110,17 @@ class NegativeSampler:
 
 
 def first_of_pairs(data: HistoryData) -> tuple[Ints, Ints]:
-    """(P,) keys of the pairs of user and item, user * n_items + item, ascending, and (P,) ms of their first events."""
-    keys, first = np.unique(data.user_rows * len(data.item_ids) + data.item_rows, return_index=True)
+    """(P,) keys of the pairs of user and item, user * n_items + item, ascending, and (P,) ms of their first events.
+
+    Where what a user had stays a candidate: (E,) `taken_at` of every event, ascending, and nothing.
+    """
+    pairs = data.user_rows * len(data.item_ids) + data.item_rows
+    if not data.settings.exclude_seen:
+        return np.sort(taken_at(pairs, data.times)), np.zeros(0, np.int64)
+    keys, first = np.unique(pairs, return_index=True)
     return keys, data.times[first]  # events are in order of time: the first is the earliest
+
+
+def taken_at(pairs: Ints, times: Ints) -> Ints:
+    """(n,) a hash of a pair's key and a time (ms)."""
+    return mix(mix(pairs.astype(np.uint64)) ^ times.astype(np.uint64)).view(np.int64)

@@ -84,7 +84,8 @@ class Pointwise(Retriever):
         popularity = [as_of.popularity(times, d) for d in (None, *_DAYS)]
         for q, e in enumerate(events):
             candidates = np.flatnonzero(data.known_from < times[q])
-            candidates = np.setdiff1d(candidates, histories[q].indices)
+            if data.exclude_seen:
+                candidates = np.setdiff1d(candidates, histories[q].indices)
             drawn = rng.choice(candidates, min(_NEGATIVES, len(candidates)), replace=False)
             kept = np.append(data.item[e], drawn[drawn != data.item[e]])
             described = self._describe(users[q], times[q], histories[q], [p[q] for p in popularity], int(e))

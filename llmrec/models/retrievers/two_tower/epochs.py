@@ -144,6 +144,7 @@ def tower_loss(
     )  # fmt: skip
     # positives by History row; histories are in the model's vocabulary, where 0 (unknown) never matches
     same_item = companions(tensor(data.user_rows[batch]), tensor(rows), tensor(candidates))
-    had = accidental_hits(torch.full((len(rows),), -1, device=device), tensor(idx), tensor(part.history))
+    past = part.history if data.history.settings.exclude_seen else part.history[:, :0]  # what may come again is none
+    had = accidental_hits(torch.full((len(rows),), -1, device=device), tensor(idx), tensor(past))
     target = torch.arange(len(rows), device=device)
     return sampled_softmax(users @ items.T, target, log_q, same_item | had).sum()
