@@ -35,11 +35,12 @@ def leaks(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict
     for fold in _FOLDS:
         examples = artifacts[f"examples.{fold}"]
         scratch = f"{storage.root}/scratch-leaks-{examples.id}"
+        spec, history = load_features(examples)
         inputs = BuildInputs(
             storage,
             corpus,
             embeddings,
-            config.features,
+            history.settings,  # with what the corpus decides
             config.split,
             fold,
             scratch,
@@ -47,7 +48,7 @@ def leaks(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict
             artifacts.get("readings"),
         )
         try:
-            for leak in answer_swaps(inputs, *load_features(examples), args.moments):
+            for leak in answer_swaps(inputs, spec, history, args.moments):
                 n += 1
                 found.setdefault((fold, leak.column, leak.change), f"{fold}: {leak}")
         finally:

@@ -23,11 +23,13 @@ RANKING_METRICS: Mapping[str, str] = {
 }
 #: Models that our own are set beside: retrievers in tables of ranking, rankers in tables of labels.
 BASELINES: tuple[str, ...] = tuple(dict.fromkeys([*MODELS["retriever"], *MODELS["ranker"]]))
-#: Families of feature columns; each item vector NAME adds `vector_NAME_user`, `_item` and `_similarity`.
+#: Families of feature columns; each item vector NAME adds `vector_NAME_user`, `_item` and `_similarity`, each kind of
+#: events `event_KIND_user`, `_item` and `_pair`: how often, how lately, with what sum of values.
 FAMILIES: Mapping[str, str] = {
     "user_activity": "how much the user reviewed, in windows and decaying",
     "user_stars": "the user's mean stars against everybody's, and their spread",
     "context": "time of day, of week and of year",
+    "user_attributes": "the user's own labels, a column each (corpus.user_attributes)",
     "context_columns": "labels known when recommendations are asked for (corpus.context_columns)",
     "text_user_profile": "mean of the user's review vectors",
     "text_user_recent": "the same, decaying with time",
@@ -51,6 +53,7 @@ FAMILIES: Mapping[str, str] = {
     "text_read_item": "sentiment of what was written about the item, how much of it was read, intents",
     "text_read_item_aspects": "aspects that reviews of the item speak of, and how they judge each",
     "shared_attributes": "brand and categories that user and item share",
+    "followed": "what those whom the user follows took before now (corpus.relations)",
     "collaborative": "item-to-item scores, out of fold (features.collaborative)",
     "cross_polynomial": "products of the user's and the item's scalars (features.crosses)",
     "cross_hashed": "hashed pairs of past and new attributes (features.crosses)",
@@ -80,6 +83,11 @@ READERS: Mapping[str, str] = {
     "choose": "closed questions, answered by a language model's probability of each label, contextually calibrated",
     "generate": "a language model writes JSON under a schema: sentiment, intent, aspects, attributes, key phrases",
 }
+
+
+def event_families(kinds: Iterable[str]) -> list[str]:
+    """The families of kinds of events."""
+    return [f"event_{kind}_{side}" for kind in kinds for side in ("user", "item", "pair")]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from llmrec.config.models import ModelConfig
 from llmrec.config.review_reading import ReviewReadingConfig
 from llmrec.config.serving import ServingConfig
 from llmrec.config.training import TrainingConfig
-from llmrec.names import FAMILIES, check_patterns, nearest
+from llmrec.names import EVENT_KINDS, FAMILIES, check_patterns, event_families, nearest
 from llmrec.schema import VECTOR_PREFIX
 
 __all__ = [
@@ -56,6 +56,13 @@ class RunConfig(Section):
     def _families_exist(cls, features: FeaturesConfig, earlier: ValidationInfo) -> FeaturesConfig:
         vectors = earlier.data["corpus"].item_vectors if "corpus" in earlier.data else ()
         own = [f"{VECTOR_PREFIX}{name}_{of}" for name in vectors for of in ("user", "item", "similarity")]
+        corpus = earlier.data.get("corpus")
+        kinds = {
+            *EVENT_KINDS,
+            *(corpus.event_kinds.values() if corpus else ()),
+            *([corpus.event_kind] if corpus else []),
+        }
+        own += event_families(sorted(kind for kind in kinds if kind))
         check_patterns("feature family", (*features.include, *features.exclude), (*FAMILIES, *own))
         return features
 

@@ -37,6 +37,11 @@ class FeaturesConfig(Section):
     context_values: int = Field(
         32, ge=0, description="values of corpus.context_columns with a column each, most frequent in training"
     )
+    event_history: int = Field(50, ge=1, description="last events of a user, of any kind, that pairs are made of")
+    event_lag: float = Field(
+        0, ge=0, description="minutes before a query from which on events beside the outcome are not seen yet: what "
+        "belongs to the same visit tells the outcome away",
+    )  # fmt: skip
     collaborative: tuple[Literal["covisitation", "ease", "ials"], ...] = Field(
         ("covisitation", "ease"), description="item-to-item scores, fitted out of fold by time"
     )

@@ -10,6 +10,7 @@ import numpy as np
 from llmrec.features.arrays import Bools, Floats, Floats32, Ints, map_array, read_arrays
 from llmrec.features.asof.entity_log import READINGS, SEQUENCES, VECTORS, EntityLog, Take, behaviour_values
 from llmrec.features.asof.events import EntityEvents
+from llmrec.features.asof.further_logs import FurtherLogs
 from llmrec.features.asof.history_data import TEXT, HistoryData, attribute_hash
 from llmrec.features.asof.ids import Ids
 from llmrec.features.asof.state import TEXT_VARIANTS, UserState
@@ -20,15 +21,18 @@ from llmrec.files import copy_folder, read_json
 from llmrec.schema import CONTEXT_PREFIX
 
 #: Files and folders of a history.
-USERS, ITEMS, GLOBAL_STATS, PARTS = "users", "items", "global_stats.npy", "parts.json"
+USERS, ITEMS, FURTHER, GLOBAL_STATS, PARTS = "users", "items", "further", "global_stats.npy", "parts.json"
 REDUCTIONS = "reductions.safetensors"
 
 
 class History(AsOfStates):
     """States, ids, candidates, and what a request says. `load` one from what the stage `featurize` wrote."""
 
-    def __init__(self, folder_uri: str, data: HistoryData, users: EntityLog, items: EntityLog, stats: Floats) -> None:
-        super().__init__(data, users, items, stats)
+    def __init__(
+        self, folder_uri: str, data: HistoryData, users: EntityLog, items: EntityLog, stats: Floats,
+        further: FurtherLogs,
+    ) -> None:  # fmt: skip
+        super().__init__(data, users, items, stats, further)
         self.folder, self.reductions = folder_uri, from_arrays(read_arrays(f"{folder_uri}/{REDUCTIONS}"))
 
     @classmethod
@@ -43,7 +47,8 @@ class History(AsOfStates):
 
         users = log(USERS, (VECTORS, SEQUENCES, READINGS), partial(columns_of, data))
         items = log(ITEMS, (VECTORS, READINGS), lambda events: None)
-        return cls(folder_uri, data, users, items, map_array(f"{folder_uri}/{GLOBAL_STATS}"))
+        further = FurtherLogs.load(f"{folder_uri}/{FURTHER}", data.settings)
+        return cls(folder_uri, data, users, items, map_array(f"{folder_uri}/{GLOBAL_STATS}"), further)
 
     def save(self, folder_uri: str) -> None:
         """Copy all of it below the folder."""

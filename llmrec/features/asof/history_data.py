@@ -18,6 +18,7 @@ MAX_CATEGORIES = 8
 TEXT, SEQUENCE, READING = "text", "sequence", "reading"
 _EVENTS = ("times", "event_order", "user_rows", "item_rows", "stars", "contexts", "outcomes")
 _ITEMS = ("available_from", "price", "attributes")
+_USERS = ("user_attributes",)
 _VECTORS = ("description", "vectors_of_items")
 _USER_IDS, _ITEM_IDS, _NAMES, _REST = "user_ids.arrow", "item_ids.arrow", "names.json", "history.json"
 
@@ -41,6 +42,8 @@ class HistoryData:
     price: Floats32  # (n_items + 1,) NaN where unknown
     attributes: Ints  # (n_items + 1, 1 + MAX_CATEGORIES) hashes, 0 where none
     attribute_names: dict[int, str]
+    user_attributes: Ints  # (n_users + 1, A) hashes of the columns `attribute_NAME`, 0 where none is given
+    user_attribute_names: dict[int, str]
     settings: FeaturesConfig
     description: Floats32  # (n_items + 1, D)
     vectors_of_items: Floats32  # (n_items + 1, M) reduced vector columns side by side, zero where an item has none
@@ -48,12 +51,13 @@ class HistoryData:
 
     def save_numbers(self, folder_uri: str) -> None:
         """Write what has nothing to do with vectors."""
-        for name in (*_EVENTS, *_ITEMS):
+        for name in (*_EVENTS, *_ITEMS, *_USERS):
             write_array(f"{folder_uri}/{name}.npy", getattr(self, name))
         self.user_ids.save(f"{folder_uri}/{_USER_IDS}")
         self.item_ids.save(f"{folder_uri}/{_ITEM_IDS}")
         names = {
             "attribute_names": {str(k): v for k, v in self.attribute_names.items()},
+            "user_attribute_names": {str(k): v for k, v in self.user_attribute_names.items()},
             "context_names": {str(k): v for k, v in self.context_names.items()},
             "context_columns": self.context_columns,
         }
@@ -65,9 +69,10 @@ class HistoryData:
         names, rest = files.read_json(f"{folder_uri}/{_NAMES}"), files.read_json(f"{folder_uri}/{_REST}")
         if names is None or rest is None:
             raise FileNotFoundError(f"{folder_uri}: expected {_NAMES} and {_REST}, found them missing; run featurize")
-        wanted = (*_EVENTS, *_ITEMS, *_VECTORS)
+        wanted = (*_EVENTS, *_ITEMS, *_USERS, *_VECTORS)
         arrays: dict[str, Any] = {name: map_array(f"{folder_uri}/{name}.npy") for name in wanted}
-        names |= {k: {int(n): v for n, v in names[k].items()} for k in ("attribute_names", "context_names")}
+        coded = ("attribute_names", "user_attribute_names", "context_names")
+        names |= {k: {int(n): v for n, v in names[k].items()} for k in coded}
         names["context_columns"] = tuple(names["context_columns"])
         settings = FeaturesConfig.model_validate(rest.pop("settings"))
         arrays |= {"user_ids": Ids.load(f"{folder_uri}/{_USER_IDS}"), "item_ids": Ids.load(f"{folder_uri}/{_ITEM_IDS}")}

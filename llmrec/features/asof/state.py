@@ -55,6 +55,7 @@ class _Behaviour(_Aligned):
     reading: (
         Floats32  # (Q, 2, R) sums of the reviews' readings (`reading/layout.py`), alike and recent more; R = 0: none
     )
+    events: Floats  # (Q, K, W + 3) of each of K kinds of events: see `KindLog.at`; K = 0: none
     vectors: Floats32  # (Q, M) vector columns side by side: an item's own, a user's mean over past items; zero if none
 
 
@@ -71,6 +72,14 @@ class UserState(_Behaviour):
     contexts: Ints  # (Q, K) hashes of what is known of the request (device, place), 0 where nothing is
     sequence: Floats32  # (Q, S) text of the last past items' titles as encoded, zero where there are none
     last_vectors: Floats32  # (Q, M) the last past item's own
+    attributes: Ints  # (Q, A) hashes of the columns `attribute_NAME`, 0 where none is given
+    recent_items: Ints  # (Q, R) items of the last events of any kind, 0 where padded or without one
+    recent_kinds: Ints  # (Q, R) kind + 1, 0 where padded
+    recent_near: Floats  # (Q, R) 1 for now, a half for a day ago
+    recent_values: Floats  # (Q, R) 0 where none
+    followed_items: Ints  # (Q, F) what those whom the user follows took, 0 where padded
+    followed_near: Floats  # (Q, F) how lately
+    follows: Floats  # (Q,) how many the user follows
 
     @property
     def history_mask(self) -> Bools:

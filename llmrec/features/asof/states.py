@@ -8,6 +8,7 @@ import numpy as np
 from llmrec.features.arrays import Floats, Floats32, Ints
 from llmrec.features.asof.entity_log import BEHAVIOUR, COLUMNS, READ, READINGS, SEQUENCES, TEXT, VECTORS, EntityLog
 from llmrec.features.asof.events import Span, n_before
+from llmrec.features.asof.further_logs import FurtherLogs
 from llmrec.features.asof.history_data import HistoryData
 from llmrec.features.asof.state import ItemCounts, ItemState, UserState
 from llmrec.features.asof.vector_layout import VectorLayout
@@ -20,11 +21,13 @@ class AsOfStates:
     Row 0 of users and of items is "unknown": it has no events.
     """
 
-    def __init__(self, data: HistoryData, users: EntityLog, items: EntityLog, global_stats: Floats) -> None:
+    def __init__(
+        self, data: HistoryData, users: EntityLog, items: EntityLog, global_stats: Floats, further: FurtherLogs
+    ) -> None:
         """`global_stats`: (E + 1, 4) numbers of stars, their sum, that of their squares, and events, before each
         event and at the end."""
         self.data, self.settings = data, data.settings
-        self.users, self.items, self.global_stats = users, items, global_stats
+        self.users, self.items, self.global_stats, self.further = users, items, global_stats, further
 
     @property
     def text_dim(self) -> int:
@@ -53,8 +56,12 @@ class AsOfStates:
             **self._common(self.users, span),
             **self._past_items(positions, exists, times),
             **self._past_events(positions, exists),
+            **self.further.recent(rows, times),
+            **self.further.taken(self.users.events, self.data.item_rows, rows, times),
+            events=self.further.stats(self.further.users, rows, times),
             vectors=self._mean_vectors(span),
             contexts=asked,
+            attributes=self.data.user_attributes[rows],
         )
 
     def items_at(self, rows: Ints, times: Ints) -> ItemState:
@@ -62,6 +69,7 @@ class AsOfStates:
         rows, times = np.asarray(rows, np.int64), np.asarray(times, np.int64)
         return ItemState(
             **self._common(self.items, self.items.events.span(rows, times)),
+            events=self.further.stats(self.further.items, rows, times),
             vectors=self.data.vectors_of_items[rows],
             known_since=np.minimum(self.known_since[rows], times),
             description=self.data.description[rows],

@@ -7,6 +7,7 @@ stays. That finds what words and stars cannot betray, such as a column that says
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -151,15 +152,40 @@ def _corpus(corpus: Artifact, history: History, events: Ints, others: Ints | Non
     else:
         items = [data.item_ids[others[p]] if p >= 0 else i for p, i in zip(place, items, strict=True)]
     columns = {C.ITEM_ID: items, C.TIMESTAMP: times, C.EVENT_ORDER: event_order(users, items)}
-    for name, column in columns.items():
-        at = reviews.schema.get_field_index(name)
-        reviews = reviews.set_column(at, reviews.schema.field(at), pa.array(column, reviews.schema.field(at).type))
+    reviews = _with_columns(reviews, columns)
     with storage.build("corpus", "altered", module=__name__, config={}, parents={}) as writer:
         writer.write_table("reviews/0", reviews)
         writer.write_table("items", corpus.table("items"))
+        for name in ("users", "relations"):
+            if corpus.holds(name):
+                writer.write_table(name, corpus.table(name))
+        if corpus.holds("events"):
+            writer.write_table("events", _events(corpus, history, key, others))
     found = storage.find("corpus", "altered")
     assert found is not None
     return found
+
+
+def _events(corpus: Artifact, history: History, key: dict[tuple[str, str, int], int], others: Ints | None) -> pa.Table:
+    """The events, of which those that are the altered outcomes are altered alike."""
+    events, data = corpus.table("events"), history.data
+    kind = corpus.manifest.info.get("outcome", {}).get("kind")
+    users, items, times, kinds = (events[c].to_pylist() for c in (C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.KIND))
+    triples = zip(users, items, times, strict=True)
+    place = [key.get(triple, -1) if k == kind else -1 for triple, k in zip(triples, kinds, strict=True)]
+    if others is None:
+        times = [int(data.times[-1]) + DAY_MS if p >= 0 else t for p, t in zip(place, times, strict=True)]
+    else:
+        items = [data.item_ids[others[p]] if p >= 0 else i for p, i in zip(place, items, strict=True)]
+    order = event_order(users, [item or "" for item in items])
+    return _with_columns(events, {C.ITEM_ID: items, C.TIMESTAMP: times, C.EVENT_ORDER: order})
+
+
+def _with_columns(table: pa.Table, columns: dict[str, Any]) -> pa.Table:
+    for name, column in columns.items():
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, table.schema.field(at), pa.array(column, table.schema.field(at).type))
+    return table
 
 
 def _differing(

@@ -13,8 +13,9 @@ from llmrec.encoding import keys_of_rows, open_store
 from llmrec.features.arrays import Ints, write_array
 from llmrec.features.asof.entity_log import save_events
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.history import GLOBAL_STATS, ITEMS, PARTS, USERS, global_stats_of
+from llmrec.features.asof.history import FURTHER, GLOBAL_STATS, ITEMS, PARTS, USERS, global_stats_of
 from llmrec.features.asof.history_data import READING, SEQUENCE, TEXT, HistoryData
+from llmrec.features.build.further_tables import write_further
 from llmrec.features.build.log_ranges import EventRanges
 from llmrec.features.build.readers import read_numbers, reviews
 from llmrec.features.build.vector_shards import SHARD_ROWS, VectorShard, VectorSource, shards_of_column, write_keys
@@ -107,6 +108,7 @@ def _write_numbers(inputs: BuildInputs, data: HistoryData, items: pa.Table) -> d
     """The history's files that need no vectors, and scratch about them; the ranges of both logs."""
     folder, scratch, ranges = inputs.history, inputs.scratch, dict[str, EventRanges]()
     data.save_numbers(folder)
+    write_further(inputs.corpus, data, f"{folder}/{FURTHER}")
     write_array(f"{folder}/{GLOBAL_STATS}", global_stats_of(data.stars))
     for log, rows, ids in ((USERS, data.user_rows, data.user_ids), (ITEMS, data.item_rows, data.item_ids)):
         events = EntityEvents.of(rows, data.times, len(ids))

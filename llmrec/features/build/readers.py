@@ -12,6 +12,7 @@ from llmrec.corpus.further import first_events, further_users
 from llmrec.features.arrays import Ints
 from llmrec.features.asof.history_data import HistoryData
 from llmrec.features.asof.ids import Ids
+from llmrec.features.build.further_tables import user_arrays
 from llmrec.features.build.table_arrays import context_arrays, event_arrays, item_arrays
 from llmrec.schema import CONTEXT_PREFIX
 from llmrec.schema import Column as C
@@ -44,6 +45,7 @@ def read_numbers(corpus: Artifact, items: pa.Table, settings: FeaturesConfig) ->
     nothing = np.zeros((len(item_ids), 0), np.float32)
     first = item_ids.rows_of(pa.chunked_array([seen])), since
     known = item_arrays(items, item_ids.rows_of(items[C.ITEM_ID]), len(item_ids), first)
+    known |= user_arrays(corpus, user_ids)
     data = HistoryData(user_ids=user_ids, item_ids=item_ids, settings=settings, **events, **known,
                        description=nothing, vectors_of_items=nothing)  # fmt: skip
     return data, number

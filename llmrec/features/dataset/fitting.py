@@ -13,10 +13,28 @@ from llmrec.schema import Column as C
 
 
 def draw(history: History, sampler: NegativeSampler, events: Ints) -> Ints:
-    """(Q, n) item rows of the negatives of events, 0 where there are fewer."""
-    data = history.data
+    """(Q, n) item rows of the negatives of events: shown and not taken, then drawn; 0 where there are fewer."""
+    data, n = history.data, history.settings.negatives
     asked = data.user_rows[events], data.times[events], data.event_order[events]
-    return sampler.sample(*asked, history.settings.negatives)
+    return sampler.sample(*asked, n, shown_in_vain(history, sampler, events, n))
+
+
+def shown_in_vain(history: History, sampler: NegativeSampler, events: Ints, n: int) -> Ints:
+    """(Q, n) distinct item rows that were shown to the user shortly before, the latest first, and neither taken by then
+    nor unknown; 0 where there are fewer."""
+    data = history.data
+    users, times, own = data.user_rows[events], data.times[events], data.item_rows[events]
+    items, exists = history.further.shown(users, times)
+    found = np.zeros((len(events), n), np.int64)
+    if not exists.any():
+        return found
+    wide = np.repeat(np.arange(len(events)), items.shape[1])
+    good = exists & (items > 0) & (items != own[:, None]) & (history.known_since[items] < times[:, None])
+    good &= ~sampler.had(users[wide], items.ravel(), times[wide]).reshape(items.shape)
+    for q in np.flatnonzero(good.any(axis=1)):
+        latest = list(dict.fromkeys(items[q][good[q]][::-1].tolist()))[:n]
+        found[q, : len(latest)] = latest
+    return found
 
 
 def fit(history: History, train: Clicks, fold: Fold, until: int) -> FeatureSpec:

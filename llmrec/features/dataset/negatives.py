@@ -50,22 +50,23 @@ class NegativeSampler:
         return cls(data.times, data.item_rows, history.known_since[known], known, *(pairs or first_of_pairs(data)),
                    len(history.item_ids), seed, history.settings.exclude_seen)  # fmt: skip
 
-    def sample(self, user_rows: Ints, times: Ints, event_order: Hashes, n: int) -> Ints:
+    def sample(self, user_rows: Ints, times: Ints, event_order: Hashes, n: int, given: Ints | None = None) -> Ints:
         """(Q, n) distinct item rows; 0 where fewer items are allowed.
 
         Args:
             event_order: (Q,) hash of each click, which with the seed decides the draw.
+            given: (Q, n) rows that are taken already, 0 where one is to be drawn.
         """
-        chosen = np.zeros((len(times), n), np.int64)
+        chosen = np.zeros((len(times), n), np.int64) if given is None else given.copy()
         events = n_before(self.times, times)
         known = n_before(self.known_times, times)
         base = mix(event_order ^ mix(np.full(len(times), self.seed, np.uint64)))
         for slot in range(n):
-            open_ = np.flatnonzero(known > 0)
+            open_ = np.flatnonzero((known > 0) & (chosen[:, slot] == 0))
             for draw in range(_DRAWS):
                 stream = mix(base[open_] + np.uint64(slot * _DRAWS + draw))
                 item = self._drawn(stream, events[open_], known[open_])
-                good = ~self._had(user_rows[open_], item, times[open_]) & (chosen[open_] != item[:, None]).all(axis=1)
+                good = ~self.had(user_rows[open_], item, times[open_]) & (chosen[open_] != item[:, None]).all(axis=1)
                 chosen[open_[good], slot] = item[good]
                 open_ = open_[~good]
                 if not len(open_):
@@ -82,7 +83,7 @@ class NegativeSampler:
             item = np.where(from_events, self.event_items[np.where(from_events, place, 0)], item)
         return item
 
-    def _had(self, user_rows: Ints, items: Ints, times: Ints) -> Bools:
+    def had(self, user_rows: Ints, items: Ints, times: Ints) -> Bools:
         """(Q,) whether the user reviewed the item at or before the time, or, where that may come again, at it."""
         if not len(self.pair_keys):
             return np.zeros(len(items), np.bool_)
@@ -99,7 +100,7 @@ class NegativeSampler:
         """One allowed item by its weight, from the whole list; 0 where none is allowed."""
         events, known = (int(n_before(m, np.array([time]))[0]) for m in (self.times, self.known_times))
         items = self.known_items[:known]
-        had = self._had(np.full(len(items), user_row), items, np.full(len(items), time))
+        had = self.had(np.full(len(items), user_row), items, np.full(len(items), time))
         items = np.sort(items[~had & ~np.isin(items, taken)])
         if not len(items):
             return 0

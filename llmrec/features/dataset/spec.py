@@ -60,7 +60,10 @@ class FeatureSpec(SpecState):
         contexts = most_frequent(data.contexts[data.times < cutoff], data.context_names, settings.context_values)
         scores = Collaborative.fit(settings, data, cutoff)
         dims = (history.sequence_dim, data.vector_dims)
-        learned = Learned(settings, history.text_dim, *attributes, scores, *contexts, *dims, history.reading_dim)
+        further, earlier = history.further, np.unique(data.user_rows[data.times < cutoff])
+        labels = most_frequent(data.user_attributes[earlier], data.user_attribute_names, settings.attribute_columns)
+        learned = Learned(settings, history.text_dim, *attributes, scores, *contexts, *dims, history.reading_dim,
+                          further.kinds, further.relations is not None, *labels)  # fmt: skip
         users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
         spec = cls(learned, users, items, cutoff)
         spec._fit_scalers(history, training)

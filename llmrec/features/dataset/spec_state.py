@@ -15,7 +15,7 @@ from llmrec.features.families.learned import Learned, Side
 from llmrec.features.transforms.scaling import Scaler
 
 SIDES: tuple[Side, ...] = ("user", "item", "pair")
-VERSION = 3
+VERSION = 4
 _ARRAYS, _REST = "spec.safetensors", "spec.json"
 _SCALER = [f.name for f in fields(Scaler)]
 _SCORES = "collaborative."
@@ -61,6 +61,9 @@ def save_state(folder_uri: str, state: SpecState, columns: Mapping[Side, Sequenc
         "sequence_dim": learned.sequence_dim,
         "vector_dims": learned.vector_dims,
         "reading_dim": learned.reading_dim,
+        "event_kinds": learned.event_kinds,
+        "relations": learned.relations,
+        "user_attribute_names": learned.user_attribute_names,
         "settings": learned.settings.model_dump(),
         "ranking": state.ranking,
         "columns": {side: [[c.name, c.family] for c in columns[side]] for side in SIDES},
@@ -71,7 +74,8 @@ def save_state(folder_uri: str, state: SpecState, columns: Mapping[Side, Sequenc
 def _arrays(state: SpecState) -> dict[str, np.ndarray[Any, Any]]:
     learned = state.learned
     arrays: dict[str, Any] = {"user_vocabulary": state.user_vocabulary, "item_vocabulary": state.item_vocabulary,
-                              "attributes": learned.attributes, "contexts": learned.contexts}  # fmt: skip
+                              "attributes": learned.attributes, "contexts": learned.contexts,
+                              "user_attributes": learned.user_attributes}  # fmt: skip
     arrays |= {f"{_SCORES}{k}": v for k, v in collaborative.to_arrays(learned.collaborative).items()}
     for side, scaler in state.scalers.items():
         arrays |= {f"{side}.{name}": values for name, values in vars(scaler).items()}
@@ -86,4 +90,5 @@ def _learned(arrays: Mapping[str, Any], rest: Mapping[str, Any]) -> Learned:
     scores = collaborative.from_arrays(settings.collaborative, mine)
     attributes, contexts = ((arrays[f"{k}s"], tuple(rest[f"{k}_names"])) for k in ("attribute", "context"))
     return Learned(settings, rest["text_dim"], *attributes, scores, *contexts, rest["sequence_dim"],
-                   rest["vector_dims"], rest["reading_dim"])  # fmt: skip
+                   rest["vector_dims"], rest["reading_dim"], tuple(rest["event_kinds"]), rest["relations"],
+                   arrays["user_attributes"], tuple(rest["user_attribute_names"]))  # fmt: skip

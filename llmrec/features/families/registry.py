@@ -1,15 +1,16 @@
 """The registry of feature families: what each is called, whose feature it is, and how it is computed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.asof.vector_layout import VectorLayout
-from llmrec.features.families import behaviour, crosses, readings, text
+from llmrec.features.families import behaviour, crosses, events, readings, text
 from llmrec.features.families import item_vectors as vectors
 from llmrec.features.families.columns import chosen
 from llmrec.features.families.learned import Learned, Side, Values
+from llmrec.names import EVENT_KINDS, event_families
 from llmrec.variants import TEXT_PREFIX
 
 
@@ -67,6 +68,19 @@ def _vector_families(column: str) -> dict[str, Family]:
     }
 
 
+def _event_families(kinds: Sequence[str], n: int) -> dict[str, Family]:
+    """The families of the nth kind of events."""
+    kind = kinds[n]
+
+    def names(side: Side) -> Callable[[Learned], list[str]]:
+        return lambda learned: events.kind_names(kind, side, learned.settings.popularity_days)
+
+    found = {f"event_{kind}_{side}": Family(side, names(side), lambda _, state: events.kind_stats(state, n))
+             for side in ("user", "item")}  # fmt: skip
+    pair = Family("pair", lambda _: events.kind_pair_names(kind), lambda _, u, i: events.kind_pair(u, i, n))
+    return found | {f"event_{kind}_pair": pair}
+
+
 def _days(names: Callable[[Any], list[str]]) -> Callable[[Learned], list[str]]:
     return lambda learned: names(learned.settings.popularity_days)
 
@@ -76,6 +90,11 @@ FAMILIES: dict[str, Family] = {
     "user_activity": Family("user", _days(behaviour.activity_names), lambda _, u: behaviour.activity(u)),
     "user_stars": Family("user", lambda _: behaviour.STARS_NAMES, lambda _, u: behaviour.stars(u)),
     "context": Family("user", lambda _: behaviour.CONTEXT_NAMES, lambda _, u: behaviour.context(u)),
+    "user_attributes": Family(
+        "user",
+        lambda learned: list(learned.user_attribute_names),
+        lambda learned, u: behaviour.has_code(u.attributes, learned.user_attributes),
+    ),
     "context_columns": Family(  # as a block, so that nothing given is zero after scaling too
         "user",
         lambda learned: list(learned.context_names),
@@ -128,6 +147,7 @@ FAMILIES: dict[str, Family] = {
     "shared_attributes": Family(
         "pair", lambda _: behaviour.SHARED_NAMES, lambda _, u, i: behaviour.shared_attributes(u, i)
     ),
+    "followed": Family("pair", lambda _: events.FOLLOWED_NAMES, lambda _, u, i: events.followed(u, i)),
     "collaborative": Family(
         "pair", lambda learned: learned.collaborative.names, lambda learned, u, i: learned.collaborative(u, i)
     ),
@@ -152,9 +172,10 @@ FAMILIES: dict[str, Family] = {
 _CROSSES = {"cross_polynomial": "polynomial", "cross_hashed": "hashed", "text_cross_low_rank": "low_rank"}
 
 
-def families_of(columns: Iterable[str]) -> dict[str, Family]:
-    """FAMILIES and, behind them, those of the items' vector `columns`."""
-    return FAMILIES | {name: family for column in columns for name, family in _vector_families(column).items()}
+def families_of(columns: Iterable[str], kinds: Sequence[str] = ()) -> dict[str, Family]:
+    """FAMILIES and, behind them, those of the items' vector `columns` and of the kinds of events."""
+    own = {name: family for column in columns for name, family in _vector_families(column).items()}
+    return FAMILIES | own | {k: v for n in range(len(kinds)) for k, v in _event_families(kinds, n).items()}
 
 
 def active(learned: Learned) -> dict[str, Family]:
@@ -162,8 +183,9 @@ def active(learned: Learned) -> dict[str, Family]:
 
     Raises ValueError where `include` or `exclude` names no family, or where nothing is left.
     """
-    settings, families = learned.settings, families_of(learned.vector_dims)
-    named = chosen(families, settings.include, settings.exclude)
+    settings, families = learned.settings, families_of(learned.vector_dims, learned.event_kinds)
+    absent = (kind for kind in EVENT_KINDS if kind not in learned.event_kinds)  # may be named, and is not made
+    named = chosen([*families, *event_families(absent)], settings.include, settings.exclude)
     off = {name for name, kind in _CROSSES.items() if kind not in settings.crosses}
     if not settings.text or not learned.text_dim:
         off |= {name for name in families if name.startswith(TEXT_PREFIX)}
@@ -173,6 +195,10 @@ def active(learned: Learned) -> dict[str, Family]:
         off.add("text_user_sequence")
     if not learned.reading_dim:
         off |= {name for name in families if name.startswith(readings.PREFIX)}
+    if not learned.user_attribute_names:
+        off.add("user_attributes")
+    if not learned.relations:
+        off.add("followed")
     if not learned.context_names:
         off.add("context_columns")
     if not settings.collaborative:
