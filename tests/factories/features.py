@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -22,7 +23,16 @@ from llmrec.features.build import plan as planning
 from llmrec.features.dataset.examples import Clicks
 from llmrec.features.dataset.folds import Fold
 from llmrec.features.dataset.spec import FeatureSpec
-from llmrec.schema import DAY_MS, TEXT_KEYS, event_order, items_schema, reviews_schema
+from llmrec.schema import (
+    DAY_MS,
+    EVENTS,
+    RELATIONS,
+    TEXT_KEYS,
+    event_order,
+    items_schema,
+    reviews_schema,
+    users_schema,
+)  # fmt: skip
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
 
@@ -68,6 +78,10 @@ class World:
         )
     )
     dim: int = DIM  # of the encoder's vectors
+    events: Sequence[dict[str, Any]] = ()  # user, item, time, kind, value
+    users: Sequence[dict[str, Any]] = ()  # user, attribute_NAME
+    relations: Sequence[dict[str, Any]] = ()
+    outcome: str = "review"  # a kind of events, of which each is among the reviews too
 
     @classmethod
     def random(cls, n_users: int = 25, n_items: int = 15, n_reviews: int = 240, seed: int = 0) -> "World":
@@ -121,6 +135,46 @@ class World:
         reviews = reviews.sort_by([(C.TIMESTAMP, "ascending"), (C.EVENT_ORDER, "ascending")]).combine_chunks()
         return reviews, pa.Table.from_pylist(self.items, schema=items_schema(["image"]))
 
+    @classmethod
+    def eventful(cls, outcome: str = "review", seed: int = 0, **settings: Any) -> "World":
+        """The same with views, dwells and impressions by the hour, attributes and relations."""
+        world, rng = cls.random(seed=seed), np.random.default_rng([seed, 1])
+        kinds = ("view", "dwell", "impression", "search")
+        events = [
+            {
+                C.USER_ID: f"u{rng.integers(27):03d}",
+                C.ITEM_ID: None if kind == "search" else f"i{rng.integers(17):03d}",
+                C.TIMESTAMP: START + int(rng.integers(0, 90 * 24)) * DAY_MS // 24,
+                C.KIND: kind,
+                C.VALUE: float(rng.integers(1, 60)) if kind == "dwell" else None,
+            }
+            for kind in rng.choice(kinds, 600).tolist()
+        ]  # fmt: skip
+        reviews = world.reviews
+        if outcome != "review":
+            asked = (C.USER_ID, C.ITEM_ID, C.TIMESTAMP)
+            events += [{k: r[k] for k in asked} | {C.KIND: outcome, C.VALUE: None} for r in reviews]
+        users = [{C.USER_ID: f"u{u:03d}", "attribute_age": f"band{u % 3}"} for u in range(0, 27, 2)]
+        relations = [{C.FOLLOWER_ID: f"u{u:03d}", C.FOLLOWED_ID: f"u{(u * 7 + k) % 25:03d}",
+                      C.SINCE: START + int(rng.integers(0, 60)) * DAY_MS if k else None}
+                     for u in range(25) for k in range(3) if (u * 7 + k) % 25 != u]  # fmt: skip
+        return replace(world, events=events, users=users, relations=relations, outcome=outcome,
+                       settings=world.settings.model_copy(update=settings))  # fmt: skip
+
+    def further_tables(self) -> dict[str, pa.Table]:
+        """events, users and relations by schema.py, those that there are."""
+        found = dict[str, pa.Table]()
+        if self.events:
+            order = event_order([e[C.USER_ID] for e in self.events], [e[C.ITEM_ID] or "" for e in self.events])
+            rows = [e | {C.EVENT_ID: f"e{n}", C.EVENT_ORDER: int(o)}
+                    for n, (e, o) in enumerate(zip(self.events, order, strict=True))]  # fmt: skip
+            found["events"] = pa.Table.from_pylist(rows, schema=EVENTS)
+        if self.users:
+            found["users"] = pa.Table.from_pylist(list(self.users), schema=users_schema(["age"]))
+        if self.relations:
+            found["relations"] = pa.Table.from_pylist(list(self.relations), schema=RELATIONS)
+        return found
+
     def sequences(self, reviews: pa.Table) -> list[str]:
         """The text of what each review's user had by then."""
         titles = {i[C.ITEM_ID]: i[C.TITLE] for i in self.items}
@@ -136,6 +190,9 @@ class World:
             for number, part in enumerate(files):
                 writer.write_table(f"reviews/{number}", part)
             writer.write_table("items", items)
+            for name, table in self.further_tables().items():
+                writer.write_table(name, table)
+            writer.info["outcome"] = {"kind": self.outcome, "exclude_seen": self.settings.exclude_seen}
         texts = [("review", r[C.REVIEW_ID], r[C.TEXT]) for file in files for r in file.to_pylist()]
         texts += [("item", i[C.ITEM_ID], i[C.TITLE]) for i in self.items]
         sequences = dict(zip(reviews[C.REVIEW_ID].to_pylist(), self.sequences(reviews), strict=True))

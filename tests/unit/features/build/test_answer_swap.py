@@ -13,6 +13,7 @@ from factories.features import World
 
 from llmrec.config import SplitConfig
 from llmrec.features.asof.events import EntityEvents
+from llmrec.features.asof.further_logs import FurtherLogs
 from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf
 from llmrec.features.build.answer_swap import SwapLeak, answer_swaps
@@ -31,9 +32,7 @@ class Made:
     history: History
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[Made]:
-    world = World.random()
+def _made(world: World) -> Iterator[Made]:
     with tempfile.TemporaryDirectory() as folder, patch.object(os, "fsync"):
         prepared, storage = world.prepare(), Storage(f"{folder}/storage")
         corpus, embeddings = world.stored(storage)
@@ -42,13 +41,26 @@ def made() -> Iterator[Made]:
         yield Made(inputs, prepared.spec, prepared.history)
 
 
+@pytest.fixture(scope="module")
+def made() -> Iterator[Made]:
+    yield from _made(World.random())
+
+
+@pytest.fixture(scope="module")
+def eventful() -> Iterator[Made]:
+    """Purchases are the outcome, and lie among the events of many kinds."""
+    yield from _made(World.eventful("purchase", exclude_seen=False))
+
+
 def found(made: Made, moments: int = 1) -> list[SwapLeak]:
     with tempfile.TemporaryDirectory() as folder, patch.object(os, "fsync"):
         return list(answer_swaps(replace(made.inputs, scratch=folder), made.spec, made.history, moments))
 
 
-def test_honest_features_do_not_know_the_answer(made: Made) -> None:
+def test_honest_features_do_not_know_the_answer(made: Made, eventful: Made) -> None:
     assert found(made, moments=3) == []
+    assert found(eventful, moments=3) == []
+    assert {"event_purchase_pair", "event_view_item", "user_attributes", "followed"} <= set(eventful.spec.families)
 
 
 def pair_column(patch: pytest.MonkeyPatch, value: Callable[[History, Any, Any, int], float]) -> None:
@@ -146,6 +158,29 @@ def test_a_planted_way_to_know_the_answer_is_caught(
     plant(monkeypatch)
     leaks = found(made)
     assert leaks, f"the answer-swap check does not notice: {plant.__name__}"
+
+
+def _now(patch: pytest.MonkeyPatch, name: str, later: int = 1) -> None:
+    honest = getattr(FurtherLogs, name)
+    patch.setattr(FurtherLogs, name, lambda self, *arguments: honest(self, *arguments[:-1], arguments[-1] + later))
+
+
+def _snapshot(patch: pytest.MonkeyPatch) -> None:
+    honest = History.items_at
+
+    def leaky(self: History, rows: Any, times: Any) -> Any:
+        return replace(honest(self, rows, times), events=honest(self, rows, np.full_like(times, FUTURE)).events)
+
+    patch.setattr(History, "items_at", leaky)
+
+
+@pytest.mark.parametrize("plant", ["stats", "recent", "taken", "snapshot"])
+def test_events_of_now_are_caught(plant: str, eventful: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    _snapshot(monkeypatch) if plant == "snapshot" else _now(monkeypatch, plant)
+    columns = {leak.column for leak in found(eventful, moments=3)}
+    expected = {"stats": "purchase_user_events", "recent": "purchase_pair_events", "taken": "followed_took",
+                "snapshot": "purchase_item_events"}  # fmt: skip
+    assert expected[plant] in columns, f"the answer-swap check does not notice: {plant}: {sorted(columns)}"
 
 
 def test_a_leak_says_row_column_and_value(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
