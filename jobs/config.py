@@ -9,7 +9,7 @@ import yaml
 
 from llmrec.catalogue import MODELS, Role, model_class
 from llmrec.config import ConfigError, RunConfig, Section, load_config
-from llmrec.names import FAMILIES, RANKING_METRICS, READERS
+from llmrec.names import EVENT_KINDS, FAMILIES, RANKING_METRICS, READERS
 from llmrec.variants import CONTROLS
 
 
@@ -20,6 +20,7 @@ def names() -> Iterator[str]:
         *((f"{role}s: {_WHERE[role]}", _models(role)) for role in MODELS),
         ("evaluation.controls", {name: control.description for name, control in CONTROLS.items()}),
         ("readers: reading.reader", READERS),
+        ("kinds of events: corpus.outcome, corpus.event_repeats (and corpus.event_kinds)", EVENT_KINDS),
         ("features.include, features.exclude (shell patterns)", FAMILIES),
     ):
         yield title

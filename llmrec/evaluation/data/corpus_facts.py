@@ -4,7 +4,7 @@ import datetime as dt
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -13,6 +13,7 @@ import psutil
 
 from llmrec.code_identity import code_version
 from llmrec.config import RunConfig
+from llmrec.config.events import REVIEW
 from llmrec.corpus.splits import cutoffs
 from llmrec.evaluation.data.survivorship import core_of
 from llmrec.evaluation.records.run import Portrait, RunFacts
@@ -40,9 +41,21 @@ def portrait(config: RunConfig, data: Interactions, corpus: Artifact, embeddings
         core=core_of(data, cutoffs(data.time, config.split).t2) if len(data) else None,
         unknown_token_share=encoded.get("unknown_share"), encoder=_encoder(encoded),
         encoder_seconds_per_1000=seconds_per_1000(encoded),
-        notes=["Whole-day timestamps: events of one day have no order of their own, and none sees another."]
-        if info.get("whole_day_share", 0) > 0.5 else [],
+        notes=[*_outcome(info)] + ["Whole-day timestamps: events of one day have no order of their own, and none sees "
+                                   "another."] * (info.get("whole_day_share", 0) > 0.5),
     )  # fmt: skip
+
+
+def _outcome(info: Mapping[str, Any]) -> Iterator[str]:
+    """What is asked for, where it is not a review."""
+    outcome = info.get("outcome", {})
+    if outcome.get("kind", REVIEW) != REVIEW:
+        least = "" if outcome["at_least"] is None else f" with a value of at least {outcome['at_least']:g}"
+        seen = "is no candidate" if outcome["exclude_seen"] else "is a candidate again"
+        yield (
+            f"The outcome is an event of kind {outcome['kind']}{least}: {outcome['events']:,} of the events, "
+            f"{outcome['repeat_share']:.1%} of which repeat a pair; what a user had {seen}."
+        )
 
 
 def tied_users(data: Interactions) -> int:

@@ -68,7 +68,8 @@ class SasrecTask:
         log_q = mixture_log_q(share, torch.full_like(share, 1 / max(n_items, 1)), len(targets), len(drawn))
         positives = torch.as_tensor(targets.items, device=device)
         candidates = torch.as_tensor(rows, device=device)
-        had = torch.as_tensor(shown.items[targets.window], device=device)
+        past = shown.items if self.reader.context.history.settings.exclude_seen else shown.items[:, :0]
+        had = torch.as_tensor(past[targets.window], device=device)
         users = torch.as_tensor(self.windows.users[batch][targets.window], device=device)
         theirs = companions(users, positives, candidates)
         excluded = accidental_hits(positives, candidates, had) | theirs

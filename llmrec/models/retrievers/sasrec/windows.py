@@ -35,7 +35,8 @@ class SequenceWindows:
     """A worker's windows of up to L events before the cut-off, in order of their ends.
 
     Windows of a user overlap by half: an event is predicted in the one that shows most of its past, at least L / 2
-    events where there are so many. Items that nobody could recommend yet and items had before are no targets.
+    events where there are so many. Items that nobody could recommend yet are no targets; nor are items had before, where
+    these are no candidates.
     """
 
     def __init__(self, context: ModelContext, reader: SequenceReader, shard: Shard) -> None:
@@ -48,7 +49,7 @@ class SequenceWindows:
         items, times = history.data.item_rows[events.order[positions]], events.times[positions]
         place = _strictly_before(owner, times) - bounds[owner]  # by number within the user
         _, first = np.unique(owner * len(history.item_ids) + items, return_index=True)
-        first.sort()
+        first = np.sort(first) if history.settings.exclude_seen else np.arange(len(items))
         wanted = first[(place[first] >= 0) & (history.known_since[items[first]] < times[first])]
         self._cut(owner[wanted], place[wanted], items[wanted], times[wanted], span.begin, shard)
 
