@@ -35,8 +35,8 @@ class SequenceWindows:
     """A worker's windows of up to L events before the cut-off, in order of their ends.
 
     Windows of a user overlap by half: an event is predicted in the one that shows most of its past, at least L / 2
-    events if there are so many. Items that nobody could recommend yet are no targets; nor are items had before, if these
-    are no candidates.
+    events where there are so many. Items that nobody could recommend yet are no targets; nor are items had before, if
+    those are no candidates.
     """
 
     def __init__(self, context: ModelContext, reader: SequenceReader, shard: Shard) -> None:
