@@ -111,7 +111,7 @@ class LiveHistory(History):
         order_of = cast(Any, self._order.take)
         self.live_users = LiveLog(base.users, data.settings, partial(columns_of, live), order_of)
         self.live_items = LiveLog(base.items, data.settings, lambda events: None, order_of)
-        super().__init__(base.folder, live, self.live_users.log, self.live_items.log, base.global_stats)
+        super().__init__(base.folder, live, self.live_users.log, self.live_items.log, base.global_stats, base.further)
         self._known = GrowingArray(base.known_since)
         self.timeline = Timeline()
 

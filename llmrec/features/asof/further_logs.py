@@ -122,7 +122,7 @@ class FurtherLogs:
         at = np.repeat(times, FOLLOWED)
         taken, there = users.last(users.span(people, at), TAKEN)
         number = np.where(there, users.order[taken], 0)
-        near = np.where(there, nearness(at[:, None] - users.moments[number]), 0)
+        near = np.where(there, nearness(at[:, None] - users.times[taken]), 0)
         shape = (len(rows), FOLLOWED * TAKEN)
         return {"followed_items": np.where(there, item_rows[number], 0).reshape(shape),
                 "followed_near": near.reshape(shape), "follows": span.count.astype(np.float64)}  # fmt: skip
