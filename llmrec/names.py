@@ -85,9 +85,13 @@ READERS: Mapping[str, str] = {
 }
 
 
+#: Before the names of the families of a kind of events.
+EVENT_PREFIX = "event_"
+
+
 def event_families(kinds: Iterable[str]) -> list[str]:
     """The families of kinds of events."""
-    return [f"event_{kind}_{side}" for kind in kinds for side in ("user", "item", "pair")]
+    return [f"{EVENT_PREFIX}{kind}_{side}" for kind in kinds for side in ("user", "item", "pair")]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from llmrec.features.families import behaviour, crosses, events, readings, text
 from llmrec.features.families import item_vectors as vectors
 from llmrec.features.families.columns import chosen
 from llmrec.features.families.learned import Learned, Side, Values
-from llmrec.names import EVENT_KINDS, event_families
+from llmrec.names import EVENT_KINDS, EVENT_PREFIX, event_families
 from llmrec.variants import TEXT_PREFIX
 
 
@@ -75,10 +75,10 @@ def _event_families(kinds: Sequence[str], n: int) -> dict[str, Family]:
     def names(side: Side) -> Callable[[Learned], list[str]]:
         return lambda learned: events.kind_names(kind, side, learned.settings.popularity_days)
 
-    found = {f"event_{kind}_{side}": Family(side, names(side), lambda _, state: events.kind_stats(state, n))
+    found = {f"{EVENT_PREFIX}{kind}_{side}": Family(side, names(side), lambda _, state: events.kind_stats(state, n))
              for side in ("user", "item")}  # fmt: skip
     pair = Family("pair", lambda _: events.kind_pair_names(kind), lambda _, u, i: events.kind_pair(u, i, n))
-    return found | {f"event_{kind}_pair": pair}
+    return found | {f"{EVENT_PREFIX}{kind}_pair": pair}
 
 
 def _days(names: Callable[[Any], list[str]]) -> Callable[[Learned], list[str]]:

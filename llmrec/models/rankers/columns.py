@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from llmrec.config.models import ModelConfig
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import Floats, Ints, ModelContext, Ranker
-from llmrec.names import FAMILIES, check_patterns
+from llmrec.names import EVENT_PREFIX, FAMILIES, check_patterns
 from llmrec.schema import VECTOR_PREFIX
 
 
@@ -19,7 +19,9 @@ class ColumnsConfig(ModelConfig):
     @field_validator("families")
     @classmethod
     def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
-        check_patterns("feature family", (f for f in families if not f.startswith(VECTOR_PREFIX)), FAMILIES)
+        check_patterns(
+            "feature family", (f for f in families if not f.startswith((VECTOR_PREFIX, EVENT_PREFIX))), FAMILIES
+        )
         return families
 
 

@@ -53,7 +53,8 @@ class ListwiseRanker(Ranker):
 
     def __init__(self, config: Any, context: ModelContext) -> None:
         super().__init__(config, context)
-        families = families_of(context.spec.learned.vector_dims)
+        learned = context.spec.learned
+        families = families_of(learned.vector_dims, learned.event_kinds)
         self._scalars = np.flatnonzero([not families[c.family].vector for c in context.dense])
         self._mine, self._theirs = _products(context.dense)
         events = [c.family == "item_popularity" and c.name == "events" for c in context.dense]
