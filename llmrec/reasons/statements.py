@@ -15,7 +15,8 @@ _KINDS: dict[str, Kind] = {
     POPULARITY: "popularity", RATE: "popularity", "item_popularity": "popularity", "item_rate": "popularity",
     **{f"{RETRIEVER}{name}": "popularity" for name in ("popularity", "recent_popularity", "time_at_risk")},
     f"{RETRIEVER}{TEXT_PREFIX}": "words", RETRIEVER: "behaviour", "collaborative": "behaviour",
-    "cross_": "behaviour", "event_": "behaviour", "followed": "behaviour", "user_": "behaviour", TEXT_PREFIX: "words", "item_stars": "stars",
+    "event_": "behaviour", "followed": "behaviour",
+    "cross_": "behaviour", "user_": "behaviour", TEXT_PREFIX: "words", "item_stars": "stars",
     "item_attributes": "attributes", "shared_attributes": "attributes", VECTOR_PREFIX: "attributes",
     "item_price": "price", "item_age": "age", "context": "context", IDS: "ids", OTHER: "other",
 }  # fmt: skip
