@@ -12,7 +12,7 @@ from llmrec.storage import MANIFEST, Artifact, Manifest
 CARD, SETTINGS, PROBES, MODELS, DIGESTS = "README.md", "bundle.json", "probes.safetensors", "models", "sha256.json"
 _BELONGS = re.compile(
     rf"{re.escape(SETTINGS)}|{PROBES}|{CARD}|{MODELS}/[\w.]+/(model\.json|weights\.safetensors)"
-    r"|(spec|history)/([\w-]+/)?[\w-]+\.(json|safetensors|npy|arrow)"
+    r"|(spec|history)/([\w-]+/){0,2}[\w-]+\.(json|safetensors|npy|arrow)"
 )
 _READ = 1 << 22  # bytes in memory while a file is hashed
 
