@@ -3,6 +3,7 @@
     bundle.json              settings, columns, the models by role, the encoder and its fingerprint
     models/KEY/              each model: model.json, weights.safetensors
     spec/ history/           fitted features and as-of state
+    search/                  what words find items by
     probes.safetensors       what both stages answer as of the last event: what the parts must reproduce together
     README.md                the model card
     sha256.json              what each of these files holds
@@ -30,12 +31,14 @@ from llmrec.models.base import Arrays, ModelContext
 from llmrec.models.networks.weights import load_arrays, save_arrays
 from llmrec.models.store import load_model, save_model
 from llmrec.recommender import FittedModels, Recommender
+from llmrec.search.build import build_index
+from llmrec.search.index import SearchIndex
 from llmrec.storage import Artifact, Storage, artifact_id
 from llmrec.training.second_stage import as_models
 from llmrec.training.stage import SUMMARY, ModelsFile
 from llmrec.variants import reads_text
 
-FORMAT = 4
+FORMAT = 5
 #: Users that are asked for as probes, beside the unknown one, and how long their lists are.
 _PROBED, _PROBE_K = 4, 20
 
@@ -61,6 +64,7 @@ class Bundle:
     context: ModelContext
     probes: Arrays
     card: str
+    search: SearchIndex | None = None  # None: made without the corpus's texts
 
     @property
     def id(self) -> str:
@@ -104,6 +108,8 @@ class Bundle:
             save_model(f"{uri}/{MODELS}/{key}", model)
         self.context.spec.save(f"{uri}/spec")
         self.history.save(f"{uri}/history")
+        if self.search is not None:
+            self.search.save(f"{uri}/search")
         save_arrays(f"{uri}/{PROBES}", self.probes)
         write_bytes(f"{uri}/{CARD}", self.card.encode())
         write_json(f"{uri}/{SETTINGS}", self.settings.model_dump(mode="json"))
@@ -127,7 +133,8 @@ class Bundle:
         _check_columns(uri, settings.models, context)
         models = load_models(f"{uri}/{MODELS}", settings.models, context)
         card = (read_bytes(f"{uri}/{CARD}") or b"").decode()
-        return cls(settings, models, context, load_arrays(f"{uri}/{PROBES}"), card)
+        search = SearchIndex.load(f"{uri}/search")
+        return cls(settings, models, context, load_arrays(f"{uri}/{PROBES}"), card, search)
 
 
 def load_models(folder: str, file: ModelsFile, context: ModelContext) -> FittedModels:
@@ -144,7 +151,7 @@ def last_time(history: History) -> int:
 
 def assemble(config: RunConfig, storage: Storage, test_examples: Artifact, models: Artifact) -> Artifact:
     """Stage `bundle`: put models, fitted features, as-of state, probes and model card into one folder."""
-    read = {"encoder": config.encoding.encoder.model_dump()}
+    read = {"encoder": config.encoding.encoder.model_dump(), "search": config.search.model_dump()}
     parents = {"examples": test_examples.id, "models": models.id}
     made_id = artifact_id(__name__, read, parents)
     found = storage.find("bundle", made_id)
@@ -170,7 +177,11 @@ def _put_together(config: RunConfig, storage: Storage, examples: Artifact, model
     encoder = encoder_config(embeddings) if embeddings else config.encoding.encoder
     facts = _facts(storage, examples, context.history)
     settings = BundleFile(id=bundle_id, models=file, encoder=encoder, encoder_fingerprint=fingerprint, facts=facts)
-    return Bundle(settings, fitted, context, make_probes(fitted, context), model_card(settings))
+    corpus = storage.find("corpus", examples.manifest.parents["corpus"])
+    search = None
+    if corpus is not None:
+        search = build_index(config.search, storage, corpus, embeddings, context.history.item_ids)
+    return Bundle(settings, fitted, context, make_probes(fitted, context), model_card(settings), search)
 
 
 def make_probes(models: FittedModels, context: ModelContext) -> Arrays:

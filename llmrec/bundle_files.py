@@ -12,7 +12,7 @@ from llmrec.storage import MANIFEST, Artifact, Manifest
 CARD, SETTINGS, PROBES, MODELS, DIGESTS = "README.md", "bundle.json", "probes.safetensors", "models", "sha256.json"
 _BELONGS = re.compile(
     rf"{re.escape(SETTINGS)}|{PROBES}|{CARD}|{MODELS}/[\w.]+/(model\.json|weights\.safetensors)"
-    r"|(spec|history)/([\w-]+/){0,2}[\w-]+\.(json|safetensors|npy|arrow)"
+    r"|(spec|history|search)/([\w-]+/){0,2}[\w-]+\.(json|safetensors|npy|arrow)"
 )
 _READ = 1 << 22  # bytes in memory while a file is hashed
 
@@ -50,7 +50,7 @@ def check_files(uri: str) -> None:
     if strangers:
         raise BundleError(
             f"{uri}: found {strangers[:5]}, which do not belong to a bundle; expected {SETTINGS}, {PROBES}, {CARD}, "
-            f"{DIGESTS}, {MODELS}/, spec/ and history/. Delete them if you know where they come from"
+            f"{DIGESTS}, {MODELS}/, spec/, history/ and search/. Delete them if you know where they come from"
         )
     written = _digests(uri)
     held = set(names) - {DIGESTS}

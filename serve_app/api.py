@@ -14,7 +14,7 @@ from serve_app.middleware.keys import KeyRing
 from serve_app.middleware.limits import RequestLimits
 from serve_app.middleware.observation import Observation
 from serve_app.middleware.scopes import STATIC
-from serve_app.routes import encode, health, metrics, model, rank, recommend, similar
+from serve_app.routes import encode, health, metrics, model, rank, recommend, search, similar
 from serve_app.routes.events import router as events
 from serve_app.routes.items import router as items
 from serve_app.routes.page import files as page_files
@@ -24,7 +24,7 @@ from serve_app.service import RecommendationService
 
 DESCRIPTION = """Recommendations from reviews. Start with `POST /v1/recommend`: `{"user_id": "…"}` for somebody known,
 `{"text": "…"}` or `{"liked_items": ["…"]}` for somebody new. Every answer names the one `bundle` that made it."""
-ROUTES = (recommend, rank, encode, similar, model)
+ROUTES = (recommend, search, rank, encode, similar, model)
 #: Those that are there only where live events are on.
 LIVE_ROUTES = (events, items)
 

@@ -67,6 +67,7 @@ def limits(config: ServingConfig) -> tuple[Limit, ...]:
         Limit("candidates", "maxItems", config.max_candidates),
         Limit("liked_items", "maxItems", config.max_liked),
         Limit("exclude", "maxItems", config.max_exclude),
+        Limit("allow_items", "maxItems", config.max_candidates),
         Limit("context", "maxProperties", MAX_CONTEXTS),
         Limit("events", "maxItems", config.live.max_batch),
     )

@@ -10,13 +10,18 @@ import numpy.typing as npt
 from llmrec.exploration import Exploration
 from llmrec.reasons import ItemReasons
 from llmrec.recommender import CandidateSet
+from llmrec.search import Filters, Highlight, NeededItems
 from serve_app.item_cards import ItemCard
 
 Floats = npt.NDArray[np.float32]
 TextKind = Literal["document", "query"]
-#: What a text would be for: a known user is answered from their history, and some bundles read no text.
-TextUse = Literal["read", "known_user", "bundle_without_text"]
-Basis = Literal["history", "text", "liked_items", "text_and_liked_items", "popularity", "item"]
+#: What a text would be for: a newcomer's taste, and a need (`read`), or a need alone (`need`); where the bundle has no
+#: search index, nothing: a known user is answered from their history, and some bundles read no text.
+TextUse = Literal["read", "need", "known_user", "bundle_without_text"]
+Basis = Literal[
+    "history", "history_and_text", "text", "liked_items", "text_and_liked_items", "popularity", "item"
+]  # fmt: skip
+NOTHING_MATCHED = "nothing_matched_your_words"
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,27 @@ class EncodedTexts:
     vectors: Floats
     n_tokens: list[int]
     n_unknown: list[int]
+    one_prompt: bool = True  # a text is the same vector as a document and as a query
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted now, in words: how much that weighs against taste, and the text's vector (dim,) as a query."""
+
+    text: str
+    need: float = 0.0
+    vector: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """Which items may be answered: those of `allow` (None: any) that pass the filters."""
+
+    allow: tuple[str, ...] | None = None
+    filters: Filters = field(default_factory=Filters)
+
+    def __bool__(self) -> bool:
+        return self != Restriction()
 
 
 @dataclass(frozen=True)
@@ -46,6 +72,8 @@ class RequestUser:
     sentences: tuple[str, ...] = ()
     sentence_vectors: Floats | None = None  # (len(sentences), dim)
     explore: Exploration | None = None
+    wish: Wish | None = None
+    only: Restriction = Restriction()
 
 
 @dataclass(frozen=True)
@@ -73,10 +101,11 @@ class Candidates:
 
     provenance: Provenance
     found: CandidateSet
+    needed: NeededItems | None = None  # with what answers the need, where there is one
 
     @property
     def count(self) -> int:
-        return int((self.found.rows[0] > 0).sum())
+        return int((self.found.rows[0] > 0).sum()) if self.needed is None else len(self.needed.rows)
 
 
 @dataclass(frozen=True)
@@ -90,6 +119,25 @@ class RankedItems:
     click_probability: list[float] = field(default_factory=list)  # an item each, or none
     reasons: list[ItemReasons] = field(default_factory=list)  # an item each, or none where nobody asked
     propensities: list[float] = field(default_factory=list)  # an item each, or none where nothing was drawn
+
+
+@dataclass(frozen=True)
+class FoundItem:
+    """An item that a search found, and why."""
+
+    item_id: str
+    score: float
+    title: str | None
+    matched: tuple[Literal["words", "vectors"], ...] = ()
+    highlights: tuple[Highlight, ...] = ()
+
+
+@dataclass(frozen=True)
+class FoundItems:
+    """Items, the best first; with basis `popularity` nothing matched."""
+
+    provenance: Provenance
+    items: tuple[FoundItem, ...]
 
 
 @dataclass(frozen=True)
@@ -123,6 +171,7 @@ class RetrieverClient(Protocol):
     def similar(self, item_id: str, k: int) -> Awaitable[RankedItems]: ...
     def cards(self, ids: list[str]) -> Awaitable[list[ItemCard]]: ...
     def some_users(self) -> Awaitable[list[str]]: ...
+    def search(self, user: RequestUser, time: int | None, k: int) -> Awaitable[FoundItems | NotHeld | None]: ...
     def describe(self) -> Awaitable[ModelDescription]: ...
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from llmrec.bundle import Bundle, verify
 from llmrec.exploration import demand, explore
+from llmrec.features.arrays import Bools
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import UserState
 from llmrec.live.context import LiveContext
@@ -21,14 +22,27 @@ from llmrec.models.base import ModelContext
 from llmrec.reasons import Explainer, Guest, ItemReasons
 from llmrec.recommender import FittedModels, Recommender
 from llmrec.registry import current
+from llmrec.search import Asked, AttributeFilter, Matches, NeededItems, by_need, needed_items
 from llmrec.storage import Storage
 from llmrec.variants import reads_text
 from serve_app.hot_swap import ModelRepository
-from serve_app.messages import Basis, Candidates, ModelDescription, Provenance, RankedItems, RequestUser
+from serve_app.messages import (
+    NOTHING_MATCHED,
+    Basis,
+    Candidates,
+    ModelDescription,
+    Provenance,
+    RankedItems,
+    RequestUser,
+    Restriction,
+)
 
 Ints = npt.NDArray[np.int64]
 P = ParamSpec("P")
 T = TypeVar("T")
+#: What an answer rests on, and what it rests on once it answers a need, too.
+_WITH_NEED: dict[Basis, Basis] = {"history": "history_and_text", "popularity": "text",
+                                  "liked_items": "text_and_liked_items"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class LogFile:
     pull_s: float
 
 
-def _while_items_stay(
+def while_items_stay(
     method: "Callable[Concatenate[ServedModel, P], T]",
 ) -> "Callable[Concatenate[ServedModel, P], T]":
     """While it runs, no live item joins."""
@@ -104,15 +118,48 @@ class ServedModel:
         """Whether words change an answer: its features know a text part, and its models were fitted on it."""
         return reads_text(self.bundle.variant) and self.history.text_dim > 0
 
-    @_while_items_stay
+    @while_items_stay
     def retrieve(self, user: RequestUser, exclude: tuple[str, ...], time: int | None) -> Candidates:
         """First stage: candidates of the retriever, or by popularity where nothing is known of the user."""
-        state, provenance = self._state(user, time)
-        unwanted = self.history.item_rows([*exclude, *user.liked])
-        found = self.recommender.retrieve(state, state.times, self.recommender.n_retrieve, [unwanted])
-        return Candidates(provenance, found)
+        allowed = self.allowed(user.only, self.as_of if time is None else time)
+        allowed[self.history.item_rows([*exclude, *user.liked])] = False
+        matches = self._matches(user, time, allowed)
+        state, provenance = self._state(user, time, heard=matches is None or bool(matches))
+        n = self.recommender.n_retrieve
+        found = self.recommender.retrieve(state, state.times, n, [np.flatnonzero(~allowed)])
+        if matches is not None and not matches:
+            provenance = replace(provenance, reason=NOTHING_MATCHED)
+        if user.only and not allowed.any():
+            provenance = replace(provenance, reason="no_item_allowed")
+        if not matches or user.wish is None or user.wish.need == 0:
+            return Candidates(provenance, found)
+        if provenance.basis in _WITH_NEED:
+            provenance = replace(provenance, basis=_WITH_NEED[provenance.basis], reason=None)
+        return Candidates(provenance, found, needed_items(found, matches, user.wish.need, n))
 
-    @_while_items_stay
+    def allowed(self, only: Restriction, at: int) -> Bools:
+        """(n_items + 1,) which items are known at a time and allowed by a request."""
+        allowed = self.history.known_items(at)
+        if only.filters:
+            allowed &= self._attributes.allowed(only.filters)
+        if only.allow is not None:
+            allowed &= np.isin(np.arange(len(allowed)), self.history.item_rows(list(only.allow)))
+        return allowed
+
+    @cached_property
+    def _attributes(self) -> AttributeFilter:
+        return AttributeFilter(self.history.data)
+
+    def _matches(self, user: RequestUser, time: int | None, allowed: Bools) -> Matches | None:
+        """What of the items the user's words find that the user had not; None without words or without an index."""
+        if user.wish is None or self.bundle.search is None:
+            return None
+        row = int(self.history.user_rows([user.user_id or ""])[0])
+        allowed = allowed.copy()
+        allowed[self.history.seen(row, self.as_of if time is None else time)] = False
+        return self.bundle.search.find(Asked(user.wish.text, user.wish.vector), allowed)
+
+    @while_items_stay
     def recommend(
         self, user: RequestUser, exclude: tuple[str, ...], time: int | None, k: int
     ) -> tuple[RankedItems, int]:
@@ -120,10 +167,13 @@ class ServedModel:
         candidates = self.retrieve(user, exclude, time)
         return self.order(user, candidates, k), candidates.count
 
-    @_while_items_stay
+    @while_items_stay
     def order(self, user: RequestUser, candidates: Candidates, k: int) -> RankedItems:
         """Second stage: the `k` best of `retrieve`'s answer."""
-        state, _ = self._state(user, candidates.provenance.as_of)
+        heard = user.wish is None or "text" in candidates.provenance.basis
+        state, _ = self._state(user, candidates.provenance.as_of, heard=heard)
+        if candidates.needed is not None:
+            return self._order_by_need(user, state, candidates, candidates.needed, k)
         n = max(k, self.recommender.n_retrieve if user.reasons or user.explore else 0)  # which look at all candidates
         rows, scores = self.recommender.order(state, state.times, candidates.found, n)
         found = rows[0] >= 0
@@ -133,7 +183,16 @@ class ServedModel:
         reasons = self._reasons(user, state, ranked, scored, chosen) if user.reasons else []
         return replace(listed, reasons=reasons, propensities=propensities)
 
-    @_while_items_stay
+    def _order_by_need(
+        self, user: RequestUser, state: UserState, candidates: Candidates, needed: NeededItems, k: int
+    ) -> RankedItems:
+        ranked = by_need(self.recommender, state, candidates.provenance.as_of, needed)
+        chosen, propensities = self._chosen(user, ranked.rows, ranked.scores, k, int(state.times[0]))
+        listed = self._listed(candidates.provenance, ranked.rows[chosen], ranked.scores[chosen])
+        taste = self._reasons(user, state, ranked.rows, ranked.taste, chosen) if user.reasons else []
+        return replace(listed, reasons=ranked.reasons(taste, chosen), propensities=propensities)
+
+    @while_items_stay
     def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems:
         """The candidates that the bundle knows, ordered as `order` would, each with the probability of a click."""
         state, provenance = self._state(user, time, candidates)
@@ -155,7 +214,7 @@ class ServedModel:
         ratings = {name: values.tolist() for name, values in rated.items()}
         return replace(listed, ratings=ratings, click_probability=ranked.probability[best].tolist())
 
-    @_while_items_stay
+    @while_items_stay
     def similar(self, item_id: str, k: int) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""
         row = int(self.history.item_rows([item_id])[0])
@@ -187,18 +246,21 @@ class ServedModel:
                 raise ValueError(f"bundle {self.version}: a probe was answered with scores that are not numbers")
 
     def _state(
-        self, user: RequestUser, time: int | None, also: list[str] | None = None
+        self, user: RequestUser, time: int | None, also: list[str] | None = None, heard: bool = True
     ) -> tuple[UserState, Provenance]:
-        """What is known of the user at a time, and what that rests on. `also`: more ids that may be unknown."""
+        """What is known of the user at a time, and what that rests on.
+
+        `also`: more ids that may be unknown; `heard`: whether the words, if there are any, say something.
+        """
         at = self.as_of if time is None else time
-        unknown = self._unknown([*user.liked, *(also or ())])
+        unknown = self._unknown([*user.liked, *(also or ()), *(user.only.allow or ())])
         asked = self.history.request_contexts(user.context)
         known = self.recommender.user(user.user_id or "", at, asked)
         if known.count[0] > 0:
             return known, Provenance(self.version, at, "history", unknown=unknown)
         liked = self.history.item_rows(list(user.liked))
         liked = liked[liked > 0]
-        spoken = user.vector is not None and self.reads_text and bool(np.any(user.vector))
+        spoken = user.vector is not None and heard and self.reads_text and bool(np.any(user.vector))
         if not spoken and not len(liked):
             return known, Provenance(self.version, at, "popularity", _why_nothing(user), unknown)
         basis: Basis = "text_and_liked_items" if spoken and len(liked) else "text" if spoken else "liked_items"
@@ -224,7 +286,7 @@ class ServedModel:
         if not state.rows[0]:
             liked = self.history.item_rows(list(user.liked))
             vectors = user.sentence_vectors if len(user.sentences) > 1 else user.vector
-            spoken = user.vector is not None and self.reads_text and bool(np.any(user.vector))
+            spoken = user.vector is not None and bool(state.text_weight.any())  # words that say something
             alone = None if vectors is None else np.atleast_2d(vectors)
             guest = Guest(liked[liked > 0], user.vector, user.sentences, alone) if spoken else Guest(liked[liked > 0])
         listed = np.arange(len(rows)) if listed is None else listed

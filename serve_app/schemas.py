@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from llmrec.exploration import Exploration, Policy
 from llmrec.reasons import ItemReasons
 from llmrec.reasons.reasons import Kind
-from serve_app.messages import Basis, RankedItems
+from llmrec.search import Filters
+from serve_app.messages import Basis, FoundItems, RankedItems, Restriction
 
 
 def _whole(number: object) -> object:
@@ -20,12 +22,42 @@ Id = Annotated[str, Field(min_length=1, max_length=512)]
 Ids = Annotated[list[Id], FailFast()]  # one wrong member is enough: no error for each
 Text = Annotated[str, Field(min_length=1)]
 MAX_CONTEXTS = 32
+MAX_NAMES = 64  # of one filter
+Names = Annotated[list[Id], FailFast(), Field(max_length=MAX_NAMES)]
 
 
 class ApiRequest(BaseModel):
     """Unknown fields, wrong types, NaN and infinities are refused; nothing is coerced."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class PriceRange(ApiRequest):
+    """Both ends belong to it."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class ItemFilters(ApiRequest):
+    """Every filter that is given must hold; names whatever their case. An item of unknown price passes no price."""
+
+    category: Names = Field([], description="any of these, as in the corpus's categories")
+    brand: Names = Field([], description="any of these")
+    price: PriceRange | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _attributes_exist(cls, found: object) -> object:
+        """Say which there are; the caller's own name is never repeated."""
+        if isinstance(found, dict) and not found.keys() <= cls.model_fields.keys():
+            known = ", ".join(sorted(cls.model_fields))
+            raise PydanticCustomError("unknown_attribute", f"unknown attribute, expected some of: {known}")
+        return found
+
+    def chosen(self) -> Filters:
+        price = self.price or PriceRange()
+        return Filters(tuple(self.category), tuple(self.brand), price.min, price.max)
 
 
 class UserRequest(ApiRequest):
@@ -60,8 +92,33 @@ class RecommendRequest(UserRequest):
     exclude: Ids = Field([], description="ids that must not be returned, besides what the user already had")
     explore: Explore | None = Field(None, description="choose slots by chance, each item then with its propensity")
 
+    need: float | None = Field(
+        None, ge=0, le=1, description="how much `text`, as what is wanted now, weighs against taste; 1 orders as "
+        "/v1/search does, 0 leaves a known user's words unread; `serving.need` where it is not said",
+    )  # fmt: skip
+    filters: ItemFilters | None = None
+    allow_items: list[Id] | None = Field(None, description="only these may be returned")
+
+    def restriction(self) -> Restriction:
+        """Which items may come."""
+        filters = Filters() if self.filters is None else self.filters.chosen()
+        return Restriction(None if self.allow_items is None else tuple(self.allow_items), filters)
+
     def exploration(self) -> Exploration | None:
         return None if self.explore is None else Exploration(**vars(self.explore))
+
+
+class SearchRequest(ApiRequest):
+    """Words to find items by."""
+
+    text: Text = Field(description="what is looked for")
+    k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
+    filters: ItemFilters | None = None
+    user_id: Id | None = Field(None, description="whose taste orders what matches; what they had may be found, too")
+
+    def restriction(self) -> Restriction:
+        """Which items may be found."""
+        return Restriction(filters=Filters() if self.filters is None else self.filters.chosen())
 
 
 class RankRequest(UserRequest):
@@ -167,6 +224,48 @@ class ItemsResponse(ApiResponse):
         )  # fmt: skip
 
 
+class FoundText(ApiResponse):
+    """Part of an item's own text, verbatim, and the words of it that matched, as they stand in it."""
+
+    field: Literal["title", "categories", "brand", "description"]
+    text: str
+    words: list[str]
+
+
+class SearchedItem(ApiResponse):
+    """One item that was found; rank 1 is best."""
+
+    item_id: str
+    rank: int
+    score: float = Field(description="sum of reciprocal ranks over the lists that found it; log popularity if none did")
+    title: str | None
+    matched: list[Literal["words", "vectors"]] = Field(description="which lists found it; none: it is popular")
+    highlights: list[FoundText]
+
+
+class SearchResponse(ApiResponse):
+    """What matched; where nothing did, what is popular: `basis` and `reason` say so."""
+
+    bundle: str
+    as_of: int = Field(description="milliseconds UTC; only items known before this time were considered")
+    basis: Basis
+    reason: str | None
+    items: list[SearchedItem]
+
+    @classmethod
+    def of(cls, found: FoundItems) -> Self:
+        """The answer that `found` makes."""
+        basis = found.provenance
+        items = [
+            SearchedItem(
+                item_id=i.item_id, rank=place, score=i.score, title=i.title, matched=list(i.matched),
+                highlights=[FoundText(field=h.field, text=h.text, words=list(h.words)) for h in i.highlights],
+            )
+            for place, i in enumerate(found.items, 1)
+        ]  # fmt: skip
+        return cls(bundle=basis.bundle, as_of=basis.as_of, basis=basis.basis, reason=basis.reason, items=items)
+
+
 class SimilarResponse(ApiResponse):
     """Items nearest to one item in the retriever's space, by cosine."""
 
@@ -234,5 +333,8 @@ class ErrorResponse(ApiResponse):
 _OF_EVENTS = {"events", "event_id", "timestamp", "stars"}
 _OF_ITEMS = {"item_id", "title", "brand", "categories", "description", "price", "attributes"}
 FIELDS = frozenset({"body", "path", "query"} | _OF_EVENTS | _OF_ITEMS).union(
-    *(model.model_fields for model in (RecommendRequest, RankRequest, EncodeRequest, Explore))
+    *(
+        model.model_fields
+        for model in (RecommendRequest, RankRequest, EncodeRequest, Explore, SearchRequest, ItemFilters, PriceRange)
+    )
 )

@@ -19,6 +19,7 @@ from serve_app.messages import (
     Candidates,
     EncodedTexts,
     EncoderClient,
+    FoundItems,
     ModelDescription,
     NotHeld,
     RankedItems,
@@ -28,10 +29,11 @@ from serve_app.messages import (
     RetrieverClient,
     TextKind,
     TextUse,
+    Wish,
 )
 from serve_app.metrics import Metrics
 from serve_app.middleware.traffic import Traffic
-from serve_app.schemas import RecommendRequest, UserRequest
+from serve_app.schemas import RecommendRequest, SearchRequest, UserRequest
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,12 +72,13 @@ class RecommendationService:
         traffic = Traffic(config)
         return cls(encoder, retriever, ranker, config, traffic, Metrics(traffic), fused, intake)
 
-    async def recommend(self, request: UserRequest, k: int, exclude: list[str]) -> RankedItems:
-        """The best `k` items, at most."""
+    async def recommend(self, request: RecommendRequest) -> RankedItems:
+        """The best items, as many as are asked for, at most."""
         now = self._now()
-        user, skipped = await self._user(request, now)
+        user, skipped = await self._user(request, now, self.config.need if request.need is None else request.need)
+        user = replace(user, only=request.restriction())
         both = self._in_one_call if self.fused else self._in_two_calls
-        ranked, n_candidates = await both(user, tuple(exclude), now, k)
+        ranked, n_candidates = await both(user, tuple(request.exclude), now, request.k)
         self.metrics.candidates.observe(n_candidates)
         return self._answer(ranked, skipped)
 
@@ -111,6 +114,21 @@ class RecommendationService:
             ranked = await self._call("rank", self.ranker.rank, user, candidates, now)
             if isinstance(ranked, RankedItems):
                 return self._answer(ranked, skipped)
+        raise AssertionError("unreachable: attempts end by raising")
+
+    async def search(self, request: SearchRequest) -> FoundItems:
+        """Items by words; ApiError 404 where the bundle has no search index."""
+        wish, encoder, skipped = await self._wish(request.text, 1.0, None)
+        user = RequestUser(request.user_id, encoder=encoder, wish=wish, only=request.restriction())
+        async for _ in self._patience().attempts():
+            found = await self._call("search", self.retriever.search, user, self._now(), request.k)
+            if found is None:
+                raise ApiError(404, "no_search", "the bundle has no search index; expected one: assemble it again")
+            if isinstance(found, FoundItems):
+                if skipped is not None:
+                    found = replace(found, provenance=replace(found.provenance, reason=skipped))
+                self.metrics.answered(found.provenance)
+                return found
         raise AssertionError("unreachable: attempts end by raising")
 
     async def encode(self, texts: list[str], kind: TextKind) -> EncodedTexts:
@@ -177,7 +195,7 @@ class RecommendationService:
     def _now(self) -> int | None:
         return int(time.time() * 1000) if self.config.clock == "wall" else None
 
-    async def _user(self, request: UserRequest, now: int | None) -> tuple[RequestUser, str | None]:
+    async def _user(self, request: UserRequest, now: int | None, need: float = 0.0) -> tuple[RequestUser, str | None]:
         """Who asks, and why the text, if there is one, was not encoded although it would be read."""
         user = RequestUser(
             request.user_id, tuple(request.liked_items), context=request.context, reasons=request.reasons,
@@ -186,9 +204,11 @@ class RecommendationService:
         if request.text is None or not request.text.strip():
             return user, None
         use = await self._text_use(request.user_id, now)
-        if use != "read":
+        if use in ("known_user", "bundle_without_text"):
             return user, "bundle_without_text" if use == "bundle_without_text" else None
-        return await self._with_vector(user, request.text)
+        if use == "need" and need == 0:
+            return user, None
+        return await self._with_words(user, request.text, need, taste=use == "read")
 
     async def _text_use(self, user_id: str | None, now: int | None) -> TextUse:
         def ask() -> Awaitable[TextUse]:
@@ -196,30 +216,53 @@ class RecommendationService:
 
         return await (ask() if user_id is not None else self._remember("text_use", ask))
 
-    async def _with_vector(self, user: RequestUser, text: str) -> tuple[RequestUser, str | None]:
+    async def _with_words(
+        self, user: RequestUser, text: str, need: float, taste: bool
+    ) -> tuple[RequestUser, str | None]:
+        """The user with their words as a wish and, if `taste`, as what they would write in a review."""
+        # as a document: what users wrote is what profiles were made of in training
+        quotable = tuple(sentences(text)) if taste and user.reasons else ()
+        spoken = await self._vectors([text, *(quotable if len(quotable) > 1 else ())], "document") if taste else None
+        if taste and spoken is None:
+            return replace(user, wish=Wish(text, need)), "encoder_unavailable"
+        wish, encoder, skipped = await self._wish(text, need, spoken)
+        if spoken is None:
+            return replace(user, wish=wish, encoder=encoder), skipped
+        of_sentences = spoken.vectors[1:] if len(quotable) > 1 else None
+        return replace(
+            user,
+            wish=wish,
+            encoder=encoder,
+            vector=spoken.vectors[0],
+            sentences=quotable,
+            sentence_vectors=of_sentences,
+        ), skipped
+
+    async def _wish(self, text: str, need: float, spoken: EncodedTexts | None) -> tuple[Wish, str | None, str | None]:
+        """The text as a need, the encoder, and why there is none. `spoken`: the text as a document, if it is known."""
+        known = spoken if spoken is not None and spoken.one_prompt else await self._vectors([text], "query")
+        if known is None:
+            return Wish(text, need), spoken.encoder if spoken else None, "encoder_unavailable"
+        return Wish(text, need, known.vectors[0]), known.encoder, None
+
+    async def _vectors(self, texts: list[str], kind: TextKind) -> EncodedTexts | None:
+        """Vectors of the texts; None where the encoder does not give them in time."""
         limit = self.config.text_timeout_s
         patience = Patience(limit, limit, self.config.retry_after_s)
-        quotable = tuple(sentences(text)) if user.reasons else ()
-        texts = [text, *(quotable if len(quotable) > 1 else ())]
         try:
-            # as a document: what users wrote is what profiles were made of in training
-            encoded = await asyncio.wait_for(
-                call("text", self.metrics, patience, self.encoder.encode, texts, "document", True), limit
+            return await asyncio.wait_for(
+                call("text", self.metrics, patience, self.encoder.encode, texts, kind, True), limit
             )
         except TimeoutError:
-            return user, "encoder_unavailable"
+            return None
         except ApiError as error:
             if error.status_code != 503:
                 raise
-            return user, "encoder_unavailable"
-        of_sentences = encoded.vectors[1:] if len(texts) > 1 else None
-        return replace(
-            user, vector=encoded.vectors[0], encoder=encoded.encoder, sentences=quotable, sentence_vectors=of_sentences
-        ), None
+            return None
 
     def _answer(self, ranked: RankedItems, skipped: str | None) -> RankedItems:
         """`ranked`, saying so where a text was not read that would have made it personal."""
-        if skipped is not None and ranked.provenance.basis != "history":
+        if skipped is not None and (ranked.provenance.basis != "history" or ranked.provenance.reason is not None):
             ranked = replace(ranked, provenance=replace(ranked.provenance, reason=skipped))
         self.metrics.answered(ranked.provenance)
         return ranked

@@ -20,6 +20,7 @@ from llmrec.config.evaluation import EvaluationConfig
 from llmrec.config.features import FeaturesConfig
 from llmrec.config.models import ModelConfig
 from llmrec.config.review_reading import ReviewReadingConfig
+from llmrec.config.search import SearchConfig
 from llmrec.config.serving import ServingConfig
 from llmrec.config.training import TrainingConfig
 from llmrec.names import EVENT_KINDS, FAMILIES, check_patterns, event_families, nearest
@@ -27,8 +28,8 @@ from llmrec.schema import VECTOR_PREFIX
 
 __all__ = [
     "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
-    "ModelConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig", "Section", "ServingConfig", "SplitConfig",
-    "TrainingConfig", "load_config",
+    "ModelConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig", "SearchConfig", "Section", "ServingConfig",
+    "SplitConfig", "TrainingConfig", "load_config",
 ]  # fmt: skip
 
 
@@ -49,6 +50,7 @@ class RunConfig(Section):
     features: FeaturesConfig = FeaturesConfig()
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # names models, whose modules read configurations
     evaluation: EvaluationConfig = EvaluationConfig()
+    search: SearchConfig = SearchConfig()
     serving: ServingConfig = ServingConfig()
 
     @field_validator("features")

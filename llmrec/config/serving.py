@@ -41,6 +41,10 @@ class ServingConfig(Section):
     follow_seconds: float = Field(
         5, ge=0, description="how often replicas look whether CURRENT names another bundle; 0: only when redeployed"
     )
+    need: float = Field(
+        0.6, ge=0, le=1, description="how much a request's words, as a present need, weigh against taste where the "
+        "request does not say; 0: they only tell a newcomer's taste",
+    )  # fmt: skip
     # Limits of one request.
     max_text_chars: int = Field(20_000, ge=1, le=1_000_000)
     max_texts: int = Field(64, ge=1, le=1_024, description="texts of one /v1/encode")

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-#: What decided: words of the request, an item liked or had before, how much the item is reviewed, a kind of feature.
+#: What decided: words of the request, what they ask for now, an item liked or had before, how much the item is
+#: reviewed, a kind of feature.
 Kind = Literal[
     "wrote", "liked", "had", "popularity", "behaviour", "words", "stars", "attributes", "price", "age", "context",
-    "ids", "other", "nothing",
+    "ids", "other", "asked", "nothing",
 ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,6 +23,7 @@ class HeldEncoder:
     version: str
     encoder: str  # fingerprint
     queue: EncodeQueue
+    one_prompt: bool
 
 
 class EncoderDeployment:
@@ -55,7 +56,8 @@ class EncoderDeployment:
 
     async def encode(self, texts: list[str], kind: TextKind, urgent: bool) -> EncodedTexts:
         """Vectors (len(texts), dim) of `texts`, in order; `urgent` ones before the others."""
-        return await self._newest().queue.encode(texts, kind, urgent)
+        held = self._newest()
+        return replace(await held.queue.encode(texts, kind, urgent), one_prompt=held.one_prompt)
 
     async def describe(self) -> str:
         """The fingerprint of the encoder in use."""
@@ -72,4 +74,5 @@ class EncoderDeployment:
             encoder = self._thread.submit(make_encoder, needed.config, self._threads).result()
             queue = self._ready[needed.encoder] = EncodeQueue(encoder, self._thread, *self._batching)
             logger.info("encoder %s is ready", needed.encoder)
-        return HeldEncoder(needed.version, needed.encoder, queue)
+        one_prompt = needed.config.query_prompt == needed.config.document_prompt
+        return HeldEncoder(needed.version, needed.encoder, queue, one_prompt)

@@ -9,8 +9,9 @@ import numpy as np
 
 from serve_app.hot_swap import ModelHotSwapper, ModelRepository, ServedVersion
 from serve_app.item_cards import ItemCard, item_cards
-from serve_app.messages import Candidates, ModelDescription, NotHeld, RankedItems, RequestUser, TextUse
+from serve_app.messages import Candidates, FoundItems, ModelDescription, NotHeld, RankedItems, RequestUser, TextUse
 from serve_app.model import ServedModel
+from serve_app.search import search
 
 logger = logging.getLogger("ray.serve.llmrec")
 
@@ -62,9 +63,10 @@ class RetrieverDeployment(_ModelDeployment):
         model = self._swapper.get()
         assert not isinstance(model, NotHeld)
         if not model.reads_text:
-            return "bundle_without_text"
-        known = user_id is not None and await asyncio.to_thread(_is_known, model, user_id, time)
-        return "known_user" if known else "read"
+            return "need" if model.bundle.search else "bundle_without_text"
+        if user_id is None or not await asyncio.to_thread(_is_known, model, user_id, time):
+            return "read"
+        return "need" if model.bundle.search else "known_user"
 
     async def similar(self, item_id: str, k: int) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where the bundle does not know it."""
@@ -83,6 +85,11 @@ class RetrieverDeployment(_ModelDeployment):
         model = self._swapper.get()
         assert not isinstance(model, NotHeld)
         return await asyncio.to_thread(model.some_users)
+
+    async def search(self, user: RequestUser, time: int | None, k: int) -> FoundItems | NotHeld | None:
+        """The `k` items that answer the user's wish best; None where the bundle has no search index."""
+        model = self._swapper.get(encoder=user.encoder)
+        return model if isinstance(model, NotHeld) else await asyncio.to_thread(search, model, user, time, k)
 
 
 class RankerDeployment(_ModelDeployment):

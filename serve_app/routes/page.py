@@ -60,7 +60,7 @@ async def _answer(
     try:
         limits.check(state.request(), table)
         asked = RecommendRequest.model_validate(state.request())
-        ranked = await service.recommend(asked, asked.k, asked.exclude)
+        ranked = await service.recommend(asked)
         found = await _found(service, ranked, [*state.liked, *state.excluded])
         similar = None
         if state.similar:

@@ -14,6 +14,6 @@ def router(service: RecommendationService) -> APIRouter:
     @routes.post("/recommend")
     async def recommend(request: RecommendRequest) -> ItemsResponse:
         """The best items for somebody known, or for somebody new who is described by words or by liked items."""
-        return ItemsResponse.of(await service.recommend(request, request.k, request.exclude))
+        return ItemsResponse.of(await service.recommend(request))
 
     return routes

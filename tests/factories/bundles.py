@@ -1,11 +1,14 @@
 """A small real bundle without training: real history, spec and models, random weights. Made in a second."""
 
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
 import torch
-from factories.features import DEVICE, IMAGE, World
+from factories.features import DEVICE, IMAGE, World, encode
 
 from llmrec.bundle import Bundle, BundleFile, make_probes
-from llmrec.config import EncoderConfig, FeaturesConfig, TrainingConfig
+from llmrec.config import EncoderConfig, FeaturesConfig, SearchConfig, TrainingConfig
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.pairs import Pairs
 from llmrec.features.dataset.spec import FeatureSpec
@@ -14,12 +17,16 @@ from llmrec.models.base import ModelContext
 from llmrec.models.blenders.prior_correction import LOGIT, popularity_columns
 from llmrec.models.store import fit_data, make_model
 from llmrec.recommender import FittedModels
-from llmrec.schema import DAY_MS, review_id
+from llmrec.schema import DAY_MS, ITEMS, REVIEWS, review_id
 from llmrec.schema import Column as C
+from llmrec.search import SearchIndex
+from llmrec.search.build import build_index
+from llmrec.search.vectors import ItemVectors
 from llmrec.storage import Artifact, Storage
 from llmrec.training.fit import models_of, role_of
 from llmrec.training.second_stage import as_models
 from llmrec.training.stage import ModelsFile
+from llmrec.words import terms
 
 START = 1_600_000_000_000
 DIM = 8  # of the encoder's vectors
@@ -35,9 +42,14 @@ def make_bundle(
     dim: int = DIM,
     encoder: EncoderConfig | None = None,
     fingerprint: str = "fake-encoder",
+    searchable: bool = False,
 ) -> Artifact:
-    """The artifact `bundle/VERSION`. Users are `u0…`, items `i0…`, and one item is `i/with slash 琴`."""
-    history = _history(seed, n_users, n_items, dim)
+    """The artifact `bundle/VERSION`. Users are `u0…`, items `i0…`, and one item is `i/with slash 琴`.
+
+    `searchable`: with a search index, the items being THINGS.
+    """
+    items = described(n_items) if searchable else None
+    history = _history(seed, n_users, n_items, dim, items)
     data = history.data
     spec = FeatureSpec.fit(
         history.settings,
@@ -60,7 +72,8 @@ def make_bundle(
         facts={"events": len(data.times), "users": n_users, "items": n_items, "corpus": {}, "examples": {},
                "parents": {}},
     )  # fmt: skip
-    bundle = Bundle(settings, models, context, make_probes(models, context), "# A test bundle")
+    search = None if items is None else index_of(storage, items, history, dim)
+    bundle = Bundle(settings, models, context, make_probes(models, context), "# A test bundle", search)
     with storage.build("bundle", version, module="llmrec.bundle", config={}, parents={}) as writer:
         bundle.save(writer.folder)
     made = storage.find("bundle", version)
@@ -68,9 +81,50 @@ def make_bundle(
     return made
 
 
-def _history(seed: int, n_users: int, n_items: int, dim: int) -> History:
+#: (title, category, brand) of the items of a searchable bundle, in turn.
+THINGS = (("Quiet Kettle", "kettle", "Vohazi"), ("Blue Tent", "tent", "Xofeta"), ("安静的台灯", "lamp", "Vohazi"),
+          ("Cây đàn violin", "violin", "Neluka"))  # fmt: skip
+
+
+_KNOWN = frozenset(word for things in THINGS for word in terms(" ".join(things)))
+
+
+def meant(texts: list[str], dim: int = DIM) -> np.ndarray:
+    """(n, dim) what an encoder says that knows the words of THINGS and no other: zeros where there is none."""
+    return encode([" ".join(word for word in terms(text) if word in _KNOWN) for text in texts], dim)
+
+
+def item_ids(n_items: int) -> list[str]:
+    return [f"i{n}" for n in range(n_items - 1)] + ["i/with slash 琴"]
+
+
+def described(n_items: int) -> list[dict[str, Any]]:
+    """Items that tell what they are: THINGS, each with a number of its own, prices 1, 2, 3, …, the last one without."""
+    rows: list[dict[str, Any]] = []
+    for n, item in enumerate(item_ids(n_items)):
+        title, category, brand = THINGS[n % len(THINGS)]
+        rows.append({C.ITEM_ID: item, C.TITLE: f"{title} {100 + n}", C.BRAND: brand, C.CATEGORIES: [category],
+                     C.DESCRIPTION: f"The {category} by {brand}.", C.PRICE: None if n == n_items - 1 else n + 1.0,
+                     C.AVAILABLE_FROM: None})  # fmt: skip
+    return rows
+
+
+def index_of(storage: Storage, items: list[dict[str, Any]], history: History, dim: int) -> SearchIndex:
+    """The index of `items` and of no reviews; vectors are those of `meant` for their titles."""
+    with storage.build("corpus", "searched", module="llmrec.corpus.stage", config={}, parents={}) as writer:
+        writer.write_table("items", pa.Table.from_pylist(items, ITEMS))
+        writer.write_table("reviews", REVIEWS.empty_table())
+    corpus = storage.find("corpus", "searched")
+    assert corpus is not None
+    made = build_index(SearchConfig(), storage, corpus, None, history.item_ids)
+    titles = {item[C.ITEM_ID]: item[C.TITLE] for item in items}
+    vectors = ItemVectors.of(meant([titles.get(item, "") for item in history.item_ids], dim))
+    return SearchIndex(made.texts, made.own, made.said, vectors)
+
+
+def _history(seed: int, n_users: int, n_items: int, dim: int, described: list[dict[str, Any]] | None = None) -> History:
     draw = np.random.default_rng(seed)
-    ids = [f"i{n}" for n in range(n_items - 1)] + ["i/with slash 琴"]
+    ids = item_ids(n_items)
     pairs = [(f"u{u}", ids[i]) for u in range(n_users) for i in draw.choice(n_items, 5, replace=False)]
     times = START + np.sort(draw.integers(0, 300 * DAY_MS, len(pairs)))
     reviews = [
@@ -81,7 +135,8 @@ def _history(seed: int, n_users: int, n_items: int, dim: int) -> History:
     ]  # fmt: skip
     none = dict.fromkeys((C.DESCRIPTION, C.BRAND, C.PRICE, C.CATEGORIES, C.AVAILABLE_FROM))
     images = [None if n % 4 == 0 else np.random.default_rng([seed, n]).normal(size=4).tolist() for n in range(n_items)]
-    items = [{C.ITEM_ID: i, C.TITLE: i, IMAGE: image, **none} for i, image in zip(ids, images, strict=True)]
+    own = described or [{C.ITEM_ID: i, C.TITLE: i, **none} for i in ids]
+    items = [item | {IMAGE: image} for item, image in zip(own, images, strict=True)]
     end = int(times[-1]) + 1
     return World(reviews, items, FeaturesConfig(history_length=5), dim).prepare(cut=(end, end)).history
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from factories.bundles import DIM, make_bundle
+from factories.bundles import DIM, make_bundle, meant
 from fastapi import FastAPI
 
 from llmrec.config import CorpusConfig, ServingConfig
@@ -93,17 +93,25 @@ class Parts:
         await getattr(self, part).reconfigure({"bundle": version, **order})
 
 
-def make_parts(root: str, **serving: Any) -> Parts:
+class WordEncoder(FakeEncoder):
+    """The encoder that made the vectors of a searchable bundle."""
+
+    async def encode(self, texts: list[str], kind: TextKind, urgent: bool) -> EncodedTexts:
+        none = [0] * len(texts)
+        return EncodedTexts("fake-encoder", meant(texts), none, none)
+
+
+def make_parts(root: str, searchable: bool = False, **serving: Any) -> Parts:
     """Bundles `first` (CURRENT, served by both) and `second` under `root`."""
     storage, config = Storage(root), ServingConfig(**serving)
-    publish(storage, make_bundle(storage, "first"), NAME)
+    publish(storage, make_bundle(storage, "first", searchable=searchable), NAME)
     make_bundle(storage, "second", seed=1)
 
     def repository() -> Any:
         log = LogFile(parts.log, config.live.max_events, 0.02) if config.live.enabled else None
         return open_repository(storage.root, NAME, config.retrieve, log=log)
 
-    parts = Parts(storage, FakeEncoder(), None, None, config)
+    parts = Parts(storage, WordEncoder() if searchable else FakeEncoder(), None, None, config)
     parts.retriever, parts.ranker = RetrieverDeployment(repository), RankerDeployment(repository)
     for part in ("retriever", "ranker"):
         asyncio.run(parts.serve(part, "first"))

@@ -16,7 +16,9 @@ EXAMPLES = 25
 
 
 def test_every_answer_is_as_documented(tmp_path_factory: TempPathFactory) -> None:
-    parts = make_parts(str(tmp_path_factory.mktemp("fuzz")), max_k=20, retrieve=20, max_texts=4, max_text_chars=200)
+    parts = make_parts(
+        str(tmp_path_factory.mktemp("fuzz")), True, max_k=20, retrieve=20, max_texts=4, max_text_chars=200
+    )
     schema = schemathesis.openapi.from_asgi("/openapi.json", parts.app())
     checks = [CHECKS.get_one(name) for name in NAMES]
     asked: dict[str, set[int]] = {}
@@ -36,7 +38,7 @@ def test_every_answer_is_as_documented(tmp_path_factory: TempPathFactory) -> Non
 
             ask()
     assert asked.keys() == {
-        "POST /v1/recommend", "POST /v1/rank", "POST /v1/encode", "GET /v1/items/{item_id}/similar", "GET /v1/model",
-        "GET /healthz", "GET /readyz",
+        "POST /v1/recommend", "POST /v1/search", "POST /v1/rank", "POST /v1/encode", "GET /v1/items/{item_id}/similar",
+        "GET /v1/model", "GET /healthz", "GET /readyz",
     }  # fmt: skip
-    assert all(asked[f"POST /v1/{route}"] >= {200, 422} for route in ("recommend", "rank", "encode"))
+    assert all(asked[f"POST /v1/{route}"] >= {200, 422} for route in ("recommend", "search", "rank", "encode"))
