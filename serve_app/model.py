@@ -139,7 +139,7 @@ class ServedModel:
 
     def allowed(self, only: Restriction, at: int) -> Bools:
         """(n_items + 1,) which items are known at a time and allowed by a request."""
-        allowed = self.history.known_items(at)
+        allowed: Bools = self.recommender.context.interactions.known_from < at  # a hidden item is never known
         if only.filters:
             allowed &= self._attributes.allowed(only.filters)
         if only.allow is not None:

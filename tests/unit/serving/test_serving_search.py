@@ -163,7 +163,7 @@ def test_reasons_add_up_to_the_score_and_name_the_need(client: TestClient, who: 
 
 def test_both_layouts_answer_a_need_alike(parts: Parts) -> None:
     made = RecommenderDeployment(lambda: open_repository(parts.storage.root, NAME, parts.config.retrieve))
-    asyncio.run(made.reconfigure({"bundle": "first", "encoder": "fake-encoder"}))
+    asyncio.run(made.reconfigure({"bundle": "first"}))
     fused = RecommendationService.over(parts.encoder, made, made, parts.config, made)
     bodies = [{"text": "a tent"}, {"user_id": "u1", "text": "a tent"}, {"user_id": "u1", "text": "xqzvw"}]
 
