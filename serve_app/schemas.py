@@ -91,7 +91,6 @@ class RecommendRequest(UserRequest):
     k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
     exclude: Ids = Field([], description="ids that must not be returned, besides what the user already had")
     explore: Explore | None = Field(None, description="choose slots by chance, each item then with its propensity")
-
     need: float | None = Field(
         None, ge=0, le=1, description="how much `text`, as what is wanted now, weighs against taste; 1 orders as "
         "/v1/search does, 0 leaves a known user's words unread; `serving.need` where it is not said",
