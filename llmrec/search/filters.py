@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmrec.features.arrays import Bools
+from llmrec.features.arrays import Bools, Ints
 from llmrec.features.asof.history_data import HistoryData
 
 
@@ -30,19 +30,20 @@ class AttributeFilter:
 
     def allowed(self, filters: Filters) -> Bools:
         """(n_items + 1,) which items pass; one of unknown price passes no price."""
-        passes = np.ones(len(self.data.item_ids), np.bool_)
+        rows = np.arange(len(self.data.item_ids))
+        passes, price = np.ones(len(rows), np.bool_), self.data.price[rows]  # as they are by now
         for kind, names in (("category", filters.category), ("brand", filters.brand)):
             if names:
-                passes &= self._has(kind, names)
+                passes &= self._has(rows, kind, names)
         if filters.price_from is not None:
-            passes &= self.data.price >= filters.price_from
+            passes &= price >= filters.price_from
         if filters.price_to is not None:
-            passes &= self.data.price <= filters.price_to
+            passes &= price <= filters.price_to
         return passes
 
-    def _has(self, kind: str, names: Sequence[str]) -> Bools:
+    def _has(self, rows: Ints, kind: str, names: Sequence[str]) -> Bools:
         codes = self._codes(frozenset(f"{kind}={name.strip().casefold()}" for name in names))
-        return np.asarray(np.isin(self.data.attributes, codes).any(axis=1), np.bool_)
+        return np.asarray(np.isin(self.data.attributes[rows], codes).any(axis=1), np.bool_)
 
     def _codes(self, wanted: frozenset[str]) -> list[int]:
         """Of the labels `wanted`, folded. Names may join while a server runs: they are looked at each time."""

@@ -96,7 +96,8 @@ class SearchIndex:
             found = reciprocal_ranks(np.where(allowed, self.vectors.nearness(asked.vector), 0))
             relevance += VECTORS_WEIGHT * found
             by_vectors = found > 0
-        return Matches(*(np.pad(values, (0, joined)) for values in (relevance, by_words, by_vectors)))
+        more = (0, joined)
+        return Matches(np.pad(relevance, more), np.pad(by_words, more), np.pad(by_vectors, more))
 
     def _words(self, words: list[str], allowed: Bools) -> Iterator[tuple[Floats32, float]]:
         """Of each index (n,) scores, and what its list weighs."""

@@ -161,6 +161,26 @@ def test_reasons_add_up_to_the_score_and_name_the_need(client: TestClient, who: 
     assert "asked" in {because["kind"] for because in answer["items"][0]["reasons"]["because"]}
 
 
+def test_an_item_that_is_hidden_is_not_found_and_one_that_joined_passes_filters(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    live = make_parts(str(tmp_path_factory.mktemp("live")), True, **SMALL, live={"enabled": True})
+    with TestClient(live.app()) as client:
+        (best,) = ask(client, "search", text="Blue Tent 101", k=1)["items"]
+        assert client.delete(f"/v1/items/{best['item_id']}").status_code == 200
+        joined = {"title": "Grey Canoe", "brand": "Neluka", "categories": ["canoe"], "price": 7.5}
+        assert client.put("/v1/items/new", json=joined).status_code == 200
+        for part in (live.retriever, live.ranker):
+            for model in part._swapper.held:
+                model.live.catch_up()
+        shown = ask(client, "search", text="Blue Tent 101", k=20)["items"]
+        assert shown and best["item_id"] not in {item["item_id"] for item in shown}
+        listed = ask(client, "recommend", user_id="u1", text="tent", k=20, need=1)["items"]
+        assert best["item_id"] not in {item["item_id"] for item in listed}
+        canoes = ask(client, "recommend", filters={"category": ["Canoe"], "price": {"min": 7, "max": 8}})["items"]
+        assert [item["item_id"] for item in canoes] == ["new"]
+
+
 def test_both_layouts_answer_a_need_alike(parts: Parts) -> None:
     made = RecommenderDeployment(lambda: open_repository(parts.storage.root, NAME, parts.config.retrieve))
     asyncio.run(made.reconfigure({"bundle": "first"}))
