@@ -21,7 +21,8 @@ def _candidates(data: Interactions) -> str:
 def temporal(data: Interactions, t1: float, t2: float, end: float = END, name: str = "temporal") -> Split:
     """The primary protocol: each event at t ≥ T2 is a query at t."""
     wording = Wording(
-        "Each event at t ≥ T2 is a query at its own time t, with one relevant item; the whole catalogue is ranked.",
+        "Each event at t ≥ T2 is a query at its own time t, with one relevant item among all candidates, of which no "
+        "sample is drawn.",
         "Histories and popularity hold the events of everybody strictly before t (an equal timestamp is unseen), "
         "validation events and earlier test events included.",
         "Settings chosen on [T1, T2) with parameters fitted on events before T1; then refitted on events before T2 "

@@ -6,7 +6,7 @@ from llmrec.evaluation.data.slices import BLOCKBUSTER_SHARE, BLOCKBUSTERS
 from llmrec.evaluation.records.estimates import Comparison
 from llmrec.evaluation.records.results import Results
 from llmrec.evaluation.records.tables import Slice
-from llmrec.evaluation.report.format import count, interval, number, percent
+from llmrec.evaluation.report.format import count, interval, number, round_percent
 from llmrec.evaluation.report.glossary import metric_title
 from llmrec.evaluation.report.verdict.words import effect, word
 
@@ -77,7 +77,9 @@ def _told(part: Slice, how: str) -> str:
     more, here = part.interaction, part.comparisons[0]
     assert more is not None
     gap = more.difference
-    meant = f" (items that over {percent(BLOCKBUSTER_SHARE)} of queries ask for)" if part.by == BLOCKBUSTERS else ""
+    meant = (
+        f" (items that over {round_percent(BLOCKBUSTER_SHARE)} of queries ask for)" if part.by == BLOCKBUSTERS else ""
+    )
     return (f"{phrase(part)}{meant}, {count(part.n)} queries, text is worth {effect(here, with_metric=True)} "
             f"({word(here)}), {how} than in the rest by {number(abs(gap.value))} {metric_title(more.metric)} "
             f"{interval(gap, signed=True)}, corrected for all {count(more.n_comparisons)} comparisons")  # fmt: skip

@@ -6,9 +6,10 @@ import pytest
 from factories.results import comparison, make_quick_results, make_results, plain
 from rich.console import Console
 
+from llmrec.evaluation.data.slices import BLOCKBUSTERS
 from llmrec.evaluation.records.estimates import Comparison, Estimate
 from llmrec.evaluation.records.results import Results
-from llmrec.evaluation.records.tables import Sensitivity
+from llmrec.evaluation.records.tables import Sensitivity, Slice
 from llmrec.evaluation.report.console import show
 from llmrec.evaluation.report.render import render_html
 from llmrec.evaluation.report.verdict import how_to_read, verdict, where_it_helps
@@ -117,3 +118,15 @@ def test_the_decay_that_validation_chose_stands_beside_the_best_on_the_test() ->
     assert "the best of 3 settings on the test (decay days 14) 0.0640." in said
     model.settings = {"decay_days": 14.0}
     assert "and no other of 3 settings more." in " ".join(how_to_read(results))
+
+
+def test_blockbusters_are_explained_beside_the_headline_and_not_in_it() -> None:
+    results = make_results("Shop")
+    others = comparison(difference=0.0335, half=0.02)
+    part = Slice(
+        by=BLOCKBUSTERS, level="all other items", n=381, comparisons=[others], interaction=interaction(0.05, 0.02)
+    )
+    results.protocols[0].slices.append(part)
+    found = verdict(results)
+    assert "%] outside the blockbusters, at 2.4 encoder-seconds" in plain(found.sentence)
+    assert "outside the blockbusters (items that over 5 % of queries ask for), 381 queries" in plain(found.details[0])
