@@ -1,6 +1,7 @@
 """The portrait of the corpus and the facts of the run, from manifests."""
 
 import datetime as dt
+import math
 import platform
 import shlex
 import sys
@@ -100,21 +101,33 @@ _CALLED = {"validation": "examples", "test": "examples"}
 
 
 def stage_seconds(storage: Storage, made: Sequence[Artifact]) -> dict[str, float]:
-    """Stage -> seconds of all its artifacts that `made` came of, each counted once, in the order of the flow."""
-    waiting, known = list(made), dict[tuple[str, str], float]()
+    """Stage -> seconds of all its artifacts that `made` came of, in the order of the flow.
+
+    What is made at the same time, as the models of both variants are, counts once.
+    """
+    waiting, known = list(made), dict[tuple[str, str], tuple[float, float]]()
     while waiting:
         artifact = waiting.pop().manifest
         if (artifact.stage, artifact.id) in known:
             continue
-        known[artifact.stage, artifact.id] = artifact.seconds
+        known[artifact.stage, artifact.id] = artifact.created_unix, artifact.created_unix + artifact.seconds
         for name, parent in artifact.parents.items():
             name = name.split(".")[0]
             found = storage.find(_CALLED.get(name, name), parent)
             waiting += [found] if found else []  # it may have been cleared away
-    total = dict.fromkeys(("corpus", "embeddings", "readings", "examples", "models", "bundle"), 0.0)
-    for (stage, _), seconds in known.items():
-        total[stage] = total.get(stage, 0.0) + seconds
+    order = dict.fromkeys(("corpus", "embeddings", "readings", "examples", "models", "bundle"))
+    stages = order | dict.fromkeys(stage for stage, _ in known)
+    total = {name: _covered([span for (stage, _), span in known.items() if stage == name]) for name in stages}
     return {stage: seconds for stage, seconds in total.items() if seconds}
+
+
+def _covered(spans: Sequence[tuple[float, float]]) -> float:
+    """Seconds that lie within at least one of the spans (start, end)."""
+    total, until = 0.0, -math.inf
+    for start, end in sorted(spans):
+        total += max(end - max(start, until), 0.0)
+        until = max(until, end)
+    return total
 
 
 def command() -> str:
