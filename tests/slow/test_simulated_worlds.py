@@ -14,11 +14,13 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from llmrec.evaluation.records.estimates import Comparison
-from llmrec.evaluation.statistics.bootstrap import Bootstrap
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, combined
 from llmrec.evaluation.statistics.comparisons import Pair, compare
 
 WORLDS, QUERIES, USERS, ITEMS, OTHERS, SEEDS = 400, 2_000, 1_200, 250, 60, 3
 EFFECTS = (0.0, 0.03, 0.10)
+#: Worlds in which parts of the queries are set against the rest: two comparisons each, resampled.
+PART_WORLDS = 200
 #: Spread of a query's margin, by user and item; of the worth of text by user, by item and by query; of a fit.
 MARGIN, WORTH, FIT = (0.3, 0.5), (0.1, 0.25, 0.3), 0.03
 
@@ -97,3 +99,43 @@ def test_intervals_cover_and_power_is_as_predicted(effect: float) -> None:
 @pytest.mark.parametrize("left_out", ["items", "seeds"])
 def test_with_clusters_or_seeds_left_out_they_do_not(left_out: str) -> None:
     assert measured(0.03, **{left_out: False})[0] < 0.93
+
+
+def parts_told_apart(effect: float, tail: float = 1.0) -> tuple[float, float]:
+    """Share of worlds in which any part is set apart from the rest, and in which the popular half of the items is said
+    to gain more; `tail`: the worth of text for the other half, as a share."""
+    worth, _ = truth(effect)
+    apart = more = 0
+    for n in range(PART_WORLDS):
+        whole, other = (world(np.random.default_rng([3, n]), w) for w in (worth, worth * tail))  # the same draws
+        popular = whole.item < ITEMS // 2
+        with_text = np.where(popular, whole.with_text, other.with_text)
+        bootstrap = Bootstrap(whole.user, 2_000, n, whole.item)
+        pairs = []
+        for part in (popular, whole.user < USERS // 2):
+            sides = [
+                [
+                    bootstrap.mean(v.mean(axis=0), mask, list(v[:, mask].mean(axis=1)))
+                    for v in (with_text, whole.without)
+                ]
+                for mask in (part, ~part)
+            ]
+            inside, outside = (combined(figures, [1, -1]) for figures in sides)
+            pairs.append(Pair("text", "no_text", "ndcg@10", inside, outside, relative=False))
+        found = [c.verdict for c in compare(pairs, 0.95)]
+        apart += any(v in ("better", "worse") for v in found)
+        more += found[0] == "better"
+    return apart / PART_WORLDS, more / PART_WORLDS
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.10])
+def test_parts_that_do_not_differ_are_told_apart_no_more_often_than_stated(effect: float) -> None:
+    apart, _ = parts_told_apart(effect)
+    print(f"effect {effect:+.0%} everywhere: parts told apart in {apart:.3f}")
+    assert apart <= 0.05 + 2 * (0.05 * 0.95 / PART_WORLDS) ** 0.5  # two standard errors of a share of 5 %
+
+
+def test_a_part_that_gains_more_is_found() -> None:
+    _, more = parts_told_apart(0.40, tail=0.0)
+    print(f"effect +40% for the popular half of the items alone: told in {more:.3f}")
+    assert more > 0.5
