@@ -35,7 +35,7 @@ def names() -> Iterator[str]:
 
 #: Where the models of a role are named.
 _WHERE = {"retriever": "training.retrievers, evaluation.baselines", "ranker": "training.ranker, evaluation.baselines",
-          "blender": "training.blender", "rater": "training.raters"}  # fmt: skip
+          "blender": "training.blender", "calibrator": "training.calibrator", "rater": "training.raters"}  # fmt: skip
 
 
 def _models(role: Role) -> dict[str, str]:

@@ -140,7 +140,8 @@ class Bundle:
 def load_models(folder: str, file: ModelsFile, context: ModelContext) -> FittedModels:
     """The models that lie by their keys below `folder`."""
     fitted = {key: load_model(f"{folder}/{key}", context) for key in file.models}
-    return as_models(fitted, load_model(f"{folder}/blender", context), file.fallback)
+    blender, calibrator = (load_model(f"{folder}/{role}", context) for role in ("blender", "calibrator"))
+    return as_models(fitted, blender, calibrator, file.fallback)
 
 
 def last_time(history: History) -> int:

@@ -3,10 +3,11 @@
 from importlib import import_module
 from typing import Any, Literal, get_args
 
-Role = Literal["retriever", "ranker", "blender", "rater"]
+Role = Literal["retriever", "ranker", "blender", "calibrator", "rater"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_R, _K, _B, _S = (f"llmrec.models.{room}" for room in ("retrievers", "rankers", "blenders", "raters"))
+_ROOMS = ("retrievers", "rankers", "blenders", "calibrators", "raters")
+_R, _K, _B, _C, _S = (f"llmrec.models.{room}" for room in _ROOMS)
 
 #: Role -> name -> "module:Class". What a model is, its class says: `INFO`, and `Config`, its settings.
 MODELS: dict[Role, dict[str, str]] = {
@@ -43,6 +44,11 @@ MODELS: dict[Role, dict[str, str]] = {
     "blender": {
         "conditional_logit": f"{_B}.conditional_logit:ConditionalLogit",
         "prior_correction": f"{_B}.prior_correction:PriorCorrection",
+    },
+    "calibrator": {
+        "none": f"{_C}.none:Uncalibrated",
+        "temperature": f"{_C}.temperature:Temperature",
+        "isotonic": f"{_C}.isotonic:Isotonic",
     },
     "rater": {
         "bias": f"{_S}.bias:Bias",

@@ -8,12 +8,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.dataset.rows import Examples
 from llmrec.features.families.behaviour import rate_names, rates
-from llmrec.models.base import Blender, Bools, Floats, Ints, Model, ModelContext, Ranker, Rater, Requests, Retriever
+from llmrec.models.base import (
+    Blender,
+    Bools,
+    Calibrator,
+    Floats,
+    Ints,
+    Model,
+    ModelContext,
+    Ranker,
+    Rater,
+    Requests,
+    Retriever,
+)
 from llmrec.models.blenders.prior_correction import LOGIT, log_popularity, popularity_columns
 from llmrec.models.click_rows import click_rows
 from llmrec.models.retrieval import candidates, retrieve
@@ -29,13 +40,18 @@ class FittedModels:
     ranker: Ranker
     blender: Blender
     fallback: str
+    calibrator: Calibrator
     raters: Mapping[str, Rater] = field(default_factory=dict)
+
+    def click_probability(self, rows: Examples) -> Floats:
+        """(N,) as it is served, among negatives drawn by popularity as in training."""
+        return self.calibrator.probability(self.ranker.logits(rows))
 
     def by_key(self) -> dict[str, Model]:
         """Every model by its key in a bundle."""
         named: dict[str, Model] = {f"retriever.{name}": model for name, model in self.retrievers.items()}
         named |= {f"rater.{name}": model for name, model in self.raters.items()}
-        return {**named, "ranker": self.ranker, "blender": self.blender}
+        return {**named, "ranker": self.ranker, "blender": self.blender, "calibrator": self.calibrator}
 
 
 @dataclass(frozen=True)
@@ -175,7 +191,9 @@ class Recommender:
         named = {name: values[:, place] for place, name in enumerate(self.columns)}
         cold = self.nothing_known(user)[0]
         scores = named[self.models.fallback] if cold else self.models.blender.score(values)
-        return RankedRows(np.asarray(scores, np.float32), np.asarray(expit(named[LOGIT]), np.float32))
+        return RankedRows(
+            np.asarray(scores, np.float32), self.models.calibrator.probability(named[LOGIT].astype(np.float32))
+        )
 
     def blend_columns(self, user: UserState, rows: Ints, time: int) -> npt.NDArray[np.float64]:
         """(N, n_columns) what the blender reads of any items `rows` (N,) and one user (Q = 1)."""

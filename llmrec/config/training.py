@@ -24,6 +24,10 @@ class TrainingConfig(Section):
         default_factory=lambda: model_config("blender", "conditional_logit"),
         description="how retrieval scores, the ranker and popularity become one score",
     )
+    calibrator: SerializeAsAny[ModelConfig] = Field(
+        default_factory=lambda: model_config("calibrator", "none"),
+        description="how the ranker's logit becomes the probability of a click that is served; fitted on validation",
+    )
     raters: tuple[SerializeAsAny[ModelConfig], ...] = Field(
         (), description="predictions of stars and likes, kept in the bundle for `Recommender.rate`"
     )
@@ -49,9 +53,8 @@ class TrainingConfig(Section):
     def _some(cls, value: Any, info: Any) -> Any:
         return model_configs("retriever" if info.field_name == "retrievers" else "rater", value)
 
-    @field_validator("ranker", "blender", mode="before")
+    @field_validator("ranker", "blender", "calibrator", mode="before")
     @classmethod
     def _one(cls, value: Any, info: Any) -> Any:
-        if info.field_name == "ranker":
-            return model_config("ranker", value, default="listwise")
-        return model_config("blender", value, default="conditional_logit")
+        default = {"ranker": "listwise", "blender": "conditional_logit", "calibrator": "none"}[info.field_name]
+        return model_config(info.field_name, value, default=default)

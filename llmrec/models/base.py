@@ -1,7 +1,8 @@
 """One shape for every model: a name in the catalogue, settings, `fit`, arrays to save, and what its role answers.
 
 A retriever scores items for requests, a ranker scores the rows that a retriever found, a rater predicts stars or likes,
-a blender joins retrieval scores, the ranker's score and popularity into one. Whatever has the shape can be trained by
+a blender joins retrieval scores, the ranker's score and popularity into one, a calibrator turns the ranker's logit into
+the probability of a click. Whatever has the shape can be trained by
 `jobs.train`, saved in a bundle, evaluated, and served.
 """
 
@@ -258,3 +259,17 @@ class Blender(Model):
     @abstractmethod
     def weights(self) -> Mapping[str, float]:
         """Column -> weight, as far as there are such."""
+
+
+class Calibrator(Model):
+    """The ranker's logit → the probability of a click; it never changes an order."""
+
+    ROLE = "calibrator"
+
+    @abstractmethod
+    def fit(self, logits: Floats, clicks: Floats) -> dict[str, float]:
+        """Learn from (N,) rows that the ranker has not seen, in order of time; returns what they say of it."""
+
+    @abstractmethod
+    def probability(self, logits: Floats) -> Floats:
+        """(N,) → (N,)."""

@@ -1,12 +1,13 @@
-"""Fitting the blender and choosing the fallback, on validation clicks, by models that were fitted before them."""
+"""Fitting blender and calibrator, choosing the fallback: on validation clicks, by models fitted before them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from llmrec.config import TrainingConfig
 from llmrec.features.dataset.rows import read_examples
-from llmrec.models.base import Blender, ModelContext
+from llmrec.models.base import Blender, Calibrator, ModelContext, Ranker
 from llmrec.models.blenders.prior_correction import log_popularity
 from llmrec.models.retrieval import candidates
 from llmrec.models.store import make_model
@@ -17,17 +18,31 @@ from llmrec.storage import Artifact
 from llmrec.variants import VALIDATED
 
 
+@dataclass(frozen=True)
+class SecondStage:
+    """What validation clicks say of models that were fitted before them.
+
+    `metrics`: of each popularity column, of the calibrator, and of the WHOLE.
+    """
+
+    blender: Blender
+    calibrator: Calibrator
+    fallback: str
+    metrics: dict[str, dict[str, float]]
+
+
 def fit_second_stage(
     config: TrainingConfig, examples: Artifact, context: ModelContext, fitted: Mapping[str, object], n_retrieve: int
-) -> tuple[Blender, str, dict[str, dict[str, float]]]:
-    """(blender, fallback, metrics of each popularity column and of the WHOLE); `fitted`: the models of fold
-    `validation` by key. The few weights of the blender have seen the queries that the whole is measured on."""
+) -> SecondStage:
+    """`fitted`: the models of fold `validation` by key. The few weights of the blender have seen the queries that the
+    whole is measured on."""
     clicks = read_examples(
         examples, "validation", context.selection, context.history_length, clicks_only=True, with_pairs=False
     )
     queries = ValidationQueries.of(context.history, clicks)
     blender: Blender = make_model("blender", config.blender, context)
-    recommender = Recommender(as_models(fitted, blender, ""), context, retrieve=n_retrieve)
+    calibrator: Calibrator = make_model("calibrator", config.calibrator, context)
+    recommender = Recommender(as_models(fitted, blender, calibrator, ""), context, retrieve=n_retrieve)
     fallback, validated = _fallback(recommender, queries)
     found = recommender.unite(queries.requests(context), n_retrieve)
     values, targets = [], []
@@ -38,16 +53,29 @@ def fit_second_stage(
     blender.fit(recommender.columns, values, targets)
     scored = [(blender.score(v), target) for v, target in zip(values, targets, strict=True)]
     ranks = np.array([1 + int((scores > scores[target]).sum()) for scores, target in scored], np.int64)
-    return blender, fallback, validated | {WHOLE: whole_metrics(ranks, len(queries))}
+    learns = config.calibrator.name != "none"
+    calibrated = _calibrate(calibrator, recommender.models.ranker, examples, context) if learns else {}
+    return SecondStage(
+        blender, calibrator, fallback, validated | calibrated | {WHOLE: whole_metrics(ranks, len(queries))}
+    )
 
 
-def as_models(fitted: Mapping[str, object], blender: Blender, fallback: str) -> FittedModels:
+def _calibrate(
+    calibrator: Calibrator, ranker: Ranker, examples: Artifact, context: ModelContext
+) -> dict[str, dict[str, float]]:
+    """Fit it on the validation rows, clicks and negatives in order of time; what these say."""
+    rows = read_examples(examples, "validation", context.selection, context.history_length, with_ids=False)
+    found = calibrator.fit(ranker.logits(rows), rows.click)
+    return {"calibrator": found} if found else {}
+
+
+def as_models(fitted: Mapping[str, object], blender: Blender, calibrator: Calibrator, fallback: str) -> FittedModels:
     """Models by the keys of `TrainingConfig.models` as what serves together."""
 
     def of(role: str) -> dict[str, object]:
         return {key.partition(".")[2]: model for key, model in fitted.items() if key.startswith(f"{role}.")}
 
-    return FittedModels(of("retriever"), fitted["ranker"], blender, fallback, of("rater"))  # type: ignore[arg-type]
+    return FittedModels(of("retriever"), fitted["ranker"], blender, fallback, calibrator, of("rater"))  # type: ignore[arg-type]
 
 
 def _fallback(recommender: Recommender, queries: ValidationQueries) -> tuple[str, dict[str, dict[str, float]]]:

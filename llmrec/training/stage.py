@@ -80,8 +80,8 @@ def _read_by(config: RunConfig, variant: str) -> dict[str, Any]:
 def modules_of(config: RunConfig) -> tuple[str, ...]:
     """The modules of the models that a run names: its stage `train` depends on them, and on no other model's."""
     t = config.training
-    blender: tuple[Role, str] = ("blender", t.blender.name)
-    named = {(role_of(key), c.name) for key, c in models_of(t).items()} | {blender}
+    second: set[tuple[Role, str]] = {("blender", t.blender.name), ("calibrator", t.calibrator.name)}
+    named = {(role_of(key), c.name) for key, c in models_of(t).items()} | second
     return tuple(sorted(module_of(role, name) for role, name in named))
 
 
@@ -134,18 +134,16 @@ def _write(
     keys, chosen = models_of(config.training), _chosen(progress, others)
     early, context = load_context(plan.validation, plan.variant), load_context(plan.test, plan.variant)
     before = {key: _model(key, c, progress, others, early, "validation") for key, c in keys.items()}
-    blender, fallback, popular = fit_second_stage(
-        config.training, plan.validation, early, before, config.evaluation.retrieve
-    )
+    second = fit_second_stage(config.training, plan.validation, early, before, config.evaluation.retrieve)
     final = {key: _model(key, c, progress, others, context, "test") for key, c in keys.items()}
-    for key, model in {**final, "blender": blender}.items():
+    for key, model in {**final, "blender": second.blender, "calibrator": second.calibrator}.items():
         save_model(writer.uri(key), model)
     columns = {side: [c.name for c in found] for side, found in context.columns.items()}
     families = {side: list(dict.fromkeys(c.family for c in found)) for side, found in context.columns.items()}
     file = ModelsFile(
         variant=plan.variant, models={key: m.config.model_dump(mode="json") for key, m in final.items()},
-        columns=columns, families=families, chosen=chosen, validation=_validated(progress) | popular,
-        blender=dict(blender.weights), fallback=fallback,
+        columns=columns, families=families, chosen=chosen, validation=_validated(progress) | second.metrics,
+        blender=dict(second.blender.weights), fallback=second.fallback,
     )  # fmt: skip
     writer.write_json(SUMMARY, file.model_dump())
     writer.write_json("curves.json", _curves(progress))

@@ -29,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ials": {"factors": 8, "regularization": 0.1}, "bpr": {"iterations": 5}, "lambdarank": {"rounds": 20},
     **{name: {"epochs": 2} for name in ("ncf", "text_factorization", "dcnv2", "deepfm", "fm")},
 }  # fmt: skip
-EVERY = [(role, name) for role in MODELS for name in MODELS[role] if role != "blender"]
+EVERY = [(role, name) for role in MODELS for name in MODELS[role] if role not in ("blender", "calibrator")]
 RETRIEVERS = [key for key in EVERY if key[0] == "retriever"]
 #: What cannot be asked of a model, and why.
 CONSTANT = {"popularity", "recent_popularity", "time_at_risk"}  # of two users, both are told the same

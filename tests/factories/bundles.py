@@ -63,7 +63,7 @@ def make_bundle(
     columns = {side: [c.name for c in found] for side, found in context.columns.items()}
     file = ModelsFile(
         variant="text",
-        models={key: m.config.model_dump(mode="json") for key, m in models.by_key().items() if key != "blender"},
+        models={k: m.config.model_dump(mode="json") for k, m in models.by_key().items() if k not in SECOND},
         columns=columns, families={key: [] for key in columns}, blender=dict(models.blender.weights),
         fallback=models.fallback,
     )  # fmt: skip
@@ -141,6 +141,10 @@ def _history(seed: int, n_users: int, n_items: int, dim: int, described: list[di
     return World(reviews, items, FeaturesConfig(history_length=5), dim).prepare(cut=(end, end)).history
 
 
+#: What is fitted when the other models are.
+SECOND = ("blender", "calibrator")
+
+
 def untrained(context: ModelContext, training: TrainingConfig | None = None) -> FittedModels:
     """The networks of a configuration with random weights, blended as theory says before any query is seen."""
     config = training or TrainingConfig(ranker="dcnv2", blender="prior_correction", raters=["bias", "rates"])
@@ -152,4 +156,5 @@ def untrained(context: ModelContext, training: TrainingConfig | None = None) -> 
     days = context.history.settings.popularity_days
     columns = popularity_columns(days)
     blender.fit((*(c.name for c in config.retrievers), LOGIT, *columns, *rate_names(days)), [], [])
-    return as_models(fitted, blender, columns[0])
+    calibrator = make_model("calibrator", config.calibrator, context)
+    return as_models(fitted, blender, calibrator, columns[0])

@@ -51,6 +51,8 @@ EDITS = {
     "models/model_card.md.j2": {"bundle"} | _EVALUATED,
     "models/rankers/listwise/ranker.py": {"models"},
     "models/rankers/lambdarank.py": set(),
+    "models/calibrators/none.py": {"models"},
+    "models/calibrators/isotonic.py": set(),
     "models/retrievers/ease.py": {"results"},
     "models/retrievers/nearest/retriever.py": {"models"},
     "models/retrievers/sasrec/net.py": set(),

@@ -34,7 +34,7 @@ def test_a_model_is_what_its_line_in_the_catalogue_says(role: Role, name: str) -
     found = model_class(role, name)
     assert role == found.ROLE and found.Config.model_fields["name"].default == name
     assert found.INFO.title and found.INFO.description
-    outputs = {"rater": {"stars", "probability"}, "ranker": {"probability"}}
+    outputs = {"rater": {"stars", "probability"}, "ranker": {"probability"}, "calibrator": {"probability"}}
     assert found.INFO.output in outputs.get(role, {"score"})
 
 

@@ -11,11 +11,13 @@ from factories.training import TOWERS, folds, tiny_config
 
 from llmrec import bundle
 from llmrec.bundle import Bundle
+from llmrec.config.models import model_config
 from llmrec.models import by_moment
 from llmrec.models.blenders.prior_correction import log_popularity
 from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.nearest.item_index import ItemIndex
 from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
+from llmrec.models.store import make_model
 from llmrec.recommender import Recommender
 from llmrec.schema import DAY_MS, id_hash, tie_hash
 from llmrec.training import train
@@ -107,6 +109,18 @@ def test_the_second_stage_orders_by_its_blend(loaded: Bundle) -> None:
     assert np.allclose(ranked.scores, scores[0], atol=1e-5)
     assert (np.diff(ranked.probability) <= 0).all()
     assert np.allclose(1 / (1 + np.exp(-scores[0])), ranked.probability, atol=1e-5)
+
+
+def test_the_probability_that_is_served_is_calibrated_and_the_order_stays(loaded: Bundle, model: Recommender) -> None:
+    calibrator = make_model("calibrator", model_config("calibrator", "temperature"))
+    calibrator.restore({"x": np.array([-50.0, 50.0]), "y": np.array([-26.0, 24.0])}, None)  # logit / 2 - 1
+    other = Recommender(replace(loaded.models, calibrator=calibrator), loaded.context, retrieve=6)
+    state, times = users(model, [4])
+    rows = np.arange(1, 6)
+    before, after = (m.rank(state, rows, int(times[0])) for m in (model, other))
+    logits = np.log(before.probability / (1 - before.probability))
+    assert np.allclose(after.probability, 1 / (1 + np.exp(1 - logits / 2)), atol=1e-5)
+    assert np.array_equal(before.scores, after.scores)
 
 
 def test_rank_scores_any_items_as_recommend_does(model: Recommender) -> None:

@@ -17,7 +17,7 @@ from llmrec.features.dataset.rows import Examples, Shard, load_features, read_ex
 from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.two_tower.epochs import TowerData, tower_loss
-from llmrec.models.store import make_model
+from llmrec.models.store import load_model, make_model
 from llmrec.models.validation import ValidationQueries, click_metrics, ranking_metrics
 from llmrec.schema import Column as C
 from llmrec.training import train
@@ -237,7 +237,7 @@ def test_the_stage_writes_whole_artifacts_and_reuses_them(made: Folds) -> None:
     config = tiny_config()
     first = train(config, made.storage, made.validation, made.test, ["text"])["text"]
     assert {r.path.split("/", 1)[1] for r in first.manifest.files} == {
-        *(f"{key}/{name}" for key in ("retriever.two_tower", "ranker", "blender")
+        *(f"{key}/{name}" for key in ("retriever.two_tower", "ranker", "blender", "calibrator")
           for name in ("model.json", "weights.safetensors")), "models.json", "curves.json",
     }  # fmt: skip
     assert not first.reused
@@ -250,6 +250,17 @@ def test_the_stage_writes_whole_artifacts_and_reuses_them(made: Folds) -> None:
         assert [e["epoch"] for e in curves[model]["validation"]] == list(range(1, len(curves[model]["validation"]) + 1))
     assert {"recall@10", "ndcg@10"} <= curves["retriever.two_tower"]["validation"][0].keys()
     assert {"auc", "log_loss"} <= curves["ranker"]["validation"][0].keys()
+
+
+def test_validation_clicks_fit_the_calibrator_that_the_bundle_holds(made: Folds) -> None:
+    config = tiny_config(
+        retrievers=["time_at_risk"], ranker="logistic", calibrator={"name": "isotonic", "guard": False}
+    )
+    models = train(config, made.storage, made.validation, made.test, ["no_text"])["no_text"]
+    said = models.manifest.info["validation"]["calibrator"]
+    assert 0 < said["log_loss"] != said["log_loss_before"] > 0
+    calibrator = load_model(models.uri("calibrator/model.json").rsplit("/", 1)[0], load_context(made.test, "no_text"))
+    assert len(calibrator.state()["x"]) >= 2
 
 
 def test_the_towers_find_the_planted_colours(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def our_clicks(variants: Iterable[Variant], examples: Artifact) -> list[Predicte
     for name, seeds in groupby(variants, lambda v: v.name):
         bundles = [v.bundle for v in seeds]
         rows = LabelRows.read(examples, bundles[0].context, "click").test
-        by_seed = [_probability(b.models.ranker.logits(rows)) for b in bundles]
+        by_seed = [b.models.click_probability(rows).astype(np.float64) for b in bundles]
         label = f"Ranker, {VARIANT_LABELS.get(name, name)}"
         found.append(Predicted(name, "ours", label, "CTR model on the click label", by_seed))
     return found
