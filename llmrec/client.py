@@ -42,7 +42,10 @@ class _Answer:
 
 @dataclass(frozen=True)
 class Item(_Answer):
-    """One item of a list. `reasons`, where asked for: baseline, contributions, because (docs/reasons.md)."""
+    """One item of a list. `reasons`, where asked for: baseline, contributions, because (docs/reasons.md).
+
+    `propensity`: where slots were drawn. `title`, `matched` and `highlights`: of `search`.
+    """
 
     item_id: str
     rank: int
@@ -50,6 +53,10 @@ class Item(_Answer):
     click_probability: float | None = None
     ratings: Mapping[str, float] | None = None
     reasons: Mapping[str, Any] | None = None
+    propensity: float | None = None
+    title: str | None = None
+    matched: Sequence[str] = ()
+    highlights: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,19 @@ class Client:
         """The candidates in order, with probabilities of a click."""
         body = _given(candidates=list(candidates), user_id=user_id, **request)
         return Items.of(self.call("POST", "/v1/rank", body))
+
+    def search(self, text: str, k: int = 10, **request: Any) -> Items:
+        """Items by words; also `user_id=`, `filters=`."""
+        return Items.of(self.call("POST", "/v1/search", _given(text=text, k=k, **request)))
+
+    def events(self, events: Sequence[Mapping[str, Any]]) -> int:
+        """Log any number of events, each with an `event_id` of the caller's; how many of them were new.
+
+        What was answered is kept; a broken call can be made again: an id counts once.
+        """
+        most = self.model()["limits"]["events.maxItems"]
+        batches = (list(events[at : at + most]) for at in range(0, len(events), most))
+        return sum(self.call("POST", "/v1/events", {"events": batch})["stored"] for batch in batches)
 
     def similar(self, item_id: str, k: int = 10) -> Items:
         """Items near to one. Raises ApiError 404 where it is not known."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,8 +26,11 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
 
 def over(parts: Parts, key: str | None = None, asked: list[str] | None = None) -> Client:
     """A client of the application in this process, behind one key."""
-    app = TestClient(parts.app(KeyRing(parse_keys(f"me read {KEY}", "here"))), raise_server_exceptions=False)
+    ring = KeyRing(parse_keys(f"me read {KEY}", "here"))
+    return client_of(TestClient(parts.app(ring), raise_server_exceptions=False), key, asked)
 
+
+def client_of(app: TestClient, key: str | None = None, asked: list[str] | None = None) -> Client:
     def handle(request: httpx.Request) -> httpx.Response:
         if asked is not None:
             asked.append(request.url.path)
@@ -132,3 +136,14 @@ def test_a_wait_that_no_caller_wants_is_cut() -> None:
     client, pauses, _ = stub(answered(503, retry_after="100000"), answered(200, LIST))
     client.recommend("u")
     assert pauses == [30]
+
+
+def test_events_are_logged_in_batches_and_counted_once(tmp_path: Path) -> None:
+    parts = make_parts(str(tmp_path), **SMALL | {"live": {"enabled": True, "max_batch": 40}})
+    events = [{"event_id": f"e{n}", "user_id": "u1", "item_id": f"i{n % 9}", "stars": 4} for n in range(90)]
+    asked: list[str] = []
+    with TestClient(parts.app()) as app:
+        client = client_of(app, asked=asked)
+        assert client.events(events) == 90
+        assert asked.count("/v1/events") == 3
+        assert client.events(events[:5]) == 0
