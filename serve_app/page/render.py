@@ -8,7 +8,7 @@ import jinja2
 
 from llmrec.reasons import Because
 from serve_app.item_cards import ItemCard
-from serve_app.messages import ModelDescription, RankedItems
+from serve_app.messages import FoundItems, ModelDescription, RankedItems
 from serve_app.page.state import PageState
 
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -47,18 +47,25 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Searched:
+    """What a search found, and the cards of it."""
+
+    items: FoundItems
+    cards: dict[str, ItemCard]
+
+
+@dataclass(frozen=True)
 class PageView:
     """What is shown: `found` for the state, `similar` items, or a `problem` in words."""
 
     state: PageState = field(default_factory=PageState)
     found: Found | None = None
     similar: Found | None = None
-    searched: Found | None = None
+    searched: Searched | None = None
     model: ModelDescription | None = None
     users: tuple[str, ...] = ()
     problem: str | None = None
     keys: bool = False  # whether the server wants one
-    searches: bool = False  # whether the server can be searched
 
 
 def page(view: PageView) -> str:
@@ -82,7 +89,7 @@ def terms(contributions: dict[str, float]) -> list[tuple[str, float, int]]:
     return [(name.replace("_", " "), value, round(100 * abs(value) / most)) for name, value in shown]
 
 
-def _basis(found: RankedItems) -> str:
+def _basis(found: RankedItems | FoundItems) -> str:
     said = _BASIS.get(found.provenance.basis, "")
     why = _REASON.get(found.provenance.reason or "", "")
     return f"{said} {why}".strip()

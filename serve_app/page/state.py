@@ -39,7 +39,7 @@ class PageState:
         """After a button: `exclude:ID`, or a word that says which list was asked for."""
         act, _, item = said.partition(":")
         if not item or act not in ACTS:
-            return replace(self, act=act, similar="", query=self.query if act == "search" else "")
+            return replace(self, act=act, similar="", query=self.query if act == "search" else "")  # one list at a time
         without = tuple(i for i in self.liked if i != item), tuple(i for i in self.excluded if i != item)
         changed = replace(self, act=act, liked=without[0], excluded=without[1])
         if act == "exclude":

@@ -13,9 +13,9 @@ from serve_app.errors import ApiError, problem_of
 from serve_app.item_cards import ItemCard
 from serve_app.messages import RankedItems
 from serve_app.middleware.scopes import PAGE_STATIC
-from serve_app.page.render import HEADERS, STATIC_FOLDER, Found, PageView, page
+from serve_app.page.render import HEADERS, STATIC_FOLDER, Found, PageView, Searched, page
 from serve_app.page.state import SHOWN, PageState
-from serve_app.schemas import RecommendRequest
+from serve_app.schemas import RecommendRequest, SearchRequest
 from serve_app.service import RecommendationService
 
 
@@ -62,6 +62,7 @@ async def _answer(
         asked = RecommendRequest.model_validate(state.request())
         ranked = await service.recommend(asked)
         found = await _found(service, ranked, [*state.liked, *state.excluded])
+        searched = await _searched(service, state, table)
         similar = None
         if state.similar:
             near = await service.similar(state.similar, SHOWN)
@@ -72,12 +73,25 @@ async def _answer(
         if error.status_code not in (404, 422):
             raise
         return _told(view, error)
-    return PageView(**vars(view) | {"found": found, "similar": similar})
+    return PageView(**vars(view) | {"found": found, "similar": similar, "searched": searched})
 
 
 def _told(view: PageView, error: ApiError) -> PageView:
     details = "; ".join(f"{d.where}: {d.message}" for d in error.answer.details)
     return PageView(**vars(view) | {"problem": details or error.answer.error.message})
+
+
+async def _searched(
+    service: RecommendationService, state: PageState, table: tuple[limits.Limit, ...]
+) -> Searched | None:
+    """What the words that were sought found, a known user's taste being one more list."""
+    if not state.query:
+        return None
+    asked = {"text": state.query, "k": SHOWN} | ({"user_id": state.user_id} if state.user_id else {})
+    limits.check(asked, table)
+    found = await service.search(SearchRequest.model_validate(asked))
+    cards: list[ItemCard] = await service.cards([item.item_id for item in found.items])
+    return Searched(found, {card.item_id: card for card in cards})
 
 
 async def _found(service: RecommendationService, ranked: RankedItems, also: Iterable[str]) -> Found:
