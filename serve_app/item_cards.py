@@ -43,10 +43,8 @@ def _card(bundle: Bundle, item_id: str, row: int, reviews: int) -> ItemCard:
 
 def _texts(bundle: Bundle, row: int) -> dict[str, str]:
     """Field -> text; where the bundle holds no texts, brand and categories as the features know them."""
-    index = getattr(bundle, "search", None)
-    if index is not None:
-        found: dict[str, str] = index.texts.fields(row)
-        return found
+    if bundle.search is not None:
+        return bundle.search.texts.fields(row)
     data = bundle.history.data
     named = [data.attribute_names.get(int(code), "").partition("=") for code in data.attributes[row] if code]
     said = {kind: "\n".join(value for k, _, value in named if k == kind) for kind in ("brand", "category")}

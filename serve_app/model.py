@@ -22,7 +22,7 @@ from llmrec.models.base import ModelContext
 from llmrec.reasons import Explainer, Guest, ItemReasons
 from llmrec.recommender import FittedModels, Recommender
 from llmrec.registry import current
-from llmrec.search import Asked, AttributeFilter, Matches, NeededItems, by_need, needed_items
+from llmrec.search import Asked, AttributeFilter, Matches, NeededItems, by_need, needed_items, quoting
 from llmrec.storage import Storage
 from llmrec.variants import reads_text
 from serve_app.hot_swap import ModelRepository
@@ -190,7 +190,11 @@ class ServedModel:
         chosen, propensities = self._chosen(user, ranked.rows, ranked.scores, k, int(state.times[0]))
         listed = self._listed(candidates.provenance, ranked.rows[chosen], ranked.scores[chosen])
         taste = self._reasons(user, state, ranked.rows, ranked.taste, chosen) if user.reasons else []
-        return replace(listed, reasons=ranked.reasons(taste, chosen), propensities=propensities)
+        reasons, index = ranked.reasons(taste, chosen), self.bundle.search
+        if index is not None and user.wish is not None:
+            shown = (index.highlights(int(row), user.wish.text) for row in ranked.rows[chosen])
+            reasons = [quoting(found, parts) for found, parts in zip(reasons, shown, strict=False)]
+        return replace(listed, reasons=reasons, propensities=propensities)
 
     @while_items_stay
     def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems:

@@ -149,7 +149,7 @@ class Because(ApiResponse):
         "liked and had how far the score falls where the words or the event are taken away"
     )
     item_id: str | None = Field(None, description="the item that was liked or had")
-    quote: str | None = Field(None, description="a sentence of the request, verbatim")
+    quote: str | None = Field(None, description="verbatim: a sentence of the request; of `asked`, of the item's text")
 
 
 class Reasons(ApiResponse):

@@ -18,7 +18,7 @@ class Because:
 
     `effect`, in units of the score: what a kind of terms adds to it against the list's mean candidate; of `wrote`,
     `liked` and `had` how far the score falls, against that mean, where the words or the event are taken away. `quote`
-    is verbatim: a sentence of the request.
+    is verbatim: a sentence of the request or, of `asked`, a part of the item's own text.
     """
 
     kind: Kind

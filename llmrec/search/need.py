@@ -13,6 +13,7 @@ from llmrec.models.topk import top_k
 from llmrec.reasons import Because, ItemReasons
 from llmrec.recommender import CandidateSet, Recommender
 from llmrec.search.index import Matches
+from llmrec.search.texts import Highlight
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,16 @@ class NeedRanking:
             because.append(Because("asked", "it answers what you ask for", part))
         ordered = dict(sorted(terms.items(), key=lambda term: -abs(term[1])))
         return ItemReasons(0.0, ordered, tuple(sorted(because, key=lambda b: -b.effect)) or found.because)
+
+
+def quoting(found: ItemReasons, highlights: tuple[Highlight, ...]) -> ItemReasons:
+    """The reason that an item answers the words, with the part of the item's own text that does, verbatim."""
+    if not highlights:
+        return found
+    best = max(highlights, key=lambda h: len(set(h.words)))
+    said = f"its {best.field} says “{best.text}”, which answers what you ask for"
+    because = (replace(b, statement=said, quote=best.text) if b.kind == "asked" else b for b in found.because)
+    return replace(found, because=tuple(because))
 
 
 def by_need(recommender: Recommender, user: UserState, time: int, needed: NeededItems) -> NeedRanking:

@@ -69,7 +69,7 @@ async def _answer(
             similar = await _found(service, near, [state.similar])
     except ValidationError as error:
         return _told(view, problem_of(error))
-    except ApiError as error:
+    except ApiError as error:  # 404: no such item, or nothing to search in
         if error.status_code not in (404, 422):
             raise
         return _told(view, error)

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from urllib.parse import urlencode
 
 import pytest
-from factories.serving import Parts
+from factories.serving import SMALL, Parts, make_parts
 from starlette.testclient import TestClient
 
 from llmrec.reasons import Because
@@ -146,3 +146,41 @@ def test_the_form_holds_the_whole_state() -> None:
     moved = PageState.parse(urlencode([("liked", "a"), ("act", "exclude:a")]).encode())
     assert (moved.liked, moved.excluded) == ((), ("a",))
     assert PageState.parse(b"liked=a&act=drop:a") == PageState(liked=("a",), act="drop")  # no act of ours
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    """A server whose items tell what they are."""
+    return TestClient(make_parts(str(tmp_path_factory.mktemp("shop")), searchable=True, **SMALL).app())
+
+
+def test_items_have_titles_and_what_else_is_known(shop: TestClient) -> None:
+    answer = shop.post("/page", content="user_id=u3", headers=FORM).text
+    assert all(re.fullmatch(r"\D+ 1\d\d", title) for title in Seen(answer).titles)
+    assert "<span>Vohazi</span><span>kettle</span>" in answer and "The kettle by Vohazi." in answer
+    had = set(re.findall(r"you (?:liked|had) ([^<]+)</li>", answer))
+    assert had and all(re.fullmatch(r"\D+ 1\d\d", title) for title in had)
+
+
+def test_a_search_finds_and_shows_what_matched(shop: TestClient) -> None:
+    answer = shop.post("/page", content=urlencode({"query": "blue <tent>", "act": "search"}), headers=FORM).text
+    found = shop.post("/v1/search", json={"text": "blue <tent>"}).json()["items"]
+    titles = Seen(answer).titles
+    assert titles[: len(found)] == [item["title"] for item in found] and "Blue Tent 101" in titles
+    assert "title: <q>Blue Tent 101</q>" in answer and "Found for “blue &lt;tent&gt;”" in answer
+    assert "Found for" not in shop.post("/page", content="query=tent&act=ask", headers=FORM).text
+
+
+def test_where_nothing_can_be_searched_the_page_says_so(client: TestClient) -> None:
+    answer = client.post("/page", content="query=tent&act=search", headers=FORM)
+    assert answer.status_code == 422 and "no search index" in answer.text
+
+
+def test_a_need_quotes_the_items_own_words(shop: TestClient) -> None:
+    asked = {"user_id": "u3", "text": "a quiet kettle", "need": 0.8, "reasons": True}
+    items = shop.post("/v1/recommend", json=asked).json()["items"]
+    said = {b["quote"] for item in items for b in item["reasons"]["because"] if b["kind"] == "asked"}
+    assert any(quote and re.fullmatch(r"Quiet Kettle 1\d\d", quote) for quote in said)
+    for item in items:
+        total = sum(item["reasons"]["contributions"].values())
+        assert total == pytest.approx(item["score"] - item["reasons"]["baseline"], abs=2e-3)
