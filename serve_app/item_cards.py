@@ -43,7 +43,7 @@ def _card(bundle: Bundle, item_id: str, row: int, reviews: int) -> ItemCard:
 
 def _texts(bundle: Bundle, row: int) -> dict[str, str]:
     """Field -> text; where the bundle holds no texts, brand and categories as the features know them."""
-    if bundle.search is not None:
+    if bundle.search is not None and row < bundle.search.texts.table.num_rows:  # an item that joined lately is in none
         return bundle.search.texts.fields(row)
     data = bundle.history.data
     named = [data.attribute_names.get(int(code), "").partition("=") for code in data.attributes[row] if code]
