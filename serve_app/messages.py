@@ -15,9 +15,10 @@ from serve_app.item_cards import ItemCard
 
 Floats = npt.NDArray[np.float32]
 TextKind = Literal["document", "query"]
-#: What a text would be for: a newcomer's taste, and a need (`read`), or a need alone (`need`); where the bundle has no
-#: search index, nothing: a known user is answered from their history, and some bundles read no text.
-TextUse = Literal["read", "need", "known_user", "bundle_without_text"]
+#: What a text would be for: a newcomer's taste, and a need (`read`; `encode_and_read` where the bundle has a reader), or a
+#: need alone (`need`); where the bundle has no search index, nothing: a known user is answered from their history, and
+#: some bundles read no text.
+TextUse = Literal["read", "encode_and_read", "need", "known_user", "bundle_without_text"]
 Basis = Literal[
     "history", "history_and_text", "text", "liked_items", "text_and_liked_items", "popularity", "item"
 ]  # fmt: skip
@@ -74,6 +75,15 @@ class RequestUser:
     explore: Exploration | None = None
     wish: Wish | None = None
     only: Restriction = Restriction()
+    words: "WordsRead | None" = None
+
+
+@dataclass(frozen=True)
+class WordsRead:
+    """What the bundle's reader, of that fingerprint, read: (R,); None where it does not read in a server."""
+
+    reader: str
+    row: Floats | None
 
 
 @dataclass(frozen=True)
@@ -168,6 +178,7 @@ class RetrieverClient(Protocol):
         self, user: RequestUser, exclude: tuple[str, ...], time: int | None, version: str | None
     ) -> Awaitable[Candidates | NotHeld]: ...
     def text_use(self, user_id: str | None, time: int | None) -> Awaitable[TextUse]: ...
+    def read(self, text: str, vector: Floats, encoder: str | None) -> Awaitable[WordsRead | NotHeld]: ...
     def similar(self, item_id: str, k: int) -> Awaitable[RankedItems]: ...
     def cards(self, ids: list[str]) -> Awaitable[list[ItemCard]]: ...
     def some_users(self) -> Awaitable[list[str]]: ...

@@ -19,6 +19,7 @@ from llmrec.live.event_log import EventLog
 from llmrec.live.follower import LiveState
 from llmrec.live.widened import Widened
 from llmrec.models.base import ModelContext
+from llmrec.reading.served import ServedReader
 from llmrec.reasons import Explainer, Guest, ItemReasons
 from llmrec.recommender import FittedModels, Recommender
 from llmrec.registry import current
@@ -35,6 +36,7 @@ from serve_app.messages import (
     RankedItems,
     RequestUser,
     Restriction,
+    WordsRead,
 )
 
 Ints = npt.NDArray[np.int64]
@@ -103,6 +105,12 @@ class ServedModel:
         if live is not None:
             live.catch_up()
         return model
+
+    @cached_property
+    def reader(self) -> ServedReader | None:
+        """Who read the reviews, where the bundle's models look at what was read."""
+        held = self.bundle.settings.reader
+        return None if held is None else ServedReader.model_validate(held)
 
     @property
     def history(self) -> History:
@@ -218,6 +226,12 @@ class ServedModel:
         ratings = {name: values.tolist() for name, values in rated.items()}
         return replace(listed, ratings=ratings, click_probability=ranked.probability[best].tolist())
 
+    def read(self, text: str, vector: npt.NDArray[np.float32]) -> WordsRead:
+        """What the bundle's reader reads in a newcomer's words."""
+        if self.reader is None or not self.reader.within_a_request:
+            return WordsRead(self.reader.fingerprint if self.reader else "", None)
+        return WordsRead(self.reader.fingerprint, self.reader.row(text, vector))
+
     @while_items_stay
     def similar(self, item_id: str, k: int) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""
@@ -268,7 +282,7 @@ class ServedModel:
         if not spoken and not len(liked):
             return known, Provenance(self.version, at, "popularity", _why_nothing(user), unknown)
         basis: Basis = "text_and_liked_items" if spoken and len(liked) else "text" if spoken else "liked_items"
-        guest = self.history.cold_start_state(liked, user.vector if spoken else None, at, asked)
+        guest = self.history.cold_start_state(liked, user.vector if spoken else None, at, asked, self._read(user))
         return guest, Provenance(self.version, at, basis, unknown=unknown)
 
     def _chosen(
@@ -295,6 +309,12 @@ class ServedModel:
             guest = Guest(liked[liked > 0], user.vector, user.sentences, alone) if spoken else Guest(liked[liked > 0])
         listed = np.arange(len(rows)) if listed is None else listed
         return Explainer(self.recommender).explain(state, rows, scores, listed, int(state.times[0]), guest)
+
+    def _read(self, user: RequestUser) -> npt.NDArray[np.float32] | None:
+        """What was read in the user's words, unless another bundle's reader did."""
+        if user.words is None or self.reader is None or user.words.reader != self.reader.fingerprint:
+            return None
+        return user.words.row
 
     def _unknown(self, ids: list[str]) -> tuple[str, ...]:
         rows = self.history.item_rows(ids) if ids else ()

@@ -19,6 +19,7 @@ from serve_app.messages import (
     Candidates,
     EncodedTexts,
     EncoderClient,
+    Floats,
     FoundItems,
     ModelDescription,
     NotHeld,
@@ -208,7 +209,12 @@ class RecommendationService:
             return user, "bundle_without_text" if use == "bundle_without_text" else None
         if use == "need" and need == 0:
             return user, None
-        return await self._with_words(user, request.text, need, taste=use == "read")
+        until = time.monotonic() + self.config.text_timeout_s
+        user, skipped = await self._with_words(user, request.text, need, taste=use != "need")
+        if use != "encode_and_read" or user.vector is None:
+            return user, skipped
+        user, unread = await self._with_reading(user, request.text, user.vector, until)
+        return user, unread or skipped
 
     async def _text_use(self, user_id: str | None, now: int | None) -> TextUse:
         def ask() -> Awaitable[TextUse]:
@@ -259,6 +265,26 @@ class RecommendationService:
             if error.status_code != 503:
                 raise
             return None
+
+    async def _with_reading(
+        self, user: RequestUser, text: str, vector: Floats, until: float
+    ) -> tuple[RequestUser, str | None]:
+        """Who asks, with what the bundle's reader reads in what is left of the text's time; else why not."""
+        left = max(until - time.monotonic(), 0.001)
+        patience = Patience(left, left, self.config.retry_after_s)
+        try:
+            read = await asyncio.wait_for(
+                call("read", self.metrics, patience, self.retriever.read, text, vector, user.encoder), left
+            )
+        except TimeoutError:
+            return user, "reader_unavailable"
+        except ApiError as error:
+            if error.status_code != 503:
+                raise
+            return user, "reader_unavailable"
+        if isinstance(read, NotHeld) or read.row is None:
+            return user, "reader_unavailable" if isinstance(read, NotHeld) else "reader_not_served"
+        return replace(user, words=read), None
 
     def _answer(self, ranked: RankedItems, skipped: str | None) -> RankedItems:
         """`ranked`, saying so where a text was not read that would have made it personal."""

@@ -13,11 +13,12 @@ from llmrec.config import RunConfig
 from llmrec.encoding.store.keys import keys_array
 from llmrec.encoding.texts.corpus_texts import fragments
 from llmrec.encoding.texts.templates import review_text
-from llmrec.files import filesystem, write_bytes, write_parquet
+from llmrec.files import filesystem, write_bytes, write_json, write_parquet
 from llmrec.reading.page import AspectPage
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.readers.factory import make_reader, module_of, prepare
 from llmrec.reading.reading import Reading
+from llmrec.reading.served import ServedReader
 from llmrec.reading.settings import ENGINES, deciding, job_settings
 from llmrec.reading.store import ReadingStore
 from llmrec.schema import READINGS
@@ -25,6 +26,8 @@ from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 
 STAGE = "readings"
+#: The reader, as a bundle takes it along.
+READER = "reader.json"
 _NOTHING = Reading(error="the review has no text")
 
 
@@ -69,6 +72,7 @@ def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: Artifact
     counts = write_readings(store, *folders, totals.failures, partial(_show, page, reviews))
     facts = {"reader": spec.name, "texts": totals.unique, "read": totals.encoded} | counts
     write_bytes(writer.uri("aspects.html"), page.html(facts).encode())
+    write_json(writer.uri(READER), ServedReader.of(spec).model_dump())
     rows = sum(fragment.n_rows for fragment in found)
     writer.counts.update(rows_in=rows, rows_out=rows, quarantined=0, **counts)
     writer.info.update(

@@ -9,7 +9,17 @@ import numpy as np
 
 from serve_app.hot_swap import ModelHotSwapper, ModelRepository, ServedVersion
 from serve_app.item_cards import ItemCard, item_cards
-from serve_app.messages import Candidates, FoundItems, ModelDescription, NotHeld, RankedItems, RequestUser, TextUse
+from serve_app.messages import (
+    Candidates,
+    Floats,
+    FoundItems,
+    ModelDescription,
+    NotHeld,
+    RankedItems,
+    RequestUser,
+    TextUse,
+    WordsRead,
+)
 from serve_app.model import ServedModel
 from serve_app.search import search
 
@@ -65,8 +75,13 @@ class RetrieverDeployment(_ModelDeployment):
         if not model.reads_text:
             return "need" if model.bundle.search else "bundle_without_text"
         if user_id is None or not await asyncio.to_thread(_is_known, model, user_id, time):
-            return "read"
+            return "read" if model.reader is None else "encode_and_read"
         return "need" if model.bundle.search else "known_user"
+
+    async def read(self, text: str, vector: Floats, encoder: str | None) -> WordsRead | NotHeld:
+        """What the reader of the bundle of that encoder reads in a text with that vector."""
+        model = self._swapper.get(encoder=encoder)
+        return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.read, text, vector)
 
     async def similar(self, item_id: str, k: int) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where the bundle does not know it."""

@@ -110,17 +110,21 @@ class History(AsOfStates):
         return np.array([codes], np.int64).reshape(1, len(columns))
 
     def cold_start_state(
-        self, liked_rows: Ints, text_vector: Floats32 | None, time: int, contexts: Ints | None = None
-    ) -> UserState:
+        self, liked_rows: Ints, text_vector: Floats32 | None, time: int, contexts: Ints | None = None,
+        reading: Floats32 | None = None,
+    ) -> UserState:  # fmt: skip
         """State (Q = 1) of somebody new, who liked items (oldest first) and described themself in words.
 
-        `text_vector` (dim,) is the encoder's. The likes count as events of this moment without stars; the words
-        stand for a liked review. What they had is in no text that was encoded: `sequence` is zero.
+        `text_vector` (dim,) is the encoder's, `reading` (R,) what the bundle's reader read in the same words. The likes
+        count as events of this moment without stars; the words stand for a liked review. What they had is in no text
+        that was encoded: `sequence` is zero.
         """
         nobody = self.users_at(np.zeros(1, np.int64), np.array([time]), contexts)
         changes = self._likes(np.asarray(liked_rows, np.int64), nobody)
         if text_vector is not None and np.any(text_vector):
             changes |= self._words(np.asarray(text_vector, np.float32)[None])
+        if reading is not None and reading.shape == nobody.reading.shape[2:]:
+            changes["reading"] = np.broadcast_to(reading, nobody.reading.shape)
         return replace(nobody, **changes)
 
     def _likes(self, liked: Ints, nobody: UserState) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from llmrec.reading.engines.model_folder import generator_folder
 from llmrec.reading.engines.prompts import PromptWriter
 
 _MAX_SEQUENCES = 64
+#: Tokens of a block of the cache. Only whole blocks of a prefix are shared, and the CPU build's 128 are more than our
+#: short prompts have in common; 32 is the least that it likes.
+_BLOCK = 32
 
 
 class GeneratorEngine:
@@ -52,6 +55,7 @@ class GeneratorEngine:
             max_num_seqs=_MAX_SEQUENCES,
             tensor_parallel_size=self._settings.tensor_parallel,
             enable_prefix_caching=self._caching,
+            block_size=_BLOCK,
             structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
             seed=0,
             disable_log_stats=True,
@@ -69,13 +73,17 @@ class GeneratorEngine:
         outputs = self._run(prompts, SamplingParams(temperature=0, max_tokens=max_tokens, structured_outputs=held))
         return [(o.text, o.finish_reason, len(o.token_ids)) for o in outputs]
 
-    def log_odds(self, prompts: Sequence[list[int]], labels: Sequence[int]) -> list[list[float]]:
-        """(n, labels) log probability that the answer begins with each of these tokens."""
+    def log_odds(self, prompts: Sequence[list[int]], labels: Sequence[Sequence[int]]) -> list[list[float]]:
+        """The log probability that the answer to each prompt begins with each of its labels, which are tokens."""
         from vllm import SamplingParams
 
-        wanted = SamplingParams(temperature=0, max_tokens=1, logprobs=len(labels), logprob_token_ids=list(labels))
-        outputs = self._run(prompts, wanted)
-        return [[float(o.logprobs[0][label].logprob) for label in labels] for o in outputs]
+        def wanted(tokens: Sequence[int]) -> Any:
+            return SamplingParams(temperature=0, max_tokens=1, logprobs=len(tokens), logprob_token_ids=list(tokens))
+
+        outputs = self._run(prompts, [wanted(tokens) for tokens in labels])
+        return [
+            [float(o.logprobs[0][token].logprob) for token in tokens] for o, tokens in zip(outputs, labels, strict=True)
+        ]
 
     def _run(self, prompts: Sequence[list[int]], wanted: Any) -> list[Any]:
         asked = [{"prompt_token_ids": ids} for ids in prompts]

@@ -37,43 +37,53 @@ class ChooseReader:
         self._engine = GeneratorEngine(spec.settings, threads)
         writer = self._engine.prompts
         self._questions = [
-            (writer.frame(SYSTEM, spec.state["prompt"], spec.state["shots"]), writer.first_tokens(LABELS)),
-            (writer.frame(SYSTEM, INTENT), writer.first_tokens(INTENTS)),
+            (writer.frame(SYSTEM, spec.state["prompt"], spec.state["shots"]), writer.first_tokens(answers(LABELS))),
+            (writer.frame(SYSTEM, INTENT), writer.first_tokens(answers(INTENTS))),
         ]
         self._engine.start(max(len(before) + len(behind) for (before, behind), _ in self._questions) + 1)
-        self._habits = [self._odds(question, CONTENT_FREE).mean(axis=0) for question in self._questions]
+        self._habits = [shares.mean(axis=0) for shares in self._shares(CONTENT_FREE)]
 
     @classmethod
     def prepare(cls, inputs: ReadInputs) -> tuple[dict[str, Any], dict[str, Any]]:
         settings = inputs.config.reading
         prompt = load_prompt(settings.prompt, PROMPT)
         shots = _shots(inputs) if settings.shots else []
-        said = repr((SYSTEM, prompt, INTENT, shots, CONTENT_FREE))
+        said = repr((SYSTEM, prompt, INTENT, shots, CONTENT_FREE, answers(LABELS)))
         model = content_hash(generator_folder(settings.model, settings.revision))
         deciding = {"model": model, "prompt": hashlib.sha256(said.encode()).hexdigest()}
         return {"prompt": prompt, "shots": shots}, deciding
 
     def encode(self, texts: Sequence[str]) -> Readings:
-        (sentiment, intent), n_tokens = self._asked(texts)
+        if not len(texts):
+            return Readings((), np.zeros(0, np.int32))
+        found = zip(self._shares(texts), self._habits, strict=True)
+        sentiment, intent = (calibrated(shares, habit) for shares, habit in found)
         values = [_reading(text, s, i) for text, s, i in zip(texts, sentiment, intent, strict=True)]
-        return Readings(tuple(values), n_tokens)
-
-    def _asked(self, texts: Sequence[str]) -> tuple[list[Odds], npt.NDArray[np.int32]]:
-        """Calibrated probabilities of each question, (n, labels), and the prompts' tokens."""
         lengths = np.array([len(self._engine.prompts.review(text)) for text in texts], np.int32)
         around = sum(len(before) + len(behind) for (before, behind), _ in self._questions)
-        found = [
-            calibrated(self._odds(q, texts), habit) for q, habit in zip(self._questions, self._habits, strict=True)
-        ]
-        return found, lengths * len(self._questions) + np.int32(around)
+        return Readings(tuple(values), lengths * len(self._questions) + np.int32(around))
 
-    def _odds(self, question: tuple[tuple[list[int], list[int]], list[int]], texts: Sequence[str]) -> Odds:
-        """(n, labels) probabilities, of the labels alone."""
-        (before, behind), labels = question
-        prompts = [before + self._engine.prompts.review(text) + behind for text in texts]
-        odds = np.array(self._engine.log_odds(prompts, labels), np.float64).reshape(len(texts), len(labels))
-        shares = np.exp(odds - odds.max(axis=1, keepdims=True))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+    def _shares(self, texts: Sequence[str]) -> list[Odds]:
+        """(n, labels) probabilities of each question's labels alone.
+
+        The questions of a review follow each other: up to the question their prompts are one, which is computed once.
+        """
+        reviews = [self._engine.prompts.review(text) for text in texts]
+        asked = [(b + ids + e, labels) for ids in reviews for (b, e), labels in self._questions]
+        found = self._engine.log_odds(*zip(*asked, strict=True))
+        each = len(self._questions)
+        return [_of_labels(np.array(found[at::each], np.float64)) for at in range(each)]
+
+
+def answers(labels: Sequence[str]) -> list[str]:
+    """The labels as a model begins its answer, with a capital: what it gives small letters is nearly noise."""
+    return [label.capitalize() for label in labels]
+
+
+def _of_labels(odds: Odds) -> Odds:
+    """(n, labels) log probabilities -> probabilities that sum to one."""
+    shares = np.exp(odds - odds.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def calibrated(shares: Odds, habit: Odds) -> Odds:
@@ -105,5 +115,5 @@ def _shots(inputs: ReadInputs) -> list[tuple[str, str]]:
             by_label["positive" if above else "negative" if below else "neutral"].append(text)
     turns = (by_label[label][turn : turn + 1] for turn in range(len(rows)) for label in LABELS)
     labels = (label for _ in range(len(rows)) for label in LABELS)
-    found = [(texts[0], label) for texts, label in zip(turns, labels, strict=True) if texts]
+    found = [(texts[0], label.capitalize()) for texts, label in zip(turns, labels, strict=True) if texts]
     return found[: inputs.config.reading.shots]

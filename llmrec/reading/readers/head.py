@@ -51,15 +51,23 @@ class HeadReader:
         found = self._store.find([str(keys[row]) for row in known])
         values = [Reading(error="no vector of this text: run encode")] * len(texts)
         if found.present.any():
-            odds = found.vectors @ self._weights.T + self._bias
-            shares = np.exp(odds - odds.max(axis=1, keepdims=True))
-            shares /= shares.sum(axis=1, keepdims=True)
+            shares = class_shares(found.vectors, self._weights, self._bias)
             for at in np.flatnonzero(found.present):
-                values[known[at]] = _reading(shares[at], texts[known[at]])
+                values[known[at]] = reading_of(shares[at], texts[known[at]])
         return Readings(tuple(values), np.zeros(len(texts), np.int32))
 
 
-def _reading(shares: npt.NDArray[np.floating], text: str) -> Reading:
+def class_shares(
+    vectors: npt.NDArray[np.float32], weights: npt.NDArray[np.float32], bias: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """(n, 3) probabilities of negative, neutral and positive from (n, dim) vectors and a head's `fit_head`."""
+    odds = vectors @ weights.T + bias
+    shares = np.exp(odds - odds.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+
+
+def reading_of(shares: npt.NDArray[np.floating], text: str) -> Reading:
+    """The reading that three probabilities are."""
     given = {name: float(min(max(share, 0.0), 1.0)) for name, share in zip(_CLASSES, shares, strict=True)}
     return Reading(sentiment=given["positive"] - given["negative"], **given, language=language_of(text))
 

@@ -10,8 +10,8 @@ from llmrec.corpus.sample.planted import ASPECT_NAMES, planted_aspects
 from llmrec.corpus.sample.words import LANGUAGES
 from llmrec.reading.engines.model_folder import generator_folder
 from llmrec.reading.engines.prompts import PromptWriter, load_prompt
-from llmrec.reading.readers.choose import calibrated
-from llmrec.reading.readers.generate import ShortWrittenReading, read_answer
+from llmrec.reading.readers.choose import ChooseReader, answers, calibrated
+from llmrec.reading.readers.generate import EXAMPLE, ShortWrittenReading, read_answer
 from llmrec.reading.reading import verbatim
 from llmrec.reading.words import CATEGORIES
 
@@ -117,3 +117,29 @@ def test_the_built_in_corpus_says_where_it_praises() -> None:
     text = "I love this fan! It is terribly noisy. Comes in a vivid yellow and pink. I wanted something that is quiet."
     found = [(p.category, p.polarity, text[p.start : p.end]) for p in planted_aspects(text)]
     assert found == [("noise", -1, "It is terribly noisy."), ("colour", 1, "Comes in a vivid yellow and pink.")]
+
+
+def test_the_example_that_the_model_is_shown_is_an_answer_to_its_review() -> None:
+    text, answer = EXAMPLE
+    reading = read_answer(text, answer, "stop", 60)
+    assert (reading.error, reading.dropped, len(reading.aspects), len(reading.attributes)) == (None, 0, 2, 1)
+
+
+def test_a_reviews_questions_share_one_prompt_up_to_the_question() -> None:
+    """What the engine is asked: the questions of a review in a row, each with its own labels."""
+    reader, asked = ChooseReader.__new__(ChooseReader), []
+
+    class Engine:
+        prompts = PromptWriter(Letters(), max_tokens=50)
+
+        def log_odds(self, prompts: list[list[int]], labels: list[list[int]]) -> list[list[float]]:
+            asked.extend(zip(prompts, labels, strict=True))
+            return [[float(-at) for at in range(len(tokens))] for tokens in labels]
+
+    reader._engine = Engine()
+    reader._questions = [(([1], [2, 2]), [7, 8, 9]), (([1], [3]), [5, 6])]
+    first, second = reader._shares(["a", "b"])
+    assert [prompt for prompt, _ in asked] == [[1, 97, 2, 2], [1, 97, 3], [1, 98, 2, 2], [1, 98, 3]]
+    assert (first.shape, second.shape) == ((2, 3), (2, 2))
+    assert first.sum(axis=1) == pytest.approx(1) and first[0].argmax() == 0
+    assert answers(("negative", "praise")) == ["Negative", "Praise"]

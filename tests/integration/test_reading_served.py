@@ -1,0 +1,99 @@
+"""From nothing to a served answer with readings: a newcomer's words pass through the reader that read the reviews."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from factories.serving import Faulty, Parts
+from starlette.testclient import TestClient
+
+from llmrec.bundle import Bundle
+from llmrec.config import RunConfig
+from llmrec.encoding import make_encoder
+from llmrec.pipeline import run_pipeline
+from llmrec.reading.served import ServedReader
+from llmrec.registry import publish
+from llmrec.storage import Storage
+from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
+from serve_app.messages import EncodedTexts, TextKind, WordsRead
+from serve_app.model import open_repository
+
+#: `configs/reading.yaml`, small: every word that a model sees was read by the word lists.
+READ = {
+    "name": "read",
+    "corpus": {"sample": {"n_users": 60, "n_items": 40, "n_reviews": 600, "text_share": 0.7, "skew": 1.0}},
+    "encoding": {"encoder": {"backend": "tfidf_svd", "dimension": 16}},
+    "reading": {"reader": "lexicon"},
+    "features": {"text_dim": 16, "include": ["text_read*", "item_popularity"]},
+    "training": {"workers": 0, "retrievers": ["popularity"], "ranker": {"name": "dcnv2", "epochs": 1}},
+}
+WORDS = "The battery is excellent and it is quiet. I hate anything noisy."
+
+
+class Encoder:
+    """The encoder deployment's place, by the bundle's own encoder."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.made = make_encoder(bundle.encoder)
+
+    async def encode(self, texts: list[str], kind: TextKind, urgent: bool) -> EncodedTexts:
+        found = self.made.encode(texts)
+        return EncodedTexts(self.made.fingerprint, found.vectors, found.n_tokens.tolist(), found.n_unknown.tolist())
+
+
+@pytest.fixture(scope="module")
+def parts(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    root = str(tmp_path_factory.mktemp("read"))
+    config, storage = RunConfig.model_validate(READ | {"storage": root}), Storage(root)
+    bundle = run_pipeline(config, storage, lambda *_: None, until="train").artifacts["bundle.text"]
+    publish(storage, bundle, config.name)
+
+    def repository() -> Any:
+        return open_repository(root, config.name, config.serving.retrieve)
+
+    encoder = Encoder(Bundle.load(bundle.root))
+    made = Parts(storage, encoder, RetrieverDeployment(repository), RankerDeployment(repository), config.serving)
+    for part in (made.retriever, made.ranker):
+        asyncio.run(part.reconfigure({"bundle": bundle.id, "encoder": encoder.made.fingerprint}))
+    return made
+
+
+def asked(parts: Parts, **faults: Any) -> Any:
+    retriever = Faulty(parts.retriever, **faults) if faults else parts.retriever
+    config = parts.config.model_copy(update={"text_timeout_s": 1.0})
+    with TestClient(Parts(parts.storage, parts.encoder, retriever, parts.ranker, config).app()) as client:
+        answered = client.post("/v1/recommend", json={"text": WORDS, "k": 5})
+    assert answered.status_code == 200, answered.text
+    return answered.json()
+
+
+def test_what_a_newcomer_says_is_read_and_changes_the_answer(parts: Parts) -> None:
+    answer = asked(parts)
+    assert (answer["basis"], answer["reason"], len(answer["items"])) == ("text", None, 5)
+
+    class Deaf(RetrieverDeployment):
+        async def read(self, *_: Any) -> WordsRead:
+            return WordsRead("another reader", np.zeros(1, np.float32))
+
+    deaf = Deaf.__new__(Deaf)
+    deaf.__dict__ = parts.retriever.__dict__
+    unread = asked(Parts(parts.storage, parts.encoder, deaf, parts.ranker, parts.config))
+    assert [i["score"] for i in unread["items"]] != [i["score"] for i in answer["items"]]
+
+
+def test_words_are_read_within_the_time_or_the_answer_says_so(parts: Parts) -> None:
+    async def nothing() -> None: ...
+
+    async def stall() -> None:
+        await asyncio.sleep(60)
+
+    late = asked(parts, faults=[nothing, stall])  # asked first whether words count, then to read them
+    assert (late["basis"], late["reason"], len(late["items"])) == ("text", "reader_unavailable", 5)
+
+
+def test_the_bundle_holds_its_reader(parts: Parts) -> None:
+    (found,) = Path(parts.storage.root).glob("bundle/*")
+    bundle = Bundle.load(str(found)) if found.is_dir() else None
+    assert bundle is not None and ServedReader.model_validate(bundle.settings.reader).name == "lexicon"
