@@ -1,12 +1,9 @@
 """The reader that a bundle takes along: what a newcomer says passes through the reader that read the reviews."""
 
-from typing import Any, Self
-
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from llmrec.reading.readers.base import ReaderSpec
 from llmrec.reading.readers.head import class_shares, reading_of
 from llmrec.reading.readers.lexicon import read_by_words
 from llmrec.reading.settings import ENGINES
@@ -16,22 +13,16 @@ Floats32 = npt.NDArray[np.float32]
 
 
 class ServedReader(BaseModel):
-    """A reader as JSON, beside the readings that it made. Word lists and a head read within a request; an engine, which
-    would be a second one in the server's process, does not."""
+    """A reader as `ReaderSpec.served` wrote it, beside what it read.
+
+    Word lists and a head read within a request; an engine, a second one in the server's process, does not.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     fingerprint: str
     weights: list[list[float]] = []  # (3, dim) and (3,) of a head
     bias: list[float] = []
-
-    @classmethod
-    def of(cls, spec: ReaderSpec) -> Self:
-        """The reader of a run."""
-        learned: dict[str, Any] = {
-            name: spec.state[name].tolist() for name in ("weights", "bias") if name in spec.state
-        }
-        return cls(name=spec.name, fingerprint=spec.fingerprint, **learned)
 
     @property
     def within_a_request(self) -> bool:

@@ -18,7 +18,6 @@ from llmrec.reading.page import AspectPage
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.readers.factory import make_reader, module_of, prepare
 from llmrec.reading.reading import Reading
-from llmrec.reading.served import ServedReader
 from llmrec.reading.settings import ENGINES, deciding, job_settings
 from llmrec.reading.store import ReadingStore
 from llmrec.schema import READINGS
@@ -72,7 +71,7 @@ def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: Artifact
     counts = write_readings(store, *folders, totals.failures, partial(_show, page, reviews))
     facts = {"reader": spec.name, "texts": totals.unique, "read": totals.encoded} | counts
     write_bytes(writer.uri("aspects.html"), page.html(facts).encode())
-    write_json(writer.uri(READER), ServedReader.of(spec).model_dump())
+    write_json(writer.uri(READER), spec.served())
     rows = sum(fragment.n_rows for fragment in found)
     writer.counts.update(rows_in=rows, rows_out=rows, quarantined=0, **counts)
     writer.info.update(

@@ -28,6 +28,11 @@ class ReaderSpec:
     state: Mapping[str, Any]
     fingerprint: str
 
+    def served(self) -> dict[str, Any]:
+        """What a bundle takes along, as JSON: `reading.served.ServedReader`."""
+        learned = {name: self.state[name].tolist() for name in ("weights", "bias") if name in self.state}
+        return {"name": self.name, "fingerprint": self.fingerprint, **learned}
+
 
 class Reader(Protocol):
     """Texts in, readings out. `prepare` runs once, on the driver; then each actor makes one."""

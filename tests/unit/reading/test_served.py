@@ -1,5 +1,7 @@
 """The reader that a bundle takes along reads a newcomer's words as it read the reviews."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -14,8 +16,8 @@ VECTOR = np.array([1, 0], np.float32)
 
 
 def served(name: str, **state: np.ndarray) -> ServedReader:
-    made = ServedReader.of(ReaderSpec(name, ReviewReadingConfig(reader=name), state, "f"))
-    return ServedReader.model_validate_json(made.model_dump_json())  # as a bundle holds it
+    made = ReaderSpec(name, ReviewReadingConfig(reader=name), state, "f").served()
+    return ServedReader.model_validate_json(json.dumps(made))  # as a bundle holds it
 
 
 def test_word_lists_read_as_in_the_job() -> None:
