@@ -16,6 +16,7 @@ from llmrec.features.families import readings as families
 from llmrec.reading.readers.lexicon import read_by_words
 from llmrec.reading.reading import Readings
 from llmrec.reading.store import ReadingStore
+from llmrec.reading.vectors import reading_row
 from llmrec.schema import DAY_MS, TEXT_KEYS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
@@ -107,3 +108,16 @@ def test_the_targets_own_words_enter_nothing(world: World, made: Artifact, tmp_p
         ]
         for before, after in zip(*states, strict=True):
             assert np.array_equal(before.reading, after.reading) == same
+
+
+def test_what_a_newcomer_says_counts_as_one_review(world: World, made: Artifact) -> None:
+    _, history = load_features(made)
+    nobody, time, row = np.zeros(0, np.int64), START + 60 * DAY_MS, reading_row(read_by_words(SAID[0]))
+    words = np.ones(world.dim, np.float32)
+    unread, guest = (history.cold_start_state(nobody, words, time, reading=read) for read in (None, row))
+    assert not unread.reading.any()
+    assert families.scalars(guest)[0, :2] == pytest.approx([np.log1p(1)] * 2)
+    at = families.aspect_names("user").index("user_judges_battery")
+    assert families.aspects(guest)[0, at] > 0 == families.aspects(unread)[0, at]
+    other = history.cold_start_state(nobody, words, time, reading=row[:3])  # of a reader of other columns
+    assert not other.reading.any()
