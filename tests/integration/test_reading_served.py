@@ -1,7 +1,7 @@
 """From nothing to a served answer with readings: a newcomer's words pass through the reader that read the reviews."""
 
 import asyncio
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from serve_app.model import open_repository
 #: `configs/reading.yaml`, small: every word that a model sees was read by the word lists.
 READ = {
     "name": "read",
-    "corpus": {"sample": {"n_users": 60, "n_items": 40, "n_reviews": 600, "text_share": 0.7, "skew": 1.0}},
+    "corpus": {"sample": {"n_users": 40, "n_items": 30, "n_reviews": 300, "text_share": 0.7, "skew": 1.0}},
     "encoding": {"encoder": {"backend": "tfidf_svd", "dimension": 16}},
     "reading": {"reader": "lexicon"},
     "features": {"text_dim": 16, "include": ["text_read*", "item_popularity"]},
@@ -43,6 +43,19 @@ class Encoder:
         return EncodedTexts(self.made.fingerprint, found.vectors, found.n_tokens.tolist(), found.n_unknown.tolist())
 
 
+class Other:
+    """A retriever whose bundle, swapped meanwhile, has another reader."""
+
+    def __init__(self, part: RetrieverDeployment) -> None:
+        self.part = part
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self.part, method)
+
+    async def read(self, *_: Any) -> WordsRead:
+        return WordsRead("another reader", np.zeros(1, np.float32))
+
+
 @pytest.fixture(scope="module")
 def parts(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Parts:
     root = str(tmp_path_factory.mktemp("read"))
@@ -55,15 +68,15 @@ def parts(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Parts:
 
     encoder = Encoder(Bundle.load(bundle.root))
     made = Parts(storage, encoder, RetrieverDeployment(repository), RankerDeployment(repository), config.serving)
-    for part in (made.retriever, made.ranker):
-        asyncio.run(part.reconfigure({"bundle": bundle.id, "encoder": encoder.made.fingerprint}))
+    for part in ("retriever", "ranker"):
+        asyncio.run(made.serve(part, bundle.id))
     return made
 
 
 def asked(parts: Parts, **faults: Any) -> Any:
     retriever = Faulty(parts.retriever, **faults) if faults else parts.retriever
-    config = parts.config.model_copy(update={"text_timeout_s": 1.0})
-    with TestClient(Parts(parts.storage, parts.encoder, retriever, parts.ranker, config).app()) as client:
+    config = parts.config.model_copy(update={"text_timeout_s": 1.0 if faults else 20.0})
+    with TestClient(replace(parts, retriever=retriever, config=config).app()) as client:
         answered = client.post("/v1/recommend", json={"text": WORDS, "k": 5})
     assert answered.status_code == 200, answered.text
     return answered.json()
@@ -72,14 +85,7 @@ def asked(parts: Parts, **faults: Any) -> Any:
 def test_what_a_newcomer_says_is_read_and_changes_the_answer(parts: Parts) -> None:
     answer = asked(parts)
     assert (answer["basis"], answer["reason"], len(answer["items"])) == ("text", None, 5)
-
-    class Deaf(RetrieverDeployment):
-        async def read(self, *_: Any) -> WordsRead:
-            return WordsRead("another reader", np.zeros(1, np.float32))
-
-    deaf = Deaf.__new__(Deaf)
-    deaf.__dict__ = parts.retriever.__dict__
-    unread = asked(Parts(parts.storage, parts.encoder, deaf, parts.ranker, parts.config))
+    unread = asked(replace(parts, retriever=Other(parts.retriever)))
     assert [i["score"] for i in unread["items"]] != [i["score"] for i in answer["items"]]
 
 
@@ -94,6 +100,6 @@ def test_words_are_read_within_the_time_or_the_answer_says_so(parts: Parts) -> N
 
 
 def test_the_bundle_holds_its_reader(parts: Parts) -> None:
-    (found,) = Path(parts.storage.root).glob("bundle/*")
-    bundle = Bundle.load(str(found)) if found.is_dir() else None
-    assert bundle is not None and ServedReader.model_validate(bundle.settings.reader).name == "lexicon"
+    held = parts.storage.find("bundle", asked(parts)["bundle"])
+    assert held is not None
+    assert ServedReader.model_validate(Bundle.load(held.root).settings.reader).name == "lexicon"
