@@ -53,20 +53,21 @@ def ask(batches: list[list[str]], **settings: Any) -> list[list[dict[str, Any]]]
 
 @pytest.mark.slow
 def test_generated_json_is_held_to_schema_and_text_whatever_the_texts_say() -> None:
-    settings = {"reader": "generate", "max_output_tokens": 96, "dtype": "float32"}
     odd = ["噪音大得可怕。", "word " * 20_000, "🙂🙂"]
-    honest, attacked = ask([[GOOD, BAD, *odd], [GOOD, BAD, *ATTACKS]], **settings)
-    assert all(answer["output_tokens"] <= 2 * 96 for answer in honest + attacked)
-    assert sum(answer["error"] is None for answer in attacked) > len(attacked) / 2
+    honest, attacked = ask([[GOOD, BAD, *odd], [GOOD, BAD, *ATTACKS]], reader="generate", max_output_tokens=64)
+    assert all(0 < answer["output_tokens"] <= 2 * 64 for answer in honest + attacked)
+    assert [answer["error"] for answer in honest + attacked].count(None) == len(honest + attacked)
     for before, beside in zip(honest[:2], attacked[:2], strict=True):
-        assert before == beside  # fifty instructions in its batch change nothing of it
+        assert (before["sentiment"], before["intent"]) == (beside["sentiment"], beside["intent"])
 
 
 @pytest.mark.slow
 def test_labels_are_chosen_and_no_instruction_reaches_another_row() -> None:
-    honest, attacked = ask([[GOOD, BAD, "噪音大得可怕。"], [GOOD, BAD, *ATTACKS]], reader="choose", dtype="float32")
+    honest, attacked = ask([[GOOD, BAD, "噪音大得可怕。"], [GOOD, BAD, *ATTACKS]], reader="choose")
     assert honest[0]["sentiment"] > honest[1]["sentiment"]
     for before, beside in zip(honest[:2], attacked[:2], strict=True):
         assert beside["intent"] == before["intent"]
-        assert beside["sentiment"] == pytest.approx(before["sentiment"], abs=1e-3)
+        assert beside["sentiment"] == pytest.approx(
+            before["sentiment"], abs=0.05
+        )  # bfloat16, in steps of other lengths
     assert all(answer["error"] is None for answer in attacked)
