@@ -15,8 +15,8 @@ from serve_app.item_cards import ItemCard
 
 Floats = npt.NDArray[np.float32]
 TextKind = Literal["document", "query"]
-#: What a text would be for: a newcomer's taste, and a need (`read`; `encode_and_read` where the bundle has a reader), or
-#: a need alone (`need`); where the bundle has no search index, nothing: a known user is answered from their history,
+#: What a text would be for: a newcomer's taste, and a need (`read`; `encode_and_read` where the bundle has a reader),
+#: or a need alone (`need`); where the bundle has no search index, nothing: a known user is answered from their history,
 #: and some bundles read no text.
 TextUse = Literal["read", "encode_and_read", "need", "known_user", "bundle_without_text"]
 Basis = Literal[
