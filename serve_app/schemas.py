@@ -82,7 +82,7 @@ class Explore(ApiRequest):
 
     policy: Policy
     rate: float = Field(ge=0, le=1, description="probability that a slot is drawn; else it holds the best item left")
-    seed: int | None = Field(None, ge=0, description="the same draws the same")
+    seed: Annotated[int | None, BeforeValidator(_whole)] = Field(None, ge=0, description="the same draws the same")
 
 
 class RecommendRequest(UserRequest):
