@@ -131,7 +131,7 @@ def read(reader: str, args: argparse.Namespace) -> dict[str, Any]:
             found[name]["aspects"] = aspects(texts, readings)
         print(reader, name, json.dumps(found[name]), file=sys.stderr, flush=True)
     if reader == "generate":
-        found["ratio_vs_bare"] = _against_bare(made, corpora(None, 32)["builtin"][1][:32])
+        found["ratio_vs_bare"] = _against_bare(made, corpora(None, 32)["builtin"][1][:16])
     return found
 
 
