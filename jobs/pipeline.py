@@ -24,7 +24,8 @@ def pipeline(config: RunConfig, storage: Storage, args: argparse.Namespace) -> d
     """Run the stages; the answer holds the row sum of the corpus and the metrics of the primary protocol."""
     run = run_pipeline(config, storage, report, args.until)
     counts = run.artifacts["corpus"].manifest.counts
-    answer: dict[str, Any] = {name: counts[name] for name in ("rows_in", "rows_out", "quarantined")}
+    told = ("rows_in", "rows_out", "quarantined", "events_in", "events_out", "events_quarantined", "outcomes")
+    answer: dict[str, Any] = {name: counts[name] for name in told if name in counts}
     if "report" in run.artifacts:
         answer |= {"metrics": headline_metrics(run.artifacts["report"].manifest.info["metrics"])}
         answer |= {"report": run.artifacts["report"].uri("report.html")}

@@ -43,6 +43,7 @@ class KindLog:
 
     def at(self, rows: Ints, times: Ints) -> Floats:
         """(Q, K, W + 3): events, decayed by each of W constants, the sum of their values, `nearness` of the last."""
+        rows = _held(self.events, rows, self.n_kinds)
         asked = (rows[:, None] * self.n_kinds + np.arange(self.n_kinds)).ravel()
         span = self.events.span(asked, np.repeat(times, self.n_kinds))
         sums = self.sums.at(span)
@@ -100,7 +101,7 @@ class FurtherLogs:
         """The (Q, R) last events of users, of any kind: items, kinds (from 1; 0 pads), nearness, values (0: none)."""
         if self.by_user is None:
             return dict(zip(_RECENT, _nothing(len(rows)), strict=True))
-        span = self.by_user.span(rows, times - self.lag_ms)
+        span = self.by_user.span(_held(self.by_user, rows), times - self.lag_ms)
         positions, exists = self.by_user.last(span, self.settings.event_history)
         number = np.where(exists, self.by_user.order[positions], 0)
         given = np.nan_to_num(np.maximum(self.numbers["values"][number], 0))
@@ -116,7 +117,7 @@ class FurtherLogs:
         if self.relations is None:
             items, _, near, _ = _nothing(len(rows))
             return {"followed_items": items, "followed_near": near, "follows": np.zeros(len(rows))}
-        span = self.relations.span(rows, times)
+        span = self.relations.span(_held(self.relations, rows), times)
         positions, exists = self.relations.last(span, FOLLOWED)
         people = np.where(exists, self.followed[positions], 0).ravel()
         at = np.repeat(times, FOLLOWED)
@@ -138,6 +139,11 @@ class FurtherLogs:
         positions, exists = self.users.events.last(self.users.events.span(asked, times + 1), SHOWN)
         exists &= self.users.events.times[positions] > times[:, None] - SHOWN_MS
         return np.where(exists, self.numbers["item_rows"][self.users.events.order[positions]], 0), exists
+
+
+def _held(events: EntityEvents, rows: Ints, n_kinds: int = 1) -> Ints:
+    """(Q,) `rows`, 0 (unknown) for those that joined while serving: of them nothing is held."""
+    return np.where(rows < (len(events.offsets) - 1) // n_kinds, rows, 0)
 
 
 _RECENT = ("recent_items", "recent_kinds", "recent_near", "recent_values")

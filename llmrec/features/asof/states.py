@@ -52,17 +52,17 @@ class AsOfStates:
         span = self.users.events.span(rows, times)
         positions, exists = self.users.events.last(span, self.settings.history_length)
         asked = np.zeros((len(rows), len(self.data.context_columns)), np.int64) if contexts is None else contexts
-        past = np.where(rows < len(self.data.user_attributes), rows, 0)  # nothing is said of who came while serving
+        told = np.where(rows < len(self.data.user_attributes), rows, 0)  # nothing is said of who came while serving
         return UserState(
             **self._common(self.users, span),
             **self._past_items(positions, exists, times),
             **self._past_events(positions, exists),
-            **self.further.recent(past, times),
-            **self.further.taken(self.users.events, self.data.item_rows, past, times),
-            events=self.further.stats(self.further.users, past, times),
+            **self.further.recent(rows, times),
+            **self.further.taken(self.users.events, self.data.item_rows, rows, times),
+            events=self.further.stats(self.further.users, rows, times),
             vectors=self._mean_vectors(span),
             contexts=asked,
-            attributes=self.data.user_attributes[past],
+            attributes=self.data.user_attributes[told],
         )
 
     def items_at(self, rows: Ints, times: Ints) -> ItemState:

@@ -112,6 +112,17 @@ def test_after_any_stream_the_state_is_that_of_a_corpus_with_these_events(
     assert_equal(history, made, prepared)
 
 
+def test_what_happened_besides_stays_what_the_bundle_knows() -> None:
+    world = World.eventful()
+    prepared, events = world.prepare(), stream(world, 150, 5)
+    history = LiveHistory(prepared.history)
+    place(history, events)
+    assert_equal(history, offline(world, prepared, events), prepared)
+    row = history.put_item("a new one", ItemFields("brand1", [], 5.0), START)
+    state = history.items_at(np.array([row, 3]), np.full(2, START + 95 * DAY_MS))
+    assert not state.events[0].any() and state.events[1].any()
+
+
 def test_words_that_come_later_are_those_of_a_review(base: tuple[World, Prepared]) -> None:
     world, prepared = base
     history, events = LiveHistory(prepared.history), stream(world, 150, 9)
