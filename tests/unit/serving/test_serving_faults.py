@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from factories.serving import Faulty, Parts
+from factories.serving import Faulty, Parts, fake_vector
 from ray.exceptions import ActorDiedError
 from starlette.testclient import TestClient
 
 from serve_app.handles import HandleClient
+from serve_app.messages import NotHeld, TextUse, WordsRead
 
 Faults = list[Exception | Callable[[], Awaitable[None]]]
 
@@ -96,3 +98,45 @@ def test_a_queue_that_is_full_is_ready_and_readiness_costs_one_question(parts: P
     assert {answer.status_code for answer in answers} == {200}
     assert answers[0].json()["checks"]["ranker"] == "busy"
     assert asked == 1
+
+
+class Reads:
+    """`part`, whose bundle has a reader that answers `read`."""
+
+    def __init__(self, part: Any, read: Callable[[], Awaitable[WordsRead | NotHeld]]) -> None:
+        self._part, self._read = part, read
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._part, method)
+
+    async def text_use(self, *_: Any) -> TextUse:
+        return "encode_and_read"
+
+    async def read(self, *_: Any) -> Any:
+        return await self._read()
+
+
+async def an_engine() -> WordsRead:
+    return WordsRead("generate", None)
+
+
+async def too_new() -> NotHeld:
+    return NotHeld("encoder other", ())
+
+
+async def word_lists() -> WordsRead:
+    return WordsRead("lexicon", fake_vector("anything"))
+
+
+@pytest.mark.parametrize(
+    ("read", "reason"),
+    [(an_engine, "reader_not_served"), (too_new, "reader_unavailable"), (stall, "reader_unavailable"),
+     (word_lists, None)],
+)  # fmt: skip
+def test_words_that_were_not_read_still_count_as_their_vector(
+    parts: Parts, client: TestClient, read: Any, reason: str | None
+) -> None:
+    config = parts.config.model_copy(update={"text_timeout_s": 0.3})
+    found = recommend(replace(parts, retriever=Reads(parts.retriever, read), config=config), text="a drum")
+    expected = client.post("/v1/recommend", json={"text": "a drum"}).json()
+    assert (found["basis"], found["reason"]) == ("text", reason) and found["items"] == expected["items"]
