@@ -1,6 +1,7 @@
 """GET / and POST /page: for people. The first shows a form and nothing else; the second asks the service."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -84,12 +85,13 @@ def _told(view: PageView, error: ApiError) -> PageView:
 async def _searched(
     service: RecommendationService, state: PageState, table: tuple[limits.Limit, ...]
 ) -> Searched | None:
-    """What the words that were sought found, a known user's taste being one more list."""
+    """What the words that were sought found, less what is not wanted; a known user's taste is one more list."""
     if not state.query:
         return None
     asked = {"text": state.query, "k": SHOWN} | ({"user_id": state.user_id} if state.user_id else {})
     limits.check(asked, table)
     found = await service.search(SearchRequest.model_validate(asked))
+    found = replace(found, items=tuple(i for i in found.items if i.item_id not in state.excluded))
     cards: list[ItemCard] = await service.cards([item.item_id for item in found.items])
     return Searched(found, {card.item_id: card for card in cards})
 

@@ -168,6 +168,8 @@ def test_a_search_finds_and_shows_what_matched(shop: TestClient) -> None:
     titles = Seen(answer).titles
     assert titles[: len(found)] == [item["title"] for item in found] and "Blue Tent 101" in titles
     assert "title: <q>Blue Tent 101</q>" in answer and "Found for “blue &lt;tent&gt;”" in answer
+    gone = urlencode({"query": "blue tent", "act": f"exclude:{found[0]['item_id']}"})
+    assert found[0]["title"] not in Seen(shop.post("/page", content=gone, headers=FORM).text).titles
     assert "Found for" not in shop.post("/page", content="query=tent&act=ask", headers=FORM).text
 
 
