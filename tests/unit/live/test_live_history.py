@@ -123,6 +123,19 @@ def test_what_happened_besides_stays_what_the_bundle_knows() -> None:
     assert not state.events[0].any() and state.events[1].any()
 
 
+@pytest.mark.slow
+def test_ten_thousand_events_come_to_the_same() -> None:
+    world = World.random(n_users=400, n_items=N_ITEMS, n_reviews=4_000)
+    prepared = world.prepare()
+    history, events, rng = LiveHistory(prepared.history), stream(world, 10_000, 11), np.random.default_rng(0)
+    placed = 0
+    while placed < len(events):
+        size = int(rng.choice([1, 20, 200, 900]))
+        place(history, events[placed : placed + size])
+        placed += size
+    assert_equal(history, offline(world, prepared, events), prepared)
+
+
 def test_words_that_come_later_are_those_of_a_review(base: tuple[World, Prepared]) -> None:
     world, prepared = base
     history, events = LiveHistory(prepared.history), stream(world, 150, 9)
