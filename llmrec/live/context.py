@@ -26,7 +26,7 @@ class LiveInteractions(Interactions):
         told = {
             "user_ids": data.user_ids, "item_ids": data.item_ids, "user": data.user_rows, "time": data.times,
             "item": history.base_items, "stars": data.stars, "liked_from": history.settings.liked_from,
-            "exclude_seen": history.settings.exclude_seen, "outcomes": data.outcomes,
+            "outcomes": data.outcomes, "exclude_seen": history.settings.exclude_seen,
         }  # fmt: skip
         told |= {"_history": history, "hidden": np.zeros(0, np.int64)}
         told |= {"_users": GrowingArray(id_hash(data.user_ids)), "_items": GrowingArray(id_hash(data.item_ids))}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from factories.serving import SMALL, Parts, fake_vector, make_parts
@@ -12,11 +13,13 @@ from pydantic import ValidationError
 from ray.serve import Application
 from starlette.testclient import TestClient
 
+from llmrec.client import Client
 from llmrec.config import RunConfig, ServingConfig
+from llmrec.live.event_log import EventLog
 from serve_app import app as serve_app
 from serve_app.middleware.keys import KeyRing, parse_keys
 
-LIVE = SMALL | {"live": {"enabled": True, "max_batch": 40, "max_events": 300}}
+LIVE = SMALL | {"live": {"enabled": True, "max_batch": 40, "max_events": 500}}
 HOUR = 3_600_000
 
 
@@ -120,7 +123,7 @@ def test_events_that_the_bundle_holds_and_those_of_unknown_items_count_apart(cli
 def test_another_process_that_reads_the_log_knows_the_same(client: TestClient, parts: Parts) -> None:
     post(client, parts, *(event(f"r{k}", f"r{k % 3}", f"i{k}") for k in range(12)))
     held = models(parts)[0]
-    again = held.load(parts.storage, "first", 20, log=serve_app.LogFile(parts.log, 300, 1))
+    again = held.load(parts.storage, "first", 20, log=serve_app.LogFile(parts.log, 500, 1))
     assert again.live.describe() == held.live.describe()
     later = np.full(9, int(time.time() * 1000) + HOUR)
     ids = ["u1", "u2", "newcomer", "writer", "r0", "r1", "r2", "u9", "nobody"]
@@ -210,13 +213,29 @@ def test_a_batch_is_logged_whole_or_not_at_all(client: TestClient, parts: Parts)
     assert post(client, parts, event("fresh", "u4", "i1"))["sequence"] == logged + 2
 
 
+def test_the_client_sends_as_many_as_the_server_takes(client: TestClient, parts: Parts) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        answer = client.request(
+            request.method, str(request.url), content=request.content, headers=dict(request.headers)
+        )
+        return httpx.Response(answer.status_code, json=answer.json())
+
+    with Client("http://here", transport=httpx.MockTransport(handle)) as ours:
+        events = [event(f"c{k}", f"c{k % 7}", "i2") for k in range(90)]
+        told = ours.events(events)
+        assert (told["stored"], told["duplicates"]) == (90, 0) and told["sequence"] == EventLog(parts.log).last()
+        assert ours.events(events) == {"stored": 0, "duplicates": 90, "sequence": told["sequence"]}
+        assert ours.put_item("i/with slash 琴", title="A zither")["stored"] == 1
+        assert ours.delete_item("i2")["sequence"] >= told["sequence"] + 2
+
+
 def test_a_full_log_takes_no_more_and_says_so(parts: Parts, client: TestClient) -> None:
     batch = [event(f"full{k}", f"x{k}", "i1") for k in range(40)]
     statuses = [
         client.post(
             "/v1/events", json={"events": [e | {"event_id": f"{e['event_id']}.{n}"} for e in batch]}
         ).status_code
-        for n in range(8)
+        for n in range(13)
     ]
     assert set(statuses) == {200, 507} and statuses == sorted(statuses)
 
