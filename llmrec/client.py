@@ -132,15 +132,6 @@ class Client:
         """Items near to one. Raises ApiError 404 where it is not known."""
         return Items.of(self.call("GET", f"/v1/items/{quote(item_id, safe='')}/similar?k={k}"))
 
-    def events(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Tell of what users took, with an `event_id` each (docs/live.md), in as few requests as the server allows;
-        stored, duplicates, and the log's last number, `sequence`. What was sent twice counts once."""
-        most, told = self.model()["limits"]["events.maxItems"], {"stored": 0, "duplicates": 0, "sequence": 0}
-        for start in range(0, len(events), most):
-            answer = self.call("POST", "/v1/events", {"events": [dict(e) for e in events[start : start + most]]})
-            told = {name: answer[name] + (0 if name == "sequence" else told[name]) for name in told}
-        return told
-
     def put_item(self, item_id: str, **fields: Any) -> dict[str, Any]:
         """Say what an item is: `title=`, `brand=`, `categories=`, `description=`, `price=`, `attributes=`."""
         return self.call("PUT", f"/v1/items/{quote(item_id, safe='')}", fields)

@@ -222,11 +222,10 @@ def test_the_client_sends_as_many_as_the_server_takes(client: TestClient, parts:
 
     with Client("http://here", transport=httpx.MockTransport(handle)) as ours:
         events = [event(f"c{k}", f"c{k % 7}", "i2") for k in range(90)]
-        told = ours.events(events)
-        assert (told["stored"], told["duplicates"]) == (90, 0) and told["sequence"] == EventLog(parts.log).last()
-        assert ours.events(events) == {"stored": 0, "duplicates": 90, "sequence": told["sequence"]}
+        assert (ours.events(events), ours.events(events)) == (90, 0)
+        last = EventLog(parts.log).last()
         assert ours.put_item("i/with slash 琴", title="A zither")["stored"] == 1
-        assert ours.delete_item("i2")["sequence"] >= told["sequence"] + 2
+        assert ours.delete_item("i2")["sequence"] >= last + 2
 
 
 def test_a_full_log_takes_no_more_and_says_so(parts: Parts, client: TestClient) -> None:
