@@ -95,10 +95,7 @@ class FurtherLogs:
 
     def stats(self, log: KindLog | None, rows: Ints, times: Ints) -> Floats:
         """(Q, K, W + 3) of users or of items; see `KindLog.at`."""
-        if log is None:
-            return np.zeros((len(rows), 0, self.width))
-        known = rows < (len(log.events.offsets) - 1) // log.n_kinds  # nothing is said of what came while serving
-        return log.at(np.where(known, rows, 0), times - self.lag_ms)
+        return np.zeros((len(rows), 0, self.width)) if log is None else log.at(rows, times - self.lag_ms)
 
     def recent(self, rows: Ints, times: Ints) -> dict[str, Any]:
         """The (Q, R) last events of users, of any kind: items, kinds (from 1; 0 pads), nearness, values (0: none)."""
