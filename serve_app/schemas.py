@@ -26,6 +26,11 @@ MAX_NAMES = 64  # of one filter
 Names = Annotated[list[Id], FailFast(), Field(max_length=MAX_NAMES)]
 
 
+def _examples(*bodies: dict[str, Any]) -> ConfigDict:
+    """For the OpenAPI."""
+    return ConfigDict(json_schema_extra={"examples": list(bodies)})
+
+
 class ApiRequest(BaseModel):
     """Unknown fields, wrong types, NaN and infinities are refused; nothing is coerced."""
 
@@ -88,6 +93,12 @@ class Explore(ApiRequest):
 class RecommendRequest(UserRequest):
     """Without a known user, a text or a known liked item the answer is what is popular, and says so."""
 
+    model_config = _examples(
+        {"user_id": "U0000151", "k": 5, "reasons": True},
+        {"text": "a warm, sturdy one", "need": 0.6},
+        {"liked_items": ["P0000053"], "exclude": ["P0000177"]},
+    )
+
     k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
     exclude: Ids = Field([], description="ids that must not be returned, besides what the user already had")
     explore: Explore | None = Field(None, description="choose slots by chance, each item then with its propensity")
@@ -110,6 +121,8 @@ class RecommendRequest(UserRequest):
 class SearchRequest(ApiRequest):
     """Words to find items by."""
 
+    model_config = _examples({"text": "quiet kettle", "k": 5, "filters": {"price": {"max": 40}}})
+
     text: Text = Field(description="what is looked for")
     k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
     filters: ItemFilters | None = None
@@ -123,11 +136,15 @@ class SearchRequest(ApiRequest):
 class RankRequest(UserRequest):
     """Candidates to order by the probability of a click."""
 
+    model_config = _examples({"user_id": "U0000151", "candidates": ["P0000053", "P0000177"]})
+
     candidates: Ids = Field(min_length=1)
 
 
 class EncodeRequest(ApiRequest):
     """Texts to turn into vectors, with the prompt of documents or of queries."""
+
+    model_config = _examples({"texts": ["small and quiet"], "kind": "query"})
 
     texts: Annotated[list[Text], FailFast()] = Field(min_length=1)
     kind: Literal["document", "query"] = "document"

@@ -227,3 +227,13 @@ def test_stages_on_two_versions_answer_on_one(tmp_path: Path) -> None:
         after = client.post("/v1/recommend", json={"user_id": "u1"}).json()
         assert after["bundle"] == "second"
         assert after["items"] != before["items"]
+
+
+def test_the_documents_examples_are_requests_that_are_answered(client: TestClient) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    for name, path in (("RecommendRequest", "recommend"), ("RankRequest", "rank"), ("EncodeRequest", "encode"),
+                       ("SearchRequest", "search")):  # fmt: skip
+        assert schemas[name]["examples"]
+        for body in schemas[name]["examples"]:
+            status = client.post(f"/v1/{path}", json=body).status_code
+            assert status == (404 if path == "search" else 200), (name, body)  # this bundle has no index
