@@ -9,7 +9,7 @@ import yaml
 
 from llmrec.catalogue import MODELS, Role, model_class
 from llmrec.config import ConfigError, RunConfig, Section, load_config
-from llmrec.names import EVENT_KINDS, FAMILIES, RANKING_METRICS, READERS
+from llmrec.names import EVENT_KINDS, FAMILIES, OBJECTIVES, PAIRS, RANKING_METRICS, READERS
 from llmrec.variants import CONTROLS
 
 
@@ -21,6 +21,8 @@ def names() -> Iterator[str]:
         ("evaluation.controls", {name: control.description for name, control in CONTROLS.items()}),
         ("readers: reading.reader", READERS),
         ("kinds of events: corpus.outcome, corpus.event_repeats (and corpus.event_kinds)", EVENT_KINDS),
+        ("objectives, with weights: tuning.objectives", OBJECTIVES),
+        ("pairs, with shares: tuning.pairs", PAIRS),
         ("features.include, features.exclude (shell patterns)", FAMILIES),
     ):
         yield title

@@ -84,6 +84,20 @@ READERS: Mapping[str, str] = {
     "generate": "a language model writes JSON under a schema: sentiment, intent, aspects, attributes, key phrases",
 }
 
+#: What an encoder is tuned by: `tuning.objectives`, each with its weight.
+OBJECTIVES: Mapping[str, str] = {
+    "contrastive": "pairs of texts that belong together (tuning.pairs) against the batch's other texts: InfoNCE",
+    "masked_language_model": "words that are hidden are guessed from the others: adapts to the corpus's language",
+    "stars": "a review's stars, guessed from its vector",
+}
+#: Which texts belong together: `tuning.pairs`, each with its share of a batch.
+PAIRS: Mapping[str, str] = {
+    "next_item": "a liked review of a user, and the text of an item that the user liked next",
+    "description": "a review, and the text of its item",
+    "same_item": "two reviews of one item by different users",
+    "same_user": "the texts of two items that one user liked, one after the other",
+}
+
 
 #: Before the names of the families of a kind of events.
 EVENT_PREFIX = "event_"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmrec import bundle, corpus, encoding, experiment, features, reading, registry, training
+from llmrec import bundle, corpus, encoding, experiment, features, reading, registry, training, tuning
 from llmrec.config import RunConfig
 from llmrec.models.validation import WHOLE
 from llmrec.storage import Artifact, ArtifactWriter, Storage
@@ -15,7 +15,7 @@ from llmrec.variants import VALIDATED, trained_variants, variant_to_publish
 
 logger = logging.getLogger(__name__)
 
-STAGES = ("ingest", "encode", "read", "featurize", "train", "evaluate", "publish")
+STAGES = ("ingest", "tune", "encode", "read", "featurize", "train", "evaluate", "publish")
 Reporter = Callable[[str, dict[str, Artifact], float], None]
 
 
@@ -31,8 +31,8 @@ class FinishedStorage(Storage):
 
     @contextmanager
     def build(self, stage: str, artifact_id: str, **_: Any) -> Iterator[ArtifactWriter]:
-        job = {"corpus": "ingest", "embeddings": "encode", "readings": "read", "examples": "featurize",
-               "models": "train", "bundle": "train", "results": "evaluate",
+        job = {"corpus": "ingest", "encoder": "tune", "embeddings": "encode", "readings": "read",
+               "examples": "featurize", "models": "train", "bundle": "train", "results": "evaluate",
                "report": "evaluate"}.get(stage, stage)  # fmt: skip
         raise MissingStageError(
             f"{self.wanted_by}: needs the artifact {stage}/{artifact_id}, found none under {self.root}; "
@@ -64,9 +64,16 @@ class Run:
     def _ingest(self) -> dict[str, Artifact]:
         return {"corpus": corpus.ingest(self.config, self.storage)}
 
+    def _tune(self) -> dict[str, Artifact]:
+        if not self.config.tuning.objectives:
+            return {}
+        corpus.vouch(self.config, self.artifacts["corpus"])
+        return {"encoder": tuning.tune(self.config, self.storage, self.artifacts["corpus"])}
+
     def _encode(self) -> dict[str, Artifact]:
         corpus.vouch(self.config, self.artifacts["corpus"])
-        return {"embeddings": encoding.encode(self.config, self.storage, self.artifacts["corpus"])}
+        config = tuning.with_encoder(self.config, self.artifacts.get("encoder"))
+        return {"embeddings": encoding.encode(config, self.storage, self.artifacts["corpus"])}
 
     def _read(self) -> dict[str, Artifact]:
         if self.config.reading.reader is None:

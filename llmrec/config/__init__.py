@@ -23,13 +23,14 @@ from llmrec.config.review_reading import ReviewReadingConfig
 from llmrec.config.search import SearchConfig
 from llmrec.config.serving import ServingConfig
 from llmrec.config.training import TrainingConfig
+from llmrec.config.tuning import TUNED_POOLINGS, TuningConfig
 from llmrec.names import EVENT_KINDS, FAMILIES, check_patterns, event_families, nearest
 from llmrec.schema import VECTOR_PREFIX
 
 __all__ = [
     "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
     "ModelConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig", "SearchConfig", "Section", "ServingConfig",
-    "SplitConfig", "TrainingConfig", "load_config",
+    "SplitConfig", "TrainingConfig", "TuningConfig", "load_config",
 ]  # fmt: skip
 
 
@@ -46,12 +47,24 @@ class RunConfig(Section):
     corpus: CorpusConfig = CorpusConfig()
     split: SplitConfig = SplitConfig()
     encoding: EncodingConfig = EncodingConfig()
+    tuning: TuningConfig = TuningConfig()
     reading: ReviewReadingConfig = ReviewReadingConfig()
     features: FeaturesConfig = FeaturesConfig()
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # names models, whose modules read configurations
     evaluation: EvaluationConfig = EvaluationConfig()
     search: SearchConfig = SearchConfig()
     serving: ServingConfig = ServingConfig()
+
+    @field_validator("tuning")
+    @classmethod
+    def _there_is_an_encoder_to_tune(cls, tuning: TuningConfig, earlier: ValidationInfo) -> TuningConfig:
+        encoder = earlier.data["encoding"].encoder if "encoding" in earlier.data else EncoderConfig()
+        if tuning.objectives and (encoder.backend != "vllm" or encoder.pooling not in TUNED_POOLINGS):
+            raise ValueError(
+                f"objectives need encoding.encoder.backend `vllm` and a pooling of {', '.join(TUNED_POOLINGS)}: found "
+                f"{encoder.backend!r} and {encoder.pooling!r}"
+            )
+        return tuning
 
     @field_validator("features")
     @classmethod

@@ -5,12 +5,12 @@ from typing import Any
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from llmrec.catalogue import MODELS
-from llmrec.config.base import Section
 from llmrec.config.models import ModelConfig, model_config, model_configs
+from llmrec.config.workers import WorkersConfig
 from llmrec.names import check_names
 
 
-class TrainingConfig(Section):
+class TrainingConfig(WorkersConfig):
     """The models of a bundle, by name with their settings, and the workers that fit them."""
 
     retrievers: tuple[SerializeAsAny[ModelConfig], ...] = Field(
@@ -31,9 +31,6 @@ class TrainingConfig(Section):
     raters: tuple[SerializeAsAny[ModelConfig], ...] = Field(
         (), description="predictions of stars and likes, kept in the bundle for `Recommender.rate`"
     )
-    workers: int = Field(1, ge=0, description="data-parallel Ray Train workers; 0 runs in this process")
-    gpu: bool = Field(False, description="one GPU a worker")
-    max_failures: int = Field(3, ge=0, description="worker deaths that one fit survives")
 
     @model_validator(mode="before")
     @classmethod

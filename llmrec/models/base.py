@@ -25,8 +25,8 @@ from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families.columns import FeatureColumn, FeatureSelection
 from llmrec.models.attribution import Doubles, shapley
 from llmrec.models.networks.fit_task import FitTask
-from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.storage import Artifact
+from llmrec.workers.process_group import ProcessGroup
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

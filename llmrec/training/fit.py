@@ -12,9 +12,9 @@ from llmrec.config import ModelConfig, TrainingConfig
 from llmrec.features.dataset.rows import load_features
 from llmrec.models.base import ModelContext
 from llmrec.models.networks.epochs import FitState, run_epochs
-from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.store import make_model
 from llmrec.storage import Artifact
+from llmrec.workers.process_group import ProcessGroup
 
 #: A variant's states by "KEY.FOLD", in the order in which the fits are run; a key is that of `models_of`.
 Progress = dict[str, FitState]

@@ -12,13 +12,14 @@ from llmrec.catalogue import Role, model_class, module_of
 from llmrec.config import RunConfig
 from llmrec.files import delete_folder
 from llmrec.models.base import Model, ModelContext
-from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.networks.weights import from_arrays
 from llmrec.models.store import fit_data, make_model, save_model
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 from llmrec.training.closed_form import Fitted, fit_both_folds
 from llmrec.training.fit import Plan, Progress, load_context, models_of, role_of, run_plans
 from llmrec.training.second_stage import fit_second_stage
+from llmrec.workers.loop import TrainRun
+from llmrec.workers.process_group import ProcessGroup
 
 logger = logging.getLogger(__name__)
 SUMMARY = "models.json"
@@ -101,7 +102,7 @@ def _fit(
     elif config.training.workers == 0:
         progress = run_plans(plans, ProcessGroup(), {}, lambda progress: None)
     else:
-        from llmrec.training.distributed import TrainRun, run_on_ray  # Ray only where it is used
+        from llmrec.training.distributed import run_on_ray  # Ray only where it is used
 
         progress = run_on_ray(plans, config.training, TrainRun(f"{storage.root}/train_runs", run))
     for variant, writer in writers.items():

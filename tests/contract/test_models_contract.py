@@ -17,10 +17,10 @@ from llmrec.config.models import model_config
 from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import ModelContext, Requests
 from llmrec.models.networks.epochs import fit_here
-from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.store import fit_data, load_model, make_model, save_model
 from llmrec.training.closed_form import fit_model, training_events
 from llmrec.training.fit import load_context
+from llmrec.workers.process_group import ProcessGroup
 
 #: Small enough for a second each.
 SMALL: dict[str, dict[str, Any]] = {

@@ -14,10 +14,11 @@ from factories.features import World
 from factories.training import Folds, folds, tiny_config
 
 from llmrec.config import TrainingConfig
-from llmrec.models.networks.process_group import ProcessGroup
-from llmrec.training.distributed import TrainRun, run_on_ray
+from llmrec.training.distributed import run_on_ray
 from llmrec.training.fit import Plan, Progress, run_plan
 from llmrec.training.stage import make_plan
+from llmrec.workers.loop import TrainRun
+from llmrec.workers.process_group import ProcessGroup
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(240)]
 

@@ -13,11 +13,14 @@ from llmrec.config import RunConfig, Section, ServingConfig
 from llmrec.evaluation.measure import baseline_modules
 from llmrec.reading.readers.factory import READERS
 from llmrec.training.stage import modules_of
+from llmrec.tuning.objectives.registry import OBJECTIVES
+from llmrec.tuning.objectives.registry import module_of as objective_module
 
 PACKAGE = Path(llmrec.__file__).parent
 #: Artifact -> the module that makes it, and the models that a default run imports by name.
 STAGES = {
     "corpus": ("llmrec.corpus.stage",),
+    "encoder": ("llmrec.tuning.stage", *(objective_module(name) for name in OBJECTIVES)),
     "embeddings": ("llmrec.encoding.stage",),
     "readings": ("llmrec.reading.stage", *(reader.partition(":")[0] for reader in READERS.values())),
     "examples": ("llmrec.features.build.stage",),
@@ -30,6 +33,8 @@ STAGES = {
 }
 _EVALUATED = {"results", "report"}
 _ENCODED = {"embeddings", "examples"} | _EVALUATED
+#: What reads texts.
+_TEXTS = _ENCODED | {"readings", "encoder"}
 _FITTED = {"models", "bundle"} | _EVALUATED
 #: A file of each room, and the artifacts whose own code it is part of (those made from them are made anew, too).
 EDITS = {
@@ -41,8 +46,13 @@ EDITS = {
     "corpus/further.py": {"examples"} | _EVALUATED,
     "features/asof/further_logs.py": {"examples", "family_study"} | _FITTED,
     "features/build/further_tables.py": {"examples"} | _EVALUATED,
-    "corpus/splits.py": _ENCODED | {"corpus", "readings"},
+    "corpus/splits.py": _TEXTS | {"corpus"},
     "encoding/stage.py": {"embeddings"},
+    "encoding/texts/templates.py": {"embeddings", "encoder", "readings"},
+    "tuning/fit.py": {"encoder"},
+    "tuning/objectives/stars.py": {"encoder"},
+    "tuning/model_card.md.j2": {"encoder"},
+    "workers/ray_train.py": _FITTED | {"encoder"},
     "encoding/store/embedding_store.py": _ENCODED | {"bundle", "readings", "swapped embeddings"},
     "reading/readers/head.py": {"readings"},
     "reading/vectors.py": {"examples"} | _EVALUATED,

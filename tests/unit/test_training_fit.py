@@ -14,7 +14,6 @@ from factories.training import Folds, checkerboard, folds, tiny_config
 
 from llmrec.features.dataset import rows as rows_module
 from llmrec.features.dataset.rows import Examples, Shard, load_features, read_examples
-from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.two_tower.epochs import TowerData, tower_loss
 from llmrec.models.store import load_model, make_model
@@ -23,6 +22,7 @@ from llmrec.schema import Column as C
 from llmrec.training import train
 from llmrec.training.fit import Plan, Progress, dump, load_context, parse, run_plan, run_plans
 from llmrec.training.stage import make_plan
+from llmrec.workers.process_group import ProcessGroup
 
 #: Losses of the first and the last epoch, as the code of commit ee8d5c6 has them too.
 GOLDEN = {

@@ -26,17 +26,17 @@ def encoder_fingerprint(config: EncoderConfig) -> str:
     return fingerprint({"version": VECTOR_VERSION, **settings, "content": _content(config)})
 
 
+def model_content(config: EncoderConfig) -> str:
+    """What decides the vectors of a vLLM encoder's files, wherever they lie. Raises ValueError where there are none."""
+    return content_hash(model_folder(config.model, config.revision))
+
+
 def _content(config: EncoderConfig) -> str:
     if config.backend == "hashing":
         return f"hashing {DEFAULT_DIMENSION}"  # there is nothing else that decides it
     if config.backend == "vllm":
-        return _model_hash(config.model, config.revision)
+        return model_content(config)
     return _state_hash(config.model)
-
-
-@lru_cache(maxsize=8)
-def _model_hash(model: str, revision: str | None) -> str:
-    return content_hash(model_folder(model, revision))
 
 
 @lru_cache(maxsize=8)

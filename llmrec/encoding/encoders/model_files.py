@@ -4,10 +4,16 @@ import hashlib
 import importlib.util
 import json
 import os
+import tempfile
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow.fs as pafs
+
 from llmrec.config import EncoderConfig
+from llmrec.files import cache_folder, copy_folder, filesystem
 
 #: Files that decide a vector; everything else in a model's folder (cards, ONNX copies) does not.
 _PATTERNS = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.py")
@@ -16,9 +22,9 @@ _NOT_THE_MODEL = ("onnx", "openvino", ".cache", ".git")
 
 
 def model_folder(model: str, revision: str | None = None, fetch: bool = True) -> Path:
-    """The local folder of `default`, `package:MODULE/FOLDER`, a path, or a hub id (downloaded where it is not yet).
+    """The local folder of `default`, `package:MODULE/FOLDER`, a path or URI, or a hub id.
 
-    `fetch`: whether anything may be downloaded.
+    What lies elsewhere is copied or downloaded where it is not here yet; `fetch`: whether it may be.
 
     Raises ValueError naming what was asked for, what was found and what to do.
     """
@@ -26,6 +32,8 @@ def model_folder(model: str, revision: str | None = None, fetch: bool = True) ->
         return _package_folder(_DEFAULT)
     if model.startswith("package:"):
         return _package_folder(model.removeprefix("package:"))
+    if "://" in model:
+        return _stored_folder(model, fetch)
     path = Path(model).expanduser()
     if path.is_dir():
         return path.absolute()
@@ -64,6 +72,26 @@ def _package_folder(name: str) -> Path:
         module, _, folder = name.partition("/")
         raise ValueError(f"encoding.encoder.model: package {module!r} holds no folder {folder!r}")
     return path
+
+
+def _stored_folder(uri: str, fetch: bool) -> Path:
+    """A folder of an object store, whose content never changes: copied whole, once a machine."""
+    fs, path = filesystem(uri)
+    if isinstance(fs, pafs.LocalFileSystem):
+        return Path(path)
+    folder = cache_folder() / f"model-{hashlib.sha256(uri.encode()).hexdigest()[:32]}"
+    if folder.is_dir():
+        return folder
+    if not fetch:
+        raise ValueError(
+            f"encoding.encoder.model: {uri!r} is not on this machine; a server downloads nothing unless "
+            "serving.fetch_models=true"
+        )
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        copy_folder(uri, f"{scratch}/model")
+        with suppress(OSError):  # another process was first
+            Path(f"{scratch}/model").rename(folder)
+    return folder
 
 
 def _hub_folder(model: str, revision: str | None, fetch: bool) -> Path:
@@ -105,6 +133,13 @@ def _file_hash(path: Path) -> str:
     target = Path(os.path.realpath(path))
     if path.is_symlink() and len(target.name) == 64 and target.parent.name == "blobs":
         return target.name  # the hub's cache names large files by their sha256
+    state = target.stat()
+    return _digest(target, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, changed: int, size: int) -> str:
+    """sha256 of a file as it is since `changed`."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

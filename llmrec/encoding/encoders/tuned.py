@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from llmrec.config import EncoderConfig
+from llmrec.encoding.encoders.model_files import model_folder
 
 #: Beside the weights of a model that was tuned on a corpus: `{"texts_before": "2013-07-01T00:00:00+00:00"}`.
 CUTOFF_FILE = "training_cutoff.json"
@@ -18,7 +19,8 @@ def tuned_before(config: EncoderConfig) -> int | None:
     """
     if config.backend != "vllm":
         return None
-    path = Path(config.model).expanduser() / CUTOFF_FILE
+    folder = model_folder(config.model) if "://" in config.model else Path(config.model).expanduser()
+    path = folder / CUTOFF_FILE
     if not path.is_file():
         return None
     try:

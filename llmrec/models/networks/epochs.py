@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from llmrec.models.networks.fit_task import FitTask, Metrics
-from llmrec.models.networks.process_group import ProcessGroup
+from llmrec.workers.process_group import ProcessGroup
 
 Weights = dict[str, torch.Tensor]
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from llmrec.models.networks.process_group import ProcessGroup
+from llmrec.workers.process_group import ProcessGroup
 
 Metrics = dict[str, float]
 

@@ -14,11 +14,11 @@ from llmrec.models.base import Arrays, FitData, ModelContext, Ranker
 from llmrec.models.networks.epochs import fit_here
 from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.integrated_gradients import integrated_gradients
-from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.networks.weights import from_arrays, to_arrays
 from llmrec.models.rankers.click_network import Body, ClickNetwork, NetworkConfig
 from llmrec.models.validation import click_metrics
 from llmrec.storage import Artifact
+from llmrec.workers.process_group import ProcessGroup
 
 Floats = npt.NDArray[np.float32]
 

@@ -7,7 +7,7 @@ from llmrec.features.dataset.rows import Shard
 from llmrec.models.networks.batches import neighbours
 from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
-from llmrec.models.networks.process_group import ProcessGroup
+from llmrec.workers.process_group import ProcessGroup
 from llmrec.models.networks.schedule import advance
 from llmrec.models.retrievers.nearest.validation import RankedValidation
 from llmrec.models.retrievers.sasrec.retriever import SasrecRetriever

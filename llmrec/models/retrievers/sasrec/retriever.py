@@ -5,7 +5,7 @@ import torch
 
 from llmrec.models.base import Bools, Floats, Ints, ModelContext, ModelInfo, Requests
 from llmrec.models.networks.fit_task import FitTask
-from llmrec.models.networks.process_group import ProcessGroup
+from llmrec.workers.process_group import ProcessGroup
 from llmrec.models.retrievers.nearest.retriever import NearestRetriever
 from llmrec.models.retrievers.sasrec.net import Sasrec, SasrecConfig
 from llmrec.models.retrievers.sasrec.sequences import SequenceReader

@@ -11,11 +11,11 @@ from llmrec.models.base import ModelContext
 from llmrec.models.networks.batches import neighbours
 from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
-from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.retrievers.nearest.validation import RankedValidation
 from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
 from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
 from llmrec.storage import Artifact
+from llmrec.workers.process_group import ProcessGroup
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -6,11 +6,11 @@ import torch
 from llmrec.models.base import Floats, Ints, ModelContext, ModelInfo, Requests
 from llmrec.models.by_moment import cached
 from llmrec.models.networks.fit_task import FitTask
-from llmrec.models.networks.process_group import ProcessGroup
 from llmrec.models.retrievers.nearest.retriever import NearestRetriever
 from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
 from llmrec.schema import DAY_MS
 from llmrec.storage import Artifact
+from llmrec.workers.process_group import ProcessGroup
 
 
 class TwoTowerRetriever(NearestRetriever):

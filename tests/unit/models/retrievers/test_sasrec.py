@@ -13,7 +13,7 @@ from llmrec.config import FeaturesConfig
 from llmrec.features.dataset.rows import Shard
 from llmrec.models.base import ModelContext, Requests
 from llmrec.models.networks.epochs import FitState, fit_here, run_epochs
-from llmrec.models.networks.process_group import ProcessGroup
+from llmrec.workers.process_group import ProcessGroup
 from llmrec.models.networks.schedule import warm_up_cosine
 from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.sasrec.net import Sasrec, SasrecConfig

@@ -1,0 +1,73 @@
+"""Section `tuning`: by what an encoder learns from the corpus before T1, which of its weights, and for how long."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from llmrec.config.base import Section
+from llmrec.config.workers import WorkersConfig
+from llmrec.names import OBJECTIVES, PAIRS, check_names
+
+#: Poolings that sentence-transformers' folder layout can say.
+TUNED_POOLINGS = ("mean", "cls", "last", "max")
+
+
+class LowRankConfig(Section):
+    """LoRA (Hu et al., ICLR 2022): low-rank updates of linear layers, merged before the encoder is written."""
+
+    rank: int = Field(8, ge=1)
+    alpha: float = Field(16.0, gt=0, description="the update is scaled by alpha / rank")
+    targets: tuple[str, ...] = Field((), description="names of linear layers (query, value, …); none: all of them")
+
+
+class TuningConfig(WorkersConfig):
+    """Without an objective nothing is tuned, and the stage is left out."""
+
+    objectives: dict[str, float] = Field({}, description="names of the list `objectives`, each with its weight")
+    pairs: dict[str, float] = Field(
+        {"next_item": 1.0, "description": 0.5, "same_item": 0.5},
+        min_length=1, description="of contrastive: names of the list `pairs`, each with its share of a batch",
+    )  # fmt: skip
+    window: int = Field(3, ge=1, description="next_item: how many liked events further the next one may be")
+    method: Literal["all", "last_layers", "lora"] = Field("all", description="which weights are tuned")
+    last_layers: int = Field(2, ge=1, description="of method last_layers: how many, counted from the end")
+    lora: LowRankConfig = LowRankConfig()
+    steps: int = Field(300, ge=1)
+    batch_size: int = Field(64, ge=2, description="pairs, or texts, of one step, over all workers")
+    learning_rate: float = Field(5e-5, gt=0, description="at its highest: warm-up, then a cosine down to zero")
+    warmup_share: float = Field(0.1, ge=0, le=1, description="of the steps")
+    weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, gt=0, description="longest gradient of a step")
+    dropout: bool = Field(False, description="the model's own; without it any number of workers gives equal weights")
+    max_tokens: int = Field(128, ge=8, description="longer texts are cut here while tuning")
+    dtype: Literal["bfloat16", "float32"] = Field("bfloat16", description="of products; weights are float32")
+    temperature: float = Field(0.05, gt=0, description="of contrastive")
+    learn_temperature: bool = True
+    masked_share: float = Field(0.15, gt=0, lt=1, description="of masked_language_model: words that are hidden")
+    micro_batch: int = Field(32, ge=1, description="texts that go through the network at once, of like lengths")
+    cache_gradients: bool = Field(
+        False, description="hold one micro-batch's activations at a time (Gao et al. 2021): a third slower"
+    )
+    validation_share: float = Field(0.1, ge=0, lt=1, description="of the events before T1, the last: they choose steps")
+    validation_queries: int = Field(200, ge=1)
+    validate_every: int = Field(50, ge=1, description="steps between two validations, which are checkpoints too")
+    patience: int = Field(3, ge=1, description="validations without a better one before it ends")
+    max_events: int = Field(500_000, ge=1, description="the latest so many before T1 are learned from")
+    shuffled_pairs: bool = Field(False, description="a control: targets are dealt to others; it must earn nothing")
+    threads_per_worker: int | Literal["auto"] = Field("auto", description="CPU threads of one worker")
+
+    @field_validator("objectives", "pairs")
+    @classmethod
+    def _they_exist(cls, weights: dict[str, float], info: object) -> dict[str, float]:
+        known = OBJECTIVES if getattr(info, "field_name", "") == "objectives" else PAIRS
+        check_names("tuning objective" if known is OBJECTIVES else "kind of pair", weights, known)
+        if bad := [f"{name} {weight}" for name, weight in weights.items() if not 0 < weight < float("inf")]:
+            raise ValueError(f"weights above 0, found {', '.join(bad)}; leave out what is not wanted")
+        return weights
+
+    @field_validator("threads_per_worker")
+    @classmethod
+    def _positive(cls, threads: int | str) -> int | str:
+        if isinstance(threads, int) and threads < 1:
+            raise ValueError("`auto` or at least 1")
+        return threads

@@ -1,0 +1,79 @@
+"""What Ray Train's workers, or this process, run: texts and network are made, the state goes on from where it was."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from llmrec.config import EncoderConfig, SplitConfig, TuningConfig
+from llmrec.encoding.encoders.model_files import model_folder
+from llmrec.storage import Artifact
+from llmrec.tuning.data import TuningData, make_data
+from llmrec.tuning.fit import TuneState, TuneTask, make_queries, run_steps
+from llmrec.tuning.folder import refuse_other_pooling
+from llmrec.tuning.methods import apply_method
+from llmrec.tuning.network import TextNetwork, load_network
+from llmrec.tuning.objectives.base import Learning
+from llmrec.tuning.objectives.registry import make_objective
+from llmrec.tuning.texts import TuningTexts, read_texts
+from llmrec.workers.loop import Report
+from llmrec.workers.process_group import ProcessGroup
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TunePlan:
+    """All that decides a tuned encoder, and on how many threads of a worker it is made."""
+
+    corpus: Artifact
+    encoder: EncoderConfig
+    split: SplitConfig
+    config: TuningConfig
+    seed: int
+    threads: int
+
+
+def tune_loop(plan: TunePlan, group: ProcessGroup, found: bytes | None, report: Report) -> None:
+    """Tune, or go on; input that cannot be used is handed on in the state, for no other worker could use it either."""
+    state = TuneState.parse(found)
+    if state.done:
+        return
+    if state.curve:
+        logger.info("tune: resuming after step %d", state.step)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(plan.threads)
+    try:
+        task = make_task(plan, read_texts(plan.corpus, plan.split, plan.encoder, plan.config.max_events), group)
+        state.pairs = {kind: n for o in task.objectives.values() for kind, n in getattr(o, "counts", {}).items()}
+        run_steps(task, state, group, lambda s: report({**s.curve[-1], "best": s.best_metric}, s.dump))
+    except ValueError as error:
+        failed = TuneState(done=True, failed=str(error))
+        report({"failed": str(error)}, failed.dump)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def make_task(plan: TunePlan, texts: TuningTexts, group: ProcessGroup) -> TuneTask:
+    """Network, objectives and queries. Raises ValueError, naming what is missing."""
+    torch.manual_seed(plan.seed)
+    folder = model_folder(plan.encoder.model, plan.encoder.revision)
+    network = make_network(plan, folder)
+    data: TuningData = make_data(texts, folder, plan.config, plan.seed, plan.encoder.trust_remote_code)
+    learning = Learning(data, network, folder)
+    objectives = {name: make_objective(name, learning) for name in plan.config.objectives}
+    network.to(group.device)
+    for objective in objectives.values():
+        objective.head.to(group.device)
+    return TuneTask(network, objectives, data, make_queries(data))
+
+
+def make_network(plan: TunePlan, folder: Path) -> TextNetwork:
+    """The frozen encoder, with what `tuning.method` adds to it."""
+    refuse_other_pooling(folder, plan.encoder)
+    network = load_network(plan.encoder, folder, plan.config.dtype, plan.config.dropout)
+    apply_method(network, plan.config)
+    return network

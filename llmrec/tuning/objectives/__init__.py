@@ -1,0 +1,1 @@
+"""What an encoder is tuned by: a file each, by name."""

@@ -1,0 +1,149 @@
+"""The stage `tune`: a corpus and an encoder in, an encoder that has read the corpus before T1 out."""
+
+import logging
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from llmrec.config import EncoderConfig, RunConfig
+from llmrec.encoding.encoders.fingerprint import model_content
+from llmrec.encoding.encoders.model_files import content_hash, model_folder
+from llmrec.encoding.encoders.tuned import tuned_before
+from llmrec.files import copy_folder, delete_folder
+from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
+from llmrec.tuning.fit import METRIC, TuneState, load_tuned
+from llmrec.tuning.folder import TunedFacts, write_folder
+from llmrec.tuning.job import TunePlan, make_network, tune_loop
+from llmrec.tuning.methods import merge
+from llmrec.tuning.objectives.registry import module_of
+from llmrec.tuning.texts import read_texts
+from llmrec.workers.loop import TrainRun, run_here
+
+logger = logging.getLogger(__name__)
+STAGE = "encoder"
+_HOW = {"workers", "gpu", "max_failures", "threads_per_worker"}  # it runs, which decides no weight
+
+
+def tune(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact:
+    """Tune what `encoding.encoder` names on reviews before T1; the artifact holds the encoder's folder, `model/`.
+
+    A run that was killed goes on from its last validation. Raises ValueError for texts, layers or losses that cannot
+    be used, and then writes nothing.
+    """
+    sections = decisive(config)
+    parents = {"corpus": corpus.id}
+    also = tuple(module_of(name) for name in sorted(config.tuning.objectives))
+    made = artifact_id(__name__, sections, parents, also)
+    if (found := storage.find(STAGE, made)) is not None:
+        return found
+    run = TrainRun(f"{storage.root}/tuning_runs", made)
+    plan = TunePlan(corpus, config.encoding.encoder, config.split, config.tuning, config.seed, _threads(config))
+    with storage.build(STAGE, made, module=__name__, also=also, config=sections, parents=parents) as writer:
+        started = time.monotonic()
+        state = _tuned(plan, run)
+        _write(plan, state, writer)
+        writer.info["seconds"] = time.monotonic() - started
+    delete_folder(f"{run.folder}/{run.name}")  # not before all is committed
+    finished = storage.find(STAGE, made)
+    assert finished is not None
+    return Artifact(finished.root, finished.manifest)
+
+
+def decisive(config: RunConfig) -> dict[str, Any]:
+    """The settings that decide the weights; the model by what its files hold."""
+    encoder = config.encoding.encoder
+    named = encoder.model_dump(mode="json", exclude={"model", "revision", "dtype"}) | {
+        "content": model_content(encoder)
+    }
+    tuning = config.tuning.model_dump(mode="json", exclude=_HOW)
+    return {"encoder": named, "tuning": tuning, "split": config.split.model_dump(), "seed": config.seed}
+
+
+def with_encoder(config: RunConfig, made: Artifact | None) -> RunConfig:
+    """`config` with the tuned encoder as its model; as it is where none was tuned."""
+    if made is None:
+        return config
+    folder = made.uri("model/config.json").removesuffix("/config.json")
+    encoder = config.encoding.encoder.model_copy(update={"model": folder, "revision": None})
+    return config.model_copy(update={"encoding": config.encoding.model_copy(update={"encoder": encoder})})
+
+
+def _threads(config: RunConfig) -> int:
+    """CPU threads of one worker: `auto` shares this machine's, or the smallest node's, out among the workers."""
+    asked = config.tuning.threads_per_worker
+    if asked != "auto":
+        return asked
+    cpus = float(os.cpu_count() or 1)
+    if config.tuning.workers:
+        from llmrec.tasks import live_nodes  # Ray, only where it is used
+
+        cpus = max((node.get("CPU", 0.0) for node in live_nodes()), default=cpus)
+    return max(1, int(cpus) // max(config.tuning.workers, 1))
+
+
+def _tuned(plan: TunePlan, run: TrainRun) -> TuneState:
+    """The state in which tuning ended. Raises ValueError where it could not be done."""
+    if plan.config.workers:
+        from llmrec.workers.ray_train import run_workers  # Ray, only where it is used
+
+        state = TuneState.parse(run_workers(tune_loop, plan, plan.config, run, plan.threads))
+    else:
+        state = TuneState.parse(run_here(tune_loop, plan, run))
+    if state.failed:
+        delete_folder(f"{run.folder}/{run.name}")
+        raise ValueError(state.failed)
+    return state
+
+
+def _write(plan: TunePlan, state: TuneState, writer: ArtifactWriter) -> None:
+    encoder, base = plan.encoder, model_folder(plan.encoder.model, plan.encoder.revision)
+    torch.manual_seed(plan.seed)
+    network = make_network(plan, base)
+    load_tuned(network, state.best)
+    n_tuned = sum(w.numel() for w in state.best.values())
+    merge(network)
+    texts = read_texts(plan.corpus, plan.split, encoder, plan.config.max_events)
+    before = max(texts.cut, _base_before(encoder))
+    total = sum(p.numel() for p in network.parameters())
+    facts = _facts(plan, state) | {
+        "reviews": texts.n_reviews, "items": texts.n_items, "weights tuned": f"{n_tuned:,} of {total:,}"
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        write_folder(network, base, encoder, TunedFacts(encoder.model, content_hash(base), before, facts), Path(folder))
+        content = content_hash(Path(folder))
+        copy_folder(folder, writer.uri("model"))
+    writer.write_json("curve.json", state.curve)
+    writer.counts.update(reviews=texts.n_reviews, items=texts.n_items)
+    writer.info.update(
+        texts_before=before, content=content, base=encoder.model, best_step=state.best_step, curve=state.curve,
+        pairs=state.pairs, weights_tuned=n_tuned, weights=total,
+    )  # fmt: skip
+    if plan.config.validation_share and not state.best_step:
+        logger.warning(
+            "tune: no step ranks validation's queries better than the encoder as it came, which is what was written; "
+            "lower tuning.learning_rate, or name other objectives"
+        )
+
+
+def _base_before(encoder: EncoderConfig) -> int:
+    """Until when the texts of the encoder that was tuned reach; 0 where it says nothing."""
+    return tuned_before(encoder) or 0
+
+
+def _facts(plan: TunePlan, state: TuneState) -> dict[str, Any]:
+    first, best = state.curve[0], next(row for row in state.curve if row["step"] == state.best_step)
+    config = plan.config
+    facts: dict[str, Any] = {
+        "corpus": plan.corpus.id,
+        "objectives": ", ".join(f"{name} × {weight:g}" for name, weight in config.objectives.items()),
+        "pairs": ", ".join(f"{kind} {n:,}" for kind, n in state.pairs.items()) or "none",
+        "method": config.method, "steps": f"{state.best_step} of {config.steps}", "batch": config.batch_size,
+        "learning rate": config.learning_rate, "seed": plan.seed,
+    }  # fmt: skip
+    if METRIC in first:
+        facts |= {f"{METRIC} as it came": f"{first[METRIC]:.4f}", f"{METRIC} tuned": f"{best[METRIC]:.4f}"}
+    return facts
