@@ -89,7 +89,7 @@ def run_steps(task: TuneTask, state: TuneState, group: ProcessGroup, report: Cal
     `report` is called after each validation, on every worker equally often. Raises ValueError for a loss that is no
     number.
     """
-    config, optimizer = task.config, _optimizer(task)
+    config, optimizer = task.config, make_optimizer(task)
     heads = {name: o.head for name, o in task.objectives.items()}
     if state.curve:
         _restore(task.network, heads, optimizer, state)
@@ -140,7 +140,8 @@ def one_step(
     return losses, n_texts
 
 
-def _optimizer(task: TuneTask) -> torch.optim.Optimizer:
+def make_optimizer(task: TuneTask) -> torch.optim.Optimizer:
+    """AdamW over what is tuned of the encoder, and over the heads, which do not decay."""
     encoder = [p for p in task.network.parameters() if p.requires_grad]
     heads = [p for o in task.objectives.values() for p in o.head.parameters() if p.requires_grad]
     groups = [

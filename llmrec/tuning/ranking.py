@@ -20,22 +20,27 @@ class TextQueries:
     target: Ints  # (Q,) item
     candidates: Ints  # items that are ranked, targets among them
     reviews: Ints  # rows of all reviews in `history`
+    user: Ints  # (Q,)
 
     def __len__(self) -> int:
         return len(self.target)
 
 
-def text_queries(texts: TuningTexts, first: int, n: int, seed: int, history: int = 5) -> TextQueries:
+def text_queries(texts: TuningTexts, first: int, n: int, seed: int, history: int = 5, new: bool = False) -> TextQueries:
     """At most `n` likes among the reviews from row `first` on, with the user's `history` latest likes before each.
 
-    Targets have a text. Where there are more than 1,000 items, as many random ones are candidates.
+    Targets have a text. `new`: only items that nobody reviewed before row `first` are asked for, or ranked. Where there
+    are more than 1,000 items, as many random ones are candidates.
     """
     rng = np.random.default_rng([seed, 1])
     order = np.lexsort((np.arange(texts.n_reviews), texts.user))
     starts = np.searchsorted(texts.user[order], np.arange(texts.user.max(initial=-1) + 2))
     written = np.array([bool(t.strip()) for t in texts.texts], np.bool_)
     found: list[tuple[int, Ints, Ints]] = []
-    asked = first + np.flatnonzero(texts.liked[first:] & written[texts.n_reviews + texts.item[first:]])
+    ranked = written[texts.n_reviews :]
+    if new:
+        ranked = ranked & ~np.isin(np.arange(texts.n_items), texts.item[:first])
+    asked = first + np.flatnonzero(texts.liked[first:] & ranked[texts.item[first:]])
     for row in rng.permutation(asked):
         mine = order[starts[texts.user[row]] : starts[texts.user[row] + 1]]
         mine = mine[texts.time[mine] < texts.time[row]]
@@ -44,13 +49,13 @@ def text_queries(texts: TuningTexts, first: int, n: int, seed: int, history: int
             found.append((int(row), liked, texts.item[mine]))
         if len(found) == n:
             break
-    target = texts.item[[row for row, _, _ in found]]
-    items = np.flatnonzero(written[texts.n_reviews :])
+    rows = np.array([row for row, _, _ in found], np.int64)
+    target, items = texts.item[rows], np.flatnonzero(ranked)
     if len(items) > _CANDIDATES:
         items = np.union1d(rng.choice(items, _CANDIDATES, replace=False), target)
     histories = [liked for _, liked, _ in found]
     reviews = np.unique(np.concatenate([*histories, np.empty(0, np.int64)])).astype(np.int64)
-    return TextQueries(histories, [had for _, _, had in found], target, items, reviews)
+    return TextQueries(histories, [had for _, _, had in found], target, items, reviews, texts.user[rows])
 
 
 def ndcg(
@@ -61,7 +66,12 @@ def ndcg(
     `reviews` (len(queries.reviews), d) and `items` (len(queries.candidates), d): vectors of length one.
     """
     users = np.stack([reviews[np.searchsorted(queries.reviews, rows)].mean(0) for rows in queries.history])
-    scores = users @ items.T
+    return ndcg_of_scores(users @ items.T, queries, k)
+
+
+def ndcg_of_scores(scores: npt.NDArray[np.floating], queries: TextQueries, k: int = 10) -> Floats:
+    """The same of any scores (Q, len(queries.candidates)); what was had is left out."""
+    scores = np.array(scores, np.float64)
     for row, had in enumerate(queries.had):
         scores[row, np.isin(queries.candidates, had)] = -np.inf
     at = np.searchsorted(queries.candidates, queries.target)

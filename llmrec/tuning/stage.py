@@ -81,7 +81,7 @@ def _threads(config: RunConfig) -> int:
     if config.tuning.workers:
         from llmrec.tasks import live_nodes  # Ray, only where it is used
 
-        cpus = max((node.get("CPU", 0.0) for node in live_nodes()), default=cpus)
+        cpus = min((node["CPU"] for node in live_nodes() if node.get("CPU", 0.0) >= 1), default=cpus)
     return max(1, int(cpus) // max(config.tuning.workers, 1))
 
 

@@ -44,10 +44,17 @@ def read_texts(corpus: Artifact, split: SplitConfig, encoder: EncoderConfig, max
     Raises ValueError where there are none.
     """
     times = corpus.table("reviews", [C.TIMESTAMP]).column(C.TIMESTAMP).to_numpy()
-    cut = math.floor(cutoffs(times, split).t1)  # a whole millisecond, so that the encoder's folder can say it
+    # a whole millisecond, so that the encoder's folder can say it
+    return read_before(corpus, math.floor(cutoffs(times, split).t1), encoder, max_events)
+
+
+def read_before(corpus: Artifact, cut: int, encoder: EncoderConfig, max_events: int) -> TuningTexts:
+    """`read_texts` before any moment (ms)."""
     reviews = corpus.dataset("reviews").to_table(columns=_REVIEW, filter=pc.field(C.TIMESTAMP) < cut)
     if not len(reviews):
-        raise ValueError(f"tuning: found no review before T1 ({cut} ms), expected some; move split.validation_quantile")
+        raise ValueError(
+            f"tuning: found no review before {cut} ms, where T1 is, expected some; move split.validation_quantile"
+        )
     reviews = reviews.sort_by([(C.TIMESTAMP, "ascending"), (C.EVENT_ORDER, "ascending")])
     reviews = reviews.slice(max(0, len(reviews) - max_events))
     users, items = (pc.dictionary_encode(reviews[c].combine_chunks()) for c in (C.USER_ID, C.ITEM_ID))

@@ -18,7 +18,7 @@ SAMPLE = SampleConfig(n_users=60, n_items=40, n_reviews=600, text_share=0.7, ske
 
 
 def tiny_bert(folder: Path) -> Path:
-    """Two layers of 32 numbers."""
+    """Two layers of 32 numbers; what it says of texts is random."""
     import torch
     from transformers import AutoTokenizer, BertConfig, BertModel
 

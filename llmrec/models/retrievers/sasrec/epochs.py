@@ -7,12 +7,12 @@ from llmrec.features.dataset.rows import Shard
 from llmrec.models.networks.batches import neighbours
 from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
-from llmrec.workers.process_group import ProcessGroup
 from llmrec.models.networks.schedule import advance
 from llmrec.models.retrievers.nearest.validation import RankedValidation
 from llmrec.models.retrievers.sasrec.retriever import SasrecRetriever
 from llmrec.models.retrievers.sasrec.windows import SequenceWindows, Targets
 from llmrec.storage import Artifact
+from llmrec.workers.process_group import ProcessGroup
 
 
 class SasrecTask:

@@ -5,12 +5,12 @@ import torch
 
 from llmrec.models.base import Bools, Floats, Ints, ModelContext, ModelInfo, Requests
 from llmrec.models.networks.fit_task import FitTask
-from llmrec.workers.process_group import ProcessGroup
 from llmrec.models.retrievers.nearest.retriever import NearestRetriever
 from llmrec.models.retrievers.sasrec.net import Sasrec, SasrecConfig
 from llmrec.models.retrievers.sasrec.sequences import SequenceReader
 from llmrec.schema import DAY_MS
 from llmrec.storage import Artifact
+from llmrec.workers.process_group import ProcessGroup
 
 
 class SasrecRetriever(NearestRetriever):

@@ -1,12 +1,15 @@
 """What may be fetched or imported to find a model is the caller's to say."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from llmrec.config import EncoderConfig
 from llmrec.encoding import on_this_machine
 from llmrec.encoding.encoders import model_files
+from llmrec.encoding.encoders.tuned import tuned_before
+from llmrec.files import write_bytes
 
 
 def test_a_hub_id_is_not_downloaded_where_nothing_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,3 +42,22 @@ def test_the_packaged_model_is_named_by_its_folder() -> None:
     assert found.model == str(model_files.model_folder("default")) and found.revision is None
     static = EncoderConfig(backend="hashing")
     assert on_this_machine(static, fetch=False) == static
+
+
+def test_a_folder_of_an_object_store_is_copied_once_and_only_where_it_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path))
+    uri = f"memory://{tmp_path.name}/model"
+    write_bytes(f"{uri}/config.json", b"{}")
+    write_bytes(f"{uri}/1_Pooling/config.json", b"{}")
+    with pytest.raises(ValueError, match=r"is not on this machine.*serving.fetch_models=true"):
+        model_files.model_folder(uri, fetch=False)
+    folder = model_files.model_folder(uri)
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*.json")) == [
+        "1_Pooling/config.json",
+        "config.json",
+    ]
+    assert model_files.model_folder(uri, fetch=False) == folder
+    assert tuned_before(EncoderConfig(model=uri)) is None
+    assert model_files.model_folder(f"file://{folder}") == folder

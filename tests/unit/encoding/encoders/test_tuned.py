@@ -32,8 +32,12 @@ def test_a_folder_that_says_nothing_and_a_backend_without_one(tmp_path: Path) ->
     assert tuned_before(EncoderConfig(backend="hashing")) is None
 
 
-def test_it_decides_the_identity_of_the_vectors_artifact(tmp_path: Path) -> None:
+def test_it_decides_the_identity_of_the_vectors_artifact_as_do_the_weights(tmp_path: Path) -> None:
     config = RunConfig.model_validate({"encoding": {"encoder": {"model": str(tmp_path)}}})
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
     silent = decisive(config)
     (tmp_path / CUTOFF_FILE).write_text(json.dumps({"texts_before": "1970-01-02"}))
-    assert decisive(config) == silent | {"tuned_before": 86_400_000}
+    told = decisive(config)
+    assert "tuned_before" not in silent and told["tuned_before"] == 86_400_000
+    (tmp_path / "model.safetensors").write_bytes(b"others!")
+    assert len({json.dumps(found, sort_keys=True) for found in (silent, told, decisive(config))}) == 3

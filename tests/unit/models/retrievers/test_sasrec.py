@@ -13,7 +13,6 @@ from llmrec.config import FeaturesConfig
 from llmrec.features.dataset.rows import Shard
 from llmrec.models.base import ModelContext, Requests
 from llmrec.models.networks.epochs import FitState, fit_here, run_epochs
-from llmrec.workers.process_group import ProcessGroup
 from llmrec.models.networks.schedule import warm_up_cosine
 from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.sasrec.net import Sasrec, SasrecConfig
@@ -24,6 +23,7 @@ from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 from llmrec.threads import one_torch_thread
 from llmrec.training.fit import dump, load_context, parse
+from llmrec.workers.process_group import ProcessGroup
 
 SMALL: dict[str, Any] = {"dim": 16, "batch_size": 16, "sampled_negatives": 16, "dropout": 0.0}
 
