@@ -1,6 +1,6 @@
 """What tuning is worth: text-only ranking of items that nobody reviewed before T1, the encoder tuned and as it came.
 
-    python -m benchmarks.tune_worth --config configs/builtin_tuned.yaml [--seeds 7 8 9] [SECTION.KEY=VALUE …]
+    python -m benchmarks.tune_worth --config configs/builtin_tuned.yaml [--seeds 7,8,9] [SECTION.KEY=VALUE …]
 
 A user is the mean of the five latest reviews that they liked before, an item its own text: nothing else is known.
 Queries are likes from T1 on; candidates the new items. The encoder is tuned in this process, once a seed, and the
@@ -76,11 +76,12 @@ def main() -> None:
     """Tune, judge, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[7, 8, 9])
+    parser.add_argument("--seeds", default="7,8,9", help="with commas between them")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("overrides", nargs="*")
-    args = parser.parse_intermixed_args()
+    args = parser.parse_args()
+    seeds = [int(seed) for seed in args.seeds.split(",")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     config = load_config(args.config, args.overrides)
     torch.set_num_threads(config.tuning.threads_per_worker if config.tuning.threads_per_worker != "auto" else 1)
@@ -93,9 +94,9 @@ def main() -> None:
     frozen = judged(config, data, queries)
     answer |= {"frozen": frozen.mean(), "oracle": oracle(config, corpus, texts, queries)}
     tuned = []
-    for seed in args.seeds:
+    for seed in seeds:
         tuned.append(_tuned(config.model_copy(update={"seed": seed}), storage, corpus, data, queries))
-        answer |= {"seeds": args.seeds[: len(tuned)], "tuned": [float(t.mean()) for t in tuned]}
+        answer |= {"seeds": seeds[: len(tuned)], "tuned": [float(t.mean()) for t in tuned]}
         differences = mean_over_seeds(tuned) - frozen
         moved = [float((t - frozen).mean()) for t in tuned]
         found = Bootstrap(queries.user, 2, 7, queries.target).mean(differences, seeds=moved).estimate(0.95)
