@@ -48,7 +48,6 @@ EDITS = {
     "features/build/further_tables.py": {"examples"} | _EVALUATED,
     "corpus/splits.py": _TEXTS | {"corpus"},
     "encoding/stage.py": {"embeddings"},
-    "encoding/texts/templates.py": {"embeddings", "encoder", "readings"},
     "tuning/fit.py": {"encoder"},
     "tuning/objectives/stars.py": {"encoder"},
     "tuning/model_card.md.j2": {"encoder"},
