@@ -65,8 +65,7 @@ class SearchIndex:
         self.said.save(f"{folder_uri}/{_SAID}")
         if self.vectors is not None:
             self.vectors.save(f"{folder_uri}/{_VECTORS}")
-        background = None if self.vectors is None else self.vectors.background
-        write_json(f"{folder_uri}/{_SETTINGS}", {"background": background, "items": len(self)})
+        write_json(f"{folder_uri}/{_SETTINGS}", {"vectors": self.vectors is not None, "items": len(self)})
 
     @classmethod
     def load(cls, folder_uri: str) -> Self | None:
@@ -74,8 +73,10 @@ class SearchIndex:
         settings = read_json(f"{folder_uri}/{_SETTINGS}")
         if settings is None:
             return None
-        n, background = int(settings["items"]), settings["background"]
-        vectors = None if background is None else ItemVectors.load(f"{folder_uri}/{_VECTORS}", float(background))
+        n, vectors = (
+            int(settings["items"]),
+            ItemVectors.load(f"{folder_uri}/{_VECTORS}") if settings["vectors"] else None,
+        )
         own, said = (WordIndex.load(f"{folder_uri}/{name}", n) for name in (_OWN, _SAID))
         return cls(ItemTexts.load(f"{folder_uri}/{_TEXTS}"), own, said, vectors)
 
@@ -93,7 +94,10 @@ class SearchIndex:
             relevance += weight * reciprocal_ranks(scores)
             by_words |= scores > 0
         if self.vectors is not None and asked.vector is not None:
-            found = reciprocal_ranks(np.where(allowed, self.vectors.nearness(asked.vector), 0))
+            near = self.vectors.nearness(asked.vector)
+            if not by_words.any() and near.max(initial=0) <= self.vectors.alike - self.vectors.background:
+                near[:] = 0  # letters at random
+            found = reciprocal_ranks(np.where(allowed, near, 0))
             relevance += VECTORS_WEIGHT * found
             by_vectors = found > 0
         more = (0, joined)

@@ -15,27 +15,29 @@ _PAIRS, _SEED = 20_000, 0
 class ItemVectors:
     """`unit` (n, dim), one row an item, of length one; zero where there are no words.
 
-    `background` is the median cosine of two items drawn at random. A text whose nearest item is no nearer than that
-    says nothing of any of them: letters at random lie farther from every text than two texts from each other.
+    `background` is the median cosine of two items drawn at random: what is no nearer than that to a text is no answer
+    to it. `alike` is their 80th percentile: letters at random come nearer to some item than the median, not so near.
     """
 
     unit: Floats32
     background: float
+    alike: float
 
     @classmethod
     def of(cls, vectors: Floats32) -> Self:
         """From vectors (n, dim) of any length."""
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-        return cls(unit, _background(unit))
+        return cls(unit, *_cosines_of_pairs(unit))
 
     def save(self, uri: str) -> None:
         write_array(uri, self.unit)
 
     @classmethod
-    def load(cls, uri: str, background: float) -> Self:
+    def load(cls, uri: str) -> Self:
         """What `save` wrote, mapped."""
-        return cls(map_array(uri), background)
+        unit = map_array(uri)
+        return cls(unit, *_cosines_of_pairs(unit))
 
     def nearness(self, vector: Floats32) -> Floats32:
         """(n,) by how much the cosine with `vector` (dim,) exceeds the background; 0 where it does not."""
@@ -48,11 +50,13 @@ class ItemVectors:
         return np.asarray(np.maximum(cosines - self.background, 0), np.float32)
 
 
-def _background(unit: Floats32) -> float:
+def _cosines_of_pairs(unit: Floats32) -> tuple[float, float]:
+    """Median and 80th percentile."""
     rows = np.flatnonzero(unit.any(axis=1))
     if len(rows) < 2:
-        return 0.0
+        return 0.0, 0.0
     draw = np.random.default_rng(_SEED)
     first = draw.integers(0, len(rows), _PAIRS)
     second = (first + draw.integers(1, len(rows), _PAIRS)) % len(rows)  # never itself
-    return float(np.median((unit[rows[first]] * unit[rows[second]]).sum(axis=1)))
+    median, alike = np.quantile((unit[rows[first]] * unit[rows[second]]).sum(axis=1), (0.5, 0.8)).tolist()
+    return median, alike
