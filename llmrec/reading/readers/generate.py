@@ -23,13 +23,6 @@ PROMPT = (
     "Review: {review}\n\nWrite JSON: the sentiment (negative, neutral or positive), the intent, the aspects of "
     "the product with the very words of the review as their term, facts about it as attributes, and key phrases."
 )
-#: A review and its answer, which the model is shown first: without one a small model writes empty lists.
-EXAMPLE = (
-    "The tuner is accurate and the display is bright, but the battery was empty after a day. It fits my walnut guitar.",
-    '{"sentiment":"positive","intent":"praise","aspects":[{"term":"accurate","category":"precision","polarity":"positive"},'
-    '{"term":"battery was empty","category":"battery","polarity":"negative"}],'
-    '"attributes":[{"name":"material","value":"walnut"}],"key_phrases":["display is bright"]}',
-)
 _Words = Annotated[str, Field(min_length=1, max_length=40)]
 _Label = Literal["negative", "neutral", "positive"]
 _SENTIMENT: Mapping[_Label, float] = dict(zip(get_args(_Label), (-1.0, 0.0, 1.0), strict=True))
@@ -73,7 +66,7 @@ class GenerateReader:
     def __init__(self, spec: ReaderSpec, threads: int | None = None) -> None:
         self.fingerprint, self._tokens = spec.fingerprint, spec.settings.max_output_tokens
         self._engine = GeneratorEngine(spec.settings, threads)
-        self._before, self._behind = self._engine.prompts.frame(SYSTEM, spec.state["prompt"], [EXAMPLE])
+        self._before, self._behind = self._engine.prompts.frame(SYSTEM, spec.state["prompt"])
         self._engine.start(len(self._before) + len(self._behind) + self._tokens)
 
     @classmethod
@@ -81,7 +74,7 @@ class GenerateReader:
         settings = inputs.config.reading
         prompt = load_prompt(settings.prompt, PROMPT)
         forms = WrittenReading.model_json_schema(), ShortWrittenReading.model_json_schema()
-        said = json.dumps([SYSTEM, prompt, EXAMPLE, *forms])
+        said = json.dumps([SYSTEM, prompt, *forms])
         model = content_hash(generator_folder(settings.model, settings.revision))
         return {"prompt": prompt}, {"model": model, "prompt": hashlib.sha256(said.encode()).hexdigest()}
 

@@ -12,7 +12,7 @@ from llmrec.corpus.sample.words import LANGUAGES
 from llmrec.reading.engines.model_folder import generator_folder
 from llmrec.reading.engines.prompts import PromptWriter, load_prompt
 from llmrec.reading.readers.choose import ChooseReader, answers, calibrated
-from llmrec.reading.readers.generate import EXAMPLE, ShortWrittenReading, read_answer
+from llmrec.reading.readers.generate import ShortWrittenReading, read_answer
 from llmrec.reading.reading import verbatim
 from llmrec.reading.words import CATEGORIES
 
@@ -105,12 +105,6 @@ def test_the_built_in_corpus_says_where_it_praises() -> None:
     text = "I love this fan! It is terribly noisy. Comes in a vivid yellow and pink. I wanted something that is quiet."
     found = [(p.category, p.polarity, text[p.start : p.end]) for p in planted_aspects(text)]
     assert found == [("noise", -1, "It is terribly noisy."), ("colour", 1, "Comes in a vivid yellow and pink.")]
-
-
-def test_the_example_that_the_model_is_shown_is_an_answer_to_its_review() -> None:
-    text, answer = EXAMPLE
-    reading = read_answer(text, answer, "stop", 60)
-    assert (reading.error, reading.dropped, len(reading.aspects), len(reading.attributes)) == (None, 0, 2, 1)
 
 
 def test_a_reviews_questions_share_one_prompt_up_to_the_question() -> None:
