@@ -18,6 +18,7 @@ from llmrec.config.corpus import CorpusConfig, SampleConfig, SplitConfig
 from llmrec.config.encoding import EncoderConfig, EncodingConfig
 from llmrec.config.evaluation import EvaluationConfig
 from llmrec.config.features import FeaturesConfig
+from llmrec.config.hyperparameters import HyperparametersConfig, check_space
 from llmrec.config.models import ModelConfig
 from llmrec.config.review_reading import ReviewReadingConfig
 from llmrec.config.search import SearchConfig
@@ -29,8 +30,8 @@ from llmrec.schema import VECTOR_PREFIX
 
 __all__ = [
     "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
-    "ModelConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig", "SearchConfig", "Section", "ServingConfig",
-    "SplitConfig", "TrainingConfig", "TuningConfig", "load_config",
+    "HyperparametersConfig", "ModelConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig", "SearchConfig",
+    "Section", "ServingConfig", "SplitConfig", "TrainingConfig", "TuningConfig", "load_config",
 ]  # fmt: skip
 
 
@@ -51,6 +52,7 @@ class RunConfig(Section):
     reading: ReviewReadingConfig = ReviewReadingConfig()
     features: FeaturesConfig = FeaturesConfig()
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # names models, whose modules read configurations
+    hyperparameters: HyperparametersConfig = HyperparametersConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     search: SearchConfig = SearchConfig()
     serving: ServingConfig = ServingConfig()
@@ -80,6 +82,13 @@ class RunConfig(Section):
         own += event_families(sorted(kind for kind in kinds if kind))
         check_patterns("feature family", (*features.include, *features.exclude), (*FAMILIES, *own))
         return features
+
+    @field_validator("hyperparameters")
+    @classmethod
+    def _settings_exist(cls, section: HyperparametersConfig, earlier: ValidationInfo) -> HyperparametersConfig:
+        if "training" in earlier.data:
+            check_space(earlier.data["training"], section)
+        return section
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -25,6 +25,7 @@ STAGES = {
     "readings": ("llmrec.reading.stage", *(reader.partition(":")[0] for reader in READERS.values())),
     "examples": ("llmrec.features.build.stage",),
     "models": ("llmrec.training.stage", *modules_of(RunConfig())),
+    "hyperparameters": ("llmrec.hyperparameters.stage", *modules_of(RunConfig())),
     "bundle": ("llmrec.bundle",),
     "swapped embeddings": ("llmrec.evaluation.ablation.swapped_texts",),
     "family_study": ("llmrec.evaluation.ablation.stage",),
@@ -35,7 +36,7 @@ _EVALUATED = {"results", "report"}
 _ENCODED = {"embeddings", "examples"} | _EVALUATED
 #: What reads texts.
 _TEXTS = _ENCODED | {"readings", "encoder"}
-_FITTED = {"models", "bundle"} | _EVALUATED
+_FITTED = {"models", "hyperparameters", "bundle"} | _EVALUATED
 #: A file of each room, and the artifacts whose own code it is part of (those made from them are made anew, too).
 EDITS = {
     "schema.py": set(STAGES),
@@ -58,14 +59,16 @@ EDITS = {
     "features/asof/sums.py": {"examples", "family_study"} | _FITTED,
     "features/build/driver.py": {"examples"} | _EVALUATED,
     "models/model_card.md.j2": {"bundle"} | _EVALUATED,
-    "models/rankers/listwise/ranker.py": {"models"},
+    "models/rankers/listwise/ranker.py": {"models", "hyperparameters"},
     "models/rankers/lambdarank.py": set(),
-    "models/calibrators/none.py": {"models"},
+    "models/calibrators/none.py": {"models", "hyperparameters"},
     "models/calibrators/isotonic.py": set(),
+    "hyperparameters/stage.py": {"hyperparameters"},
+    "hyperparameters/draws.py": {"hyperparameters"},
     "models/retrievers/ease.py": {"results"},
-    "models/retrievers/nearest/retriever.py": {"models"},
+    "models/retrievers/nearest/retriever.py": {"models", "hyperparameters"},
     "models/retrievers/sasrec/net.py": set(),
-    "models/networks/fusion.py": {"models"} | _EVALUATED,
+    "models/networks/fusion.py": {"models", "hyperparameters"} | _EVALUATED,
     "training/stage.py": _FITTED,
     "bundle.py": {"bundle"} | _EVALUATED,
     "live/follower.py": set(),
@@ -75,7 +78,7 @@ EDITS = {
     "search/need.py": set(),
     "experiment.py": set(),
     "reasons/explain.py": set(),
-    "models/attribution.py": {"models", "bundle", "results", "report"},
+    "models/attribution.py": {"models", "hyperparameters", "bundle", "results", "report"},
     "evaluation/ablation/swapped_texts.py": {"swapped embeddings"},
     "evaluation/ablation/family_study.py": {"family_study"} | _EVALUATED,
     "evaluation/measure.py": _EVALUATED,
@@ -118,6 +121,7 @@ def test_an_edit_makes_exactly_the_stages_anew_that_it_is_part_of(
 def test_every_file_is_part_of_something() -> None:
     """A template that nobody names, or a module that only a string imports, would be missed."""
     fronts = (
+        "llmrec.hyperparameters",
         "llmrec.recommender",
         "llmrec.client",
         "llmrec.exploration",
