@@ -99,6 +99,7 @@ def test_encoder_only_mean(tmp_path: Path) -> None:
     assert got["n_unknown"][3] > 0 == got["n_unknown"][0]
 
 
+@pytest.mark.slow
 def test_decoder_only_last_token(tmp_path: Path) -> None:
     model = decoder_at(tmp_path / "qwen3")
     config = EncoderConfig(model=str(model), pooling="last", max_tokens=MAX_TOKENS, dimension=48)

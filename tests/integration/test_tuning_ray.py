@@ -36,6 +36,7 @@ def test_two_workers_give_the_weights_of_this_process(tmp_path: Path) -> None:
     assert max(float((frozen[n] - moved[n]).abs().max()) for n in moved if n in frozen) > 5e-4
 
 
+@pytest.mark.slow  # unit tests refuse the same in one process
 def test_what_cannot_be_used_is_said_by_a_worker_once(tmp_path: Path) -> None:
     model = tiny_bert(tmp_path / "tiny")
     with pytest.raises(ValueError, match="last_layers: found 9, expected at most 2"):
