@@ -153,13 +153,17 @@ def stay() -> None:
 
 def stop(serving: ServingConfig) -> None:
     """End what is under way, then all of Serve."""
+    asyncio.run(_stop(serving.request_timeout_s + 5))
+
+
+async def _stop(patience_s: float) -> None:
     from ray import serve
 
     try:
-        logger.info("stopped; %d requests were cut off", sum(asyncio.run(_drain(serving.request_timeout_s + 5))))
+        logger.info("stopped; %d requests were cut off", sum(await _drain(patience_s)))
     except Exception as error:  # whatever holds the ingress up must not hold the end up
         logger.warning("could not wait for what is under way: %s", error)
-    serve.shutdown()
+    await serve.shutdown_async()  # in the loop that the handle lives in: another one finds it closed
 
 
 async def _drain(patience_s: float) -> list[int]:

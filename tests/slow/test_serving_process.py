@@ -132,6 +132,7 @@ def test_it_listens_on_loopback_prints_one_block_and_ends_what_it_began(server: 
         told = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(60)
+    assert server.process.returncode == 0 and "error:" not in server.said.read_text()
     assert "0 requests were cut off" in server.said.read_text()
     assert {reply.status for reply in load.replies if reply.sent < told} == {200}
     assert {reply.status for reply in load.replies} <= {0, 200, 503}  # what came later is refused or finds nobody
