@@ -27,8 +27,7 @@ from llmrec.encoding import make_encoder
 from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.messages import RequestUser, Wish
-from serve_app.model import ServedModel
-from serve_app.search import search
+from serve_app.model import ServedModel, load_model, search
 
 Ints = npt.NDArray[np.int64]
 K, N_ITEMS, N_USERS = 10, 40, 60
@@ -173,7 +172,7 @@ def main() -> None:
             f"{given.config}: expected the built-in corpus in one of {', '.join(QUALITY)}: its truth is known"
         )
     storage = Storage(config.storage)
-    model = ServedModel.load(storage, str(current(storage, config.name)["id"]), config.serving.retrieve)
+    model = load_model(storage, str(current(storage, config.name)["id"]), config.serving.retrieve)
     index, truth, language = model.bundle.search, draw_truth(config.corpus.sample), config.corpus.sample.language
     assert index is not None
     titles = [index.texts.title(int(row)) or "" for row in model.history.item_rows(truth.item_ids)]

@@ -19,7 +19,7 @@ from serve_app.routes.events import router as events
 from serve_app.routes.items import router as items
 from serve_app.routes.page import files as page_files
 from serve_app.routes.page import router as page_router
-from serve_app.schemas import ErrorResponse
+from serve_app.schemas.answers import ErrorResponse
 from serve_app.service import RecommendationService
 
 DESCRIPTION = """Recommendations from reviews. Start with `POST /v1/recommend`: `{"user_id": "…"}` for somebody known,

@@ -27,7 +27,7 @@ from serve_app.hot_swap import ServedVersion
 from serve_app.intake import IntakeSettings
 from serve_app.middleware.keys import keys_in_environment, open_key_ring
 from serve_app.middleware.request_id import CleanRequestId
-from serve_app.model import LogFile, ServedModel, open_repository
+from serve_app.model import LogFile, load_model, open_repository
 
 logger = logging.getLogger(__name__)
 #: More than anything sends: the ingress itself bounds what computes, and health is answered whatever is under way.
@@ -55,7 +55,7 @@ def build(args: BuildArgs) -> Application:
     config = load_config(args.config, overrides)
     storage, name = Storage(args.storage or config.storage), args.name or config.name
     version = str(current(storage, name)["id"])
-    ServedModel.load(storage, version, config.serving.retrieve)
+    load_model(storage, version, config.serving.retrieve)
     needed_encoder(storage, version, config.serving)
     open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
     _warn_if_open(config.serving)

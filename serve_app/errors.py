@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from serve_app.schemas import FIELDS, ErrorResponse, Problem
+from serve_app.schemas.answers import ErrorResponse, Problem
+from serve_app.schemas.requests import FIELDS
 
 logger = logging.getLogger("ray.serve.llmrec")  # below Serve's own: its file, its request ids, errors at once
 MAX_DETAILS = 20

@@ -20,9 +20,9 @@ from llmrec.corpus.values.times import parse_timestamp
 from llmrec.encoding import item_text, review_text
 from llmrec.live.event_log import Appended, ConflictError, Entry, EventLog, Fact
 from serve_app.errors import ApiError, invalid_request
-from serve_app.live_schemas import EventRequest, ItemRequest
 from serve_app.messages import EncoderClient
-from serve_app.schemas import Problem
+from serve_app.schemas.answers import Problem
+from serve_app.schemas.live import EventRequest, ItemRequest
 
 logger = logging.getLogger("ray.serve.llmrec")
 #: Texts encoded at once, and the seconds between two looks for some, and after a failure.

@@ -14,7 +14,8 @@ from pydantic_core import from_json
 
 from llmrec.config import ServingConfig
 from serve_app.errors import invalid_request
-from serve_app.schemas import MAX_CONTEXTS, Problem
+from serve_app.schemas.answers import Problem
+from serve_app.schemas.requests import MAX_CONTEXTS
 
 Keyword = Literal["maximum", "maxLength", "maxItems", "maxProperties", "x-maxTotalLength"]
 _TYPES: dict[Keyword, tuple[type, str]] = {

@@ -11,7 +11,6 @@ from llmrec.exploration import Exploration
 from llmrec.reasons import ItemReasons
 from llmrec.recommender import CandidateSet
 from llmrec.search import Filters, Highlight, NeededItems
-from serve_app.item_cards import ItemCard
 
 Floats = npt.NDArray[np.float32]
 TextKind = Literal["document", "query"]
@@ -148,6 +147,19 @@ class FoundItems:
 
     provenance: Provenance
     items: tuple[FoundItem, ...]
+
+
+@dataclass(frozen=True)
+class ItemCard:
+    """What to show of an item. `title`: its id where the bundle holds none; `reviews`: before the bundle's clock."""
+
+    item_id: str
+    title: str
+    brand: str | None = None
+    categories: tuple[str, ...] = ()
+    price: float | None = None
+    description: str | None = None
+    reviews: int = 0
 
 
 @dataclass(frozen=True)

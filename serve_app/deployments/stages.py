@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from serve_app.hot_swap import ModelHotSwapper, ModelRepository, ServedVersion
-from serve_app.item_cards import ItemCard, item_cards
 from serve_app.messages import (
     Candidates,
     Floats,
     FoundItems,
+    ItemCard,
     ModelDescription,
     NotHeld,
     RankedItems,
@@ -20,8 +20,7 @@ from serve_app.messages import (
     TextUse,
     WordsRead,
 )
-from serve_app.model import ServedModel
-from serve_app.search import search
+from serve_app.model import ServedModel, item_cards, search
 
 logger = logging.getLogger("ray.serve.llmrec")
 

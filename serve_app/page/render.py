@@ -7,8 +7,7 @@ from pathlib import Path
 import jinja2
 
 from llmrec.reasons import Because
-from serve_app.item_cards import ItemCard
-from serve_app.messages import FoundItems, ModelDescription, RankedItems
+from serve_app.messages import FoundItems, ItemCard, ModelDescription, RankedItems
 from serve_app.page.state import PageState
 
 STATIC_FOLDER = Path(__file__).parent / "static"

@@ -3,7 +3,8 @@
 from fastapi import APIRouter
 
 from serve_app.limits import LimitedRoute
-from serve_app.schemas import EncodeRequest, EncodeResponse
+from serve_app.schemas.answers import EncodeResponse
+from serve_app.schemas.requests import EncodeRequest
 from serve_app.service import RecommendationService
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from serve_app.limits import LimitedRoute
-from serve_app.live_schemas import AnyEvents, EventsRequest, LoggedResponse
-from serve_app.schemas import ErrorResponse
+from serve_app.schemas.answers import ErrorResponse
+from serve_app.schemas.live import AnyEvents, EventsRequest, LoggedResponse
 from serve_app.service import RecommendationService
 
 #: Beside those of every route.

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from serve_app.limits import LimitedRoute
-from serve_app.live_schemas import ItemRequest, LoggedResponse
 from serve_app.routes.events import ERRORS
+from serve_app.schemas.live import ItemRequest, LoggedResponse
 from serve_app.service import RecommendationService
 
 ItemId = Annotated[str, Path(min_length=1, max_length=512)]

@@ -7,12 +7,12 @@ from serve_app.service import RecommendationService
 
 
 def router(service: RecommendationService) -> APIRouter:
-    """The route; what is known of the bundle comes from `service.bundle`."""
+    """The route; what is known of the bundle comes from `service.overview.bundle`."""
     routes = APIRouter(tags=["health"])
 
     @routes.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         """Requests, latencies, queues and the bundle, in the text format of Prometheus."""
-        return Response(service.metrics.render(await service.bundle()), media_type=CONTENT_TYPE_LATEST)
+        return Response(service.metrics.render(await service.overview.bundle()), media_type=CONTENT_TYPE_LATEST)
 
     return routes

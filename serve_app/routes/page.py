@@ -11,12 +11,11 @@ from starlette.staticfiles import StaticFiles
 
 from serve_app import limits
 from serve_app.errors import ApiError, problem_of
-from serve_app.item_cards import ItemCard
-from serve_app.messages import RankedItems
+from serve_app.messages import ItemCard, RankedItems
 from serve_app.middleware.scopes import PAGE_STATIC
 from serve_app.page.render import HEADERS, STATIC_FOLDER, Found, PageView, Searched, page
 from serve_app.page.state import SHOWN, PageState
-from serve_app.schemas import RecommendRequest, SearchRequest
+from serve_app.schemas.requests import RecommendRequest, SearchRequest
 from serve_app.service import RecommendationService
 
 
@@ -50,7 +49,8 @@ def router(service: RecommendationService, keys: bool) -> APIRouter:
 
 async def _around(service: RecommendationService, state: PageState, keys: bool) -> PageView:
     """What stands around every list."""
-    return PageView(state, model=await service.bundle(), users=tuple(await service.some_users()), keys=keys)
+    model, users = await service.overview.bundle(), await service.overview.some_users()
+    return PageView(state, model=model, users=tuple(users), keys=keys)
 
 
 async def _answer(

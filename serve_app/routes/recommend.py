@@ -3,7 +3,8 @@
 from fastapi import APIRouter
 
 from serve_app.limits import LimitedRoute
-from serve_app.schemas import ItemsResponse, RecommendRequest
+from serve_app.schemas.answers import ItemsResponse
+from serve_app.schemas.requests import RecommendRequest
 from serve_app.service import RecommendationService
 
 

@@ -3,7 +3,8 @@
 from fastapi import APIRouter
 
 from serve_app.limits import LimitedRoute
-from serve_app.schemas import ErrorResponse, SearchRequest, SearchResponse
+from serve_app.schemas.answers import ErrorResponse, SearchResponse
+from serve_app.schemas.requests import SearchRequest
 from serve_app.service import RecommendationService
 
 

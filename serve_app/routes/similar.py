@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from serve_app.schemas import ErrorResponse, SimilarResponse, ranked
+from serve_app.schemas.answers import ErrorResponse, SimilarResponse, ranked
 from serve_app.service import RecommendationService
 
 

@@ -123,7 +123,7 @@ def test_events_that_the_bundle_holds_and_those_of_unknown_items_count_apart(cli
 def test_another_process_that_reads_the_log_knows_the_same(client: TestClient, parts: Parts) -> None:
     post(client, parts, *(event(f"r{k}", f"r{k % 3}", f"i{k}") for k in range(12)))
     held = models(parts)[0]
-    again = held.load(parts.storage, "first", 20, log=serve_app.LogFile(parts.log, 500, 1))
+    again = serve_app.load_model(parts.storage, "first", 20, log=serve_app.LogFile(parts.log, 500, 1))
     assert again.live.describe() == held.live.describe()
     later = np.full(9, int(time.time() * 1000) + HOUR)
     ids = ["u1", "u2", "newcomer", "writer", "r0", "r1", "r2", "u9", "nobody"]

@@ -10,7 +10,7 @@ from factories.serving import SMALL, Parts, make_parts
 from starlette.testclient import TestClient
 
 from llmrec.reasons import Because
-from serve_app.item_cards import ItemCard
+from serve_app.messages import ItemCard
 from serve_app.middleware.keys import KeyRing, parse_keys
 from serve_app.page.render import STATIC_FOLDER, PageView, because, page, terms
 from serve_app.page.state import PageState

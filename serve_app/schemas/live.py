@@ -5,7 +5,8 @@ from typing import Annotated, Any, Self
 from pydantic import Discriminator, FailFast, Field, Tag
 
 from llmrec.live.event_log import Appended
-from serve_app.schemas import ApiRequest, ApiResponse, Id, Text
+from serve_app.schemas.answers import ApiResponse
+from serve_app.schemas.requests import ApiRequest, Id, Text
 
 
 class EventRequest(ApiRequest):

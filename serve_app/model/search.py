@@ -9,7 +9,7 @@ from llmrec.features.arrays import Floats32, Ints
 from llmrec.search import Asked, Matches, SearchIndex
 from llmrec.search.index import reciprocal_ranks
 from serve_app.messages import NOTHING_MATCHED, FoundItem, FoundItems, Provenance, RequestUser, Wish
-from serve_app.model import ServedModel, while_items_stay
+from serve_app.model.served import ServedModel, while_items_stay
 
 #: Matches that a user's taste may order, and what its list weighs: as much as the vectors'.
 _ORDERED, _TASTE = 100, 0.5

@@ -1,24 +1,10 @@
 """What people want to see of an item: its title, and what else the bundle knows."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from llmrec.bundle import Bundle
 from llmrec.schema import Column as C
-
-
-@dataclass(frozen=True)
-class ItemCard:
-    """`title`: the id, where the bundle holds none. `reviews`: before the bundle's last moment."""
-
-    item_id: str
-    title: str
-    brand: str | None = None
-    categories: tuple[str, ...] = ()
-    price: float | None = None
-    description: str | None = None
-    reviews: int = 0
+from serve_app.messages import ItemCard
 
 
 def item_cards(bundle: Bundle, ids: list[str]) -> list[ItemCard]:

@@ -1,0 +1,45 @@
+"""Ranked candidates as the list that is answered: which of them are shown, and why."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from llmrec.exploration import demand, explore
+from llmrec.features.asof.state import UserState
+from llmrec.models.base import Floats, Ints
+from llmrec.reasons import Explainer, Guest, ItemReasons
+from llmrec.recommender import Recommender
+from serve_app.messages import RequestUser
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a recommender's ranking becomes for a user, who is known by a state (Q = 1)."""
+
+    recommender: Recommender
+
+    def chosen(self, user: RequestUser, rows: Ints, scores: Floats, k: int, time: int) -> tuple[Ints, list[float]]:
+        """Places (k,) among the candidates, the best first, and where slots are drawn the propensity of each."""
+        if user.explore is None or not len(rows):
+            return np.arange(min(k, len(rows))), []
+        events, days = demand(self.recommender.history, rows, time)
+        found = explore(user.explore, scores, events, days, k)
+        return found.places, found.propensities.tolist()
+
+    def reasons(
+        self, user: RequestUser, state: UserState, rows: Ints, scores: npt.NDArray[np.floating],
+        listed: Ints | None = None,
+    ) -> list[ItemReasons]:  # fmt: skip
+        """Why the candidates `rows`, ordered by their `scores`, stand there: those at the places `listed`, or all."""
+        listed = np.arange(len(rows)) if listed is None else listed
+        guest = None if state.rows[0] else self._guest(user, state)
+        return Explainer(self.recommender).explain(state, rows, scores, listed, int(state.times[0]), guest)
+
+    def _guest(self, user: RequestUser, state: UserState) -> Guest:
+        liked = self.recommender.history.item_rows(list(user.liked))
+        spoken = user.vector is not None and bool(state.text_weight.any())  # words that say something
+        if not spoken:
+            return Guest(liked[liked > 0])
+        vectors = user.sentence_vectors if len(user.sentences) > 1 else user.vector
+        return Guest(liked[liked > 0], user.vector, user.sentences, None if vectors is None else np.atleast_2d(vectors))

@@ -1,0 +1,99 @@
+"""A bundle from storage as what answers: loaded whole, checked, asked once, and following the log if there is one."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from llmrec.bundle import Bundle, verify
+from llmrec.live.context import LiveContext
+from llmrec.live.event_log import EventLog
+from llmrec.live.follower import LiveState
+from llmrec.live.widened import Widened
+from llmrec.models.base import Ints, ModelContext
+from llmrec.recommender import FittedModels
+from llmrec.registry import current
+from llmrec.storage import Storage
+from serve_app.hot_swap import ModelRepository
+from serve_app.messages import RequestUser
+from serve_app.model.served import ServedModel
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """The log that a bundle's history goes on with: its file, how many events of it are held, how often it is read."""
+
+    path: str
+    max_events: int
+    pull_s: float
+
+
+def load_model(
+    storage: Storage, version: str, retrieve: int, approximate_above: int | None = None, log: LogFile | None = None
+) -> ServedModel:
+    """The bundle artifact `version`, loaded whole, checked, and having answered. Raises ValueError where not.
+
+    `log`: live events, of which those that are there by now are in its history.
+    """
+    artifact = storage.find("bundle", version)
+    if artifact is None:
+        raise ValueError(f"bundle {version!r}: not found under {storage.root}; `python -m jobs.publish` names one")
+    bundle = Bundle.load(artifact.root, LiveContext.of if log else ModelContext)
+    verify(bundle)
+    card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
+    if approximate_above is not None and len(bundle.history.item_ids) > approximate_above:
+        card["recall_of_approximate_search"] = recall_of_approximate_search(bundle, approximate_above)
+    live, models = _go_live(bundle, log) if log else (None, bundle.models)
+    bundle = replace(bundle, models=models)
+    recommender = bundle.recommender(retrieve, approximate_above, remember=log is None)
+    model = ServedModel(version, bundle.encoder_fingerprint or None, bundle, recommender, card, live)
+    probe(model)
+    if live is not None:
+        live.catch_up()
+    return model
+
+
+def probe(model: ServedModel) -> None:
+    """Answer for somebody unknown and for somebody known; raises ValueError where a score is not a number."""
+    for user_id in ("", *model.history.user_ids[1:2], *model.history.user_ids[-1:]):
+        user = RequestUser(user_id or None, liked=tuple(model.history.item_ids[1:2]))
+        candidates = model.retrieve(user, (), None)
+        listed = model.order(user, candidates, 10)
+        ranked = model.rank(user, model.history.item_ids[1:11], None)
+        if not np.isfinite([*listed.scores, *ranked.scores]).all():
+            raise ValueError(f"bundle {model.version}: a probe was answered with scores that are not numbers")
+
+
+def open_repository(
+    root: str, name: str, retrieve: int, approximate_above: int | None = None, log: LogFile | None = None
+) -> ModelRepository[ServedModel]:
+    """The bundles under the storage `root`, CURRENT being that of the registry's `name`."""
+    storage = Storage(root)
+    return ModelRepository(
+        lambda: str(current(storage, name)["id"]),
+        lambda version: load_model(storage, version, retrieve, approximate_above, log),
+    )
+
+
+def _go_live(bundle: Bundle, log: LogFile) -> tuple[LiveState, FittedModels]:
+    """The bundle's history, ready to follow the log, and its models, ready for whom and what they do not know."""
+    context = bundle.context
+    assert isinstance(context, LiveContext)
+    live = LiveState(context, EventLog(log.path), bundle.encoder_fingerprint or None, log.max_events, log.pull_s)
+    widened = {name: Widened(model, context) for name, model in bundle.models.retrievers.items()}
+
+    def describe(rows: Ints) -> None:
+        for model in widened.values():
+            model.describe(rows)
+
+    live.on_items = describe
+    return live, replace(bundle.models, retrievers=widened)
+
+
+def recall_of_approximate_search(bundle: Bundle, above: int, k: int = 50, n_users: int = 64) -> float:
+    """Which share of exact search's `k` best the graph finds, over users spread over all."""
+    users = np.unique(np.linspace(1, len(bundle.history.user_ids) - 1, n_users).astype(np.int64))
+    times = np.full(len(users), bundle.last_time)
+    states = bundle.history.users_at(users, times)
+    exact, found = (bundle.recommender(k, limit).retrieve(states, times, k).rows for limit in (None, above))
+    hits = [np.isin(e[e >= 0], f).mean() for e, f in zip(exact, found, strict=True) if (e >= 0).any()]
+    return round(float(np.mean(hits)), 4)
