@@ -1,11 +1,13 @@
 """How files are read (what is left out is found and reported), and when a corpus is warned of or refused."""
 
+import datetime as dt
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from llmrec.config.base import Section
 
+NAMED_DATES = ("day_first", "month_first", "excel")
 _FOUND = "left out: found from the file's first bytes and lines"
 
 
@@ -14,15 +16,35 @@ class ReadingConfig(Section):
 
     kind: Literal["json", "delimited", "parquet"] | None = Field(None, description=_FOUND)
     encoding: str | None = Field(None, description=f"utf-8, cp1252, gb18030, utf-16, ...; {_FOUND}")
-    separator: str | None = Field(None, min_length=1, description=f"between fields; {_FOUND}")
+    separator: str | None = Field(
+        None, min_length=1, description=f"between fields; blanks alone: as many of them or more; {_FOUND}"
+    )
     quoted: bool | None = Field(None, description=f'whether "..." may hold separators and line ends; {_FOUND}')
     escape: Literal["double", "backslash"] | None = Field(None, description=f'"" or \\" in quoted fields; {_FOUND}')
+    quote: Literal['"', "'"] | None = Field(None, description=f"what stands around fields; {_FOUND}")
+    skip_lines: int | None = Field(None, ge=0, description=f"lines of a file before its header; {_FOUND}")
     header: tuple[str, ...] | bool | None = Field(
         None, description="the columns' names where the file has no header; true: the first line is one; " + _FOUND
     )
     decimal: Literal[".", ","] | None = Field(None, description=f"the decimal mark; {_FOUND}")
-    dates: str | None = Field(None, description=f'such as "%d-%m-%Y %H:%M", day_first or month_first; {_FOUND}')
+    dates: str | None = Field(
+        None, description=f'such as "%d-%m-%Y %H:%M", day_first, month_first, or excel (days since 1900); {_FOUND}'
+    )
     list_separator: str | None = Field(None, min_length=1, description="between the values of one field")
+
+    @field_validator("dates")
+    @classmethod
+    def _dates_can_be_read(cls, dates: str | None) -> str | None:
+        if dates is None or dates in NAMED_DATES:
+            return dates
+        try:
+            dt.datetime.strptime("", dates)
+        except ValueError as error:
+            if "%" not in dates or "does not match" not in f"{error}":
+                raise ValueError(
+                    f"found {dates!r}, expected one of {', '.join(NAMED_DATES)}, or a format of strptime ({error})"
+                ) from None
+        return dates
 
 
 class SanityConfig(Section):

@@ -199,10 +199,17 @@ def _refuse_empty(config: CorpusConfig, sums: Sums) -> None:
         _refuse_without_outcome(config, sums)
     reasons = ", ".join(f"{n} {reason}" for reason, n in sums.reasons().most_common(5)) or "the input holds no rows"
     first = next((f"; first: {e[C.SOURCE]}:{e[C.LINE]}: {e[C.DETAIL]}" for e in sums.examples), "")
+    if not counts["rows_in"]:
+        raise ValueError(f"corpus: no row in {_sizes(sums.units)}: empty, or a header alone; expected at least one")
     advice = "" if "_format." in first else "; name the right `source`, or map the columns (corpus.columns)"
     raise ValueError(
         f"corpus: no usable review among {counts['rows_in']} rows ({reasons}){first}; expected at least one{advice}"
     )
+
+
+def _sizes(units: list[UnitReport]) -> str:
+    files = {u.unit.file.path: u.unit.file.size for u in units if u.unit.file and u.unit.kind == "reviews"}
+    return ", ".join(f"{path} ({size:,} bytes)" for path, size in list(files.items())[:5]) or "the input"
 
 
 def _refuse_without_outcome(config: CorpusConfig, sums: Sums) -> None:

@@ -117,6 +117,7 @@ def _decimal(config: CorpusConfig, kind: str, rows: list[dict[str, Any]]) -> str
 
 
 def _require_columns(config: CorpusConfig, kind: str, seen: Seen) -> None:
+    _refuse_columns_as_rows(config, kind, seen)
     present, needed_here = seen.columns, required(config, kind)
     for ours, theirs in names_of(config, kind).items():
         if seen.rows and ours in needed_here and not any(_present(parts_of(one), present) for one in theirs):
@@ -125,9 +126,31 @@ def _require_columns(config: CorpusConfig, kind: str, seen: Seen) -> None:
             mapping = SETTINGS[kind].columns
             raise ValueError(
                 f"corpus: {seen.file.path}: no column for {ours}: expected {wanted}, found "
-                f"{', '.join(sorted(present)[:30])}; {why}name the right `source`, or map {ours} to a column of the "
-                f"file in corpus.{mapping} (the file was read as {seen.form.describe()})"
+                f"{', '.join(sorted(present)[:30])}; {_wrapped(seen)}{why}name the right `source`, or map {ours} to a "
+                f"column of the file in corpus.{mapping} (the file was read as {seen.form.describe()})"
             )
+
+
+def _refuse_columns_as_rows(config: CorpusConfig, kind: str, seen: Seen) -> None:
+    """One object of lists, or of objects by row number, is a table written by its columns: pandas' to_json does it."""
+    (row, *more) = seen.rows or [{}]
+    names = names_of(config, kind)
+    needed = [finder(names[name])(row) for name in required(config, kind) if name in names]
+    if not more and len(needed) > 1 and all(isinstance(value, (list, dict)) and len(value) > 1 for value in needed):
+        raise ValueError(
+            f"corpus: {seen.file.path}: one object that holds whole columns; expected an object a row, such as pandas' "
+            'to_json(orient="records", lines=True) writes'
+        )
+
+
+def _wrapped(seen: Seen) -> str:
+    """What helps where the rows lie in a list within one object."""
+    only = seen.rows[0] if len(seen.rows) == 1 else {}
+    lists = [name for name, value in only.items() if isinstance(value, list) and isinstance((value or [0])[0], dict)]
+    return "".join(
+        f"the rows seem to be the {len(only[name])} elements of {name!r}: write them one a line (jq -c '.{name}[]'); "
+        for name in lists
+    )
 
 
 def _present(parts: tuple[str, ...], columns: set[str]) -> bool:

@@ -54,8 +54,8 @@ class DelimitedRows:
     def fields(self, line: Line) -> list[str]:
         """The fields of the row that begins at `line`. Raises RowError for that line alone."""
         text = decoded(line, self.form)
-        if not self.form.quoted or '"' not in text:
-            return self._counted(text.split(self.form.delimiter))
+        if not self.form.quoted or self.form.quote not in text:
+            return self._counted(split(text, self.form.delimiter))
         try:
             found = self._quoted(text)
         except csv.Error as error:
@@ -92,7 +92,7 @@ class DelimitedRows:
 
     def _is_row(self, text: str) -> bool:
         """Whether a line, taken alone, looks like the file's rows: their number of fields, and their shapes."""
-        found = text.split(self.form.delimiter)
+        found = split(text, self.form.delimiter)
         if self.header is None or len(found) != len(self.header):
             return False
         shaped = self.form.shapes
@@ -100,7 +100,7 @@ class DelimitedRows:
 
     def _plain(self, text: str, why: str) -> list[str]:
         """A row whose quotes are words' alone: the fields as they stand, where their number is right."""
-        found = text.split(self.form.delimiter)
+        found = split(text, self.form.delimiter)
         if self.header is not None and len(found) != len(self.header):
             raise RowError("malformed_csv", f"a quotation mark that nobody closed, or one inside a field ({why})"[:200])
         return found
@@ -111,12 +111,22 @@ class DelimitedRows:
         return fields
 
 
+def split(text: str, mark: str) -> list[str]:
+    """The fields between marks; a mark of blanks stands for as many of them or more."""
+    return text.split(mark) if mark.strip(" ") else re.split(f" {{{len(mark)},}}", text.strip(" "))
+
+
 def split_quoted(text: str, form: Format) -> list[str]:
     """The fields of a whole row. Raises csv.Error where a quote is open or stands inside a field."""
     if len(form.delimiter) > 1:
-        return text.split(form.delimiter)
+        return split(text, form.delimiter)
     try:
-        rows = list(csv.reader([text], delimiter=form.delimiter, strict=True, escapechar=form.escape))
+        rows = list(
+            csv.reader(
+                [text], delimiter=form.delimiter, quotechar=form.quote, strict=True, escapechar=form.escape,
+                skipinitialspace=form.skip_space,
+            )
+        )  # fmt: skip
     except ValueError as error:
         raise csv.Error(f"{error}") from None
     return rows[0] if rows else []

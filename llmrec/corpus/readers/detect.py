@@ -2,16 +2,17 @@
 
 import codecs
 import json
+import re
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import PurePosixPath
 
 from llmrec.config.reading import ReadingConfig
-from llmrec.corpus.readers.dialect import dialect, with_header
-from llmrec.corpus.readers.encoding import encoding_of
+from llmrec.corpus.readers.dialect import dialect, preamble, with_header
+from llmrec.corpus.readers.encoding import encoding_of, is_utf8
 from llmrec.corpus.readers.files import PACKED, InputFile
 from llmrec.corpus.readers.form import Format
-from llmrec.corpus.readers.packing import CHUNK, CutOffError, packing_of, unpacked
+from llmrec.corpus.readers.packing import CHUNK, CutOffError, foreign, packing_of, unpacked
 
 _HEAD = 1 << 18
 _NO_DATA = {
@@ -20,7 +21,12 @@ _NO_DATA = {
     b"<?xml": "XML, which llmrec does not read; expected JSON, delimited text or Parquet",
     b"version https://git-lfs": "a pointer of Git LFS instead of the file; fetch it with `git lfs pull`",
     b"%pdf": "a PDF; expected JSON, delimited text or Parquet",
+    b"insert into ": "statements of SQL; export the table as CSV",
+    b"-- mysql dump": "statements of SQL; export the table as CSV",
 }
+#: Bytes that no text holds in number; those that some files have between fields, and NUL, are not among them.
+_CONTROLS = bytes({*range(3, 9), *range(14, 27), 28, 29, 127})
+_LINE_END = re.compile(r"\r+\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ def detect(file: InputFile, reading: ReadingConfig, hints: Hints) -> Format:
     try:
         packing, head = _head(file)
         if reading.kind == "parquet" or head.startswith(b"PAR1"):
+            if packing:
+                raise ValueError(
+                    f"Parquet packed as {packing}; it is compressed by itself: unpack it and name the file"
+                )
             return Format("parquet")
         _refuse_other(file, packing, head)
         encoding = reading.encoding or encoding_of(head)
@@ -70,23 +80,28 @@ def _head(file: InputFile) -> tuple[str | None, bytes]:
 
 
 def _refuse_other(file: InputFile, packing: str | None, head: bytes) -> None:
+    if inner := packing_of(head) if packing else None:
+        raise ValueError(f"packed twice, as {inner} within {packing}; unpack it once")
+    if what := foreign(head):
+        raise ValueError(f"cannot tell rows in it: it is {what}")
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64]
     named = PurePosixPath(file.path).suffix.lower()
     why = next((what for mark, what in _NO_DATA.items() if start.lower().startswith(mark)), None)
     no_packing = f"not {named[1:]} in spite of its name: " if named in PACKED and packing is None else ""
     if why:
-        shown = start.split(b">")[0].decode("utf-8", "replace") + (">" if b">" in start else "")
+        shown = start.split(b">")[0].split(b"\n")[0].decode("utf-8", "replace") + (">" if b">" in start else "")
         raise ValueError(f"corpus: {file.path}: {no_packing}begins with {shown}, {why}")
-    if b"\0" in head[:4_096] and not Format("json", encoding=encoding_of(head)).wide and not _text_with_nul(head):
+    if not _text(head[:4_096]) and not Format("json", encoding=encoding_of(head)).wide:
         raise ValueError(
             f"corpus: {file.path}: {no_packing}cannot tell the format: begins with {start[:16]!r}, which is neither "
             "text nor a packing known here (gzip, bz2, xz, zstd, lz4, zip) nor Parquet"
         )
 
 
-def _text_with_nul(head: bytes) -> bool:
-    """A NUL here and there is damage in a row; many are another kind of file."""
-    return head[:4_096].count(0) < 0.02 * len(head[:4_096])
+def _text(head: bytes) -> bool:
+    """A NUL here and there is damage in a row; many, or other control codes among them, are another kind of file."""
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return head.count(0) <= 0.2 * len(head) and (controls <= 0.02 * len(head) or (0 not in head and is_utf8(head)))
 
 
 def _decoded(head: bytes, form: Format) -> str:
@@ -95,8 +110,9 @@ def _decoded(head: bytes, form: Format) -> str:
 
 
 def _of_text(text: str, form: Format, reading: ReadingConfig, hints: Hints) -> Format:
-    if "\n" not in text and "\r" in text:
-        form, text = replace(form, line_end=b"\r"), text.replace("\r", "\n")
+    end = _LINE_END.search(text)
+    if end and end[0] == "\r":  # what else ends lines stands within fields
+        form, text = replace(form, line_end=b"\r"), text.replace("\n", " ").replace("\r", "\n")
     lines = text.replace("\r\n", "\n").split("\n")
     if len(text) > _HEAD // 8:
         lines = lines[:-1] or lines  # the last is cut off
@@ -104,9 +120,12 @@ def _of_text(text: str, form: Format, reading: ReadingConfig, hints: Hints) -> F
     if kind != "delimited":
         return replace(form, kind="json" if reading.kind else kind)
     header = tuple(reading.header) if isinstance(reading.header, tuple) else hints.header
-    form = replace(form, kind="delimited", header=header, list_separator=reading.list_separator)
+    before, mark = (0, None) if header else preamble(lines)
+    skip = before if reading.skip_lines is None else reading.skip_lines
+    lines = lines[skip:]
+    form = replace(form, kind="delimited", header=header, list_separator=reading.list_separator, skip=skip)
     quoted = reading.quoted if reading.quoted is not None else hints.quoted
-    form = dialect(lines, form, reading.separator, quoted, reading.escape)
+    form = dialect(lines, form, reading.separator or mark, quoted, reading.escape, reading.quote)
     given = reading.header if isinstance(reading.header, bool) else None
     return with_header(lines, form, hints.expected, given)
 
@@ -117,9 +136,20 @@ def _kind(lines: list[str]) -> str:
     if not written or written[0][0] not in "{[":
         return "delimited" if written else "json"
     opening = written[0][0]
+    if _several(written[0]):
+        return "json_values"
     if all(line[0] == opening for line in written) and (len(written) > 1 or opening == "{") and not _bare(written[0]):
         return "json"
     return "json" if opening == "{" and len(written) > 1 and written[1][0] == "{" else "json_values"
+
+
+def _several(line: str) -> bool:
+    """Whether one line holds objects one after the other."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(line)
+    except (ValueError, RecursionError):
+        return False
+    return line.startswith("{") and line[end:].lstrip(" ,").startswith("{")
 
 
 def _bare(line: str) -> bool:
@@ -132,7 +162,7 @@ def _bare(line: str) -> bool:
 
 def _noted(file: InputFile, reading: ReadingConfig, form: Format) -> Format:
     """`form` with what was found rather than set."""
-    notes = []
+    notes = list(form.found)
     named = PurePosixPath(file.path).suffix.lower()
     if (named in PACKED) != (form.packing is not None):
         notes.append(
@@ -142,6 +172,8 @@ def _noted(file: InputFile, reading: ReadingConfig, form: Format) -> Format:
         notes.append(f"encoding {form.encoding}, because the first bytes are not UTF-8")
     if form.line_end == b"\r":
         notes.append("lines end in CR alone")
+    if form.skip and reading.skip_lines is None:
+        notes.append(f"lines before the header: {form.skip}, passed over")
     if form.first_is_row:
         notes.append("the columns are named after values of the first line, which is read as a row; set header")
     return replace(form, found=tuple(notes))

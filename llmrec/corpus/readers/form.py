@@ -15,6 +15,9 @@ class Format:
     delimiter: str = ","
     quoted: bool = False
     escape: str | None = None
+    quote: str = '"'
+    skip_space: bool = False  # blanks after a separator stand before a quote
+    skip: int = 0  # lines before the header, or before the first row
     header: tuple[str, ...] | None = None  # None: the first line
     first_is_row: bool = False  # the columns are called by the first line, which is a row all the same
     shapes: tuple[tuple[int, frozenset[str]], ...] = ()  # columns whose values look alike, and how
@@ -39,6 +42,7 @@ class Format:
         shown: dict[str, object] = {"kind": self.kind, "packing": self.packing, "encoding": self.encoding}
         if self.kind == "delimited":
             shown |= {"separator": self.delimiter, "quoted": self.quoted, "escape": self.escape}
+            shown |= {"quote": self.quote if self.quote != '"' else None, "skip_lines": self.skip or None}
             shown |= {"header": list(self.header) if self.header else "first line"}
         shown |= {"decimal": self.decimal, "dates": self.dates, "found": list(self.found)}
         return {name: value for name, value in shown.items() if value is not None}

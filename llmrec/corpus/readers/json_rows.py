@@ -7,6 +7,7 @@ from typing import Any
 
 from llmrec.corpus.values.errors import RowError, Unreadable
 
+_WRAPPERS = {"$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal"}
 _MAX_DIGITS = 4_000  # Python refuses to read longer numbers
 
 
@@ -20,12 +21,24 @@ def parse_object(text: str) -> dict[str, Any]:
             raise RowError("malformed_json", f"{error}"[:200]) from None
     if not isinstance(value, dict):
         raise RowError("not_an_object", f"found a JSON {type(value).__name__}, expected an object of fields")
-    return value
+    return {name: _bare(part) for name, part in value.items()} if '"$' in text else value
+
+
+def _bare(value: Any) -> Any:
+    """What MongoDB wraps to tell its type: {"$date": "2014-05-13T16:53:20Z"}, {"$numberLong": "5"}."""
+    if isinstance(value, list):
+        return [_bare(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    (name, inner), *more = value.items() or [("", None)]
+    if name in _WRAPPERS and not more:
+        return _bare(inner)
+    return {name: _bare(part) for name, part in value.items()}
 
 
 def _otherwise(text: str) -> Any:
     """Python's notation (Amazon's 2014 metadata, u'...' of Steam), or JSON with a number too long for Python."""
-    text = text.strip()
+    text = text.strip().rstrip(",").rstrip()  # an array's line whose brackets went
     if not text.startswith("{"):
         return None
     try:

@@ -24,6 +24,8 @@ def parquet_rows(file: InputFile, wanted: set[str] | None) -> Iterator[dict[str,
     """The fields of each row, `wanted` columns alone (None: all); a RowError last where the file is damaged."""
     source = opened(file)
     names = [name for name in source.schema_arrow.names if wanted is None or name in wanted]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"corpus: {file.path}: the column {twice[0]} comes more than once; write one of them alone")
     try:
         for batch in source.iter_batches(_BATCH, columns=names):
             columns = [_values(column) for column in batch.columns]

@@ -64,13 +64,37 @@ class RecordReader:
 
     def _by_line(self, breaks: list[CutOffError]) -> Iterator[Record]:
         lines = self._lines(breaks)
-        yield from _json(lines, self.form) if self.form.kind == "json" else _delimited(lines, self.form, self.max_bytes)
+        yield from _json(lines, self.form) if self.form.kind == "json" else self._delimited(lines)
+
+    def _delimited(self, lines: Iterator[Line]) -> Iterator[Record]:
+        rows = DelimitedRows(self.form, lines, self.max_bytes, self.form.header)
+        while line := rows.next_line():
+            if line.number <= self.form.skip:
+                continue
+            try:
+                fields = rows.fields(line)
+            except RowError as error:
+                if rows.header is None:
+                    self._refuse_header(error)
+                yield Record(line.number, line.data, error=error)
+                continue
+            is_row = rows.header is not None
+            if rows.header is None:
+                rows.header, is_row = named_once(fields, self.form.typed_header), self.form.first_is_row
+            if is_row:
+                yield Record(line.number, line.data, _named(rows.header, fields))
+
+    def _refuse_header(self, error: RowError) -> None:
+        raise ValueError(
+            f"corpus: {self.file.path}: the header, the first line, cannot be read ({error.detail}); without it no "
+            "column has a name; set review_format.encoding (or item_format.encoding), or header to the list of names"
+        )
 
     def _lines(self, breaks: list[CutOffError]) -> Iterator[Line]:
         try:
             for line in read_lines(self.file, self.start, self.end, self.max_bytes, self.form):
                 self.n_lines = line.number
-                if line.data and (line.data[0] > 32 or not line.data.isspace()):
+                if line.data and (line.data[0] > 32 or not line.data.isspace()) and line.data != codecs.BOM_UTF8:
                     yield line
         except CutOffError as error:
             breaks.append(error)
@@ -111,30 +135,6 @@ def _json(lines: Iterator[Line], form: Format) -> Iterator[Record]:
             yield Record(line.number, line.data, parse_object(decoded(line, form)))
         except RowError as error:
             yield Record(line.number, line.data, error=error)
-
-
-def _delimited(lines: Iterator[Line], form: Format, max_bytes: int) -> Iterator[Record]:
-    rows = DelimitedRows(form, lines, max_bytes, form.header)
-    while line := rows.next_line():
-        try:
-            fields = rows.fields(line)
-        except RowError as error:
-            if rows.header is None:
-                _refuse_header(error)
-            yield Record(line.number, line.data, error=error)
-            continue
-        is_row = rows.header is not None
-        if rows.header is None:
-            rows.header, is_row = named_once(fields, form.typed_header), form.first_is_row
-        if is_row:
-            yield Record(line.number, line.data, _named(rows.header, fields))
-
-
-def _refuse_header(error: RowError) -> None:
-    raise ValueError(
-        f"corpus: the header, the first line, cannot be read ({error.detail}); without it no column has a name; set "
-        "review_format.encoding (or item_format.encoding), or header to the list of names"
-    )
 
 
 def _named(header: tuple[str, ...], fields: list[str]) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _languages(config: RunConfig, info: Numbers) -> Iterator[Finding]:
 def _files(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Finding]:
     for path, form in info.get("formats", {}).items():
         for note in form.get("found", ()):
-            if note.startswith(("the columns are named", "no stars", "encoding", "the name says")):
+            if note.startswith(("column", "the columns are named", "no stars", "encoding", "the name says")):
                 yield Finding("format", "warn", f"{path}: {note}")
 
 

@@ -51,7 +51,7 @@ def _grouped(head: str, tail: str, mark: str) -> bool:
 
 def _finite(text: str) -> float | None:
     try:
-        found = float(text)
+        found = float(text) if "_" not in text else math.nan
     except ValueError:
         return None
     return found if math.isfinite(found) else None
@@ -95,7 +95,7 @@ def number_of(value: Any) -> float | int | None:
         return value  # type: ignore[no-any-return]
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    if not isinstance(value, str) or len(value) > 40:
+    if not isinstance(value, str) or len(value) > 40 or "_" in value:  # 1_000 is a number to Python alone
         return None
     try:
         return int(value)

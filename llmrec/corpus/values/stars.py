@@ -10,12 +10,15 @@ from llmrec.corpus.values.errors import RowError, Unreadable, missing, show
 from llmrec.corpus.values.numbers import written_number
 
 _OF = re.compile(
-    r"(\d+(?:[.,]\d+)?)\s*(?:/|out of|of|von|sur|de|из)\s*(\d+)(?:\s*(?:stars?|sternen?|étoiles?|estrellas))?", re.I
+    r"(?:rated:?\s+)?(\d+(?:[.,]\d+)?)\s*(?:/|out of|of|von|sur|de|из)\s*(\d+)"
+    r"(?:\s*(?:stars?|sternen?|étoiles?|estrellas))?",
+    re.I,
 )
-_COUNT = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:stars?|sterne?|étoiles?|estrellas?|★|⭐️?)", re.I)
+_COUNT = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:stars?|sterne?|étoiles?|estrellas?|★|⭐️?|つ星|星|颗星|顆星|점)", re.I)
 _PERCENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*%")
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
-_DRAWN = re.compile(r"([★⭐]\ufe0f?)+\s*[☆✩]*|\*{1,10}")
+_DRAWN = re.compile(r"([★⭐]\ufe0f?)+½?\s*[☆✩]*|\*{1,10}½?|½")
+_HAN = "零一二三四五六七八九十"
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _YES = {"true", "yes", "like", "liked", "up", "thumbs up", "recommended", "positive", "👍"}
 _NO = {"false", "no", "dislike", "disliked", "down", "thumbs down", "not recommended", "negative", "👎"}
@@ -78,7 +81,9 @@ def _of_text(text: str, scale: StarScale) -> float | None:
     if found := _PERCENT.fullmatch(text):
         return float(found[1].replace(",", ".")) / 100 * scale.highest
     if _DRAWN.fullmatch(text):
-        return float(sum(text.count(c) for c in "★⭐*"))
+        return sum(text.count(c) for c in "★⭐*") + 0.5 * text.count("½")
+    if len(text) == 2 and text[0] in _HAN and text[1] == "星":
+        return float(_HAN.index(text[0]))
     return _in_words(text, scale)
 
 
@@ -88,7 +93,9 @@ def _in_words(text: str, scale: StarScale) -> float | None:
         return float(_WORDS.index(word))
     if (scale.lowest, scale.highest) in ((0, 1), (-1, 1)) and text in _YES | _NO:
         return scale.highest if text in _YES else scale.lowest
+    if text.endswith("½") and text[:-1].isdecimal():
+        return int(text[:-1]) + 0.5
     try:
-        return float(text)  # 1e0
+        return float(text) if "_" not in text else None  # 1e0
     except ValueError:
         return None

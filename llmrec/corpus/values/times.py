@@ -6,7 +6,7 @@ from typing import Any
 
 from llmrec.corpus.values.errors import RowError, Unreadable, missing, show
 from llmrec.corpus.values.numbers import number_of
-from llmrec.corpus.values.written_dates import COMPACT, in_words, numeric
+from llmrec.corpus.values.written_dates import COMPACT, in_words, numeric, zone_of
 
 EARLIEST_S = 631_152_000  # 1990-01-01: no review on the web is older
 LATEST_S = 4_102_444_800  # 2100-01-01
@@ -14,6 +14,8 @@ LATEST_S = 4_102_444_800  # 2100-01-01
 _UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
 #: Ten digits that are a year, month, day and hour; as seconds they would lie in 2033 and 2034.
 _HOUR = re.compile(r"(?:199\d|20[0-2]\d|203[0-2])(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])")
+_DOT_NET = re.compile(r"/Date\((\d{9,14})(?:[+-]\d{4})?\)/")
+_EXCEL_DAYS = range(32_874, 73_051)  # 1990 to 2100, counted from 1899-12-30
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS = dt.timedelta(milliseconds=1)
 _SET = "set review_format.dates"
@@ -31,6 +33,8 @@ def parse_timestamp(value: Any, dates: str | None = None) -> int:
         number, value = None, str(value) if type(value) is int else value
     else:
         number = number_of(value)
+    if dates == "excel" and number is not None and int(number) in _EXCEL_DAYS:
+        return round((number - 25_569) * 86_400) * 1_000  # Excel's clock is no finer
     if number is not None and (ms := _epoch_ms(number)) is not None:
         return ms
     moment = None if number is not None and isinstance(value, float) else _moment(value, dates)
@@ -39,7 +43,9 @@ def parse_timestamp(value: Any, dates: str | None = None) -> int:
     if moment is None and number is None:
         raise _not_a_time(value)
     if moment is None or not EARLIEST_S <= moment / 1000 < LATEST_S:
-        raise RowError("timestamp_out_of_range", f"found {show(value)}, expected a time from 1990 to 2100")
+        excel = number is not None and abs(number) < 1e6 and int(number) in _EXCEL_DAYS
+        hint = f"; if these are the days that Excel counts, {_SET}: excel" if excel else ""
+        raise RowError("timestamp_out_of_range", f"found {show(value)}, expected a time from 1990 to 2100{hint}")
     return moment
 
 
@@ -107,14 +113,26 @@ def _moment(value: Any, dates: str | None) -> int | None:
 
 
 def _of_text(text: str, dates: str | None) -> int | None:
+    found = _without_zone(text, dates)
+    if found is None and (ticks := _DOT_NET.fullmatch(text)):
+        return int(ticks[1])
+    if found is None and " " in text:
+        written, _, name = text.rpartition(" ")
+        zone = zone_of(name)
+        found = _without_zone(written, dates, zone) if zone else None
+    return found
+
+
+def _without_zone(text: str, dates: str | None, zone: dt.tzinfo = dt.UTC) -> int | None:
+    """ms of a text that names no zone, or one in its own way; `zone` is that of one without."""
     if dates and "%" in dates and (found := _by_format(text, dates)) is not None:
         return found
     try:
-        return _ms(dt.datetime.fromisoformat(text))
+        return _ms(dt.datetime.fromisoformat(text), zone)
     except ValueError:
         pass
     wanted = in_words(text) or (numeric(text, dates) if dates else None) or numeric(text, "year_first")
-    return None if wanted is None or isinstance(wanted, bool) else _ms(wanted)
+    return None if wanted is None or isinstance(wanted, bool) else _ms(wanted, zone)
 
 
 def _by_format(text: str, form: str) -> int | None:
@@ -124,8 +142,8 @@ def _by_format(text: str, form: str) -> int | None:
         return None
 
 
-def _ms(moment: dt.datetime) -> int | None:
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+def _ms(moment: dt.datetime, zone: dt.tzinfo = dt.UTC) -> int | None:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     try:
         return (aware - _EPOCH) // _MS
     except OverflowError:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import zoneinfo
 from collections.abc import Iterable
 
 from dateutil import parser, tz
@@ -13,15 +14,43 @@ _YEAR, _DAY = re.compile(r"(?<!\d)\d{4}(?!\d)"), re.compile(r"(?<![\d:])\d{1,2}(
 _NUMERIC = re.compile(
     r"(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})\.?(?:,?[ T]+(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*([AaPp]\.?[Mm]\.?)?)?"
 )
-_CHINESE = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*日(?:\s*(\d{1,2}:\d{2}(?::\d{2})?))?")
+_EAST_ASIAN = re.compile(
+    r"(\d{4})\s*[年년.]\s*(\d{1,2})\s*[月월.]\s*(\d{1,2})\s*[日일号號.]?"
+    r"(?:\s*(\d{1,2})\s*[:时時点點시]\s*(\d{1,2})\s*(?:[分분]|(?=:)|$)(?:\s*:?\s*(\d{1,2})\s*[秒초]?)?)?"
+)
+_SLAVIC_AND_LATIN = re.compile(
+    r"(\d{1,2})\s?(?:[.º°]|er)?\s+(?:de\s+)?([^\W\d_]+|tháng \d{1,2})[.,]?\s+(?:de[l]?\s+|năm\s+)?(\d{4})\s?(?:г\.?)?"
+    r"(?:,?\s+(?:um\s+|à\s+|alle\s+|a las\s+|às\s+|o\s+|в\s+)?(\d{1,2}:\d{2}(?::\d{2})?)(?:\s*(?:Uhr|h))?)?"
+)
+#: Names of the twelve months, in order, those of one language after another: German, French, Spanish, Portuguese,
+#: Italian, Dutch, Polish, Russian, Turkish, Vietnamese.
+_MONTHS = (
+    "januar jan janvier janv enero ene janeiro gennaio gen januari stycznia января ocak|"
+    "februar feb février févr fevrier febrero fevereiro fev febbraio februari lutego февраля şubat|"
+    "märz mär mrz maerz mars marzo mar março marco maart mrt marca марта mart|"
+    "april apr avril avr abril abr aprile kwietnia апреля nisan|"
+    "mai mayo may maio maggio mag mei maja мая mayıs|"
+    "juni jun juin junio junho giugno giu czerwca июня haziran|"
+    "juli jul juillet juil julio julho luglio lug lipca июля temmuz|"
+    "august aug août aout agosto ago augustus sierpnia августа ağustos|"
+    "september sep sept septembre septiembre setiembre setembro set settembre września сентября eylül|"
+    "oktober okt octobre oct octubre outubro out ottobre ott października октября ekim|"
+    "november nov novembre noviembre novembro listopada ноября kasım|"
+    "dezember dez décembre déc decembre diciembre dic dezembro dicembre december dec grudnia декабря aralık"
+)
+MONTHS = {name: n for n, names in enumerate(_MONTHS.split("|"), 1) for name in names.split()}
+MONTHS |= {f"tháng {n}": n for n in range(1, 13)}
 _ZONES = {"UTC": 0, "GMT": 0, "Z": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
           "PDT": -7, "CET": 1, "CEST": 2, "JST": 9}  # fmt: skip
 
 
 def in_words(text: str) -> dt.datetime | None:
-    """May 03, 2014; Thu Mar 10 14:48:43 -0800 2016; Posted November 5, 2011.; 2014年5月3日; None: none of these."""
-    if found := _CHINESE.fullmatch(text):
-        return _built(int(found[1]), int(found[2]), int(found[3]), found[4], None)
+    """May 03, 2014; Thu Mar 10 14:48:43 -0800 2016; 3 de mayo de 2014; 2014年5月3日; None: none of these."""
+    if found := _EAST_ASIAN.fullmatch(text):
+        clock = ":".join(part.zfill(2) for part in found.groups()[3:] if part)
+        return _built(int(found[1]), int(found[2]), int(found[3]), clock or None, None)
+    if (found := _SLAVIC_AND_LATIN.fullmatch(text)) and (month := MONTHS.get(found[2].lower())):
+        return _built(int(found[3]), month, int(found[1]), found[4], None)
     text = text.removeprefix("Posted ").rstrip(".")
     if not (6 < len(text) < 60 and _YEAR.search(text) and _DAY.search(text) and len(_MONTH.findall(text)) == 1):
         return None
@@ -39,6 +68,16 @@ def _zone(name: str | None, offset: int | None) -> dt.tzinfo | None:
     if name not in _ZONES:
         raise ValueError(f"the time zone {name} is not known")
     return tz.tzoffset(name, 3_600 * _ZONES[name])
+
+
+def zone_of(name: str) -> dt.tzinfo | None:
+    """A zone by its short name or its place, "UTC", "Europe/Berlin"; None: none known here."""
+    if name in _ZONES:
+        return tz.tzoffset(name, 3_600 * _ZONES[name])
+    try:
+        return zoneinfo.ZoneInfo(name) if "/" in name else None
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return None
 
 
 def numeric(text: str, order: str | None) -> dt.datetime | bool | None:

@@ -31,7 +31,13 @@ class TfidfSvdEncoder(StaticEncoder):
     def fit(config: EncoderConfig, texts: Sequence[str]) -> State:
         """State fitted on `texts`; raises ValueError where they are too few for the dimension."""
         words, grams = _vectorizer("word"), _vectorizer("char_wb")
-        features = sparse.hstack([words.fit_transform(texts), grams.fit_transform(texts)], format="csr")
+        try:
+            features = sparse.hstack([words.fit_transform(texts), grams.fit_transform(texts)], format="csr")
+        except ValueError as error:
+            raise ValueError(
+                f"encoding.encoder.backend tfidf_svd: cannot be fitted on {len(texts)} texts: {error}; expected words "
+                "in reviews before T1 or in items; name an encoder that learns nothing (hashing), or bring texts"
+            ) from None
         arrays = {
             "components": svd(features, dimension(config)),
             "word_idf": words.idf_.astype(np.float32),
