@@ -1,11 +1,14 @@
 """The HTTP API: every route behind the middlewares."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Lifespan
 
 import llmrec
 from serve_app import errors, limits
@@ -16,6 +19,8 @@ from serve_app.middleware.observation import Observation
 from serve_app.middleware.scopes import STATIC
 from serve_app.routes import encode, health, metrics, model, rank, recommend, search, similar
 from serve_app.routes.events import router as events
+from serve_app.routes.experiments import router as experiments
+from serve_app.routes.feedback import router as feedback
 from serve_app.routes.items import router as items
 from serve_app.routes.page import files as page_files
 from serve_app.routes.page import router as page_router
@@ -27,6 +32,8 @@ DESCRIPTION = """Recommendations from reviews. Start with `POST /v1/recommend`: 
 ROUTES = (recommend, search, rank, encode, similar, model)
 #: Those that are there only where live events are on.
 LIVE_ROUTES = (events, items)
+#: Those that are there only where exposures are logged.
+TRIAL_ROUTES = (feedback, experiments)
 
 #: Errors that any route of /v1 may answer; 401 and 403 only where keys are set.
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -50,7 +57,7 @@ def make_api(service: RecommendationService, keys: KeyRing | None = None) -> Fas
     app = FastAPIOffline(
         title="llmrec", version=llmrec.__version__, description=DESCRIPTION, redoc_url=None, static_url=STATIC,
         favicon_url="data:,", swagger_ui_parameters={"validatorUrl": None},
-        lifespan=service.intake.lifespan if service.intake else None,
+        lifespan=_lifespan(service),
     )  # fmt: skip
     table = app.state.limits = limits.limits(service.config)
     app.openapi = limits.documented(app.openapi, table)  # type: ignore[method-assign]
@@ -58,12 +65,27 @@ def make_api(service: RecommendationService, keys: KeyRing | None = None) -> Fas
     for open_or_operators in (health, metrics):
         app.include_router(open_or_operators.router(service))
     security = [Security(HTTPBearer(auto_error=False))] if keys else []
-    for router in (*(route.router for route in ROUTES), *(LIVE_ROUTES if service.intake else ())):
+    optional = (*(LIVE_ROUTES if service.intake else ()), *(TRIAL_ROUTES if service.trials else ()))
+    for router in (*(route.router for route in ROUTES), *optional):
         app.include_router(router(service), prefix="/v1", responses=ERRORS, dependencies=security)
     app.include_router(page_router(service, keys is not None))
     app.router.routes.append(page_files())
     _wrap(app, service, keys)
     return app
+
+
+def _lifespan(service: RecommendationService) -> Lifespan[FastAPI]:
+    """What runs beside the requests."""
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for part in (service.intake, service.trials):
+                if part is not None:
+                    await stack.enter_async_context(part.lifespan(app))
+            yield
+
+    return running
 
 
 def _wrap(app: FastAPI, service: RecommendationService, keys: KeyRing | None) -> None:

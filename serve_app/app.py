@@ -4,9 +4,8 @@ serve run serve_app.app:build config=configs/quickstart.yaml
 """
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +16,7 @@ from ray.serve.schema import LoggingConfig
 from starlette.middleware import Middleware
 
 from llmrec.config import RunConfig, ServingConfig, load_config
+from llmrec.exposures.paths import events_path
 from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.deployments.encoder import EncoderDeployment
@@ -28,6 +28,8 @@ from serve_app.intake import IntakeSettings
 from serve_app.middleware.keys import keys_in_environment, open_key_ring
 from serve_app.middleware.request_id import CleanRequestId
 from serve_app.model import LogFile, load_model, open_repository
+from serve_app.trials import ExposureSettings
+from serve_app.trials.bundles import arms_bundles
 
 logger = logging.getLogger(__name__)
 #: More than anything sends: the ingress itself bounds what computes, and health is answered whatever is under way.
@@ -55,22 +57,26 @@ def build(args: BuildArgs) -> Application:
     config = load_config(args.config, overrides)
     storage, name = Storage(args.storage or config.storage), args.name or config.name
     version = str(current(storage, name)["id"])
-    load_model(storage, version, config.serving.retrieve)
+    beside = arms_bundles(storage, load_model(storage, version, config.serving.retrieve), config.serving)
     needed_encoder(storage, version, config.serving)
     open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
     _warn_if_open(config.serving)
     if config.serving.live.enabled:
         refuse_several_machines()
-    return compose(config, ServedVersion(version, config.serving.follow_seconds), storage.root, name)
+    return compose(config, ServedVersion(version, config.serving.follow_seconds, beside), storage.root, name)
 
 
 def compose(config: RunConfig, served: ServedVersion, root: str, name: str) -> Application:
     """The deployments and how they hang together. `root` must be seen by every node that runs a replica."""
     serving = config.serving
     intake = _intake(config, root, name)
-    log = LogFile(intake.path, serving.live.max_events, serving.live.pull_ms / 1000) if intake else None
+    exposures = ExposureSettings.of(serving, intake)
+    shown = exposures.path if exposures else None
+    log = LogFile(intake.path, serving.live.max_events, serving.live.pull_ms / 1000, shown) if intake else None
     repository = partial(open_repository, root, name, serving.retrieve, serving.approximate_above, log)
-    encoder = _stage(EncoderDeployment, serving, serving.encoder_replicas, served, gpus=serving.encoder_gpus).bind(
+    encoder = _stage(
+        EncoderDeployment, serving, serving.encoder_replicas, replace(served, beside=()), gpus=serving.encoder_gpus
+    ).bind(
         partial(open_encoders, root, name, serving),
         serving.encoder_threads,
         serving.batch_size,
@@ -81,7 +87,9 @@ def compose(config: RunConfig, served: ServedVersion, root: str, name: str) -> A
     ingress = _deployment(IngressDeployment, serving, serving.ingress_replicas).options(
         max_ongoing_requests=INGRESS_SLOTS, logging_config=LoggingConfig()
     )
-    return ingress.bind(encoder, retriever, ranker, serving, keys_in_environment(serving.api_keys_env), intake)
+    return ingress.bind(
+        encoder, retriever, ranker, serving, keys_in_environment(serving.api_keys_env), intake, exposures
+    )
 
 
 def _intake(config: RunConfig, root: str, name: str) -> IntakeSettings | None:
@@ -99,8 +107,7 @@ def _intake(config: RunConfig, root: str, name: str) -> IntakeSettings | None:
             f"serving.live.path: found none beside the storage {root!r}; expected a file on a local disk of the "
             "machine that serves"
         )
-    path = Path(live.path or f"{root}/live/{name}.sqlite").expanduser().absolute()
-    return IntakeSettings(str(path), live, config.corpus)
+    return IntakeSettings(events_path(config, root, name), live, config.corpus)
 
 
 def refuse_several_machines() -> None:

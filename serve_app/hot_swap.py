@@ -41,6 +41,7 @@ class ServedVersion:
 
     bundle: str
     follow_seconds: float = 0.0
+    beside: tuple[str, ...] = ()  # more bundles to hold, for those who ask for them by their version
 
 
 class ModelHotSwapper(Generic[M]):
@@ -49,6 +50,7 @@ class ModelHotSwapper(Generic[M]):
     def __init__(self, repository: ModelRepository[M]) -> None:
         self._repository = repository
         self._held: tuple[M, ...] = ()
+        self._beside: tuple[M, ...] = ()
         self.refused: dict[str, str] = {}
         self._wanted = ServedVersion("")
         self._followed: str | None = None
@@ -58,7 +60,7 @@ class ModelHotSwapper(Generic[M]):
 
     def get(self, version: str | None = None, encoder: str | None = None) -> M | NotHeld:
         """The newest bundle of that version and of that encoder (None: any), or NotHeld with what there is."""
-        for model in self._held:
+        for model in (*self._held, *(self._beside if version else ())):
             if version in (None, model.version) and (model.encoder is None or encoder in (None, model.encoder)):
                 return model
         self._outdated.set()  # somebody has a newer one: look at CURRENT now
@@ -66,8 +68,8 @@ class ModelHotSwapper(Generic[M]):
 
     @property
     def held(self) -> tuple[M, ...]:
-        """The bundles in memory, the newest first."""
-        return self._held
+        """The bundles in memory, the newest first, then those beside."""
+        return (*self._held, *(model for model in self._beside if model not in self._held))
 
     async def serve(self, served: ServedVersion) -> None:
         """Serve `served.bundle`; a bad one is refused, the old one serves on. BundleRefusedError if there is none."""
@@ -82,8 +84,14 @@ class ModelHotSwapper(Generic[M]):
                 break
         if not self._held:
             raise BundleRefusedError(f"no bundle can be served: {self.refused}; expected at least one whole bundle")
+        await self._hold_beside(served.beside)
         if served.follow_seconds and self._follower is None:
             self._follower = asyncio.create_task(self._follow())
+
+    async def _hold_beside(self, versions: tuple[str, ...]) -> None:
+        """Raises what loading raises: an experiment without one of its arms is none."""
+        async with self._swapping:
+            self._beside = tuple([await asyncio.to_thread(self._load, version) for version in versions])
 
     async def _swap_to(self, version: str) -> bool:
         async with self._swapping:
@@ -101,7 +109,7 @@ class ModelHotSwapper(Generic[M]):
             return True
 
     def _load(self, version: str) -> M:
-        held = next((m for m in self._held if m.version == version), None)
+        held = next((m for m in (*self._held, *self._beside) if m.version == version), None)
         return held or self._repository.load(version)
 
     async def _follow(self) -> None:

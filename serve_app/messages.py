@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.exploration import Exploration
+from llmrec.exploration import Exploration, Explored
 from llmrec.reasons import ItemReasons
 from llmrec.recommender import CandidateSet
 from llmrec.search import Filters, Highlight, NeededItems
@@ -72,6 +72,7 @@ class RequestUser:
     sentences: tuple[str, ...] = ()
     sentence_vectors: Floats | None = None  # (len(sentences), dim)
     explore: Exploration | None = None
+    bundle: str | None = None  # which answers, one that replicas hold for an experiment; None: the newest
     wish: Wish | None = None
     only: Restriction = Restriction()
     words: "WordsRead | None" = None
@@ -128,6 +129,10 @@ class RankedItems:
     click_probability: list[float] = field(default_factory=list)  # an item each, or none
     reasons: list[ItemReasons] = field(default_factory=list)  # an item each, or none where nobody asked
     propensities: list[float] = field(default_factory=list)  # an item each, or none where nothing was drawn
+    explored: Explored | None = None  # where slots were drawn, with what the columns of its contexts are:
+    terms: tuple[str, ...] = ()
+    list_id: str | None = None  # by which feedback names the list, where it is logged
+    arm: str | None = None  # EXPERIMENT/ARM, where the user takes part in one
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from llmrec.config.base import Section
+from llmrec.config.experiments import ExperimentConfig, ExposuresConfig
 from llmrec.config.live import LiveConfig
 
 
@@ -38,6 +39,10 @@ class ServingConfig(Section):
         "where live events are on",
     )
     live: LiveConfig = LiveConfig()
+    exposures: ExposuresConfig = ExposuresConfig()
+    experiments: dict[str, ExperimentConfig] = Field(
+        {}, description="by name; a user takes part in the first one that draws them, and a new name draws anew"
+    )
     follow_seconds: float = Field(
         5, ge=0, description="how often replicas look whether CURRENT names another bundle; 0: only when redeployed"
     )
@@ -120,6 +125,15 @@ class ServingConfig(Section):
                 f"clock: found {self.clock!r} beside live.enabled, expected wall: as of the bundle's last event no "
                 "later one is seen; leave clock out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _experiments_are_logged(self) -> "ServingConfig":
+        if self.exposures.enabled and not self.live.enabled:
+            raise ValueError("exposures.enabled: found true without live.enabled, which brings what comes back")
+        if self.experiments and not self.exposures.enabled:
+            names = ", ".join(self.experiments)
+            raise ValueError(f"experiments: found {names} without exposures.enabled; without a log nothing is learned")
         return self
 
     @model_validator(mode="after")

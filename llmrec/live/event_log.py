@@ -6,17 +6,15 @@ processes of one machine may write, one at a time, and read meanwhile; numbers a
 
 import hashlib
 import json
-import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from llmrec.features.arrays import Floats32
+from llmrec.live.sqlite_file import open_log, writing
 
 Kind = Literal["event", "item", "words"]
 _FORMAT = 1
@@ -83,24 +81,8 @@ class EventLog:
 
     def __init__(self, path: str) -> None:
         """Open the file, made where there is none. Raises ValueError for one that is no such log."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         self.path, self._lock = path, threading.Lock()
-        self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-        try:
-            mode = self._db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-            self._db.execute("PRAGMA synchronous=FULL")
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if mode != "wal" or found not in (0, _FORMAT):
-                raise ValueError(
-                    f"serving.live.path {path}: found format {found}, journal {mode!r}, expected {_FORMAT} and 'wal'; "
-                    "give a file of its own on a local disk"
-                )
-            with self._writing():
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={_FORMAT}")
-        except sqlite3.DatabaseError as error:
-            raise ValueError(f"serving.live.path {path}: not a log of events: {error}; give another file") from None
+        self._db = open_log(path, _SCHEMA, _FORMAT, "serving.live.path")
 
     def close(self) -> None:
         """Give the file back."""
@@ -108,7 +90,7 @@ class EventLog:
 
     def append(self, batches: Sequence[Sequence[Fact]]) -> list[Appended | ConflictError]:
         """Log each batch whole or not at all; when this returns, the disk has them, in one commit."""
-        with self._lock, self._writing():
+        with self._lock, writing(self._db):
             return [self._append(batch) for batch in batches]
 
     def _append(self, batch: Sequence[Fact]) -> Appended | ConflictError:
@@ -161,7 +143,7 @@ class EventLog:
              b"" if vector is None else np.asarray(vector, np.float32).tobytes())
             for seq, vector in vectors
         ]  # fmt: skip
-        with self._lock, self._writing():
+        with self._lock, writing(self._db):
             self._db.executemany(
                 "INSERT OR IGNORE INTO log (kind, id, digest, body, has_words, vector) VALUES ('words', ?, ?, ?, 0, ?)",
                 rows,
@@ -174,16 +156,6 @@ class EventLog:
 
     def _last(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _vector(blob: bytes | None) -> Floats32 | None:

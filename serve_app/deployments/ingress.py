@@ -12,6 +12,7 @@ from serve_app.intake import Intake, IntakeSettings
 from serve_app.messages import EncoderClient, RankerClient, RecommenderClient, RetrieverClient
 from serve_app.middleware.keys import ApiKey, open_key_ring
 from serve_app.service import RecommendationService
+from serve_app.trials import ExposureSettings, Recorder, Trials
 
 
 @serve.ingress()
@@ -26,8 +27,9 @@ class IngressDeployment:
         config: ServingConfig,
         keys: tuple[ApiKey, ...],
         intake: IntakeSettings | None = None,
+        exposures: ExposureSettings | None = None,
     ) -> None:
-        """`intake`: None where live events are off."""
+        """`intake`: None where live events are off; `exposures`: None where they are not logged."""
         self._keys = open_key_ring(config, keys)
         self._service = RecommendationService.over(
             cast(EncoderClient, HandleClient(encoder)),
@@ -36,6 +38,7 @@ class IngressDeployment:
             config,
             cast(RecommenderClient, HandleClient(retriever)) if config.layout == "fused" else None,
             Intake(intake, cast(EncoderClient, HandleClient(encoder))) if intake else None,
+            Trials(config.experiments, Recorder(exposures)) if exposures else None,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

@@ -42,10 +42,11 @@ class _ModelDeployment:
         """Let every bundle in memory see what the log holds, again and again."""
         while True:
             pause_s = 1.0
-            for live in [model.live for model in self._swapper.held if model.live]:
-                pause_s = live.pull_s
+            for model in [model for model in self._swapper.held if model.live]:
+                assert model.live is not None
+                pause_s = model.live.pull_s
                 try:
-                    await asyncio.to_thread(live.catch_up)
+                    await asyncio.to_thread(model.catch_up)
                 except Exception as error:  # the disk is away for a while: answer from what is known
                     logger.error("live events: cannot read the log: %s", error)
             await asyncio.sleep(pause_s)
@@ -64,7 +65,7 @@ class RetrieverDeployment(_ModelDeployment):
         self, user: RequestUser, exclude: tuple[str, ...], time: int | None, version: str | None
     ) -> Candidates | NotHeld:
         """Candidates for the ranker, without what the user had and without `exclude`."""
-        model = self._swapper.get(version, user.encoder)
+        model = self._swapper.get(version or user.bundle, user.encoder)
         return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.retrieve, user, exclude, time)
 
     async def text_use(self, user_id: str | None, time: int | None) -> TextUse:
@@ -127,7 +128,7 @@ class RecommenderDeployment(RetrieverDeployment, RankerDeployment):
         self, user: RequestUser, exclude: tuple[str, ...], time: int | None, k: int
     ) -> tuple[RankedItems, int] | NotHeld:
         """The `k` best items, without what the user had and `exclude`, and how many candidates there were."""
-        model = self._swapper.get(encoder=user.encoder)
+        model = self._swapper.get(user.bundle, user.encoder)
         return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.recommend, user, exclude, time, k)
 
 

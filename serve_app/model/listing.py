@@ -1,16 +1,17 @@
 """Ranked candidates as the list that is answered: which of them are shown, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.exploration import demand, explore
+from llmrec.exploration import Explored, Pool, demand, explore, standardised, terms_of
+from llmrec.exposures.learned import LearnedFeedback
 from llmrec.features.asof.state import UserState
 from llmrec.models.base import Floats, Ints
 from llmrec.reasons import Explainer, Guest, ItemReasons
 from llmrec.recommender import Recommender
-from serve_app.messages import RequestUser
+from serve_app.messages import RankedItems, RequestUser
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,26 @@ class Listing:
     """What a recommender's ranking becomes for a user, who is known by a state (Q = 1)."""
 
     recommender: Recommender
+    learned: LearnedFeedback | None = None  # by `linucb`; None: nothing
 
-    def chosen(self, user: RequestUser, rows: Ints, scores: Floats, k: int, time: int) -> tuple[Ints, list[float]]:
-        """Places (k,) among the candidates, the best first, and where slots are drawn the propensity of each."""
+    def chosen(
+        self, user: RequestUser, state: UserState, rows: Ints, scores: Floats, k: int
+    ) -> tuple[Ints, Explored | None]:
+        """Places (k,) among the candidates, the best first, and where slots are drawn how likely each choice was."""
         if user.explore is None or not len(rows):
-            return np.arange(min(k, len(rows))), []
-        events, days = demand(self.recommender.history, rows, time)
-        found = explore(user.explore, scores, events, days, k)
-        return found.places, found.propensities.tolist()
+            return np.arange(min(k, len(rows))), None
+        time = int(state.times[0])
+        contexts = standardised(scores, self.recommender.blend_columns(state, rows, time))
+        learned = self.learned.state if self.learned else None
+        found = explore(user.explore, Pool(scores, *demand(self.recommender.history, rows, time), contexts, learned), k)
+        return found.places, found
+
+    def with_chances(self, listed: RankedItems, explored: Explored | None) -> RankedItems:
+        """The list with what was drawn."""
+        if explored is None:
+            return listed
+        chances, terms = explored.propensities.tolist(), terms_of(self.recommender.columns)
+        return replace(listed, propensities=chances, explored=explored, terms=terms)
 
     def reasons(
         self, user: RequestUser, state: UserState, rows: Ints, scores: npt.NDArray[np.floating],

@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from llmrec.bundle import Bundle, verify
+from llmrec.exploration import terms_of
+from llmrec.exposures import ExposureLog
+from llmrec.exposures.learned import LearnedFeedback
 from llmrec.live.context import LiveContext
 from llmrec.live.event_log import EventLog
 from llmrec.live.follower import LiveState
@@ -20,11 +23,15 @@ from serve_app.model.served import ServedModel
 
 @dataclass(frozen=True)
 class LogFile:
-    """The log that a bundle's history goes on with: its file, how many events of it are held, how often it is read."""
+    """The log that a bundle's history goes on with: its file, how many events of it are held, how often it is read.
+
+    `exposures`: the file that says what was shown, where that is logged.
+    """
 
     path: str
     max_events: int
     pull_s: float
+    exposures: str | None = None
 
 
 def load_model(
@@ -45,10 +52,12 @@ def load_model(
     live, models = _go_live(bundle, log) if log else (None, bundle.models)
     bundle = replace(bundle, models=models)
     recommender = bundle.recommender(retrieve, approximate_above, remember=log is None)
-    model = ServedModel(version, bundle.encoder_fingerprint or None, bundle, recommender, card, live)
+    learned = None
+    if log and log.exposures:
+        learned = LearnedFeedback(ExposureLog(log.exposures), terms_of(recommender.columns))
+    model = ServedModel(version, bundle.encoder_fingerprint or None, bundle, recommender, card, live, learned)
     probe(model)
-    if live is not None:
-        live.catch_up()
+    model.catch_up()
     return model
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.bundle import Bundle
+from llmrec.exposures.learned import LearnedFeedback
 from llmrec.features.arrays import Bools, Ints
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import UserState
@@ -62,12 +63,19 @@ class ServedModel:
     recommender: Recommender
     card: dict[str, Any]
     live: LiveState | None = None
+    learned: LearnedFeedback | None = None  # by `linucb`, where exposures are logged
 
     @cached_property
     def reader(self) -> ServedReader | None:
         """Who read the reviews, where the bundle's models look at what was read."""
         held = self.bundle.settings.reader
         return None if held is None else ServedReader.model_validate(held)
+
+    def catch_up(self) -> None:
+        """Take in what the logs hold by now."""
+        for follower in (self.live, self.learned):
+            if follower is not None:
+                follower.catch_up()
 
     @property
     def history(self) -> History:
@@ -84,7 +92,7 @@ class ServedModel:
 
     @cached_property
     def listing(self) -> Listing:
-        return Listing(self.recommender)
+        return Listing(self.recommender, self.learned)
 
     @property
     def reads_text(self) -> bool:
@@ -151,23 +159,23 @@ class ServedModel:
         rows, scores = self.recommender.order(state, state.times, candidates.found, n)
         found = rows[0] >= 0
         ranked, scored = rows[0][found], scores[0][found]
-        chosen, propensities = self.listing.chosen(user, ranked, scored, k, int(state.times[0]))
+        chosen, explored = self.listing.chosen(user, state, ranked, scored, k)
         listed = self._listed(candidates.provenance, ranked[chosen], scored[chosen])
         reasons = self.listing.reasons(user, state, ranked, scored, chosen) if user.reasons else []
-        return replace(listed, reasons=reasons, propensities=propensities)
+        return self.listing.with_chances(replace(listed, reasons=reasons), explored)
 
     def _order_by_need(
         self, user: RequestUser, state: UserState, candidates: Candidates, needed: NeededItems, k: int
     ) -> RankedItems:
         ranked = by_need(self.recommender, state, candidates.provenance.as_of, needed)
-        chosen, propensities = self.listing.chosen(user, ranked.rows, ranked.scores, k, int(state.times[0]))
+        chosen, explored = self.listing.chosen(user, state, ranked.rows, ranked.scores, k)
         listed = self._listed(candidates.provenance, ranked.rows[chosen], ranked.scores[chosen])
         taste = self.listing.reasons(user, state, ranked.rows, ranked.taste, chosen) if user.reasons else []
         reasons, index = ranked.reasons(taste, chosen), self.bundle.search
         if index is not None and user.wish is not None:
             shown = (index.highlights(int(row), user.wish.text) for row in ranked.rows[chosen])
             reasons = [quoting(found, parts) for found, parts in zip(reasons, shown, strict=False)]
-        return replace(listed, reasons=reasons, propensities=propensities)
+        return self.listing.with_chances(replace(listed, reasons=reasons), explored)
 
     @while_items_stay
     def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems:

@@ -89,6 +89,8 @@ class ItemsResponse(ApiResponse):
     reason: str | None = Field(description="why the answer is not, or less, personal; null where it is")
     items: list[RankedItem]
     unknown_items: list[str] = Field(description="ids in the request that the bundle does not know")
+    list_id: str | None = Field(None, description="for /v1/feedback; null where the list is not logged")
+    arm: str | None = Field(None, description="EXPERIMENT/ARM where the user takes part in an experiment")
 
     @classmethod
     def of(cls, found: RankedItems) -> Self:
@@ -96,7 +98,7 @@ class ItemsResponse(ApiResponse):
         basis = found.provenance
         return cls(
             bundle=basis.bundle, as_of=basis.as_of, basis=basis.basis, reason=basis.reason, items=ranked(found),
-            unknown_items=list(basis.unknown),
+            unknown_items=list(basis.unknown), list_id=found.list_id, arm=found.arm,
         )  # fmt: skip
 
 

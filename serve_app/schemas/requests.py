@@ -80,7 +80,8 @@ class UserRequest(ApiRequest):
 
 
 class Explore(ApiRequest):
-    """Slots chosen by chance. `epsilon`: any candidate alike; `thompson`: by what is not known of items' demand."""
+    """Slots chosen by chance. `epsilon`: any candidate alike; `thompson`: by what is not known of items' demand;
+    `linucb`: what feedback on lists drawn so far lets hope for most."""
 
     policy: Policy
     rate: float = Field(ge=0, le=1, description="probability that a slot is drawn; else it holds the best item left")
@@ -149,8 +150,9 @@ class EncodeRequest(ApiRequest):
 
 #: Every name that a request may use; errors name no other.
 _OF_EVENTS = {"events", "event_id", "timestamp", "stars"}
+_OF_FEEDBACK = {"list_id", "kind"}
 _OF_ITEMS = {"item_id", "title", "brand", "categories", "description", "price", "attributes"}
-FIELDS = frozenset({"body", "path", "query"} | _OF_EVENTS | _OF_ITEMS).union(
+FIELDS = frozenset({"body", "path", "query"} | _OF_EVENTS | _OF_ITEMS | _OF_FEEDBACK).union(
     *(
         model.model_fields
         for model in (RecommendRequest, RankRequest, EncodeRequest, Explore, SearchRequest, ItemFilters, PriceRange)

@@ -28,6 +28,7 @@ from serve_app.schemas.requests import RecommendRequest, SearchRequest, UserRequ
 from serve_app.service.deployments import Deployments
 from serve_app.service.overview import Overview
 from serve_app.service.who_asks import WhoAsks
+from serve_app.trials import Trials
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class RecommendationService:
     traffic: Traffic
     metrics: Metrics
     intake: Intake | None = None  # None where live events are off
+    trials: Trials | None = None  # None where exposures are not logged
 
     @classmethod
     def over(
@@ -51,19 +53,20 @@ class RecommendationService:
         config: ServingConfig,
         fused: RecommenderClient | None = None,
         intake: Intake | None = None,
+        trials: Trials | None = None,
     ) -> Self:
         """The service of one process, nothing being under way. `fused`: retriever and ranker as one, where they are."""
         traffic = Traffic(config)
         metrics = Metrics(traffic)
         deployments = Deployments(encoder, retriever, ranker, fused, config, metrics)
         overview, who_asks = Overview(deployments, traffic), WhoAsks(deployments)
-        return cls(deployments, overview, who_asks, config, traffic, metrics, intake)
+        return cls(deployments, overview, who_asks, config, traffic, metrics, intake, trials)
 
-    async def recommend(self, request: RecommendRequest) -> RankedItems:
-        """The best items, as many as are asked for, at most."""
+    async def recommend(self, request: RecommendRequest, bundle: str | None = None) -> RankedItems:
+        """The best items, as many as are asked for, at most. `bundle`: one that replicas hold for an experiment."""
         now = self._now()
         user, skipped = await self.who_asks.of(request, now, self.config.need if request.need is None else request.need)
-        user = replace(user, only=request.restriction())
+        user = replace(user, only=request.restriction(), bundle=bundle)
         both = self._in_one_call if self.deployments.fused else self._in_two_calls
         ranked, n_candidates = await both(user, tuple(request.exclude), now, request.k)
         self.metrics.candidates.observe(n_candidates)

@@ -19,6 +19,7 @@ from serve_app.messages import EncodedTexts, TextKind
 from serve_app.middleware.keys import KeyRing
 from serve_app.model import LogFile, open_repository
 from serve_app.service import RecommendationService
+from serve_app.trials import ExposureSettings, Recorder, Trials
 
 NAME = "demo"
 #: Limits that a test reaches at once.
@@ -79,11 +80,26 @@ class Parts:
         """Where live events go, if they are on."""
         return f"{self.storage.root}/live.sqlite"
 
+    @property
+    def exposures(self) -> str:
+        """Where lists are logged, if they are."""
+        return f"{self.storage.root}/exposures.sqlite"
+
     def service(self) -> RecommendationService:
         intake = None
         if self.config.live.enabled:
             intake = Intake(IntakeSettings(self.log, self.config.live, CorpusConfig()), self.encoder)
-        return RecommendationService.over(self.encoder, self.retriever, self.ranker, self.config, intake=intake)
+        return RecommendationService.over(
+            self.encoder, self.retriever, self.ranker, self.config, intake=intake, trials=self.trials()
+        )
+
+    def trials(self) -> Trials | None:
+        shown = self.config.exposures
+        if not shown.enabled:
+            return None
+        return Trials(
+            self.config.experiments, Recorder(ExposureSettings(shown.path or self.exposures, self.log, shown))
+        )
 
     def app(self, keys: KeyRing | None = None) -> FastAPI:
         return make_api(self.service(), keys)
@@ -108,7 +124,8 @@ def make_parts(root: str, searchable: bool = False, **serving: Any) -> Parts:
     make_bundle(storage, "second", seed=1)
 
     def repository() -> Any:
-        log = LogFile(parts.log, config.live.max_events, 0.02) if config.live.enabled else None
+        shown = parts.exposures if config.exposures.enabled else None
+        log = LogFile(parts.log, config.live.max_events, 0.02, shown) if config.live.enabled else None
         return open_repository(storage.root, NAME, config.retrieve, log=log)
 
     parts = Parts(storage, WordEncoder() if searchable else FakeEncoder(), None, None, config)

@@ -63,7 +63,7 @@ def test_the_four_deployments_are_bounded_and_pinned_to_what_current_names(confi
         assert deployment._deployment_config.backpressure_config.status_code == 429
         assert deployment._deployment_config.max_surge_percent == 100
     assert found["Ranker"].num_replicas == 2
-    order = {"bundle": "good", "follow_seconds": 5.0}
+    order = {"bundle": "good", "follow_seconds": 5.0, "beside": ()}
     assert all(found[part].user_config == order for part in ("Encoder", "Retriever", "Ranker"))
 
 

@@ -1,0 +1,54 @@
+"""Where the logs of a server lie, and everything in them joined."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmrec.config import RunConfig
+from llmrec.config.experiments import ExposuresConfig
+from llmrec.exposures.exposure_log import ExposureLog
+from llmrec.live.event_log import EventLog
+
+#: Events joined at once.
+_EVENTS = 5_000
+
+
+@dataclass(frozen=True)
+class LogPaths:
+    """Files of the events and of what was shown."""
+
+    events: str
+    exposures: str
+
+
+def events_path(config: RunConfig, root: str, name: str) -> str:
+    """The event log's file: `serving.live.path`, or below the storage `root`."""
+    return str(Path(config.serving.live.path or f"{root}/live/{name}.sqlite").expanduser().absolute())
+
+
+def exposures_path(config: ExposuresConfig, events: str) -> str:
+    """The exposure log's file: `serving.exposures.path`, or beside the event log."""
+    return str(Path(config.path or Path(events).with_suffix(".exposures.sqlite")).expanduser().absolute())
+
+
+def log_paths(config: RunConfig, root: str) -> LogPaths:
+    """The files of a run's server. Raises FileNotFoundError where nothing was logged."""
+    events = events_path(config, root, config.name)
+    found = LogPaths(events, exposures_path(config.serving.exposures, events))
+    if not Path(found.exposures).exists():
+        raise FileNotFoundError(
+            f"serving.exposures: no log at {found.exposures}; expected that of a server with exposures.enabled"
+        )
+    return found
+
+
+def join_all(log: ExposureLog, events: str, window_s: float) -> None:
+    """Join every event anew, those too that overtook their list; what is joined already stays as it is."""
+    window = int(window_s * 1000)
+    log.join_said(window)
+    if not Path(events).exists():
+        return
+    live, after = EventLog(events), 0
+    while entries := live.since(after, _EVENTS):
+        after = entries[-1].seq
+        log.join_events(entries, window, after)
+    live.close()
