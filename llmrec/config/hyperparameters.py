@@ -39,7 +39,10 @@ class HyperparametersConfig(Section):
 
     trials: int = Field(20, ge=1, description="settings tried, the defaults first")
     seconds: float | None = Field(None, gt=0, description="no trial is begun later; unset: as long as trials take")
-    prune: bool = Field(True, description="end trials of networks that are below the median of others at their epoch")
+    concurrent: int | None = Field(
+        None, ge=1, description="trials at once, a CPU each; unset: as many as there are CPUs"
+    )
+    prune: bool = Field(True, description="end trials whose first network is below the median of others at its epoch")
     space: Mapping[str, Space] = Field({}, description="MODEL.SETTING -> values; MODEL: a retriever's name, or ranker, "
                                        "blender, calibrator")  # fmt: skip
 

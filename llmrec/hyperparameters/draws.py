@@ -1,20 +1,16 @@
-"""Settings drawn by Optuna, one trial after the other in this process. The only module that imports it."""
+"""Settings drawn by Optuna, for trials that may run at once. The only module that imports it."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
 
 from llmrec.config import HyperparametersConfig
 from llmrec.config.hyperparameters import Space
-from llmrec.hyperparameters.records import TrialEnded
 
 Values = dict[str, Any]
-#: Settings, and what to call after an epoch, → the trial's value.
-Trial = Callable[[Values, Callable[[float], None]], float]
 
 
 def distribution(space: Space) -> BaseDistribution:
@@ -27,47 +23,34 @@ def distribution(space: Space) -> BaseDistribution:
     return FloatDistribution(space.least, space.most, log=space.log)
 
 
-def run_trials(
-    trial: Trial,
-    config: HyperparametersConfig,
-    known: Sequence[tuple[Values, float]],
-    n: int,
-    seconds: float | None,
-    seed: int,
-) -> None:
-    """Run n trials more, none begun after `seconds`; `known`: settings and values of trials that were made before.
+class Draws:
+    """Tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), after six random settings.
 
-    The trial keeps its own record. One that raises costs no other.
+    Trials under way count as poor ones (`constant_liar`), so that settings drawn at once differ.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    spaces, begun = {key: distribution(space) for key, space in config.space.items()}, time.monotonic()
-    pruner = optuna.pruners.MedianPruner(3, 1) if config.prune else optuna.pruners.NopPruner()
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=6)
-    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-    for point, value in known:
-        if _inside(point, spaces):
-            study.add_trial(optuna.trial.create_trial(params=point, distributions=spaces, value=value))
-    for _ in range(n):
-        if seconds is not None and time.monotonic() - begun > seconds:
-            return
-        drawn = study.ask(spaces)
-        try:
-            study.tell(drawn, trial(drawn.params, _judge(drawn)))
-        except TrialEnded:
-            study.tell(drawn, state=optuna.trial.TrialState.PRUNED)
-        except Exception:  # whatever a model raises; its record says what
-            study.tell(drawn, state=optuna.trial.TrialState.FAIL)
 
+    def __init__(self, config: HyperparametersConfig, known: Sequence[tuple[Values, float]], seed: int) -> None:
+        """`known`: settings and values of trials that were made before; those outside the space are left out."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._spaces = {key: distribution(space) for key, space in config.space.items()}
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=6, constant_liar=True)
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        for point, value in known:
+            if _inside(point, self._spaces):
+                made = optuna.trial.create_trial(params=point, distributions=self._spaces, value=value)
+                self._study.add_trial(made)
+        self._drawn: dict[str, optuna.Trial] = {}
 
-def _judge(drawn: optuna.Trial) -> Callable[[float], None]:
-    epochs = count()
+    def draw(self, name: str) -> Values:
+        """Settings for the trial `name`."""
+        self._drawn[name] = self._study.ask(self._spaces)
+        return dict(self._drawn[name].params)
 
-    def judge(progress: float) -> None:
-        drawn.report(progress, next(epochs))
-        if drawn.should_prune():
-            raise TrialEnded
-
-    return judge
+    def tell(self, name: str, value: float | None) -> Values:
+        """What the trial found; None of one that ended without: its settings count as poor. Returns these."""
+        drawn = self._drawn.pop(name)
+        self._study.tell(drawn, value, state=TrialState.PRUNED if value is None else None)
+        return dict(drawn.params)
 
 
 def _inside(point: Mapping[str, Any], spaces: Mapping[str, BaseDistribution]) -> bool:

@@ -1,5 +1,6 @@
 """A file a trial: what a search that was stopped goes on from."""
 
+import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,10 +11,6 @@ from llmrec.files import filesystem, read_json, write_json
 from llmrec.storage import fingerprint
 
 State = Literal["begun", "complete", "pruned", "failed"]
-
-
-class TrialEnded(Exception):
-    """A trial that is not worth its cost."""
 
 
 class TrialRecord(BaseModel):
@@ -43,6 +40,15 @@ class Records:
         found = read_json(self._uri(values))
         record = None if found is None else TrialRecord.model_validate(found)
         return record if record and record.state != "begun" else None
+
+    def end(self, values: dict[str, Any], lost: bool) -> None:
+        """Note of a trial that did not say so itself that it was ended, or that its worker was lost."""
+        found = read_json(self._uri(values))
+        record = TrialRecord.model_validate(found or {"number": time.time(), "values": values})
+        if record.state == "begun":
+            record.state, record.seconds = "failed" if lost else "pruned", time.time() - record.number
+            record.error = "its worker was lost; was there too little memory?" if lost else ""
+            self.write(record)
 
     def all(self) -> list[TrialRecord]:
         """In the order in which they began."""

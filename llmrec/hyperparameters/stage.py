@@ -13,10 +13,12 @@ import yaml
 from llmrec.config import RunConfig
 from llmrec.config.hyperparameters import with_settings
 from llmrec.files import delete_folder, write_bytes
-from llmrec.hyperparameters.draws import run_trials
-from llmrec.hyperparameters.records import Records, TrialEnded, TrialRecord
+from llmrec.hyperparameters.draws import Draws
+from llmrec.hyperparameters.ray_tune import run_trials
+from llmrec.hyperparameters.records import Records, TrialRecord
 from llmrec.hyperparameters.trial import OnEpoch, TrialTask, run_trial
 from llmrec.storage import Artifact, Storage, artifact_id
+from llmrec.threads import one_torch_thread
 from llmrec.training.stage import modules_of
 from llmrec.variants import VALIDATED
 
@@ -65,7 +67,8 @@ def _run(config: RunConfig, task: TrialTask, folder: str) -> list[TrialRecord]:
     """The trials that earlier runs left to do, after those that they made."""
     records, space = Records(f"{folder}/trials"), config.hyperparameters
     trial = Trial(config, task, records)
-    trial({}, lambda _: None)
+    if trial({}, lambda _: None) is None:
+        raise SearchError(f"the defaults: {records.all()[0].error}; expected settings that can be fitted")
     done = [r for r in records.all() if r.state != "begun"]
     if len(done) > 1:
         logger.info("search: going on after %d trials", len(done))
@@ -73,11 +76,9 @@ def _run(config: RunConfig, task: TrialTask, folder: str) -> list[TrialRecord]:
     left = None if space.seconds is None else space.seconds - spent
     if len(done) < space.trials and (left is None or left > 0):
         known = [(defaults_in(config) | r.values, r.value) for r in done if r.value is not None]
-        run_trials(trial, space, known, space.trials - len(done), left, config.seed + len(done))
-    ended = [r if r.state != "begun" else r.model_copy(update={"state": "pruned"}) for r in records.all()]
-    for record in ended:
-        records.write(record)
-    return ended
+        draws = Draws(space, known, config.seed + len(done))
+        run_trials(trial, space, draws, space.trials - len(done), left, folder, records.end)
+    return [r for r in records.all() if r.state != "begun"]
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,10 @@ class Trial:
     records: Records
     measure: Callable[..., float] = run_trial
 
-    def __call__(self, values: dict[str, Any], on_epoch: OnEpoch) -> float:
-        """VALIDATED. A trial that fails is worth nothing, and costs no other; the defaults must not fail."""
+    def __call__(self, values: dict[str, Any], on_epoch: OnEpoch) -> float | None:
+        """VALIDATED; None of a trial that failed, which costs no other: its record says why."""
         known = self.records.find(values)
-        if known is not None and known.state == "complete" and known.value is not None:
+        if known is not None and known.state == "complete":
             return known.value
         record = TrialRecord(number=time.time(), values=values)
         self._note(record)
@@ -102,13 +103,11 @@ class Trial:
             on_epoch(best)
 
         try:
-            value = self.measure(with_settings(self.config.training, values), self.task, progress)
-        except TrialEnded:
-            self._note(record, state="pruned")
-            raise
-        except Exception as error:
+            with one_torch_thread():
+                value = self.measure(with_settings(self.config.training, values), self.task, progress)
+        except Exception as error:  # whatever a model raises
             self._note(record, state="failed", error=f"{type(error).__name__}: {error}")
-            raise
+            return None
         self._note(record, state="complete", value=value)
         logger.info("search: %s %.4f %s", VALIDATED, value, json.dumps(values))
         return value

@@ -35,30 +35,34 @@ class TrialTask:
 def run_trial(training: TrainingConfig, task: TrialTask, on_epoch: OnEpoch = lambda _: None) -> float:
     """VALIDATED of the whole system, as the stage `train` measures it with the same settings and seed.
 
-    `on_epoch` may raise to end the trial.
+    `on_epoch` is told of the first network alone: another's metric is on a scale of its own.
     """
     context = load_context(task.examples, task.variant)
-    fitted = {
-        key: _fitted(key, config, context, task, on_epoch)
-        for key, config in models_of(training).items() if role_of(key) != "rater"
-    }  # fmt: skip
+    fitted: dict[str, Any] = {}
+    for key, config in models_of(training).items():
+        if role_of(key) != "rater":
+            fitted[key], epochs = _fitted(key, config, context, task, on_epoch)
+            on_epoch = (lambda _: None) if epochs else on_epoch
     second = fit_second_stage(training, task.examples, context, fitted, task.retrieve)
     return second.metrics[WHOLE][VALIDATED]
 
 
-def _fitted(key: str, config: ModelConfig, context: ModelContext, task: TrialTask, on_epoch: OnEpoch) -> Any:
+def _fitted(
+    key: str, config: ModelConfig, context: ModelContext, task: TrialTask, on_epoch: OnEpoch
+) -> tuple[Any, int]:
+    """The fitted model, and how many epochs that took."""
     torch.manual_seed(task.seed)
     model: Any = make_model(role_of(key), config, context)
     network = model.fit_task(task.examples, ProcessGroup(), True)
     if network is None:
         chosen = fit_model(model, task.examples, task.seed, validate=True)
-        return _with(model, config.model_copy(update=chosen), context)
+        return _with(model, config.model_copy(update=chosen), context), 0
     state, settings = FitState(), model.config
     run_epochs(
         network, settings, state, ProcessGroup(), task.seed, settings.epochs, True, lambda: on_epoch(state.best_metric)
     )
     network.net.load_state_dict(state.best)
-    return model
+    return model, state.epoch
 
 
 def _with(model: Any, config: ModelConfig, context: ModelContext) -> Any:

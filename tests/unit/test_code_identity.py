@@ -65,6 +65,7 @@ EDITS = {
     "models/calibrators/isotonic.py": set(),
     "hyperparameters/stage.py": {"hyperparameters"},
     "hyperparameters/draws.py": {"hyperparameters"},
+    "hyperparameters/ray_tune.py": {"hyperparameters"},
     "models/retrievers/ease.py": {"results"},
     "models/retrievers/nearest/retriever.py": {"models", "hyperparameters"},
     "models/retrievers/sasrec/net.py": set(),
