@@ -99,11 +99,14 @@ class ExposureLog:
         self._db.executemany("INSERT OR IGNORE INTO feedback (number, slot, kind, time) VALUES (?,?,?,?)", rows)
         return self._db.total_changes - before
 
-    def lists(self, after: int = 0, limit: int = -1) -> Iterator[tuple[int, ServedList]]:
-        """Numbers and lists behind number `after`, in order; `limit` −1: all."""
+    def lists(self, after: int = 0, limit: int = -1, experiment: str | None = None) -> Iterator[tuple[int, ServedList]]:
+        """Numbers and lists behind number `after`, in order; `limit` −1: all. `experiment`: its own alone."""
+        where = "seq > ?" if experiment is None else "seq > ? AND experiment = ?"
+        told = (after, limit) if experiment is None else (after, experiment, limit)
         with self._lock:
-            rows = self._db.execute(f"SELECT {_COLUMNS} FROM lists WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
-            found = rows.fetchall()
+            found = self._db.execute(
+                f"SELECT {_COLUMNS} FROM lists WHERE {where} ORDER BY seq LIMIT ?", told
+            ).fetchall()
         return ((row[0], _served(row)) for row in found)
 
     def numbered(self, numbers: Sequence[int]) -> dict[int, ServedList]:
@@ -146,6 +149,11 @@ class ExposureLog:
         with self._lock:
             rows = self._db.execute("SELECT experiment, arm, why FROM stopped").fetchall()
         return {(experiment, arm): why for experiment, arm, why in rows}
+
+    def stop_times(self, experiment: str) -> dict[str, int]:
+        """Arm -> when it was stopped, ms."""
+        with self._lock:
+            return dict(self._db.execute("SELECT arm, time FROM stopped WHERE experiment = ?", (experiment,)))
 
     def prune(self, most: int, oldest: int) -> int:
         """Keep the last `most` lists, none from before `oldest` (ms); returns how many went, with their feedback."""
