@@ -13,7 +13,8 @@ _R, _K, _B, _C, _S = (f"llmrec.models.{room}" for room in _ROOMS)
 MODELS: dict[Role, dict[str, str]] = {
     "retriever": {
         "two_tower": f"{_R}.two_tower.retriever:TwoTowerRetriever",
-        "sasrec": f"{_R}.sasrec.retriever:SasrecRetriever",
+        "sasrec": f"{_R}.sequential.sasrec:SasrecRetriever",
+        "hstu": f"{_R}.sequential.hstu:HstuRetriever",
         "popularity": f"{_R}.popularity:Popularity",
         "recent_popularity": f"{_R}.popularity:RecentPopularity",
         "time_at_risk": f"{_R}.time_at_risk:TimeAtRisk",
@@ -33,6 +34,8 @@ MODELS: dict[Role, dict[str, str]] = {
         "dcnv2": f"{_K}.dcnv2:DCNv2Ranker",
         "deepfm": f"{_K}.deepfm:DeepFMRanker",
         "fm": f"{_K}.fm:FMRanker",
+        "autoint": f"{_K}.autoint:AutoIntRanker",
+        "din": f"{_K}.din:DINRanker",
         "ncf": f"{_K}.ncf:NCFRanker",
         "lambdarank": f"{_K}.lambdarank:LambdaRank",
         "boosted": f"{_K}.boosted:BoostedRanker",

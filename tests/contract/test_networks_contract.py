@@ -12,6 +12,7 @@ from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
 
 N_USERS, N_ITEMS, LENGTH = 9, 13, 4
 FAMILIES = {"a": [0, 1], "b": [2]}
+SIDES = {"user": FAMILIES, "item": {"c": [3, 4]}, "pair": {"d": [5]}}
 TOWERS = [
     TwoTowerConfig(dim=8, hidden=(8,), history=history, fusion=fusion, id_dropout=0.2)  # type: ignore[arg-type]
     for history in ("mean", "attention")
@@ -20,7 +21,7 @@ TOWERS = [
 RANKERS = [
     model_class("ranker", settings["name"]).Config(**settings, embedding_dim=4, history=history)
     for settings in ({"name": "dcnv2", "structure": "parallel"}, {"name": "dcnv2", "structure": "stacked"},
-                     {"name": "deepfm"}, {"name": "fm"})
+                     {"name": "deepfm"}, {"name": "fm"}, {"name": "autoint", "token_columns": 1})
     for history in ("mean", "din")
 ]  # fmt: skip
 
@@ -29,7 +30,7 @@ def build(config: Any) -> TwoTower | ClickNetwork:
     torch.manual_seed(0)
     if isinstance(config, TwoTowerConfig):
         return TwoTower(config, N_USERS, N_ITEMS, 3, 3, LENGTH, FAMILIES, FAMILIES)
-    return ClickNetwork(config, model_class("ranker", config.name).body, N_USERS, N_ITEMS, LENGTH, 6)
+    return ClickNetwork(config, model_class("ranker", config.name).body, N_USERS, N_ITEMS, SIDES)
 
 
 def rows(n: int = 64) -> dict[str, torch.Tensor]:
@@ -121,6 +122,6 @@ def test_without_any_feature_no_layer_is_empty(fusion: Any) -> None:
         warnings.simplefilter("error")
         towers = TwoTower(TwoTowerConfig(fusion=fusion), 5, 6, 0, 0)
         dcnv2 = model_class("ranker", "dcnv2")
-        ClickNetwork(dcnv2.Config(), dcnv2.body, 5, 6, 4, 0)
+        ClickNetwork(dcnv2.Config(), dcnv2.body, 5, 6, {})
     items = towers.item_vectors(torch.arange(6), torch.zeros(6, 0))
     assert items.shape == (6, towers.vector_dim) and not items[:, -1].any()

@@ -68,7 +68,7 @@ EDITS = {
     "hyperparameters/ray_tune.py": {"hyperparameters"},
     "models/retrievers/ease.py": {"results"},
     "models/retrievers/nearest/retriever.py": {"models", "hyperparameters"},
-    "models/retrievers/sasrec/net.py": set(),
+    "models/retrievers/sequential/net.py": set(),
     "models/networks/fusion.py": {"models", "hyperparameters"} | _EVALUATED,
     "training/stage.py": _FITTED,
     "bundle.py": {"bundle"} | _EVALUATED,

@@ -41,7 +41,7 @@ def test_padding_changes_no_logit(settings: dict[str, str], history: Literal["me
     torch.manual_seed(0)
     ranker = model_class("ranker", settings["name"])
     config = ranker.Config(**settings, history=history, embedding_dim=4)
-    model = ClickNetwork(config, ranker.body, 5, 7, history_length=3, dense_dim=6).eval()
+    model = ClickNetwork(config, ranker.body, 5, 7, {"item": {"a": range(6)}}).eval()
     dense = torch.randn(2, 6)
     users, items = torch.tensor([1, 0]), torch.tensor([2, 3])
     short = model(users, items, torch.tensor([[4, 5], [0, 0]]), torch.tensor([[2.0, 1.0], [0.0, 0.0]]), dense)

@@ -11,13 +11,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from llmrec.features.families.columns import FeatureColumn
+
 FusionName = Literal["concat", "mean", "weighted_sum", "gated", "attention"]
+#: Family -> places of its columns.
+Families = Mapping[str, Sequence[int]]
 
 
 class Fusion(nn.Module):
     """Base: cuts features into families. Subclasses set `dim` and implement `forward` and `weights`."""
 
-    def __init__(self, families: Mapping[str, Sequence[int]]) -> None:
+    def __init__(self, families: Families) -> None:
         super().__init__()
         self.names = tuple(families)
         self.dim = 0
@@ -36,7 +40,7 @@ class Fusion(nn.Module):
 class Concat(Fusion):
     """The families side by side: (B, sum of their widths). Nothing is learned."""
 
-    def __init__(self, families: Mapping[str, Sequence[int]], dim: int) -> None:
+    def __init__(self, families: Families, dim: int) -> None:
         super().__init__(families)
         self.dim = sum(len(c) for c in families.values())
 
@@ -50,7 +54,7 @@ class Concat(Fusion):
 class Projected(Fusion):
     """Families projected to one width and summed by weight; the weights are what subclasses differ in."""
 
-    def __init__(self, families: Mapping[str, Sequence[int]], dim: int) -> None:
+    def __init__(self, families: Families, dim: int) -> None:
         super().__init__(families)
         self.dim = dim
         self.project = nn.ModuleList(nn.Linear(len(c), dim) for c in families.values())
@@ -82,7 +86,7 @@ class Mean(Projected):
 class WeightedSum(Projected):
     """One learned weight a family, softmax-normalised, the same for every example."""
 
-    def __init__(self, families: Mapping[str, Sequence[int]], dim: int) -> None:
+    def __init__(self, families: Families, dim: int) -> None:
         super().__init__(families, dim)
         self.logits = nn.Parameter(torch.zeros(len(families)))
 
@@ -93,7 +97,7 @@ class WeightedSum(Projected):
 class Gated(Projected):
     """Sigmoid gates from all families together, element by element (gated multimodal unit: Arevalo et al., 2017)."""
 
-    def __init__(self, families: Mapping[str, Sequence[int]], dim: int) -> None:
+    def __init__(self, families: Families, dim: int) -> None:
         super().__init__(families, dim)
         self.gate = nn.Linear(len(families) * dim, len(families) * dim)
 
@@ -113,7 +117,7 @@ class Gated(Projected):
 class Attention(Projected):
     """Softmax attention over families, an example at a time; the query is learned."""
 
-    def __init__(self, families: Mapping[str, Sequence[int]], dim: int) -> None:
+    def __init__(self, families: Families, dim: int) -> None:
         super().__init__(families, dim)
         self.score = nn.Sequential(nn.Linear(dim, dim), nn.Tanh(), nn.Linear(dim, 1, bias=False))
 
@@ -121,7 +125,7 @@ class Attention(Projected):
         return torch.softmax(self.score(projected).squeeze(-1), dim=1)
 
 
-def make_fusion(name: str, families: Mapping[str, Sequence[int]], dim: int) -> Fusion:
+def make_fusion(name: str, families: Families, dim: int) -> Fusion:
     """The fusion called `name` over `families` (name → column indices); `dim` is the width of all but `concat`.
 
     Raises ValueError for an unknown name, or a family without columns.
@@ -137,3 +141,11 @@ def make_fusion(name: str, families: Mapping[str, Sequence[int]], dim: int) -> F
     if not families:
         return Concat(families, dim)
     return kinds[name](families, dim)
+
+
+def places_of_families(columns: Sequence[FeatureColumn]) -> dict[str, list[int]]:
+    """Family -> places of its columns."""
+    families: dict[str, list[int]] = {}
+    for place, column in enumerate(columns):
+        families.setdefault(column.family, []).append(place)
+    return families

@@ -1,13 +1,16 @@
 """The network of a click-through (CTR) ranker: ids, history and dense features into a body that each ranker names."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from llmrec.config.models import ModelConfig
+from llmrec.models.base import ModelContext
+from llmrec.models.networks.fusion import Families, places_of_families
 from llmrec.models.networks.layers import IdEmbedding, MeanPool, TargetAttention
 
 
@@ -25,7 +28,42 @@ class NetworkConfig(ModelConfig):
     id_dropout: float = Field(0.5, ge=0, lt=1)
 
 
-#: (settings, width of the input, number of embedded fields) → a module: embeddings (B, F, k), dense (B, D) → (B,).
+@dataclass(frozen=True)
+class Inputs:
+    """What a body reads of a row: `n_fields` embeddings of `embedding_dim` numbers, then the dense columns.
+
+    `sides`: side (`user`, `item`, `pair`) → family → places of its columns among the dense ones.
+    """
+
+    n_fields: int
+    embedding_dim: int
+    sides: Mapping[str, Families]
+
+    @property
+    def families(self) -> Families:
+        """Of all sides."""
+        return {name: places for families in self.sides.values() for name, places in families.items()}
+
+    @property
+    def dense_dim(self) -> int:
+        return sum(len(places) for places in self.families.values())
+
+    @property
+    def dim(self) -> int:
+        """Embeddings and dense columns side by side."""
+        return self.n_fields * self.embedding_dim + self.dense_dim
+
+
+def sides_of(context: ModelContext) -> dict[str, Families]:
+    """What `Inputs.sides` is in a context."""
+    found, begin = dict[str, Families](), 0
+    for side, columns in context.columns.items():
+        found[side] = {name: [begin + p for p in places] for name, places in places_of_families(columns).items()}
+        begin += len(columns)
+    return found
+
+
+#: (settings, Inputs) → a module: embeddings (B, F, k), dense (B, D) → (B,).
 Body = Callable[..., nn.Module]
 
 
@@ -38,16 +76,19 @@ class ClickNetwork(nn.Module):
     N_FIELDS = 3
 
     def __init__(
-        self, config: NetworkConfig, body: Body, n_users: int, n_items: int, history_length: int, dense_dim: int
+        self, config: NetworkConfig, body: Body, n_users: int, n_items: int, sides: Mapping[str, Families]
     ) -> None:
         super().__init__()
-        self.config, self.dense_dim, self.history_length = config, dense_dim, history_length
-        k = config.embedding_dim
+        self.config, k = config, config.embedding_dim
         self.users = IdEmbedding(n_users, k, config.id_dropout)
         self.items = IdEmbedding(n_items, k, config.id_dropout)
         self.pool = TargetAttention(k) if config.history == "din" else MeanPool()
-        dim = self.N_FIELDS * k + dense_dim
-        self.body = body(config, dim, self.N_FIELDS)
+        self.body = body(config, Inputs(self.N_FIELDS, k, sides))
+
+    @classmethod
+    def of(cls, config: NetworkConfig, body: Body, context: ModelContext) -> Self:
+        """With the sizes and families that a variant has."""
+        return cls(config, body, context.spec.n_users, context.spec.n_items, sides_of(context))
 
     def forward(self, user_idx: Tensor, item_idx: Tensor, history: Tensor, ages: Tensor, dense: Tensor) -> Tensor:
         """Logits (B,).

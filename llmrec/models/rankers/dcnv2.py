@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from llmrec.models.base import ModelInfo
 from llmrec.models.networks.layers import mlp
-from llmrec.models.rankers.click_network import NetworkConfig
+from llmrec.models.rankers.click_network import Inputs, NetworkConfig
 from llmrec.models.rankers.network_ranker import NetworkRanker
 
 
@@ -47,8 +47,9 @@ def _cross_layer(dim: int, rank: int | None) -> nn.Module:
 class DCNv2(nn.Module):
     """Cross network and deep network, side by side or one upon the other (Wang et al., 2021, section 3.4)."""
 
-    def __init__(self, config: DCNv2Config, dim: int, n_fields: int) -> None:
+    def __init__(self, config: DCNv2Config, inputs: Inputs) -> None:
         super().__init__()
+        dim = inputs.dim
         self.stacked = config.structure == "stacked"
         self.cross = CrossNetwork(dim, config.cross_layers, config.cross_rank)
         self.deep = mlp((dim, *config.hidden), config.dropout)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from llmrec.models.base import ModelInfo
 from llmrec.models.networks.layers import mlp
-from llmrec.models.rankers.click_network import NetworkConfig
+from llmrec.models.rankers.click_network import Inputs, NetworkConfig
 from llmrec.models.rankers.fm import FM
 from llmrec.models.rankers.network_ranker import NetworkRanker
 
@@ -20,11 +20,11 @@ class DeepFMConfig(NetworkConfig):
 class DeepFM(nn.Module):
     """Sigmoid input y_FM + y_DNN over shared embeddings (Guo et al., IJCAI 2017, eq. 1 to 4)."""
 
-    def __init__(self, config: DeepFMConfig, dim: int, n_fields: int) -> None:
+    def __init__(self, config: DeepFMConfig, inputs: Inputs) -> None:
         super().__init__()
-        self.fm = FM(config, dim, n_fields)
-        self.deep = mlp((dim, *config.hidden), config.dropout)
-        self.out = nn.Linear((dim, *config.hidden)[-1], 1)
+        self.fm = FM(config, inputs)
+        self.deep = mlp((inputs.dim, *config.hidden), config.dropout)
+        self.out = nn.Linear((inputs.dim, *config.hidden)[-1], 1)
 
     def forward(self, embedded: Tensor, dense: Tensor) -> Tensor:
         """Embeddings (B, F, k) and dense features (B, D) → logits (B,)."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from llmrec.models.base import ModelInfo
-from llmrec.models.rankers.click_network import NetworkConfig
+from llmrec.models.rankers.click_network import Inputs, NetworkConfig
 from llmrec.models.rankers.network_ranker import NetworkRanker
 
 
@@ -22,11 +22,10 @@ def pairwise_interactions(fields: Tensor) -> Tensor:
 class FM(nn.Module):
     """First order and pairs (Rendle, ICDM 2010, eq. 1). A dense feature is a field: its value times a vector."""
 
-    def __init__(self, config: NetworkConfig, dim: int, n_fields: int) -> None:
+    def __init__(self, config: NetworkConfig, inputs: Inputs) -> None:
         super().__init__()
-        n_dense = dim - n_fields * config.embedding_dim
-        self.first_order = nn.Linear(dim, 1)
-        self.latent = nn.Parameter(torch.randn(n_dense, config.embedding_dim) * 0.05)
+        self.first_order = nn.Linear(inputs.dim, 1)
+        self.latent = nn.Parameter(torch.randn(inputs.dense_dim, config.embedding_dim) * 0.05)
 
     def forward(self, embedded: Tensor, dense: Tensor) -> Tensor:
         """Embeddings (B, F, k) and dense features (B, D) → logits (B,)."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from llmrec.models.base import ModelInfo
 from llmrec.models.networks.layers import mlp
-from llmrec.models.rankers.click_network import NetworkConfig
+from llmrec.models.rankers.click_network import Inputs, NetworkConfig
 from llmrec.models.rankers.network_ranker import NetworkRanker
 
 
@@ -19,7 +19,7 @@ class NCFRankerConfig(NetworkConfig):
 class IdMlp(nn.Module):
     """He et al., "Neural Collaborative Filtering" (WWW 2017): the MLP of section 3.3 reads the product of 3.2 too."""
 
-    def __init__(self, config: NCFRankerConfig, dim: int, n_fields: int) -> None:
+    def __init__(self, config: NCFRankerConfig, inputs: Inputs) -> None:
         super().__init__()
         width = 3 * config.embedding_dim
         self.deep = mlp((width, *config.hidden), config.dropout)

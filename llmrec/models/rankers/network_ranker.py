@@ -62,11 +62,12 @@ def predict(net: ClickNetwork, rows: Examples, batch_size: int = 8_192, device: 
 
 
 def _logits(net: ClickNetwork, rows: Examples, device: str) -> torch.Tensor:
-    logits: torch.Tensor = net(*_tensors(rows, device))
+    logits: torch.Tensor = net(*tensors(rows, device))
     return logits
 
 
-def _tensors(rows: Examples, device: str = "cpu") -> list[torch.Tensor]:
+def tensors(rows: Examples, device: str = "cpu") -> list[torch.Tensor]:
+    """The rows as a click network takes them."""
     columns = (rows.user_idx, rows.item_idx, rows.history, rows.ages, rows.dense)
     writable = (np.require(c, requirements=("C", "W")) for c in columns)  # rows of one user are a view, seen N times
     return [torch.as_tensor(c, device=device) for c in writable]
@@ -98,10 +99,11 @@ class NetworkRanker(Ranker):
 
     def __init__(self, config: Any, context: ModelContext) -> None:
         super().__init__(config, context)
-        spec = context.spec
-        self.net = ClickNetwork(
-            config, type(self).body, spec.n_users, spec.n_items, context.history_length, len(context.dense)
-        )
+        self.net = self.make_net()
+
+    def make_net(self) -> ClickNetwork:
+        """With random weights."""
+        return ClickNetwork.of(self.config, type(self).body, self.context)
 
     def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> NetworkTask:
         chosen, length = self.context.selection, self.context.history_length
@@ -121,7 +123,7 @@ class NetworkRanker(Ranker):
     def attributions(self, rows: Examples) -> dict[str, Doubles]:
         """By integrated gradients; what the embeddings of ids add is IDS."""
         self.net.eval()
-        *ids, dense = _tensors(rows)
+        *ids, dense = tensors(rows)
         by_id, by_column = integrated_gradients(self.net.body, (self.net.embed(*ids), dense))
         families = by_family((c.family for c in self.context.dense), by_column.numpy())
         return families | {IDS: by_id.sum(dim=(1, 2)).double().numpy()}

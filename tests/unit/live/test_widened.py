@@ -16,7 +16,7 @@ from llmrec.models.store import fit_data, make_model
 from llmrec.schema import DAY_MS, event_order
 
 NAMES = ("popularity", "recent_popularity", "time_at_risk", "ease", "item_knn", "slim", "ials", "bpr", "ncf",
-         "text_factorization", "text_similarity", "text_logistic", "two_tower", "sasrec")  # fmt: skip
+         "text_factorization", "text_similarity", "text_logistic", "two_tower", "sasrec", "hstu")  # fmt: skip
 NOW = START + 95 * DAY_MS
 
 
@@ -35,7 +35,7 @@ def test_it_answers_about_what_came_after_it_was_fitted(world: Any, name: str) -
     context = LiveContext.of(world.spec, world.history, "text")
     (config,) = TrainingConfig(retrievers=[name]).retrievers
     model = make_model("retriever", config, context)
-    if name not in ("two_tower", "sasrec"):  # networks that Ray Train fits: random weights will do
+    if name not in ("two_tower", "sasrec", "hstu"):  # networks that Ray Train fits: random weights will do
         model.fit(fit_data(context, model, np.arange(len(world.history.data.times))))
     widened, history = Widened(model, context), context.history
     before = widened.scores(request(context, "u003", "u007"))
@@ -54,7 +54,7 @@ def test_it_answers_about_what_came_after_it_was_fitted(world: Any, name: str) -
     rows, _ = retrieve(widened, asked, 50)
     seen = [set(history.seen(int(user), NOW).tolist()) for user in asked.users]
     assert all(len(s) and not s & set(found.tolist()) for s, found in zip(seen, rows, strict=True))
-    grows = name in ("popularity", "recent_popularity", "time_at_risk", "two_tower", "sasrec")
+    grows = name in ("popularity", "recent_popularity", "time_at_risk", "two_tower", "sasrec", "hstu")
     assert (row in rows[0]) is grows and (row in rows[2]) is grows  # to others it is no candidate
     wanted = np.array([[1, row, 2]] * 3)
     named = widened.scores_of(asked, wanted)

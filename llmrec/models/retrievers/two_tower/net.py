@@ -1,7 +1,6 @@
 """The retrieval model: a user tower and an item tower whose dot product is the score."""
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -10,12 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from llmrec.config.models import ModelConfig
-from llmrec.features.families.columns import FeatureColumn
 from llmrec.models.base import ModelContext
-from llmrec.models.networks.fusion import FusionName, make_fusion
+from llmrec.models.networks.fusion import Families, FusionName, make_fusion, places_of_families
 from llmrec.models.networks.layers import AttentionPool, IdEmbedding, MeanPool, mlp
-
-Families = Mapping[str, Sequence[int]]
 
 
 class TwoTowerConfig(ModelConfig):
@@ -124,14 +120,6 @@ class TwoTower(nn.Module):
     def item_vectors(self, item_idx: Tensor, features: Tensor) -> Tensor:
         """(I,), (I, Di) → (I, vector_dim); all but the last number are a unit vector."""
         return torch.cat([self.item_tower(self.items(item_idx), features), self.bias(features)], dim=1)
-
-
-def places_of_families(columns: Sequence[FeatureColumn]) -> dict[str, list[int]]:
-    """Family -> places of its columns."""
-    families: dict[str, list[int]] = {}
-    for place, column in enumerate(columns):
-        families.setdefault(column.family, []).append(place)
-    return families
 
 
 def _families(families: Families | None, dim: int) -> Families:

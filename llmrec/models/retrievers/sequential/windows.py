@@ -7,7 +7,7 @@ import numpy as np
 from llmrec.features.asof.events import flatten
 from llmrec.features.dataset.rows import Shard
 from llmrec.models.base import Ints, ModelContext
-from llmrec.models.retrievers.sasrec.sequences import SequenceReader, Sequences
+from llmrec.models.retrievers.sequential.sequences import SequenceReader, Sequences
 
 #: Batches on either side from which an item's share among a batch's positives is estimated.
 _AROUND = 4

@@ -1,4 +1,4 @@
-"""SASRec sees what came before and nothing else, in training as in requests; it learns orders, and new items' words."""
+"""SASRec and HSTU see what came before and nothing else, in training as in requests; they learn orders and words."""
 
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from llmrec.models.base import ModelContext, Requests
 from llmrec.models.networks.epochs import FitState, fit_here, run_epochs
 from llmrec.models.networks.schedule import warm_up_cosine
 from llmrec.models.retrieval import retrieve
-from llmrec.models.retrievers.sasrec.net import Sasrec, SasrecConfig
-from llmrec.models.retrievers.sasrec.retriever import SasrecRetriever
-from llmrec.models.retrievers.sasrec.sequences import SequenceReader
-from llmrec.models.retrievers.sasrec.windows import SequenceWindows
+from llmrec.models.retrievers.sequential.hstu import HstuRetriever
+from llmrec.models.retrievers.sequential.net import SequenceNet
+from llmrec.models.retrievers.sequential.retriever import SequenceRetriever
+from llmrec.models.retrievers.sequential.sasrec import SasrecConfig, SasrecRetriever
+from llmrec.models.retrievers.sequential.sequences import SequenceReader
+from llmrec.models.retrievers.sequential.windows import SequenceWindows
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 from llmrec.threads import one_torch_thread
@@ -38,10 +40,12 @@ def context(made: Folds) -> ModelContext:
     return load_context(made.validation, "text")
 
 
-def fitted(made: Folds, variant: str = "text", **settings: Any) -> SasrecRetriever:
+def fitted(
+    made: Folds, variant: str = "text", kind: type[SequenceRetriever] = SasrecRetriever, **settings: Any
+) -> SequenceRetriever:
     torch.manual_seed(1)
-    config = SasrecConfig(**SMALL | settings)
-    model = SasrecRetriever(config, load_context(made.validation, variant))
+    config = kind.Config(**SMALL | settings)
+    model = kind(config, load_context(made.validation, variant))
     with one_torch_thread():
         fit_here(model.fit_task(made.validation, ProcessGroup(), False), config, 1, False)
     return model
@@ -89,10 +93,13 @@ def test_a_request_reads_what_a_training_event_at_its_time_reads(context: ModelC
         assert asked.until[n, -1] == shown.until[targets.window[last[n]], -1]
 
 
-@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary", "none"])
-def test_no_place_sees_a_later_one_nor_the_padding(positions: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "positions"),
+    [*((SasrecRetriever, p) for p in ("learned", "sinusoidal", "rotary", "none")), (HstuRetriever, "learned")],
+)
+def test_no_place_sees_a_later_one_nor_the_padding(kind: type[SequenceRetriever], positions: Any) -> None:
     torch.manual_seed(0)
-    net = Sasrec(SasrecConfig(dim=8, positions=positions), 9, 3, 6).eval()
+    net = SequenceNet(kind.Config(dim=8, positions=positions), kind.block, 9, 3, 6).eval()
     torch.nn.init.normal_(net.blocks[0].ages.weight)
     idx, real = torch.tensor([[0, 0, 4, 2, 7, 5]]), torch.tensor([[False, False, True, True, True, True]])
     texts, reviews = torch.randn(1, 6, 6), torch.randn(1, 6, 3)
@@ -126,9 +133,11 @@ def walks(n_users: int = 30, n_items: int = 12) -> World:
     return World(reviews, items, settings)
 
 
-@pytest.mark.parametrize("positions", ["learned", "rotary"])
-def test_it_learns_what_follows_what(positions: str, tmp_path: Path) -> None:
-    model = fitted(folds(tmp_path, walks()), "no_text", positions=positions, epochs=25, learning_rate=0.01)
+@pytest.mark.parametrize(
+    ("kind", "positions"), [(SasrecRetriever, "learned"), (SasrecRetriever, "rotary"), (HstuRetriever, "none")]
+)
+def test_it_learns_what_follows_what(kind: type[SequenceRetriever], positions: str, tmp_path: Path) -> None:
+    model = fitted(folds(tmp_path, walks()), "no_text", kind, positions=positions, epochs=25, learning_rate=0.01)
     data, cutoff = model.context.history.data, model.context.spec.cutoff
     late = np.flatnonzero(data.times >= cutoff)
     users, times = data.user_rows[late], data.times[late]

@@ -1,42 +1,41 @@
-"""SASRec as a retriever: what follows the user's past, searched among items' vectors."""
+"""Models of sequences as retrievers: what follows the user's past, searched among items' vectors."""
+
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from llmrec.models.base import Bools, Floats, Ints, ModelContext, ModelInfo, Requests
+from llmrec.models.base import Bools, Floats, Ints, ModelContext, Requests
 from llmrec.models.networks.fit_task import FitTask
 from llmrec.models.retrievers.nearest.retriever import NearestRetriever
-from llmrec.models.retrievers.sasrec.net import Sasrec, SasrecConfig
-from llmrec.models.retrievers.sasrec.sequences import SequenceReader
+from llmrec.models.retrievers.sequential.net import Block, SequenceConfig, SequenceNet
+from llmrec.models.retrievers.sequential.sequences import SequenceReader
 from llmrec.schema import DAY_MS
 from llmrec.storage import Artifact
 from llmrec.workers.process_group import ProcessGroup
 
 
-class SasrecRetriever(NearestRetriever):
-    """Attention over a user's last events (config `features.history_length`) and how long ago they were.
+class SequenceRetriever(NearestRetriever):
+    """Blocks of the kind `block` over a user's last events (`features.history_length`) and how long ago they were.
 
     An item is its id, its words (own text, reviews as of the event) or both; with words an event is also what the user
     wrote, somebody new who only says something has that as their one event, and items without any event have vectors.
     """
 
-    Config = SasrecConfig
-    INFO = ModelInfo(
-        "SASRec", "causal self-attention over the user's items, on ids, words or both, with time gaps", "features",
-        "Kang & McAuley, ICDM 2018; Tikhonovich et al., RecSys 2025", needs_clock=True,
-    )  # fmt: skip
-    net: Sasrec
+    block: ClassVar[Block]
+    net: SequenceNet
 
-    def __init__(self, config: SasrecConfig, context: ModelContext | None = None, refresh_ms: int = DAY_MS) -> None:
+    def __init__(self, config: SequenceConfig, context: ModelContext | None = None, refresh_ms: int = DAY_MS) -> None:
         super().__init__(config, context, refresh_ms)
         reads_words = config.inputs != "ids"
         self.reader = SequenceReader(self.context, reads_words)
-        self.net = Sasrec(config, self.context.spec.n_items, self.reader.text_dim, self.context.history_length)
+        sizes = self.context.spec.n_items, self.reader.text_dim, self.context.history_length
+        self.net = SequenceNet(config, type(self).block, *sizes)
 
     def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> FitTask:
-        from llmrec.models.retrievers.sasrec.epochs import SasrecTask
+        from llmrec.models.retrievers.sequential.epochs import SequenceTask
 
-        return SasrecTask(self, examples, group, validate)
+        return SequenceTask(self, examples, group, validate)
 
     @torch.inference_mode()
     def user_vectors(self, requests: Requests) -> Floats:

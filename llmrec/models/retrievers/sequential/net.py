@@ -1,7 +1,8 @@
-"""The network: items and reviews as tokens, blocks of causal self-attention that see how long ago things were."""
+"""The network: items and reviews as tokens, then blocks of a model's own that see how long ago things were."""
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -11,23 +12,20 @@ from torch.nn import functional as F
 from llmrec.config.models import ModelConfig
 from llmrec.models.networks.layers import IdEmbedding
 
-Positions = Literal["learned", "sinusoidal", "rotary", "none"]
 #: A bucket of time for each doubling of 1 + hours: the last begins after 60 years.
 BUCKETS = 20
-_NEVER = -1e9
 
 
-class SasrecConfig(ModelConfig):
-    """SASRec with the training of eSASRec."""
+class SequenceConfig(ModelConfig):
+    """What the settings of every model of sequences hold; the training is that of eSASRec."""
 
-    name: Literal["sasrec"] = "sasrec"
     inputs: Literal["ids", "texts", "both"] = Field(
         "both", description="what an item is to it; where a variant reads no words, ids whatever is set"
     )
     dim: int = Field(64, ge=4, description="length of the unit vectors; an item's bias is one dimension more")
     layers: int = Field(2, ge=1)
     heads: int = Field(2, ge=1)
-    positions: Positions = Field("learned", description="how the order of a sequence is known")
+    positions: str  # each model names those that it knows
     time_gaps: bool = Field(True, description="attention sees how long ago each event was, as of the next one")
     epochs: int = Field(20, ge=1, description="at most; validation chooses how many")
     patience: int = Field(3, ge=1, description="epochs without a better validation metric before the search ends")
@@ -41,7 +39,7 @@ class SasrecConfig(ModelConfig):
     id_dropout: float = Field(0.2, ge=0, lt=1, description="share of ids replaced by `unknown` where there are words")
 
     @model_validator(mode="after")
-    def _heads_share_the_vector(self) -> "SasrecConfig":
+    def _heads_share_the_vector(self) -> Self:
         if self.dim % (2 * self.heads):
             raise ValueError(f"dim must be a multiple of twice heads ({2 * self.heads}), found {self.dim}")
         return self
@@ -50,7 +48,7 @@ class SasrecConfig(ModelConfig):
 class Tokens(nn.Module):
     """Items as vectors, from ids, words or both, and the same of the events of a sequence."""
 
-    def __init__(self, config: SasrecConfig, n_items: int, text_dim: int) -> None:
+    def __init__(self, config: SequenceConfig, n_items: int, text_dim: int) -> None:
         super().__init__()
         self.dim, ids = config.dim, config.inputs != "texts" or not text_dim
         dropout = config.id_dropout if text_dim else 0.0  # without words there is nothing else to go by
@@ -72,44 +70,20 @@ class Tokens(nn.Module):
         return vector if self.review is None else vector + self.review(reviews)
 
 
-class Block(nn.Module):
-    """Self-attention, then a feed-forward layer, each around a residual path, normalised before."""
-
-    def __init__(self, config: SasrecConfig) -> None:
-        super().__init__()
-        self.heads, self.dropout, self.rotary = config.heads, config.dropout, config.positions == "rotary"
-        self.norm, self.norm_ff = nn.LayerNorm(config.dim), nn.LayerNorm(config.dim)
-        self.qkv, self.out = nn.Linear(config.dim, 3 * config.dim), nn.Linear(config.dim, config.dim)
-        self.ages = nn.Embedding(BUCKETS, config.heads)
-        nn.init.zeros_(self.ages.weight)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(config.dim, 4 * config.dim), nn.GELU(), nn.Dropout(config.dropout),
-            nn.Linear(4 * config.dim, config.dim), nn.Dropout(config.dropout),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor, allowed: Tensor, buckets: Tensor | None) -> Tensor:
-        """(B, L, dim), (B, L, L) whether a place may look at another, and how long before its moment that was."""
-        b, n, dim = x.shape
-        q, k, v = self.qkv(self.norm(x)).view(b, n, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        if self.rotary:
-            q, k = rotated(q), rotated(k)
-        bias = x.new_zeros(()) if buckets is None else self.ages(buckets).permute(0, 3, 1, 2)
-        mask = torch.where(allowed.unsqueeze(1), bias, _NEVER)
-        seen = F.scaled_dot_product_attention(q, k, v, mask, self.dropout if self.training else 0.0)
-        x = x + F.dropout(self.out(seen.transpose(1, 2).reshape(b, n, dim)), self.dropout, self.training)
-        found: Tensor = x + self.feed_forward(self.norm_ff(x))
-        return found
+#: (settings, length) → a module: (B, L, dim), (B, L, L) whether a place may look at another, and (B, L, L) the bucket
+#: of how long before its moment that was (None: not told) → (B, L, dim).
+Block = Callable[..., nn.Module]
 
 
-class Sasrec(nn.Module):
-    """Kang & McAuley, "Self-attentive sequential recommendation" (ICDM 2018), scored as the two-tower is.
+class SequenceNet(nn.Module):
+    """Tokens, places and ages of the events, blocks, and what follows each place, scored as the two-tower is.
 
-    The time bias is that of HSTU (Zhai et al., ICML 2024), buckets by doubling, as of when each place is asked.
+    `length`: places of the longest sequence. A cropped sequence has the last of them.
     """
 
     positions: Tensor
 
-    def __init__(self, config: SasrecConfig, n_items: int, text_dim: int, length: int) -> None:
+    def __init__(self, config: SequenceConfig, block: Block, n_items: int, text_dim: int, length: int) -> None:
         super().__init__()
         self.config, self.vector_dim, self.length = config, config.dim + 1, length
         self.tokens = Tokens(config, n_items, text_dim)
@@ -120,7 +94,7 @@ class Sasrec(nn.Module):
             self.positions = nn.Parameter(torch.randn(length, config.dim) * 0.02)
         elif config.positions == "sinusoidal":
             self.register_buffer("positions", 0.02 * sinusoids(length, config.dim), persistent=False)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(block(config, length) for _ in range(config.layers))
         self.norm, self.to_item = nn.LayerNorm(config.dim), nn.Linear(config.dim, config.dim)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
 
@@ -153,15 +127,6 @@ class Sasrec(nn.Module):
 def buckets_of(hours: Tensor) -> Tensor:
     """The bucket of each span of time, by doublings of 1 + hours."""
     return torch.log2(1 + hours.clamp(min=0)).long().clamp(max=BUCKETS - 1)
-
-
-def rotated(x: Tensor) -> Tensor:
-    """(B, H, L, d) turned by its place, pairs of dimensions as planes (RoPE: Su et al., 2021, section 3.2)."""
-    n, d = x.shape[-2:]
-    angle = torch.arange(n, device=x.device)[:, None] * 10_000 ** (-torch.arange(0, d, 2, device=x.device) / d)
-    cos, sin = angle.cos(), angle.sin()
-    a, b = x[..., 0::2], x[..., 1::2]
-    return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2)
 
 
 def sinusoids(length: int, dim: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Epochs of SASRec: every place of a window predicts what came next, against in-batch and sampled items."""
+"""Epochs on sequences: every place of a window predicts what came next, against in-batch and sampled items."""
 
 import numpy as np
 import torch
@@ -9,18 +9,18 @@ from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
 from llmrec.models.networks.schedule import advance
 from llmrec.models.retrievers.nearest.validation import RankedValidation
-from llmrec.models.retrievers.sasrec.retriever import SasrecRetriever
-from llmrec.models.retrievers.sasrec.windows import SequenceWindows, Targets
+from llmrec.models.retrievers.sequential.retriever import SequenceRetriever
+from llmrec.models.retrievers.sequential.windows import SequenceWindows, Targets
 from llmrec.storage import Artifact
 from llmrec.workers.process_group import ProcessGroup
 
 
-class SasrecTask:
+class SequenceTask:
     """The net on the sequences of a fold's training events; validated by full ranking."""
 
     metric, sign = "ndcg@50", 1
 
-    def __init__(self, model: SasrecRetriever, examples: Artifact, group: ProcessGroup, validate: bool) -> None:
+    def __init__(self, model: SequenceRetriever, examples: Artifact, group: ProcessGroup, validate: bool) -> None:
         self.group, self.config, context = group, model.config, model.context
         self.net, self.reader = model.net.to(group.device), model.reader
         self.windows = SequenceWindows(context, model.reader, Shard(group.rank, group.world))
@@ -28,7 +28,7 @@ class SasrecTask:
         self.known_since = context.history.known_since
         if validate and group.rank == 0:
             self.validation = RankedValidation(
-                lambda refresh: SasrecRetriever(model.config, context, refresh), context, examples
+                lambda refresh: type(model)(model.config, context, refresh), context, examples
             )
 
     def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:

@@ -1,1 +1,0 @@
-"""SASRec: causal self-attention over what a user had, on ids, on words, or on both."""
