@@ -97,7 +97,7 @@ class Lists:
         return self.truth.item_rows(item_ids)
 
     def found(self, text: str) -> Ints:
-        answer = search(self.model, RequestUser(wish=Wish(text, 1, self.vectors[text])), None, K)
+        answer = search(self.model, RequestUser(wish=Wish(text, self.vectors[text])), None, K)
         assert answer is not None
         return self.rows([item.item_id for item in answer.items])
 
@@ -105,12 +105,12 @@ class Lists:
         """For a newcomer, or the user at a row of the truth."""
         vector = self.vectors[text]
         name = None if user is None else self.truth.user_ids[user]
-        asking = RequestUser(name, vector=vector if user is None else None, wish=Wish(text, need, vector))
+        asking = RequestUser(name, vector=vector if user is None else None, wish=Wish(text, vector), need=need)
         return self.rows(self.model.recommend(asking, (), None, K)[0].item_ids)
 
     def basis(self, text: str) -> str:
         vector = self.vectors[text]
-        asking = RequestUser(vector=vector, wish=Wish(text, 1, vector))
+        asking = RequestUser(vector=vector, wish=Wish(text, vector), need=1)
         return self.model.recommend(asking, (), None, K)[0].provenance.basis
 
     def fits(self, asked: Sequence[Asking], what: str, rows: Sequence[Ints]) -> float:

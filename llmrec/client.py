@@ -69,6 +69,8 @@ class Items(_Answer):
     basis: str = "item"
     reason: str | None = None
     unknown_items: Sequence[str] = ()
+    understood: Mapping[str, Any] | None = None  # what of the request counted
+    next: str | None = None  # `cursor` of the page that follows
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
@@ -102,8 +104,31 @@ class Client:
         self._http.close()
 
     def recommend(self, user_id: str | None = None, **request: Any) -> Items:
-        """The best items: for a known user, or by `text=`, `liked_items=`; `k=`, `exclude=`, `context=`, `reasons=`."""
+        """The best items: for a known user, or by `text=`, `liked_items=`; `k=`, `exclude=`, `context=`, `reasons=`.
+
+        Also `recent_items=`, `disliked_items=`, `disliked_text=`, `like=`, `need=`, `diversity=`, `filters=`.
+        """
         return Items.of(self.call("POST", "/v1/recommend", _given(user_id=user_id, **request)))
+
+    def pages(self, user_id: str | None = None, **request: Any) -> Iterator[Items]:
+        """`recommend`, page after page of `k=` items, as of one bundle and moment, while there are any.
+
+        Raises ApiError 410 where that bundle is served no more: begin again.
+        """
+        page: Items | None = None
+        while page is None or page.next is not None:
+            page = self.recommend(user_id, **request, cursor=None if page is None else page.next)
+            yield page
+
+    def recommend_batch(self, requests: Sequence[Mapping[str, Any]]) -> list["Items | ApiError"]:
+        """`recommend` for each, in order, in as few bodies as the server's limits allow; a refusal where one is."""
+        most, found = self.model()["limits"]["requests.maxItems"], list[Items | ApiError]()
+        for at in range(0, len(requests), most):
+            body = {"requests": [_given(**request) for request in requests[at : at + most]]}
+            for said in self.call("POST", "/v1/recommend/batch", body)["answers"]:
+                refused = said["refused"]
+                found.append(Items.of(said["answer"]) if refused is None else _refusal(said["status"], refused))
+        return found
 
     def recommend_many(self, requests: Iterable[Mapping[str, Any]], workers: int = _WORKERS) -> Iterator[Items]:
         """`recommend` for each, in order, `workers` at a time; requests are the keyword arguments of `recommend`."""
@@ -128,9 +153,9 @@ class Client:
         batches = (list(events[at : at + most]) for at in range(0, len(events), most))
         return sum(self.call("POST", "/v1/events", {"events": batch})["stored"] for batch in batches)
 
-    def similar(self, item_id: str, k: int = 10) -> Items:
+    def similar(self, item_id: str, k: int = 10, by: Literal["words", "behaviour", "both"] = "behaviour") -> Items:
         """Items near to one. Raises ApiError 404 where it is not known."""
-        return Items.of(self.call("GET", f"/v1/items/{quote(item_id, safe='')}/similar?k={k}"))
+        return Items.of(self.call("GET", f"/v1/items/{quote(item_id, safe='')}/similar?k={k}&by={by}"))
 
     def put_item(self, item_id: str, **fields: Any) -> dict[str, Any]:
         """Say what an item is: `title=`, `brand=`, `categories=`, `description=`, `price=`, `attributes=`."""
@@ -195,10 +220,13 @@ def _pause(retry_after: str | None, attempt: int) -> float:
 def _error(answer: httpx.Response) -> ApiError:
     """Serve's proxy, before the application, answers in plain text."""
     try:
-        body = answer.json()
-        return ApiError(answer.status_code, body["error"]["code"], body["error"]["message"], body.get("details", ()))
+        return _refusal(answer.status_code, answer.json())
     except (ValueError, KeyError, TypeError):
         return ApiError(answer.status_code, "error", answer.text[:200] or answer.reason_phrase)
+
+
+def _refusal(status: int, body: Mapping[str, Any]) -> ApiError:
+    return ApiError(status, body["error"]["code"], body["error"]["message"], body.get("details", ()))
 
 
 def _batches(texts: Sequence[str], most: int, characters: int) -> Iterator[list[str]]:

@@ -22,7 +22,7 @@ _TYPES: dict[Keyword, tuple[type, str]] = {
     "maximum": (int, "integer"), "maxLength": (str, "string"), "maxItems": (list, "array"),
     "maxProperties": (dict, "object"), "x-maxTotalLength": (list, "array"),
 }  # fmt: skip
-MAX_FIELDS = 16
+MAX_FIELDS = 32
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ def limits(config: ServingConfig) -> tuple[Limit, ...]:
         Limit("texts", "x-maxTotalLength", config.max_encode_chars),
         Limit("candidates", "maxItems", config.max_candidates),
         Limit("liked_items", "maxItems", config.max_liked),
+        Limit("recent_items", "maxItems", config.max_liked),
+        Limit("disliked_items", "maxItems", config.max_liked),
+        Limit("disliked_text", "maxLength", config.max_text_chars),
+        Limit("requests", "maxItems", config.max_batch),
         Limit("exclude", "maxItems", config.max_exclude),
         Limit("allow_items", "maxItems", config.max_candidates),
         Limit("context", "maxProperties", MAX_CONTEXTS),

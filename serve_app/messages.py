@@ -1,12 +1,13 @@
 """What the deployments say to each other. A request names its bundle version; who does not hold it answers NotHeld."""
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.diversity import Diversity
 from llmrec.exploration import Exploration, Explored
 from llmrec.reasons import ItemReasons
 from llmrec.recommender import CandidateSet
@@ -18,10 +19,17 @@ TextKind = Literal["document", "query"]
 #: or a need alone (`need`); where the bundle has no search index, nothing: a known user is answered from their history,
 #: and some bundles read no text.
 TextUse = Literal["read", "encode_and_read", "need", "known_user", "bundle_without_text"]
-Basis = Literal[
-    "history", "history_and_text", "text", "liked_items", "text_and_liked_items", "popularity", "item"
-]  # fmt: skip
+#: What an answer can rest on, in the order in which it is named: `history_and_text`; `popularity` where on none of it.
+GROUNDS = ("history", "recent_items", "text", "liked_items", "item")
+Basis = str
+#: By what two items are alike: what is written of them, who took them, or either.
+By = Literal["words", "behaviour", "both"]
 NOTHING_MATCHED = "nothing_matched_your_words"
+
+
+def basis_of(*grounds: str) -> Basis:
+    """The name of some of GROUNDS together."""
+    return "_and_".join(ground for ground in GROUNDS if ground in grounds) or "popularity"
 
 
 @dataclass(frozen=True)
@@ -37,10 +45,9 @@ class EncodedTexts:
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted now, in words: how much that weighs against taste, and the text's vector (dim,) as a query."""
+    """Words, and their vector (dim,) as a query."""
 
     text: str
-    need: float = 0.0
     vector: Floats | None = None
 
 
@@ -60,11 +67,20 @@ class RequestUser:
     """Who asks and in which context, the text already encoded: `vector` (dim,) made by the encoder called `encoder`.
 
     `reasons`: whether they ask why, too; `sentences` of their text and the `sentence_vectors` of these are for that.
-    `explore`: how slots are to be chosen by chance, where they are.
+    `explore`: how slots are to be chosen by chance, where they are; `diversity`: how they are to differ.
+    `recent`: what they took just now, oldest first. `like`: more of that item; `disliked` and `unwanted`: less of those
+    items and words, and `need` what a wish weighs. `listed` (n,): hashes of the items on the pages before.
     """
 
     user_id: str | None = None
     liked: tuple[str, ...] = ()
+    recent: tuple[str, ...] = ()
+    disliked: tuple[str, ...] = ()
+    like: str | None = None
+    unwanted: Wish | None = None
+    need: float = 0.0
+    diversity: Diversity | None = None
+    listed: npt.NDArray[np.uint64] | None = None
     vector: Floats | None = None
     encoder: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +92,14 @@ class RequestUser:
     wish: Wish | None = None
     only: Restriction = Restriction()
     words: "WordsRead | None" = None
+
+    def unheard(self) -> "RequestUser":
+        """The same without vectors: what no bundle here can read. The words themselves still find."""
+        wish, unwanted = (said and replace(said, vector=None) for said in (self.wish, self.unwanted))
+        return replace(
+            self, vector=None, encoder=None, sentences=(), sentence_vectors=None, words=None, wish=wish,
+            unwanted=unwanted,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,6 +119,18 @@ class NotHeld:
 
 
 @dataclass(frozen=True)
+class Understood:
+    """What of a request counted: ids and context values that the bundle knows, and whether unwanted words matched."""
+
+    context: Mapping[str, str] = field(default_factory=dict)
+    recent_items: tuple[str, ...] = ()
+    liked_items: tuple[str, ...] = ()
+    disliked_items: tuple[str, ...] = ()
+    disliked_text: bool | None = None  # None: there were none
+    like: str | None = None
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What an answer rests on: one bundle, one moment (ms UTC), and what was known of the user."""
 
@@ -103,6 +139,7 @@ class Provenance:
     basis: Basis
     reason: str | None = None
     unknown: tuple[str, ...] = ()  # ids in the request that the bundle does not know
+    understood: Understood = Understood()
 
 
 @dataclass(frozen=True)
@@ -133,6 +170,8 @@ class RankedItems:
     terms: tuple[str, ...] = ()
     list_id: str | None = None  # by which feedback names the list, where it is logged
     arm: str | None = None  # EXPERIMENT/ARM, where the user takes part in one
+    before: int = 0  # how many items stand on the pages before
+    next: str | None = None  # the cursor of the page that follows
 
 
 @dataclass(frozen=True)
@@ -196,7 +235,7 @@ class RetrieverClient(Protocol):
     ) -> Awaitable[Candidates | NotHeld]: ...
     def text_use(self, user_id: str | None, time: int | None) -> Awaitable[TextUse]: ...
     def read(self, text: str, vector: Floats, encoder: str | None) -> Awaitable[WordsRead | NotHeld]: ...
-    def similar(self, item_id: str, k: int) -> Awaitable[RankedItems]: ...
+    def similar(self, item_id: str, k: int, by: By) -> Awaitable[RankedItems]: ...
     def cards(self, ids: list[str]) -> Awaitable[list[ItemCard]]: ...
     def some_users(self) -> Awaitable[list[str]]: ...
     def search(self, user: RequestUser, time: int | None, k: int) -> Awaitable[FoundItems | NotHeld | None]: ...

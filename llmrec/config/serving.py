@@ -9,6 +9,13 @@ from llmrec.config.experiments import ExperimentConfig, ExposuresConfig
 from llmrec.config.live import LiveConfig
 
 
+class DiversityConfig(Section):
+    """See `llmrec/diversity.py`."""
+
+    method: Literal["mmr", "dpp"] = "mmr"
+    weight: float = Field(ge=0, le=1, description="0: the order of the scores; 1: what differs most")
+
+
 class ServingConfig(Section):
     """How the application is deployed. Loopback unless said otherwise."""
 
@@ -50,6 +57,10 @@ class ServingConfig(Section):
         0.6, ge=0, le=1, description="how much a request's words, as a present need, weigh against taste where the "
         "request does not say; 0: they only tell a newcomer's taste",
     )  # fmt: skip
+    diversity: DiversityConfig | None = Field(
+        None, description="how far the items of a list are to differ where the request does not say: "
+        "{method: mmr | dpp, weight: 0 to 1}; none: the best, however alike",
+    )  # fmt: skip
     # Limits of one request.
     max_text_chars: int = Field(20_000, ge=1, le=1_000_000)
     max_texts: int = Field(64, ge=1, le=1_024, description="texts of one /v1/encode")
@@ -58,6 +69,7 @@ class ServingConfig(Section):
     max_liked: int = Field(200, ge=1, le=10_000)
     max_exclude: int = Field(1_000, ge=1, le=10_000)
     max_k: int = Field(100, ge=1, le=1_000)
+    max_batch: int = Field(32, ge=1, le=1_000, description="requests of one /v1/recommend/batch")
     max_body_bytes: int = Field(
         400_000, ge=1_024, description="a larger body is answered 413 before it is read; parsing one holds everybody "
         "for up to .1 ms a kB, so that a larger limit costs others time",

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from llmrec.catalogue import Role
 from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf, Interactions
-from llmrec.features.asof.state import UserState
+from llmrec.features.asof.state import SessionState, UserState
 from llmrec.features.dataset.rows import Examples
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families.columns import FeatureColumn, FeatureSelection
@@ -119,17 +119,31 @@ class Requests:
 
     @cached_property
     def histories(self) -> sp.csr_matrix:
-        """(Q, n_items) 0/1: what each had before its time; of somebody unknown, what their state says they liked."""
+        """(Q, n_items) 0/1: what each had before its time; what no log holds (guests, sessions) as their state says."""
         known = self.as_of.histories(self.users, self.times)
-        guests = np.flatnonzero(self.users == 0)
-        if self.states is None or not self.states.history[guests].any():
+        more = self._in_no_log(known)
+        if more is None:
             return known
-        q, place = np.nonzero(self.states.history[guests])
-        owners = np.concatenate([np.repeat(np.arange(len(self)), np.diff(known.indptr)), guests[q]])
-        columns = np.concatenate([known.indices, self.states.history[guests][q, place]])
+        owners = np.concatenate([np.repeat(np.arange(len(self)), np.diff(known.indptr)), more[0]])
+        columns = np.concatenate([known.indices, more[1]])
         order = np.argsort(owners, kind="stable")  # within a user the order of time stays
         indptr = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(self)))])
         return sp.csr_matrix((np.ones(len(order), np.float32), columns[order], indptr), shape=known.shape)
+
+    def _in_no_log(self, known: sp.csr_matrix) -> tuple[Ints, Ints] | None:
+        """Requests and items: all that somebody unknown had, and what somebody known had not before this session."""
+        if self.states is None:
+            return None
+        told = np.where((self.users == 0)[:, None], self.states.history, 0)
+        if isinstance(self.states, SessionState):
+            recent = np.where((self.users > 0)[:, None], self.states.recent, 0)
+            told = np.concatenate([told, recent], axis=1)
+        q, place = np.nonzero(told)
+        if not len(q):
+            return None
+        items = told[q, place]
+        new = np.asarray(known[q, items]).ravel() == 0
+        return q[new], items[new]
 
     def take(self, index: Ints) -> "Requests":
         states, events = self.states, self.events

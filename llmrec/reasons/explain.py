@@ -10,7 +10,7 @@ from llmrec.models.base import Ints
 from llmrec.reasons.contributions import Contributions, contributions
 from llmrec.reasons.past import Guest, PastEffects, effects_of_events, effects_of_guest
 from llmrec.reasons.reasons import Because, ItemReasons
-from llmrec.reasons.statements import past, statements, wrote
+from llmrec.reasons.statements import Past, past, statements, wrote
 from llmrec.recommender import Recommender
 
 #: Candidates, besides those listed, whose mean the effects of past events are measured against.
@@ -68,8 +68,11 @@ class Explainer:
         if len(effects.items):
             best = int(np.argmax(effects.effects[:, number]))
             liked = guest is not None or bool(effects.stars[best] >= self.recommender.history.settings.liked_from)
-            item_id = self.recommender.history.item_ids[int(effects.items[best])]
-            found.append(past(item_id, liked, float(effects.effects[best, number])))
+            row = int(effects.items[best])
+            kind: Past = "liked" if liked else "had"
+            if effects.recent is not None and row in effects.recent:
+                kind = "just_had"
+            found.append(past(self.recommender.history.item_ids[row], kind, float(effects.effects[best, number])))
         if guest is not None and guest.sentences and effects.words is not None and effects.sentences is not None:
             best = int(np.argmax(effects.sentences[:, number]))
             if effects.sentences[best, number] > 0:

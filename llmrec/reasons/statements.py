@@ -1,6 +1,7 @@
 """Terms and effects as sentences. Each says no more than the numbers do; names and quotes are those of the data."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from llmrec.features.families.behaviour import RATE
 from llmrec.models.attribution import IDS
@@ -31,6 +32,8 @@ _SAID: dict[Kind, str] = {
     "ids": "what the model learned of you and of it as such speaks for it",
     "other": "terms of the model together speak for it",
 }
+#: What was an item to the user.
+Past = Literal["liked", "had", "just_had"]
 #: Of what speaks for an item in all, below which a reason is not worth saying; and how many are.
 LEAST, MOST = 0.1, 4
 
@@ -79,6 +82,6 @@ def wrote(quote: str, effect: float) -> Because:
     return Because("wrote", f"you wrote “{quote}”", effect, quote=quote)
 
 
-def past(item_id: str, liked: bool, effect: float) -> Because:
-    """Of an item that the user had; `liked` where its stars, or the request, say so."""
-    return Because("liked" if liked else "had", f"you {'liked' if liked else 'had'} {item_id}", effect, item_id)
+def past(item_id: str, kind: Past, effect: float) -> Because:
+    """Of an item that the user had; `liked` where its stars, or the request, say so; `just_had` in this session."""
+    return Because(kind, f"you {kind.replace('_', ' ')} {item_id}", effect, item_id)

@@ -2,8 +2,9 @@
 
 from llmrec.search.filters import AttributeFilter, Filters
 from llmrec.search.index import Asked, Matches, SearchIndex
+from llmrec.search.likeness import Likeness
 from llmrec.search.need import NeededItems, by_need, needed_items, quoting
 from llmrec.search.texts import Highlight
 
-__all__ = ["Asked", "AttributeFilter", "Filters", "Highlight", "Matches", "NeededItems", "SearchIndex", "by_need",
-           "needed_items", "quoting"]  # fmt: skip
+__all__ = ["Asked", "AttributeFilter", "Filters", "Highlight", "Likeness", "Matches", "NeededItems", "SearchIndex",
+           "by_need", "needed_items", "quoting"]  # fmt: skip

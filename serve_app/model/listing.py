@@ -1,16 +1,19 @@
 """Ranked candidates as the list that is answered: which of them are shown, and why."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.exploration import Explored, Pool, demand, explore, standardised, terms_of
+from llmrec.diversity import Diversity, diversify
+from llmrec.exploration import Exploration, Explored, Pool, demand, explore, standardised, terms_of
 from llmrec.exposures.learned import LearnedFeedback
 from llmrec.features.asof.state import UserState
 from llmrec.models.base import Floats, Ints
 from llmrec.reasons import Explainer, Guest, ItemReasons
 from llmrec.recommender import Recommender
+from llmrec.search import Likeness
 from serve_app.messages import RankedItems, RequestUser
 
 
@@ -19,18 +22,37 @@ class Listing:
     """What a recommender's ranking becomes for a user, who is known by a state (Q = 1)."""
 
     recommender: Recommender
-    learned: LearnedFeedback | None = None  # by `linucb`; None: nothing
+    learned: LearnedFeedback | None  # by `linucb`; None: nothing
+    likeness: Callable[[], Likeness]
+
+    def looks_at_all(self, user: RequestUser) -> bool:
+        """Whether the list depends on more candidates than it shows."""
+        return user.reasons or user.explore is not None or user.diversity is not None or user.listed is not None
 
     def chosen(
         self, user: RequestUser, state: UserState, rows: Ints, scores: Floats, k: int
     ) -> tuple[Ints, Explored | None]:
         """Places (k,) among the candidates, the best first, and where slots are drawn how likely each choice was."""
-        if user.explore is None or not len(rows):
-            return np.arange(min(k, len(rows))), None
+        if user.explore is not None and len(rows):
+            return self._drawn(user.explore, state, rows, scores, k)
+        before = 0 if user.listed is None else len(user.listed)
+        places = self._in_order(user.diversity, rows, scores, k + before)
+        if user.listed is not None:
+            hashes = self.recommender.context.interactions.item_hash
+            places = places[~np.isin(hashes[rows[places]], user.listed)]
+        return places[:k], None
+
+    def _in_order(self, diversity: Diversity | None, rows: Ints, scores: Floats, n: int) -> Ints:
+        """The first `n` places as they are shown; those of a longer list begin with them."""
+        if diversity is None or not len(rows):
+            return np.arange(min(n, len(rows)))
+        return diversify(diversity, scores, self.likeness().kernel(rows, rows), n)
+
+    def _drawn(self, asked: Exploration, state: UserState, rows: Ints, scores: Floats, k: int) -> tuple[Ints, Explored]:
         time = int(state.times[0])
         contexts = standardised(scores, self.recommender.blend_columns(state, rows, time))
         learned = self.learned.state if self.learned else None
-        found = explore(user.explore, Pool(scores, *demand(self.recommender.history, rows, time), contexts, learned), k)
+        found = explore(asked, Pool(scores, *demand(self.recommender.history, rows, time), contexts, learned), k)
         return found.places, found
 
     def with_chances(self, listed: RankedItems, explored: Explored | None) -> RankedItems:
@@ -50,9 +72,11 @@ class Listing:
         return Explainer(self.recommender).explain(state, rows, scores, listed, int(state.times[0]), guest)
 
     def _guest(self, user: RequestUser, state: UserState) -> Guest:
-        liked = self.recommender.history.item_rows(list(user.liked))
+        liked, recent = (self.recommender.history.item_rows(list(ids)) for ids in (user.liked, user.recent))
+        guest = Guest(liked[liked > 0], recent=recent[recent > 0])
         spoken = user.vector is not None and bool(state.text_weight.any())  # words that say something
         if not spoken:
-            return Guest(liked[liked > 0])
+            return guest
         vectors = user.sentence_vectors if len(user.sentences) > 1 else user.vector
-        return Guest(liked[liked > 0], user.vector, user.sentences, None if vectors is None else np.atleast_2d(vectors))
+        alone = None if vectors is None else np.atleast_2d(vectors)
+        return replace(guest, vector=user.vector, sentences=user.sentences, vectors=alone)

@@ -11,17 +11,17 @@ import numpy.typing as npt
 
 from llmrec.bundle import Bundle
 from llmrec.exposures.learned import LearnedFeedback
-from llmrec.features.arrays import Bools, Ints
+from llmrec.features.arrays import Bools, Floats32, Ints
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import UserState
 from llmrec.live.follower import LiveState
 from llmrec.reading.served import ServedReader
 from llmrec.recommender import Recommender
-from llmrec.search import Asked, AttributeFilter, Matches, NeededItems, by_need, needed_items, quoting
+from llmrec.search import AttributeFilter, NeededItems, by_need, needed_items, quoting
 from llmrec.variants import reads_text
 from serve_app.messages import (
     NOTHING_MATCHED,
-    Basis,
+    By,
     Candidates,
     ModelDescription,
     Provenance,
@@ -29,15 +29,14 @@ from serve_app.messages import (
     RequestUser,
     Restriction,
     WordsRead,
+    basis_of,
 )
 from serve_app.model.listing import Listing
 from serve_app.model.user_states import UserStates
+from serve_app.model.wants import Wants
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: What an answer rests on, and what it rests on once it answers a need, too.
-_WITH_NEED: dict[Basis, Basis] = {"history": "history_and_text", "popularity": "text",
-                                  "liked_items": "text_and_liked_items"}  # fmt: skip
 
 
 def while_items_stay(
@@ -92,31 +91,56 @@ class ServedModel:
 
     @cached_property
     def listing(self) -> Listing:
-        return Listing(self.recommender, self.learned)
+        return Listing(self.recommender, self.learned, lambda: self.wants.likeness)
 
     @property
     def reads_text(self) -> bool:
         """Whether words change an answer: its features know a text part, and its models were fitted on it."""
         return reads_text(self.bundle.variant) and self.history.text_dim > 0
 
+    @cached_property
+    def wants(self) -> Wants:
+        return Wants(self.recommender, self.bundle.search)
+
     @while_items_stay
     def retrieve(self, user: RequestUser, exclude: tuple[str, ...], time: int | None) -> Candidates:
         """First stage: candidates of the retriever, or by popularity where nothing is known of the user."""
-        allowed = self.allowed(user.only, self._at(time))
-        allowed[self.history.item_rows([*exclude, *user.liked])] = False
-        matches = self._matches(user, time, allowed)
-        state, provenance = self.users.of(user, self._at(time), heard=matches is None or bool(matches))
-        n = self.recommender.n_retrieve
+        at, n = self._at(time), self.recommender.n_retrieve
+        allowed = self.allowed(user.only, at)
+        like = int(self.history.item_rows([user.like or ""])[0])
+        kept_out = [*exclude, *user.liked, *user.recent, *user.disliked]
+        allowed[[*self.history.item_rows(kept_out), like]] = False
+        fresh = self._fresh(user, at, allowed)
+        matches = self.wants.matches(user.wish, fresh)
+        state, provenance = self.users.of(user, at, heard=matches is None or bool(matches))
         found = self.recommender.retrieve(state, state.times, n, [np.flatnonzero(~allowed)])
         if matches is not None and not matches:
             provenance = replace(provenance, reason=NOTHING_MATCHED)
         if user.only and not allowed.any():
             provenance = replace(provenance, reason="no_item_allowed")
-        if not matches or user.wish is None or user.wish.need == 0:
-            return Candidates(provenance, found)
-        if provenance.basis in _WITH_NEED:
-            provenance = replace(provenance, basis=_WITH_NEED[provenance.basis], reason=None)
-        return Candidates(provenance, found, needed_items(found, matches, user.wish.need, n))
+        relevance = self.wants.relevance(matches, like, fresh, at) if user.need else None
+        if relevance is not None:
+            provenance = _answering(provenance, text=bool(matches), item=bool(like))
+        return self._needing(Candidates(provenance, found), user, relevance)
+
+    def _needing(self, candidates: Candidates, user: RequestUser, relevance: Floats32 | None) -> Candidates:
+        """The candidates with what is wanted now, and what is not, where there is any of it."""
+        if relevance is None and not user.disliked and user.unwanted is None:
+            return candidates
+        none = np.zeros(len(self.history.item_ids), np.float32)
+        weight = 0.0 if relevance is None else user.need
+        needed = needed_items(candidates.found, none if relevance is None else relevance, weight,
+                              self.recommender.n_retrieve)  # fmt: skip
+        unwanted, spoken = self.wants.unwanted(user, needed.rows)
+        understood = replace(candidates.provenance.understood, disliked_text=spoken)
+        provenance = replace(candidates.provenance, understood=understood)
+        return replace(candidates, provenance=provenance, needed=replace(needed, unwanted=unwanted))
+
+    def _fresh(self, user: RequestUser, at: int, allowed: Bools) -> Bools:
+        """(n_items + 1,) which of the items allowed the user had not yet."""
+        row, fresh = int(self.history.user_rows([user.user_id or ""])[0]), allowed.copy()
+        fresh[self.history.seen(row, at)] = False
+        return fresh
 
     def allowed(self, only: Restriction, at: int) -> Bools:
         """(n_items + 1,) which items are known at a time and allowed by a request."""
@@ -130,15 +154,6 @@ class ServedModel:
     @cached_property
     def _attributes(self) -> AttributeFilter:
         return AttributeFilter(self.history.data)
-
-    def _matches(self, user: RequestUser, time: int | None, allowed: Bools) -> Matches | None:
-        """What of the items the user's words find that the user had not; None without words or without an index."""
-        if user.wish is None or self.bundle.search is None:
-            return None
-        row = int(self.history.user_rows([user.user_id or ""])[0])
-        allowed = allowed.copy()
-        allowed[self.history.seen(row, self._at(time))] = False
-        return self.bundle.search.find(Asked(user.wish.text, user.wish.vector), allowed)
 
     @while_items_stay
     def recommend(
@@ -155,7 +170,7 @@ class ServedModel:
         state, _ = self.users.of(user, candidates.provenance.as_of, heard=heard)
         if candidates.needed is not None:
             return self._order_by_need(user, state, candidates, candidates.needed, k)
-        n = max(k, self.recommender.n_retrieve if user.reasons or user.explore else 0)  # which look at all candidates
+        n = max(k, self.recommender.n_retrieve if self.listing.looks_at_all(user) else 0)
         rows, scores = self.recommender.order(state, state.times, candidates.found, n)
         found = rows[0] >= 0
         ranked, scored = rows[0][found], scores[0][found]
@@ -206,14 +221,19 @@ class ServedModel:
         return WordsRead(self.reader.fingerprint, self.reader.row(text, vector))
 
     @while_items_stay
-    def similar(self, item_id: str, k: int) -> RankedItems:
+    def similar(self, item_id: str, k: int, by: By) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""
         row = int(self.history.item_rows([item_id])[0])
         provenance = Provenance(self.version, self.as_of, "item", unknown=() if row else (item_id,))
         if row == 0:
             return RankedItems(provenance, [], [])
-        rows, scores = self.recommender.similar(row, k, self.as_of)
-        return self._listed(provenance, rows[rows >= 0], scores[rows >= 0])
+        if by == "behaviour":
+            rows, scores = self.recommender.similar(row, k, self.as_of)
+            return self._listed(provenance, rows[rows >= 0], scores[rows >= 0])
+        near = self.wants.near(row, by, self.as_of)
+        rows = np.argsort(-near, kind="stable")[:k]
+        rows = rows[near[rows] > 0]
+        return self._listed(provenance, rows, near[rows])
 
     def some_users(self, n: int = 20) -> list[str]:
         """Ids of the `n` users with most reviews."""
@@ -231,3 +251,10 @@ class ServedModel:
 
     def _listed(self, provenance: Provenance, rows: Ints, scores: npt.NDArray[np.float32]) -> RankedItems:
         return RankedItems(provenance, [self.history.item_ids[row] for row in rows], [float(s) for s in scores])
+
+
+def _answering(provenance: Provenance, text: bool, item: bool) -> Provenance:
+    """`provenance` of an answer that what was asked for decided, too."""
+    basis = basis_of(*provenance.basis.split("_and_"), *["text"] * text, *["item"] * item)
+    lasting = provenance.reason in (NOTHING_MATCHED, "no_item_allowed")
+    return replace(provenance, basis=basis, reason=provenance.reason if lasting else None)

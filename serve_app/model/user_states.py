@@ -1,15 +1,20 @@
 """Who asks, as a state that the models read, and what the answer will rest on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from llmrec.features.asof.history import History
+from llmrec.features.asof.history_data import attribute_hash
 from llmrec.features.asof.state import UserState
+from llmrec.features.asof.supposed import with_recent
+from llmrec.models.base import Ints
 from llmrec.reading.served import ServedReader
 from llmrec.recommender import Recommender
-from serve_app.messages import Basis, Provenance, RequestUser
+from llmrec.schema import CONTEXT_PREFIX
+from serve_app.messages import Provenance, RequestUser, Understood, basis_of
 
 
 @dataclass(frozen=True)
@@ -32,19 +37,42 @@ class UserStates:
 
         `also`: more ids that may be unknown; `heard`: whether the words, if there are any, say something.
         """
-        unknown = self._unknown([*user.liked, *(also or ()), *(user.only.allow or ())])
-        asked = self.history.request_contexts(user.context)
-        known = self.recommender.user(user.user_id or "", at, asked)
+        history = self.history
+        unknown = self._unknown([*user.liked, *user.recent, *user.disliked, *filter(None, [user.like]),
+                                 *(also or ()), *(user.only.allow or ())])  # fmt: skip
+        understood = Understood(self._context(user.context), self._known(user.recent), (), self._known(user.disliked),
+                                like=user.like if user.like not in unknown else None)  # fmt: skip
+        asked = history.request_contexts(user.context)
+        known, recent = self.recommender.user(user.user_id or "", at, asked), self._rows(user.recent)
         if known.count[0] > 0:
-            return known, Provenance(self.version, at, "history", unknown=unknown)
-        liked = self.history.item_rows(list(user.liked))
-        liked = liked[liked > 0]
+            basis = basis_of("history", *["recent_items"] * bool(len(recent)))
+            state = with_recent(history, known, recent) if len(recent) else known
+            return state, Provenance(self.version, at, basis, unknown=unknown, understood=understood)
+        liked = self._rows(user.liked)
+        understood = replace(understood, liked_items=self._known(user.liked))
         spoken = user.vector is not None and heard and self.reads_text and bool(np.any(user.vector))
-        if not spoken and not len(liked):
-            return known, Provenance(self.version, at, "popularity", _why_nothing(user), unknown)
-        basis: Basis = "text_and_liked_items" if spoken and len(liked) else "text" if spoken else "liked_items"
-        guest = self.history.cold_start_state(liked, user.vector if spoken else None, at, asked, self._read(user))
-        return guest, Provenance(self.version, at, basis, unknown=unknown)
+        if not spoken and not len(liked) and not len(recent):
+            return known, Provenance(self.version, at, "popularity", _why_nothing(user), unknown, understood)
+        basis = basis_of(*["recent_items"] * bool(len(recent)), *["text"] * spoken, *["liked_items"] * bool(len(liked)))
+        had = np.concatenate([liked, recent])
+        guest = history.cold_start_state(had, user.vector if spoken else None, at, asked, self._read(user))
+        return guest, Provenance(self.version, at, basis, unknown=unknown, understood=understood)
+
+    def _rows(self, ids: tuple[str, ...]) -> Ints:
+        """Rows of the ids that are known, each once, at its last place."""
+        rows = self.history.item_rows(self._known(ids))
+        return np.array(list(dict.fromkeys(rows[::-1].tolist()))[::-1], np.int64)
+
+    def _known(self, ids: tuple[str, ...]) -> tuple[str, ...]:
+        rows = self.history.item_rows(list(ids)) if ids else ()
+        return tuple(i for i, row in zip(ids, rows, strict=True) if row)
+
+    def _context(self, values: Mapping[str, str]) -> dict[str, str]:
+        """What of a request's context some event had."""
+        data = self.history.data
+        columns = {column.removeprefix(CONTEXT_PREFIX): column for column in data.context_columns}
+        return {name: value for name, value in values.items()
+                if name in columns and attribute_hash(columns[name], value) in data.context_names}  # fmt: skip
 
     def _read(self, user: RequestUser) -> npt.NDArray[np.float32] | None:
         """What was read in the user's words, unless another bundle's reader did."""
@@ -62,4 +90,6 @@ def _why_nothing(user: RequestUser) -> str:
         return "bundle_without_text"
     if user.user_id is not None:
         return "unknown_user"
-    return "unknown_liked_items" if user.liked else "nothing_given"
+    if user.liked or user.recent or user.like:
+        return "unknown_liked_items"
+    return "nothing_given"

@@ -18,13 +18,12 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
 }  # fmt: skip
 #: What a list rests on, and why it is not, or less, personal.
-_BASIS = {
-    "history": "From what this user reviewed before.",
-    "history_and_text": "From what this user reviewed before, and from your words.",
-    "text": "From your words.",
-    "liked_items": "From the items that you like.",
-    "text_and_liked_items": "From your words and the items that you like.",
-    "popularity": "What is popular: nothing else is known.",
+_GROUNDS = {
+    "history": "what this user reviewed before",
+    "recent_items": "what was taken just now",
+    "text": "your words",
+    "liked_items": "the items that you like",
+    "item": "the item that you named",
 }
 _REASON = {
     "unknown_user": "The server knows no user of that id.",
@@ -33,6 +32,8 @@ _REASON = {
     "bundle_without_text": "What is served here reads no words.",
     "encoder_unavailable": "The encoder does not answer just now, so your words were not read.",
     "nothing_matched_your_words": "Nothing matched your words.",
+    "no_bundle_of_the_encoder": "Your words counted as they stand: what they mean was read by another encoder.",
+    "no_item_allowed": "Nothing passes what was asked for.",
 }
 _SHOWN_TERMS = 6
 
@@ -89,7 +90,8 @@ def terms(contributions: dict[str, float]) -> list[tuple[str, float, int]]:
 
 
 def _basis(found: RankedItems | FoundItems) -> str:
-    said = _BASIS.get(found.provenance.basis, "")
+    grounds = [said for name, said in _GROUNDS.items() if name in found.provenance.basis.split("_and_")]
+    said = f"From {' and '.join(grounds)}." if grounds else "What is popular: nothing else is known."
     why = _REASON.get(found.provenance.reason or "", "")
     return f"{said} {why}".strip()
 

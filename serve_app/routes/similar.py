@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from serve_app.messages import By
 from serve_app.schemas.answers import ErrorResponse, SimilarResponse, ranked
 from serve_app.service import RecommendationService
 
@@ -17,9 +18,12 @@ def router(service: RecommendationService) -> APIRouter:
     async def similar(
         item_id: Annotated[str, Path(min_length=1, max_length=512)],
         k: Annotated[int, Query(ge=1, le=service.config.max_k)] = 10,
+        by: Annotated[By, Query(description="what is written of them and what they are, who took them, or both")] = (
+            "behaviour"
+        ),
     ) -> SimilarResponse:
-        """Items nearest to one item in the retriever's space."""
-        found = await service.similar(item_id, k)
+        """Items nearest to one item: in the retriever's space, in that of words and attributes, or in both."""
+        found = await service.similar(item_id, k, by)
         return SimilarResponse(bundle=found.provenance.bundle, item_id=item_id, items=ranked(found))
 
     return routes

@@ -7,7 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llmrec.reasons import ItemReasons
 from llmrec.reasons.reasons import Kind
-from serve_app.messages import Basis, FoundItems, RankedItems
+from serve_app.messages import GROUNDS, Basis, FoundItems, RankedItems
+
+BASIS = (
+    f"what the list rests on: some of {', '.join(GROUNDS)}, joined by _and_, as in history_and_text; `item`: an item "
+    "that was named, or of rank the items themselves; popularity where nothing else is known"
+)
 
 
 class ApiResponse(BaseModel):
@@ -68,16 +73,27 @@ class RankedItem(ApiResponse):
 
 
 def ranked(found: RankedItems) -> list[RankedItem]:
-    """The items of `found` with their ranks, from 1."""
+    """The items of `found` with their ranks, from 1 on the first page."""
     clicks: Sequence[float | None] = found.click_probability or [None] * len(found.item_ids)
     drawn: Sequence[float | None] = found.propensities or [None] * len(found.item_ids)
     why: Sequence[Reasons | None] = [Reasons.of(r) for r in found.reasons] or [None] * len(found.item_ids)
     return [
-        RankedItem(item_id=item, rank=place + 1, score=score, ratings={n: v[place] for n, v in found.ratings.items()},
-                   click_probability=click, reasons=reasons, propensity=propensity)
+        RankedItem(item_id=item, rank=found.before + place + 1, score=score, click_probability=click, reasons=reasons,
+                   ratings={n: v[place] for n, v in found.ratings.items()}, propensity=propensity)
         for place, (item, score, click, reasons, propensity) in enumerate(
             zip(found.item_ids, found.scores, clicks, why, drawn, strict=True))
     ]  # fmt: skip
+
+
+class UnderstoodRequest(ApiResponse):
+    """What of the request counted; ids and values that the bundle does not know are not in it."""
+
+    context: dict[str, str] = Field(description="of `context`, what the bundle has seen")
+    recent_items: list[str]
+    liked_items: list[str] = Field(description="of somebody known none: their history says more")
+    disliked_items: list[str]
+    disliked_text: bool | None = Field(description="whether the words matched anything; null where there were none")
+    like: str | None
 
 
 class ItemsResponse(ApiResponse):
@@ -85,21 +101,41 @@ class ItemsResponse(ApiResponse):
 
     bundle: str = Field(description="id of the one bundle that made the whole answer")
     as_of: int = Field(description="milliseconds UTC; only events before this time were considered")
-    basis: Basis
+    basis: Basis = Field(description=BASIS)
     reason: str | None = Field(description="why the answer is not, or less, personal; null where it is")
     items: list[RankedItem]
     unknown_items: list[str] = Field(description="ids in the request that the bundle does not know")
     list_id: str | None = Field(None, description="for /v1/feedback; null where the list is not logged")
     arm: str | None = Field(None, description="EXPERIMENT/ARM where the user takes part in an experiment")
+    understood: UnderstoodRequest
+    next: str | None = Field(
+        None, description="`cursor` of the page that follows, as of the same bundle and time; null at the end"
+    )
 
     @classmethod
     def of(cls, found: RankedItems) -> Self:
         """The answer that `found` makes."""
         basis = found.provenance
+        understood = UnderstoodRequest.model_validate(basis.understood, from_attributes=True)
         return cls(
             bundle=basis.bundle, as_of=basis.as_of, basis=basis.basis, reason=basis.reason, items=ranked(found),
-            unknown_items=list(basis.unknown), list_id=found.list_id, arm=found.arm,
+            unknown_items=list(basis.unknown), understood=understood, next=found.next, list_id=found.list_id,
+            arm=found.arm,
         )  # fmt: skip
+
+
+class BatchAnswer(ApiResponse):
+    """One of both: what /v1/recommend answers with 200, or with another status."""
+
+    answer: ItemsResponse | None = None
+    status: int = 200
+    refused: "ErrorResponse | None" = None
+
+
+class BatchResponse(ApiResponse):
+    """In the order of the requests."""
+
+    answers: list[BatchAnswer]
 
 
 class FoundText(ApiResponse):
@@ -126,7 +162,7 @@ class SearchResponse(ApiResponse):
 
     bundle: str
     as_of: int = Field(description="milliseconds UTC; only items known before this time were considered")
-    basis: Basis
+    basis: Basis = Field(description=BASIS)
     reason: str | None
     items: list[SearchedItem]
 
@@ -145,7 +181,7 @@ class SearchResponse(ApiResponse):
 
 
 class SimilarResponse(ApiResponse):
-    """Items nearest to one item in the retriever's space, by cosine."""
+    """Items nearest to one item: by cosine, or, by both words and behaviour, by the sum of reciprocal ranks."""
 
     bundle: str
     item_id: str

@@ -1,10 +1,11 @@
 """Requests of the HTTP API. Field limits that the configuration sets are added by `limits`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from llmrec.diversity import Method
 from llmrec.exploration import Exploration, Policy
 from llmrec.search import Filters
 from serve_app.messages import Restriction
@@ -19,6 +20,7 @@ Id = Annotated[str, Field(min_length=1, max_length=512)]
 Ids = Annotated[list[Id], FailFast()]  # one wrong member is enough: no error for each
 Text = Annotated[str, Field(min_length=1)]
 MAX_CONTEXTS = 32
+MAX_CURSOR = 16_384
 MAX_NAMES = 64  # of one filter
 Names = Annotated[list[Id], FailFast(), Field(max_length=MAX_NAMES)]
 
@@ -67,7 +69,12 @@ class UserRequest(ApiRequest):
 
     user_id: Id | None = Field(None, description="as in the corpus; unknown ones fall back to the fields below")
     text: Text | None = Field(None, description="the wish or taste in words, in any language the encoder knows")
-    liked_items: Ids = Field([], description="ids of items they liked, the latest last")
+    liked_items: Ids = Field([], description="ids of items they liked, the latest last; a known user's are not read")
+    recent_items: Ids = Field(
+        [],
+        description="ids of what they took in this session, the latest last: counted as events of now, for this "
+        "answer only, whoever asks",
+    )
     context: dict[Id, Id] = Field(
         {},
         max_length=MAX_CONTEXTS,
@@ -88,6 +95,13 @@ class Explore(ApiRequest):
     seed: Annotated[int | None, BeforeValidator(_whole)] = Field(None, ge=0, description="the same draws the same")
 
 
+class Diversify(ApiRequest):
+    """How far the items of a list are to differ, by their words, brand and categories."""
+
+    method: Method = Field("mmr", description="maximal marginal relevance, or a determinantal point process")
+    weight: float = Field(ge=0, le=1, description="0: the best, however alike; 1: what differs most, however good")
+
+
 class RecommendRequest(UserRequest):
     """Without a known user, a text or a known liked item the answer is what is popular, and says so."""
 
@@ -95,6 +109,8 @@ class RecommendRequest(UserRequest):
         {"user_id": "U0000151", "k": 5, "reasons": True},
         {"text": "a warm, sturdy one", "need": 0.6},
         {"liked_items": ["P0000053"], "exclude": ["P0000177"]},
+        {"user_id": "U0000151", "recent_items": ["P0000053"], "disliked_items": ["P0000177"], "disliked_text": "loud"},
+        {"like": "P0000053", "text": "but smaller", "diversity": {"method": "mmr", "weight": 0.3}},
     )
 
     k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
@@ -104,6 +120,13 @@ class RecommendRequest(UserRequest):
         None, ge=0, le=1, description="how much `text`, as what is wanted now, weighs against taste; 1 orders as "
         "/v1/search does, 0 leaves a known user's words unread; `serving.need` where it is not said",
     )  # fmt: skip
+    like: Id | None = Field(None, description="more like this item, `need` being how much that weighs against taste")
+    disliked_items: Ids = Field([], description="not these, and less of what is like them")
+    disliked_text: Text | None = Field(None, description="less of what answers these words")
+    diversity: Diversify | None = Field(None, description="`serving.diversity` where it is not said")
+    cursor: str | None = Field(
+        None, min_length=1, max_length=MAX_CURSOR, description="`next` of the page before; all else but `k` as it was"
+    )
     filters: ItemFilters | None = None
     allow_items: list[Id] | None = Field(None, description="only these may be returned")
 
@@ -114,6 +137,23 @@ class RecommendRequest(UserRequest):
 
     def exploration(self) -> Exploration | None:
         return None if self.explore is None else Exploration(**vars(self.explore))
+
+    @model_validator(mode="after")
+    def _slots_are_chosen_in_one_way(self) -> Self:
+        if self.explore is not None and (self.diversity is not None or self.cursor is not None):
+            raise PydanticCustomError(
+                "either",
+                "explore cannot stand beside diversity or cursor: its propensities are those of one whole list",
+            )
+        return self
+
+
+class BatchRequest(ApiRequest):
+    """Several bodies of `/v1/recommend`, each answered or refused on its own."""
+
+    model_config = _examples({"requests": [{"user_id": "U0000151", "k": 5}, {"text": "a warm, sturdy one"}]})
+
+    requests: list[dict[str, Any]] = Field(min_length=1)
 
 
 class SearchRequest(ApiRequest):
@@ -155,6 +195,16 @@ _OF_ITEMS = {"item_id", "title", "brand", "categories", "description", "price", 
 FIELDS = frozenset({"body", "path", "query"} | _OF_EVENTS | _OF_ITEMS | _OF_FEEDBACK).union(
     *(
         model.model_fields
-        for model in (RecommendRequest, RankRequest, EncodeRequest, Explore, SearchRequest, ItemFilters, PriceRange)
+        for model in (
+            RecommendRequest,
+            RankRequest,
+            EncodeRequest,
+            Explore,
+            SearchRequest,
+            ItemFilters,
+            PriceRange,
+            Diversify,
+            BatchRequest,
+        )
     )
 )

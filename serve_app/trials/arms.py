@@ -135,9 +135,9 @@ class Trials:
 
 
 def _as_arm(request: RecommendRequest, arm: ArmConfig) -> RecommendRequest:
-    """The request with what the arm decides; a request's own seed stays."""
+    """The request with what the arm decides; a request's own seed stays, and a page or a dial goes without chance."""
     changes: dict[str, Any] = {} if arm.need is None else {"need": arm.need}
-    if arm.explore is not None:
+    if arm.explore is not None and request.cursor is None and request.diversity is None:
         seed = request.explore.seed if request.explore else None
         changes["explore"] = Explore(policy=arm.explore.policy, rate=arm.explore.rate, seed=seed)
     return request.model_copy(update=changes)

@@ -60,6 +60,19 @@ def test_many_requests_come_back_in_order(parts: Parts) -> None:
     assert [items.ids for items in found] == [client.recommend(user, k=3).ids for user in users]
 
 
+def test_a_batch_and_pages_are_what_single_requests_are(parts: Parts) -> None:
+    with over(parts, KEY) as client:
+        requests = [{"user_id": f"u{n}", "k": 4} for n in range(40)] + [{"user_id": "u1", "k": 10_000}]
+        found = client.recommend_batch(requests)
+        assert [f.ids for f in found[:3] if not isinstance(f, ApiError)] == [client.recommend(f"u{n}", k=4).ids
+                                                                            for n in range(3)]  # fmt: skip
+        assert len(found) == 41 and isinstance(found[-1], ApiError) and found[-1].status == 422
+        pages = list(client.pages("u1", k=6))
+        listed = [item for page in pages for item in page.ids]
+        assert len(pages) > 2 and listed[:20] == client.recommend("u1", k=20).ids and len(set(listed)) == len(listed)
+        assert pages[1].items[0].rank == 7
+
+
 def test_texts_are_encoded_in_batches_within_the_limits(parts: Parts) -> None:
     asked: list[str] = []
     client = over(parts, KEY, asked)

@@ -87,6 +87,13 @@ class UserState(_Behaviour):
         return self.history > 0
 
 
+@dataclass(frozen=True)
+class SessionState(UserState):
+    """A state that holds items which no log does: `recent` (Q, R) rows, oldest first, of what was taken just now."""
+
+    recent: Ints
+
+
 class Counted(Protocol):
     """What popularity is made of: an ItemState has it, and ItemCounts has nothing else."""
 

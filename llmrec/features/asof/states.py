@@ -150,7 +150,7 @@ class AsOfStates:
             "last": last,
             "text": profile,
             "text_weight": weight,
-            "text_last": self._last_profile(log, span),
+            "text_last": self.last_profile(log, span, self.settings.profile_last),
             "reading": self._readings(log, span),
         }
 
@@ -166,11 +166,11 @@ class AsOfStates:
             return np.zeros((len(span.rows), 2, 0), np.float32)
         return log.sums[READ].at(span).astype(np.float32)
 
-    def _last_profile(self, log: EntityLog, span: Span) -> Floats32:
-        """(Q, D) mean of the last reviews' vectors, of those with a text; zero where nobody asks for it."""
-        if not self.settings.profile_last:
+    def last_profile(self, log: EntityLog, span: Span, n: int) -> Floats32:
+        """(Q, D) mean of the last `n` reviews' vectors, of those with a text; zero where nobody asks for it."""
+        if n <= 0:
             return np.zeros((len(span.rows), self.text_dim), np.float32)
-        return _profile(log.sums[TEXT].last(span, self.settings.profile_last))[0]
+        return _profile(log.sums[TEXT].last(span, n))[0]
 
 
 def _profile(sums: Floats) -> tuple[Floats32, Floats32]:

@@ -50,7 +50,7 @@ def test_popularity_says_which_way_it_speaks() -> None:
 def test_reasons_come_by_weight_and_the_plain_one_stands_for_its_kind() -> None:
     said = {"log_popularity": 0.5, "collaborative": 2.0, "item_price": 0.01, "item_stars": -1.0}
     assert [b.kind for b in statements(said, [], 5, 5)] == ["behaviour", "popularity"]
-    personal = [past("i7", True, 0.4), wrote("quiet ones", 0.7), past("i9", False, -0.2)]
+    personal = [past("i7", "liked", 0.4), wrote("quiet ones", 0.7), past("i9", "had", -0.2)]
     found = statements(said, personal, 5, 5)
     assert [b.kind for b in found] == ["wrote", "popularity", "liked"]
     assert (found[0].quote, found[2].item_id) == ("quiet ones", "i7")

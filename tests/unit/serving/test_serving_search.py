@@ -81,7 +81,7 @@ def test_a_need_moves_the_list_of_a_newcomer_and_of_a_known_user(client: TestCli
         assert (answer["basis"], answer["reason"]) == (basis, None)
         assert categories(answer).count("tent") > fit[0]
     unread = ask(client, "recommend", user_id="u1", text="a tent", need=0)
-    assert unread == ask(client, "recommend", user_id="u1")
+    assert unread | {"next": None} == ask(client, "recommend", user_id="u1") | {"next": None}
 
 
 def test_what_the_user_had_and_what_is_excluded_is_not_recommended_and_can_be_found(client: TestClient) -> None:

@@ -1,14 +1,18 @@
-"""What would be known of a user had one of their last events not happened: the question behind "because you liked"."""
+"""What would be known of a user had something else happened: one of their last events not, or a session's just now.
 
-from dataclasses import replace
+The first is the question behind "because you liked"; the second an answer to what somebody is looking at.
+"""
+
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
-from llmrec.features.arrays import Floats, Ints
-from llmrec.features.asof.entity_log import READINGS, VECTORS
+from llmrec.features.arrays import Floats, Floats32, Ints
+from llmrec.features.asof.entity_log import COLUMNS, READINGS, VECTORS
+from llmrec.features.asof.events import Span
 from llmrec.features.asof.history import History
-from llmrec.features.asof.state import UserState
+from llmrec.features.asof.state import SessionState, UserState
 from llmrec.features.asof.vector_layout import VectorLayout
 from llmrec.schema import DAY_MS
 
@@ -82,3 +86,41 @@ def _item_vectors(history: History, user: UserState, left: Ints, place: int) -> 
     past.remove(int(user.history[0, place]))
     shown = layout.with_presence(every[np.asarray(past, np.int64)])
     return {"vectors": layout.means(shown.sum(axis=0, dtype=np.float64)[None]), "last_vectors": every[left[:, -1]]}
+
+
+def with_recent(history: History, user: UserState, items: Ints) -> SessionState:
+    """The state (Q = 1) of a user after further events of `items` (n,), oldest first, without stars and words.
+
+    They count as of the last moment before the request, one millisecond ago; what everybody did stays as it is.
+    """
+    now, days = user.times - 1, np.asarray(history.settings.popularity_days)
+    span, last = history.users.events.span(user.rows, user.times), history.settings.profile_last - len(items)
+    length = user.history.shape[1]
+    kept = items[len(items) - min(len(items), length) :]
+
+    def pushed(values: Any, new: Any) -> Any:
+        joined = np.concatenate([values, np.broadcast_to(new, (1, len(kept))).astype(values.dtype)], axis=1)
+        return joined[:, len(kept) :]
+
+    changes = history.about_items(pushed(user.history, kept), user.times) | {
+        "history_times": pushed(user.history_times, now),
+        "history_stars": pushed(user.history_stars, np.nan),
+        "count": user.count + len(items),
+        "window": user.window + len(items),
+        "decayed": user.decayed + len(items) * np.exp(-1 / (days * DAY_MS)),
+        "first": np.where(user.count > 0, user.first, now),
+        "last": now,
+        "vectors": _mean_vectors(history, span, items),
+        "text_last": history.last_profile(history.users, span, last),
+    }
+    known = {field.name: getattr(user, field.name) for field in fields(UserState)}
+    return SessionState(**known | changes, recent=np.asarray(items)[None])
+
+
+def _mean_vectors(history: History, span: Span, items: Ints) -> Floats32:
+    """(1, M) means of the past items' vectors, the new ones among them; of a user whom no log knows the new ones'."""
+    layout = VectorLayout(history.data.vector_dims)
+    sums = layout.with_presence(history.data.vectors_of_items[items]).sum(axis=0, dtype=np.float64)[None]
+    if COLUMNS in history.users.sums:
+        sums = sums + history.users.sums[COLUMNS].at(span)[:, 0]
+    return layout.means(sums)

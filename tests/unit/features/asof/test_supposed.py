@@ -1,11 +1,14 @@
-"""A state without an event is the state of a corpus without the review."""
+"""A state without an event is the state of a corpus without the review; with a session, of one that has its events."""
+
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from factories.features import START, World
 
-from llmrec.features.asof.without import without_event
-from llmrec.schema import DAY_MS
+from llmrec.features.asof.state import UserState
+from llmrec.features.asof.supposed import with_recent, without_event
+from llmrec.schema import DAY_MS, event_order
 from llmrec.schema import Column as C
 
 NOW = START + 95 * DAY_MS
@@ -39,3 +42,30 @@ def test_it_is_that_of_a_corpus_without_the_review(user: str) -> None:
                 np.testing.assert_allclose(mine[:, 1:], theirs[:, 1:], err_msg=name)
             else:
                 np.testing.assert_allclose(mine, theirs, atol=1e-5, err_msg=f"{name} without {item}")
+
+
+@pytest.mark.parametrize("user", ["u003", "u007", "nobody"])
+@pytest.mark.parametrize("n", [1, 3, 8])
+def test_a_session_is_that_of_a_corpus_with_its_events(user: str, n: int) -> None:
+    world = World.random(n_reviews=110)
+    made = world.prepare()
+    taken = [made.history.item_ids[1 + (5 * k) % 14] for k in range(n)]
+    events = [
+        {C.REVIEW_ID: f"now{k}", C.USER_ID: user, C.ITEM_ID: item, C.TIMESTAMP: NOW - 1, C.STARS: None, C.TITLE: None,
+         C.TEXT: ""}
+        for k, item in enumerate(taken)
+    ]  # fmt: skip
+    taken = [taken[k] for k in np.argsort(event_order([user] * n, taken))]  # they are of one moment
+    other = replace(world, reviews=[*world.reviews, *events]).prepare(fitted=made).history
+    expected = other.users_at(other.user_rows([user]), np.array([NOW]))
+    before = made.history.users_at(made.history.user_rows([user]), np.array([NOW]))
+    found = with_recent(made.history, before, made.history.item_rows(taken))
+    assert list(found.recent[0]) == list(made.history.item_rows(taken)) and len(found.take(np.zeros(2, np.int64))) == 2
+    for field in fields(UserState):
+        if field.name not in ("rows", "global_stats", "sequence"):  # its place; everybody; titles as encoded
+            mine, theirs = getattr(found, field.name), getattr(expected, field.name)
+            if field.name == "history":
+                mine, theirs = ([h.item_ids[r] for r in rows[0]] for h, rows in ((made.history, mine), (other, theirs)))
+                assert mine == theirs
+            else:
+                np.testing.assert_allclose(mine, theirs, atol=1e-5, err_msg=field.name)
