@@ -6,8 +6,10 @@ On the published bundle of the configuration, with its encoder, in this process;
 items drawn at random how many are in the top ten for their own title. `quality`, `category`: the share of the top ten
 that fit "something {quality}" and "looking for a {category}". `taste`: the true affinity of the lists of newcomers who
 state two of their tastes. `known_*`: the same needs said by known users, and the true affinity of what they then get.
-`gibberish`: of 40 texts of random letters how many were taken for a need. `seed` draws items, users and sentences: one
-chose `serving.need`, another is reported.
+`disliked_*`: known users and newcomers, before and after, who do not want the commonest category of their list, in
+words, or its first item: the share of the list of that category, and its true affinity. `gibberish`: of 40 texts of
+random letters how many were taken for a need. `seed` draws items, users and sentences: one chose `serving.need`,
+another is reported.
 """
 
 import argparse
@@ -55,10 +57,11 @@ class Questions:
     categories: list[Asking]
     tastes: list[Asking]
     gibberish: list[str]
+    nouns: list[str]  # by category
 
     def texts(self) -> list[str]:
         asked = (*self.titles, *self.qualities, *self.categories, *self.tastes)
-        return list(dict.fromkeys([*(a.text for a in asked), *self.gibberish]))
+        return list(dict.fromkeys([*(a.text for a in asked), *self.gibberish, *self.nouns]))
 
     @classmethod
     def draw(cls, truth: SampleTruth, titles: Sequence[str], language: str, seed: int) -> "Questions":
@@ -81,7 +84,7 @@ class Questions:
             [Asking(titles[row], users[n % len(users)], row) for n, row in enumerate(drawn)],
             said(QUALITY[language], [aspect.want for aspect in words.aspects]),
             said(CATEGORY[language], words.nouns), tastes,
-            [" ".join(pair) for pair in zip(letters, letters, strict=True)],
+            [" ".join(pair) for pair in zip(letters, letters, strict=True)], list(words.nouns),
         )  # fmt: skip
 
 
@@ -107,6 +110,12 @@ class Lists:
         name = None if user is None else self.truth.user_ids[user]
         asking = RequestUser(name, vector=vector if user is None else None, wish=Wish(text, vector), need=need)
         return self.rows(self.model.recommend(asking, (), None, K)[0].item_ids)
+
+    def of(self, asking: Asking, known: bool, **more: Any) -> Ints:
+        """The list of a user who is known, or who states their taste, and says `more`."""
+        vector, name = self.vectors[asking.text], self.truth.user_ids[asking.user]
+        user = RequestUser(name, **more) if known else RequestUser(vector=vector, **more)
+        return self.rows(self.model.recommend(user, (), None, K)[0].item_ids)
 
     def basis(self, text: str) -> str:
         vector = self.vectors[text]
@@ -156,6 +165,26 @@ def of_need(lists: Lists, asked: Questions, need: float) -> dict[str, float]:
     }  # fmt: skip
 
 
+def of_dislikes(lists: Lists, asked: Questions, known: bool) -> dict[str, float]:
+    """Shares of the category that is not wanted and true affinities: of the lists as they were, and of those then."""
+    truth, ids = lists.truth, lists.truth.item_ids
+    before = [lists.of(a, known) for a in asked.tastes]
+    commonest = [int(np.bincount(truth.category[rows]).argmax()) for rows in before]
+    wishes = [Wish(asked.nouns[c], lists.vectors[asked.nouns[c]]) for c in commonest]
+    first = [ids[next(int(r) for r in rows if truth.category[r] == c)]
+             for rows, c in zip(before, commonest, strict=True)]  # fmt: skip
+    told = {
+        "before": before,
+        "by_words": [lists.of(a, known, unwanted=w) for a, w in zip(asked.tastes, wishes, strict=True)],
+        "by_item": [lists.of(a, known, disliked=(item,)) for a, item in zip(asked.tastes, first, strict=True)],
+    }
+    share = {name: np.mean([(truth.category[r] == c).mean() for r, c in zip(rows, commonest, strict=True)])
+             for name, rows in told.items()}  # fmt: skip
+    return {name: round(float(value), 3) for name, value in share.items()} | {
+        f"affinity_{name}": lists.affinity(asked.tastes, rows) for name, rows in told.items()
+    }
+
+
 def main() -> None:
     """Print one JSON line last."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -185,6 +214,8 @@ def main() -> None:
     per_search = (time.perf_counter() - started) / (len(texts) - len(asked.tastes))
     for need in given.needs or (0.0, config.serving.need):
         found[f"need {need:g}"] = of_need(lists, asked, need)
+    for who in ("known", "new"):
+        found[f"disliked_{who}"] = of_dislikes(lists, asked, who == "known")
     popular = model.retrieve(RequestUser(), (), None).found.rows[0, :K]
     rows = lists.rows([model.history.item_ids[int(row)] for row in popular])
     found["popularity"] = {"taste": lists.affinity(asked.tastes, [rows] * len(asked.tastes))}

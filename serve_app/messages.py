@@ -85,6 +85,7 @@ class RequestUser:
     encoder: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
     reasons: bool = False
+    quotes: bool = False  # whether reasons may quote reviews
     sentences: tuple[str, ...] = ()
     sentence_vectors: Floats | None = None  # (len(sentences), dim)
     explore: Exploration | None = None

@@ -61,6 +61,9 @@ class ServingConfig(Section):
         None, description="how far the items of a list are to differ where the request does not say: "
         "{method: mmr | dpp, weight: 0 to 1}; none: the best, however alike",
     )  # fmt: skip
+    quotes: bool = Field(
+        True, description="reasons may quote the reviews' sentences that the bundle holds: search.quotes"
+    )
     # Limits of one request.
     max_text_chars: int = Field(20_000, ge=1, le=1_000_000)
     max_texts: int = Field(64, ge=1, le=1_024, description="texts of one /v1/encode")

@@ -8,7 +8,7 @@ from typing import Literal
 #: reviewed, a kind of feature.
 Kind = Literal[
     "wrote", "liked", "had", "just_had", "popularity", "behaviour", "words", "stars", "attributes", "price", "age",
-    "context", "ids", "other", "asked", "nothing",
+    "context", "ids", "other", "asked", "reviewed", "nothing",
 ]  # fmt: skip
 
 
@@ -18,7 +18,7 @@ class Because:
 
     `effect`, in units of the score: what a kind of terms adds to it against the list's mean candidate; of `wrote`,
     `liked` and `had` how far the score falls, against that mean, where the words or the event are taken away. `quote`
-    is verbatim: a sentence of the request or, of `asked`, a part of the item's own text.
+    is verbatim: a sentence of the request; of `asked`, part of the item's own text; of `reviewed`, a review's sentence.
     """
 
     kind: Kind

@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.config import SearchConfig
-from llmrec.encoding import keys_of_rows, load_vectors, open_store, review_text
+from llmrec.encoding import load_vectors, review_text
 from llmrec.features.arrays import Floats32
 from llmrec.features.asof.ids import Ids
 from llmrec.schema import Column as C
 from llmrec.search.index import SearchIndex
+from llmrec.search.quotes import build_quotes
+from llmrec.search.reviews import reviews_with_vectors
 from llmrec.search.texts import ItemTexts
 from llmrec.search.vectors import ItemVectors
 from llmrec.search.words import WordIndex
@@ -38,7 +40,8 @@ def build_index(
             for row, text in zip(rows, spoken, strict=True):
                 said.add(row, terms(text))
     vectors = None if embeddings is None else _vectors(storage, corpus, embeddings, item_ids)
-    return SearchIndex(texts, own.index(), said.index(), None if vectors is None else ItemVectors.of(vectors))
+    quotes = build_quotes(config.quotes, storage, corpus, embeddings, item_ids)
+    return SearchIndex(texts, own.index(), said.index(), None if vectors is None else ItemVectors.of(vectors), quotes)
 
 
 class _Documents:
@@ -74,15 +77,9 @@ def _vectors(storage: Storage, corpus: Artifact, embeddings: Artifact, item_ids:
     found, present = load_vectors(storage, embeddings, "item", list(item_ids))
     if present[1:].all():
         return found
-    store, said = open_store(storage, embeddings), np.zeros_like(found)
-    batches = corpus.dataset("reviews").to_batches(columns=[C.REVIEW_ID, C.ITEM_ID], batch_size=_ROWS)
-    pairs = [(pa.chunked_array([b[C.REVIEW_ID]]), pa.chunked_array([b[C.ITEM_ID]])) for b in batches]
-    keys = keys_of_rows(embeddings, "review", (ids for ids, _ in pairs))
-    for (_, of), (key, known) in zip(pairs, keys, strict=True):
-        rows = item_ids.rows_of(of)
-        wanted = np.flatnonzero(known & ~present[rows])
-        vectors = store.find(key[wanted])
-        if vectors.present.any():
-            np.add.at(said, rows[wanted], vectors.vectors)
+    said = np.zeros_like(found)
+    for _, rows, vectors in reviews_with_vectors(storage, corpus, embeddings, item_ids, ()):
+        wanted = ~present[rows]
+        np.add.at(said, rows[wanted], vectors[wanted])
     said[present] = found[present]
     return said

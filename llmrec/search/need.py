@@ -17,7 +17,7 @@ from llmrec.recommender import CandidateSet, Recommender
 from llmrec.search.texts import Highlight
 
 #: What counts against an item that is wholly like something unwanted, in units of the scores' spread.
-UNWANTED = 3.0
+UNWANTED = 2.0
 
 
 @dataclass(frozen=True)

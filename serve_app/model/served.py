@@ -16,8 +16,9 @@ from llmrec.features.asof.history import History
 from llmrec.features.asof.state import UserState
 from llmrec.live.follower import LiveState
 from llmrec.reading.served import ServedReader
+from llmrec.reasons import ItemReasons
 from llmrec.recommender import Recommender
-from llmrec.search import AttributeFilter, NeededItems, by_need, needed_items, quoting
+from llmrec.search import AttributeFilter, NeededItems, by_need, needed_items, quoting, with_review
 from llmrec.variants import reads_text
 from serve_app.messages import (
     NOTHING_MATCHED,
@@ -177,6 +178,7 @@ class ServedModel:
         chosen, explored = self.listing.chosen(user, state, ranked, scored, k)
         listed = self._listed(candidates.provenance, ranked[chosen], scored[chosen])
         reasons = self.listing.reasons(user, state, ranked, scored, chosen) if user.reasons else []
+        reasons = self._with_reviews(user, candidates.provenance.as_of, ranked[chosen], reasons)
         return self.listing.with_chances(replace(listed, reasons=reasons), explored)
 
     def _order_by_need(
@@ -190,7 +192,16 @@ class ServedModel:
         if index is not None and user.wish is not None:
             shown = (index.highlights(int(row), user.wish.text) for row in ranked.rows[chosen])
             reasons = [quoting(found, parts) for found, parts in zip(reasons, shown, strict=False)]
+        reasons = self._with_reviews(user, candidates.provenance.as_of, ranked.rows[chosen], reasons)
         return self.listing.with_chances(replace(listed, reasons=reasons), explored)
+
+    def _with_reviews(self, user: RequestUser, at: int, rows: Ints, reasons: list[ItemReasons]) -> list[ItemReasons]:
+        """The reasons of the items `rows`, quoting what was written of them before the request."""
+        index, text = self.bundle.search, user.wish.text if user.wish else ""
+        if index is None or index.quotes is None or not user.quotes:
+            return reasons
+        said = (index.quote(int(row), at, text, user.user_id) for row in rows)
+        return [with_review(found, sentence) for found, sentence in zip(reasons, said, strict=False)]
 
     @while_items_stay
     def rank(self, user: RequestUser, candidates: list[str], time: int | None) -> RankedItems:

@@ -11,6 +11,9 @@ from llmrec.search import Asked, Likeness, Matches, SearchIndex
 from llmrec.search.index import DEPTH, reciprocal_ranks
 from serve_app.messages import By, RequestUser, Wish
 
+#: What an item that is not wanted says of one that is wholly like it, against words that it answers wholly.
+OF_AN_ITEM = 0.5
+
 
 @dataclass(frozen=True)
 class Wants:
@@ -33,7 +36,7 @@ class Wants:
 
     def relevance(self, matches: Matches | None, like: int, allowed: Bools, at: int) -> Floats32 | None:
         """(n_items + 1,) how well each item answers: the words, the item at the row `like` (0: none), or both alike."""
-        wanted = [] if not matches else [matches.relevance]
+        wanted = [] if not matches else [matches.answers]
         if like:
             wanted.append(np.where(allowed, self.near(like, "both", at), 0))
         if not wanted:
@@ -67,10 +70,11 @@ class Wants:
         if len(disliked) and len(rows):
             kernel = self.likeness.kernel(rows, disliked)
             common = kernel.mean(axis=0)
-            found = np.maximum(found, np.clip((kernel - common) / np.maximum(1 - common, 1e-6), 0, 1).max(axis=1))
+            likeness = np.clip((kernel - common) / np.maximum(1 - common, 1e-6), 0, 1).max(axis=1)
+            found = np.maximum(found, OF_AN_ITEM * likeness)
         if user.unwanted is not None:
             matches = self.matches(user.unwanted, np.ones(len(self.recommender.history.item_ids), np.bool_))
             spoken = bool(matches)
             if matches:
-                found = np.maximum(found, matches.relevance[rows] / matches.relevance.max())
+                found = np.maximum(found, matches.answers[rows])
         return found, spoken

@@ -31,7 +31,9 @@ class Because(ApiResponse):
         "liked and had how far the score falls where the words or the event are taken away"
     )
     item_id: str | None = Field(None, description="the item that was liked or had")
-    quote: str | None = Field(None, description="verbatim: a sentence of the request; of `asked`, of the item's text")
+    quote: str | None = Field(
+        None, description="verbatim: of the request; of `asked`, of the item's text; of `reviewed`, of a review"
+    )
 
 
 class Reasons(ApiResponse):

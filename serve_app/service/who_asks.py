@@ -20,7 +20,7 @@ class WhoAsks:
 
     async def of(self, request: UserRequest, now: int | None, need: float = 0.0) -> tuple[RequestUser, str | None]:
         """Who asks, and why the text, if there is one, was not encoded although it would be read."""
-        user = _named(request, need)
+        user = replace(_named(request, need), quotes=self.deployments.config.quotes)
         user, skipped = await self._with_text(user, request.text, now)
         if not user.unwanted:
             return user, skipped

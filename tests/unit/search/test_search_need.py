@@ -35,7 +35,7 @@ def test_the_weight_goes_from_taste_to_need(bundle: Bundle, recommender: Recomme
     assert set(matches.best(50)) == set(tents)
 
     def ordered(need: float) -> list[int]:
-        needed = needed_items(found, matches.relevance, need, 10)
+        needed = needed_items(found, matches.answers, need, 10)
         assert set(needed.rows) == set(found.rows[0]) | set(matches.best(10))
         ranked = by_need(recommender, state, time, needed)
         assert list(ranked.scores) == sorted(ranked.scores, reverse=True)
