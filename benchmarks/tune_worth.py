@@ -30,7 +30,7 @@ from llmrec.tuning import tune, with_encoder
 from llmrec.tuning.data import TuningData, make_data
 from llmrec.tuning.fit import judge
 from llmrec.tuning.network import load_network
-from llmrec.tuning.ranking import TextQueries, ndcg_of_scores, text_queries
+from llmrec.tuning.ranking import TextQueries, ndcg_at, ranks_of, text_queries
 from llmrec.tuning.texts import TuningTexts, read_before, read_texts
 from llmrec.workers.process_group import ProcessGroup
 
@@ -69,7 +69,7 @@ def oracle(config: RunConfig, corpus: Artifact, texts: TuningTexts, queries: Tex
     items = truth.item_rows([names[C.ITEM_ID][i] for i in queries.candidates])
     scores = truth.match(np.repeat(users, len(items)), np.tile(items, len(users))).reshape(len(users), -1)
     noise = np.random.default_rng(0).random(scores.shape) * 1e-6  # affinities tie; a tie counts against the target
-    return float(ndcg_of_scores(scores + noise, queries).mean())
+    return float(ndcg_at(ranks_of(scores + noise, queries)).mean())
 
 
 def main() -> None:

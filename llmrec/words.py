@@ -44,15 +44,16 @@ def _of_run(run: str, start: int) -> Iterator[Word]:
         text, at = part.group(), start + part.start()
         if part.lastgroup == "han":
             for piece in _jieba().cut(text):
-                yield Word(_folded(piece), at, at + len(piece))
+                yield Word(folded(piece), at, at + len(piece))
                 at += len(piece)
         elif part.lastgroup == "unspaced" and len(text) > 1:
-            yield from (Word(_folded(text[n : n + 2]), at + n, at + n + 2) for n in range(len(text) - 1))
+            yield from (Word(folded(text[n : n + 2]), at + n, at + n + 2) for n in range(len(text) - 1))
         else:
-            yield Word(_folded(text), at, at + len(text))
+            yield Word(folded(text), at, at + len(text))
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """A word as it is compared."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 

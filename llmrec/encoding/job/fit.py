@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from llmrec.config import EncoderConfig, SplitConfig
 from llmrec.corpus.splits import cutoffs
-from llmrec.encoding.encoders.fingerprint import STATE_WORDS
+from llmrec.encoding.encoders.fingerprint import STATE_WORDS, named_content
+from llmrec.encoding.encoders.static.vector_file import is_vector_file
 from llmrec.encoding.store.keys import text_key
 from llmrec.encoding.texts.corpus_texts import ids_and_texts
 from llmrec.files import read_bytes
@@ -29,10 +30,12 @@ def fitted(config: EncoderConfig, split: SplitConfig, storage: Storage, corpus: 
     """
     if not needs_fit(config):
         return config
-    made_of = {"corpus": corpus.id, "encoder": config.model_dump(), "split": split.model_dump()}
+    made_of: dict[str, Any] = {"corpus": corpus.id, "encoder": config.model_dump(), "split": split.model_dump()}
+    if (content := named_content(config)) is not None:
+        made_of["content"] = content
     folder = f"{storage.root}/encoders/{fingerprint(made_of)}"
     if read_bytes(f"{folder}/{STATE_WORDS}") is None:
-        from llmrec.encoding.encoders.static import fit_state  # scikit-learn, only where it is used
+        from llmrec.encoding.encoders.static.registry import fit_state  # scikit-learn, only where it is used
 
         texts = training_texts(corpus, split)
         log.info("encode: fitting %s on %d texts", config.backend, len(texts))
@@ -41,7 +44,9 @@ def fitted(config: EncoderConfig, split: SplitConfig, storage: Storage, corpus: 
 
 
 def needs_fit(config: EncoderConfig) -> bool:
-    """Whether `config` names an encoder that learns from the corpus and no state of it."""
+    """Whether `config` names an encoder that learns from the corpus, be it how rare words are, and no state of it."""
+    if config.backend == "word_vectors" and is_vector_file(config.model):
+        return True
     return config.backend in ("tfidf_svd", "word_vectors") and config.model == _MODEL_DEFAULT
 
 

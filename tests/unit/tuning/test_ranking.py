@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from factories.tuning import texts_of
 
-from llmrec.tuning.ranking import ndcg, text_queries
+from llmrec.tuning.ranking import TextQueries, ndcg_at, ranks_of, text_queries, text_scores
 
 ROWS = [(0, 0, 1, 5.0), (0, 1, 2, 1.0), (1, 1, 2, 5.0), (0, 2, 3, 5.0), (1, 2, 3, 5.0), (2, 3, 4, 5.0), (0, 3, 5, 5.0)]
 
@@ -16,7 +16,7 @@ def test_a_query_knows_what_lies_strictly_before_it() -> None:
         for t, h, had in zip(queries.target, queries.history, queries.had, strict=True)
     )
     assert asked == [(2, [0], [0, 1]), (2, [2], [1]), (3, [0, 3], [0, 1, 2])]
-    assert queries.candidates.tolist() == [0, 1, 2, 3] and queries.reviews.tolist() == [0, 2, 3]
+    assert queries.candidates.tolist() == [0, 1, 2, 3] and queries.rows.tolist() == [0, 2, 3, 7, 8, 9, 10]
     assert len(text_queries(texts_of(ROWS, 4), first=3, n=2, seed=7)) == 2
 
 
@@ -25,19 +25,32 @@ def test_new_items_alone() -> None:
     assert (queries.candidates.tolist(), queries.target.tolist(), queries.user.tolist()) == ([3], [3], [0])
 
 
+def test_an_item_without_a_text_is_its_latest_reviews_before() -> None:
+    texts = texts_of(ROWS, 4)
+    texts.texts[len(ROWS) + 1] = texts.texts[len(ROWS) + 2] = texts.texts[4] = ""
+    queries = text_queries(texts, first=6, n=10, seed=7, history=2)
+    told = dict(zip(queries.candidates.tolist(), (rows.tolist() for rows in queries.told), strict=True))
+    assert told == {0: [7], 1: [1, 2], 2: [3], 3: [10]}  # review 4, of item 2, has no words
+    assert text_queries(texts, first=1, n=10, seed=7).candidates.tolist() == [0, 3]  # nothing is known of 1 and 2
+    vectors = np.zeros((len(queries.rows), 2))
+    vectors[np.searchsorted(queries.rows, [1, 2])] = [[0.0, 1.0], [0.8, 0.6]]
+    vectors[np.searchsorted(queries.rows, queries.history[0])] += [1.0, 0.0]
+    assert text_scores(vectors, queries)[0, 1] == pytest.approx(0.4 / np.hypot(0.4, 0.8))
+
+
+def ranked(queries: TextQueries, scores: list[float]) -> float:
+    return float(ndcg_at(ranks_of(np.array([scores]), queries))[0])
+
+
 def test_ndcg_by_hand() -> None:
-    """The user of reviews 0 and 3 looks between them; item 0, which would be first, was had."""
-    queries = text_queries(texts_of(ROWS, 4), first=6, n=10, seed=7)
-    reviews = np.array([[1.0, 0.0], [0.0, 1.0]])
-    items = np.array([[0.7, 0.7], [0.0, 1.0], [1.0, 0.1], [0.6, 0.6]])
-    assert ndcg(reviews, items, queries).tolist() == [1.0]
-    items[3] = [0.2, 0.2]
-    assert ndcg(reviews, items, queries)[0] == 1.0  # items 0, 1 and 2 were had, and are not asked
-    assert [h.tolist() for h in queries.had] == [[0, 1, 2]]
+    queries = text_queries(texts_of([*ROWS, (3, 0, 5, 5.0), (3, 3, 6, 5.0)], 4), first=8, n=10, seed=7)
+    assert (queries.target.tolist(), queries.had[0].tolist()) == ([3], [0])
+    assert ranked(queries, [9.0, 0.1, 0.2, 0.3]) == 1.0  # item 0, which would be first, was had
+    assert ranked(queries, [9.0, 0.4, 0.2, 0.3]) == pytest.approx(1 / np.log2(3))
+    assert ndcg_at(ranks_of(np.array([[0.0, 0.4, 0.5, 0.3]]), queries), k=2).tolist() == [0.0]
 
 
 def test_ties_count_against_the_target() -> None:
     queries = text_queries(texts_of(ROWS, 4), first=4, n=1, seed=7)
-    found = ndcg(np.ones((len(queries.reviews), 2)), np.ones((4, 2)), queries)
     others = 4 - len(np.unique(queries.had[0]))
-    assert found[0] == pytest.approx(1 / np.log2(1 + others))
+    assert ranked(queries, [1.0] * 4) == pytest.approx(1 / np.log2(1 + others))

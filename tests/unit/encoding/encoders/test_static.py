@@ -1,5 +1,6 @@
 """Static encoders: any language, identical after saving and loading, fitted on nothing from after T1."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from llmrec.config import EncoderConfig, SplitConfig
 from llmrec.config.corpus import SampleConfig
 from llmrec.corpus.sample.generate import generate
 from llmrec.encoding import encoder_fingerprint, make_encoder
+from llmrec.encoding.encoders.fingerprint import named_content
 from llmrec.encoding.job.fit import fitted, training_texts
 from llmrec.storage import Storage
 
@@ -126,3 +128,54 @@ def test_words_without_spaces_are_cut_after_max_tokens() -> None:
     short = encoder.encode(["我想要一把安静的吉他"])
     long = encoder.encode(["我想要一把安静的吉他" * 10_000])
     assert short.n_tokens[0] <= 8 and long.n_tokens[0] == 8
+
+
+VECTORS = "3 2\nguitar 1 0\nGuitar 5 5\nice cream 0 2\nwarm 0 1\n"
+
+
+def file_encoder(root: Path, told: str | bytes, name: str = "v.txt", **named: object) -> EncoderConfig:
+    (root / name).write_bytes(told if isinstance(told, bytes) else told.encode())
+    storage = Storage(str(root))
+    config = EncoderConfig(backend="word_vectors", model=str(root / name), **named)
+    # Eight distinct texts lie before T1: a guitar in each, and as many other words.
+    corpus = corpus_of(storage, [f"guitar {n}" for n in range(8)] + ["warm warm", "warm", "warm 3"])
+    return fitted(config, SplitConfig(), storage, corpus)
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.vec.gz"])
+def test_word_vectors_of_a_file_are_weighted_by_the_corpus(tmp_path: Path, name: str) -> None:
+    told = gzip.compress(VECTORS.encode()) if name.endswith(".gz") else VECTORS.encode()
+    encoder = make_encoder(file_encoder(tmp_path, told, name, normalize=False))
+    found = encoder.encode(["GUITAR", "warm", "guitar warm unheard"])
+    rare, share = 1.0, 1e-3 / (1e-3 + 1 / 2)  # every other word is a guitar, none is warm
+    np.testing.assert_allclose(found.vectors, [[share, 0], [0, rare], [share / 2, rare / 2]], rtol=1e-5)
+    assert encoder.dim == 2 and found.n_unknown.tolist() == [0, 0, 1]
+
+
+def test_another_file_of_that_name_is_another_encoder(tmp_path: Path) -> None:
+    first = file_encoder(tmp_path, VECTORS)
+    assert file_encoder(tmp_path, VECTORS).model == first.model
+    second = file_encoder(tmp_path, VECTORS.replace("warm 0 1", "warm 1 1"))
+    assert second.model != first.model and encoder_fingerprint(second) != encoder_fingerprint(first)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("guitar 1 0\nwarm 1\n", r"v.txt is not in word2vec's text format: line 2 has 1 numbers, expected 2"),
+        ("guitar 1 zero\n", "could not convert string to float"),
+        ("guitar 1 nan\n", "line 1 holds a number that is not finite"),
+        ("", "holds no word"),
+        (b"\xff\xfe", "is not in word2vec's text format"),
+    ],
+)
+def test_a_file_without_vectors_is_refused(tmp_path: Path, told: str | bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        file_encoder(tmp_path, told)
+
+
+def test_vectors_that_are_not_there_or_of_another_length_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"dimension: found 3, but vectors in .* have 2 numbers"):
+        file_encoder(tmp_path, VECTORS, dimension=3)
+    with pytest.raises(ValueError, match=r"found no file 'nowhere\.vec'"):
+        named_content(EncoderConfig(backend="word_vectors", model="nowhere.vec"))

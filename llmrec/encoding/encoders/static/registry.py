@@ -14,9 +14,9 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 from llmrec.config import EncoderConfig
 from llmrec.encoding.encoders.fingerprint import STATE_ARRAYS, STATE_WORDS
-from llmrec.encoding.encoders.static_base import StaticEncoder
-from llmrec.encoding.encoders.tfidf_svd import TfidfSvdEncoder
-from llmrec.encoding.encoders.word_vectors import WordVectorsEncoder
+from llmrec.encoding.encoders.static.base import StaticEncoder
+from llmrec.encoding.encoders.static.tfidf_svd import TfidfSvdEncoder
+from llmrec.encoding.encoders.static.word_vectors import WordVectorsEncoder
 from llmrec.files import read_bytes, read_json, write_bytes
 from llmrec.storage import canonical_json
 from llmrec.words import terms

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoders.static_base import MAX_TERMS, State, StaticEncoder, dimension, svd
+from llmrec.encoding.encoders.static.base import MAX_TERMS, State, StaticEncoder, dimension, svd
 from llmrec.words import terms
 
 

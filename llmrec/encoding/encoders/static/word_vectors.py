@@ -1,5 +1,6 @@
-"""Word vectors made of a corpus's own words, averaged by how rare each is."""
+"""Vectors of words, of the corpus's own making or from a file, averaged by how rare each word is there."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,15 +10,16 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
 from llmrec.config import EncoderConfig
-from llmrec.encoding.encoders.static_base import MAX_TERMS, State, StaticEncoder, dimension, svd
+from llmrec.encoding.encoders.static.base import MAX_TERMS, State, StaticEncoder, dimension, svd
+from llmrec.encoding.encoders.static.vector_file import find_vector_file, is_vector_file, read_vectors
 from llmrec.words import terms
 
 
 class WordVectorsEncoder(StaticEncoder):
-    """Mean of word vectors weighted by a / (a + p(word)) (SIF, Arora et al., ICLR 2017), trained on the corpus.
+    """Mean of word vectors weighted by a / (a + p(word)) (SIF, Arora et al., ICLR 2017), p as in the corpus.
 
-    The vectors are the SVD of the positive pointwise mutual information of words and the words around them (Levy and
-    Goldberg, NIPS 2014).
+    The vectors are those of a file, or the SVD of the positive pointwise mutual information of words and the words
+    around them (Levy and Goldberg, NIPS 2014).
     """
 
     def __init__(self, config: EncoderConfig, state: State) -> None:
@@ -26,6 +28,10 @@ class WordVectorsEncoder(StaticEncoder):
         self._row = {word: row for row, word in enumerate(known["words"])}
         self._table = arrays["vectors"] * arrays["weights"][:, None]
 
+    @property
+    def dim(self) -> int:
+        return int(self._table.shape[1])
+
     def _vectors(self, texts: list[str], words: list[list[str]]) -> npt.NDArray[np.float32]:
         rows = [[self._row[word] for word in text if word in self._row] for text in words]
         means = (self._table[row].mean(axis=0) if row else np.zeros(self.dim) for row in rows)
@@ -33,7 +39,11 @@ class WordVectorsEncoder(StaticEncoder):
 
     @staticmethod
     def fit(config: EncoderConfig, texts: Sequence[str]) -> State:
-        """State fitted on `texts`; raises ValueError where they are too few for the dimension."""
+        """State fitted on `texts`; raises ValueError for too few of them, or a file that cannot be read."""
+        if is_vector_file(config.model):
+            words, vectors = _of_file(config)
+            seen = Counter(word for text in texts for word in terms(text))
+            return _state(words, vectors, np.array([seen[word] for word in words]), seen.total())
         counter = CountVectorizer(analyzer=terms, min_df=2, max_features=MAX_TERMS)
         try:
             counts = counter.fit_transform(texts)
@@ -42,10 +52,24 @@ class WordVectorsEncoder(StaticEncoder):
         words = list(counter.get_feature_names_out())
         row = {word: at for at, word in enumerate(words)}
         rows = [[row[w] for w in terms(text) if w in row] for text in texts]
-        share = np.asarray(counts.sum(axis=0), np.float64).ravel() / counts.sum()
         vectors = svd(_ppmi(_cooccurrences(rows, len(words))), dimension(config))
-        arrays = {"vectors": vectors, "weights": (1e-3 / (1e-3 + share)).astype(np.float32)}
-        return arrays, {"words": words}
+        return _state(words, vectors, np.asarray(counts.sum(axis=0)).ravel(), int(counts.sum()))
+
+
+def _state(words: list[str], vectors: npt.NDArray[np.float32], seen: npt.NDArray[Any], total: int) -> State:
+    """`seen` (n,): how often each word was, of `total` words."""
+    share = seen / max(total, 1)
+    return {"vectors": vectors, "weights": (1e-3 / (1e-3 + share)).astype(np.float32)}, {"words": words}
+
+
+def _of_file(config: EncoderConfig) -> tuple[list[str], npt.NDArray[np.float32]]:
+    words, vectors = read_vectors(find_vector_file(config.model))
+    if config.dimension not in (None, vectors.shape[1]):
+        raise ValueError(
+            f"encoding.encoder.dimension: found {config.dimension}, but vectors in {config.model} have "
+            f"{vectors.shape[1]} numbers; leave it out"
+        )
+    return words, vectors
 
 
 def _cooccurrences(rows: list[list[int]], n_words: int, window: int = 5) -> Any:
