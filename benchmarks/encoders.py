@@ -148,12 +148,11 @@ ENCODERS: Mapping[str, Callable[[Asked], EncoderConfig | None]] = MappingProxyTy
 })  # fmt: skip
 
 
-def answer(asked: Asked, make: Callable[[Asked], EncoderConfig | None], threads: int) -> Answered:
-    """Encode all texts, and rank and predict by their vectors."""
+def answer(asked: Asked, config: EncoderConfig | None, threads: int, seconds: float) -> Answered:
+    """Encode all texts, and rank and predict by their vectors; `seconds` went into making the encoder."""
     started = time.process_time()
-    config = make(asked)
     vectors, unknown = _vectors(asked.texts, config, threads)
-    seconds = time.process_time() - started
+    seconds += time.process_time() - started
     ranks, new = (ranks_of(text_scores(vectors[q.rows], q), q) for q in (asked.queries, asked.new_items))
     predicted = predict(asked.texts, vectors, asked.first)
     return Answered(ranks, new, predicted, vectors.shape[1], unknown, seconds)
@@ -255,11 +254,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         asked = ask(load_config(args.config, args.overrides), args.queries, Path(scratch))
         for name in args.only.split(","):
+            started = time.process_time()
             try:
-                answers[name] = answer(asked, ENCODERS[name], args.threads)
+                config = ENCODERS[name](asked)
             except ValueError as error:
                 left_out[name] = str(error)
                 print(f"{name} is left out: {error}", file=sys.stderr)
+                continue
+            answers[name] = answer(asked, config, args.threads, time.process_time() - started)
+            print(f"{name} has answered", file=sys.stderr, flush=True)
     rows = table(asked, answers, next(iter(answers.values())))
     print(markdown(rows))
     print(json.dumps({

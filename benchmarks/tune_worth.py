@@ -1,17 +1,21 @@
 """What tuning is worth: text-only ranking of items that nobody reviewed before T1, the encoder tuned and as it came.
 
-    python -m benchmarks.tune_worth --config configs/builtin_tuned.yaml [--seeds 7,8,9] [SECTION.KEY=VALUE …]
+    python -m benchmarks.tune_worth --config configs/builtin_tuned.yaml [--seeds 7,8,9] [--corpora 7,8,9] [KEY=VALUE …]
 
 A user is the mean of the five latest reviews that they liked before, an item its own text: nothing else is known.
 Queries are likes from T1 on; candidates the new items. The encoder is tuned in this process, once a seed, and the
-difference has a paired interval, clustered by user and item, over training seeds. `--shuffled` tunes once more with
-pairs dealt to others. On the built-in corpus the generator's own affinity is the oracle. Last line: JSON.
+difference has a paired interval, clustered by user and item, over training seeds. A corpus has few new items: with
+`--corpora` each seed is given another generated corpus of the same kind, and the interval holds over corpora and seeds
+together. tuning.shuffled_pairs=true is the control that must earn nothing. On the built-in corpus the generator's own
+affinity is the oracle. Last line: JSON.
 """
 
 import argparse
 import json
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,52 +76,94 @@ def oracle(config: RunConfig, corpus: Artifact, texts: TuningTexts, queries: Tex
     return float(ndcg_at(ranks_of(scores + noise, queries)).mean())
 
 
+@dataclass(frozen=True)
+class Worth:
+    """(Q,) of one corpus: who asked for what, and how well the frozen and the tuned encoder ranked it."""
+
+    corpus: int  # seed of the generated corpus; -1 of the one that the configuration names
+    seed: int
+    user: list[int]
+    target: list[int]
+    frozen: list[float]
+    tuned: list[float]
+    oracle: float | None
+    best_step: int
+
+
+def worth(config: RunConfig, corpus_seed: int, n: int) -> Worth:
+    """Tune on one corpus, and judge."""
+    storage = Storage(str(Path(config.storage).absolute()))
+    corpus = ingest(config, storage)
+    texts, queries = questions(config, corpus, n)
+    folder = model_folder(config.encoding.encoder.model, config.encoding.encoder.revision)
+    data = make_data(texts, folder, config.tuning, 1, trusted=False)
+    started = time.monotonic()
+    made = tune(config, storage, corpus)
+    step = made.manifest.info["best_step"]
+    logging.info("corpus %d, seed %d: best step %s, %.0f s", corpus_seed, config.seed, step, time.monotonic() - started)
+    tuned = judged(with_encoder(config, made), data, queries)
+    return Worth(
+        corpus_seed, config.seed, queries.user.tolist(), queries.target.tolist(),
+        judged(config, data, queries).tolist(), tuned.tolist(), oracle(config, corpus, texts, queries), step,
+    )  # fmt: skip
+
+
+def pooled(found: Sequence[Worth]) -> dict[str, Any]:
+    """Queries of the same corpus are averaged over seeds; those of several corpora stand beside each other."""
+    by_corpus = {w.corpus: [o for o in found if o.corpus == w.corpus] for w in found}
+    user, item, moved = [], [], []
+    for number, some in enumerate(by_corpus.values()):
+        user += [(number << 40) + u for u in some[0].user]
+        item += [(number << 40) + i for i in some[0].target]
+        moved.append(mean_over_seeds([np.array(w.tuned) - np.array(w.frozen) for w in some]))
+    each = [float(np.mean(w.tuned) - np.mean(w.frozen)) for w in found]
+    ways = Bootstrap(np.array(user), 2, 7, np.array(item))
+    estimate = ways.mean(np.concatenate(moved), seeds=each).estimate(0.95)
+    oracles = [w.oracle for w in found if w.oracle is not None]
+    return {
+        "benchmark": "tune_worth", "corpora": list(by_corpus), "seeds": [w.seed for w in found], "queries": len(user),
+        "items": len(set(item)), "frozen": [float(np.mean(w.frozen)) for w in found],
+        "tuned": [float(np.mean(w.tuned)) for w in found], "best_steps": [w.best_step for w in found],
+        "oracle": float(np.mean(oracles)) if oracles else None,
+        "difference": estimate.value, "low": estimate.low, "high": estimate.high,
+    }  # fmt: skip
+
+
 def main() -> None:
     """Tune, judge, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True)
     parser.add_argument("--seeds", default="7,8,9", help="with commas between them")
-    parser.add_argument("--queries", type=int, default=500)
-    parser.add_argument("--shuffled", action="store_true")
+    parser.add_argument("--corpora", help="seeds of generated corpora, one for each of --seeds, judged as one")
+    parser.add_argument("--queries", type=int, default=500, help="at most, of each corpus")
+    parser.add_argument("--kept", type=Path, help="a file of JSON lines: what is in it is not measured again")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
-    seeds = [int(seed) for seed in args.seeds.split(",")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     config = load_config(args.config, args.overrides)
     torch.set_num_threads(config.tuning.threads_per_worker if config.tuning.threads_per_worker != "auto" else 1)
-    storage = Storage(str(Path(config.storage).absolute()))
-    corpus = ingest(config, storage)
-    texts, queries = questions(config, corpus, args.queries)
-    folder = model_folder(config.encoding.encoder.model, config.encoding.encoder.revision)
-    data = make_data(texts, folder, config.tuning, 1, trusted=False)
-    answer: dict[str, Any] = {"benchmark": "tune_worth", "queries": len(queries), "items": len(queries.candidates)}
-    frozen = judged(config, data, queries)
-    answer |= {"frozen": frozen.mean(), "oracle": oracle(config, corpus, texts, queries)}
-    tuned = []
-    for seed in seeds:
-        tuned.append(_tuned(config.model_copy(update={"seed": seed}), storage, corpus, data, queries))
-        answer |= {"seeds": seeds[: len(tuned)], "tuned": [float(t.mean()) for t in tuned]}
-        differences = mean_over_seeds(tuned) - frozen
-        moved = [float((t - frozen).mean()) for t in tuned]
-        found = Bootstrap(queries.user, 2, 7, queries.target).mean(differences, seeds=moved).estimate(0.95)
-        answer |= {"difference": found.value, "low": found.low, "high": found.high}
-        print(json.dumps(answer), flush=True)  # what is known so far
-    if args.shuffled:
-        control = config.tuning.model_copy(update={"shuffled_pairs": True, "validation_share": 0.0})
-        dealt = _tuned(config.model_copy(update={"tuning": control}), storage, corpus, data, queries)
-        answer |= {"shuffled": float(dealt.mean())}
-    print(json.dumps(answer), flush=True)
+    seeds = [int(seed) for seed in args.seeds.split(",")]
+    corpora = [int(seed) for seed in args.corpora.split(",")] if args.corpora else [-1] * len(seeds)
+    kept = args.kept.read_text(encoding="utf-8").splitlines() if args.kept and args.kept.exists() else []
+    done = {(w.corpus, w.seed): w for w in (Worth(**json.loads(line)) for line in kept)}
+    found: list[Worth] = []
+    for corpus_seed, seed in zip(corpora, seeds, strict=True):
+        if (corpus_seed, seed) not in done:
+            one = worth(_on(config, corpus_seed, seed), corpus_seed, args.queries)
+            done[corpus_seed, seed] = one
+            if args.kept:
+                with args.kept.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps(asdict(one)) + "\n")
+        found.append(done[corpus_seed, seed])
+        print(json.dumps(pooled(found)), flush=True)  # what is known so far
 
 
-def _tuned(
-    config: RunConfig, storage: Storage, corpus: Artifact, data: TuningData, queries: TextQueries
-) -> Floats:  # fmt: skip
-    started = time.monotonic()
-    made = tune(config, storage, corpus)
-    logging.info(
-        "seed %d: best step %s, %.0f s", config.seed, made.manifest.info["best_step"], time.monotonic() - started
-    )
-    return judged(with_encoder(config, made), data, queries)
+def _on(config: RunConfig, corpus_seed: int, seed: int) -> RunConfig:
+    update: dict[str, Any] = {"seed": seed}
+    if corpus_seed >= 0:
+        sample = config.corpus.sample.model_copy(update={"seed": corpus_seed})
+        update["corpus"] = config.corpus.model_copy(update={"sample": sample})
+    return config.model_copy(update=update)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import yaml
 
 from llmrec.catalogue import MODELS, Role, model_class
 from llmrec.config import ConfigError, RunConfig, Section, load_config
-from llmrec.names import EVENT_KINDS, FAMILIES, OBJECTIVES, PAIRS, RANKING_METRICS, READERS
+from llmrec.names import AUGMENTATIONS, EVENT_KINDS, FAMILIES, OBJECTIVES, PAIRS, RANKING_METRICS, READERS
 from llmrec.variants import CONTROLS
 
 
@@ -23,6 +23,7 @@ def names() -> Iterator[str]:
         ("kinds of events: corpus.outcome, corpus.event_repeats (and corpus.event_kinds)", EVENT_KINDS),
         ("objectives, with weights: tuning.objectives", OBJECTIVES),
         ("pairs, with shares: tuning.pairs", PAIRS),
+        ("augmentations, with shares: tuning.augment", AUGMENTATIONS),
         ("features.include, features.exclude (shell patterns)", FAMILIES),
     ):
         yield title

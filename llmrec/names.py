@@ -88,7 +88,14 @@ READERS: Mapping[str, str] = {
 OBJECTIVES: Mapping[str, str] = {
     "contrastive": "pairs of texts that belong together (tuning.pairs) against the batch's other texts: InfoNCE",
     "masked_language_model": "words that are hidden are guessed from the others: adapts to the corpus's language",
+    "distillation": "cosines of a teacher's vectors (tuning.teacher), for the first numbers of the vectors too",
     "stars": "a review's stars, guessed from its vector",
+}
+#: How texts of `contrastive` are told otherwise: `tuning.augment`, each with its share.
+AUGMENTATIONS: Mapping[str, str] = {
+    "word_dropout": "each word is left out with that probability",
+    "span_deletion": "one stretch of that share of the words is left out",
+    "sentence_order": "with that probability the sentences change places",
 }
 #: Which texts belong together: `tuning.pairs`, each with its share of a batch.
 PAIRS: Mapping[str, str] = {

@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from llmrec.config.base import Section
+from llmrec.config.encoding import EncoderConfig
 from llmrec.config.workers import WorkersConfig
-from llmrec.names import OBJECTIVES, PAIRS, check_names
+from llmrec.names import AUGMENTATIONS, OBJECTIVES, PAIRS, check_names
 
 #: Poolings that sentence-transformers' folder layout can say.
 TUNED_POOLINGS = ("mean", "cls", "last", "max")
@@ -29,6 +30,18 @@ class TuningConfig(WorkersConfig):
         min_length=1, description="of contrastive: names of the list `pairs`, each with its share of a batch",
     )  # fmt: skip
     window: int = Field(3, ge=1, description="next_item: how many liked events further the next one may be")
+    hard_negatives: int = Field(
+        0, ge=0, description="of contrastive: so many items a pair beside the batch, of the 20 that the encoder as it "
+        "came takes for nearest to the pair's",
+    )  # fmt: skip
+    augment: dict[str, float] = Field(
+        {}, description="of contrastive: names of the list `augmentations`, each with its share, in that order"
+    )
+    prefixes: tuple[int, ...] = Field(
+        (), description="of contrastive and distillation: first so many numbers of a vector that are to be of use "
+        "alone (encoding.encoder.dimension)",
+    )  # fmt: skip
+    teacher: EncoderConfig | None = Field(None, description="of distillation; none: the encoder as it came")
     method: Literal["all", "last_layers", "lora"] = Field("all", description="which weights are tuned")
     last_layers: int = Field(2, ge=1, description="of method last_layers: how many, counted from the end")
     lora: LowRankConfig = LowRankConfig()
@@ -64,6 +77,28 @@ class TuningConfig(WorkersConfig):
         if bad := [f"{name} {weight}" for name, weight in weights.items() if not 0 < weight < float("inf")]:
             raise ValueError(f"weights above 0, found {', '.join(bad)}; leave out what is not wanted")
         return weights
+
+    @field_validator("augment")
+    @classmethod
+    def _shares(cls, augment: dict[str, float]) -> dict[str, float]:
+        check_names("augmentation", augment, AUGMENTATIONS)
+        if bad := [f"{name} {share}" for name, share in augment.items() if not 0 < share < 1]:
+            raise ValueError(f"shares between 0 and 1, found {', '.join(bad)}; leave out what is not wanted")
+        return augment
+
+    @field_validator("prefixes")
+    @classmethod
+    def _lengths(cls, prefixes: tuple[int, ...]) -> tuple[int, ...]:
+        if any(n < 1 for n in prefixes):
+            raise ValueError("numbers of at least 1")
+        return prefixes
+
+    @field_validator("teacher")
+    @classmethod
+    def _a_network(cls, teacher: EncoderConfig | None) -> EncoderConfig | None:
+        if teacher is not None and teacher.backend != "vllm":
+            raise ValueError(f"backend `vllm`, which has a network; found {teacher.backend!r}")
+        return teacher
 
     @field_validator("threads_per_worker")
     @classmethod

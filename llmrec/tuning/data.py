@@ -20,6 +20,11 @@ class TuningData:
     config: TuningConfig
     seed: int
 
+    def learned(self) -> Ints:
+        """Rows of the texts that may be learned from: reviews, and the items in them."""
+        items = self.texts.n_reviews + np.unique(self.texts.item[: self.n_train])
+        return np.concatenate([np.arange(self.n_train), items])
+
     def written(self, rows: Ints) -> "np.typing.NDArray[np.bool_]":
         """(n,) whether there are words in each of the texts."""
         return np.array([bool(self.texts.texts[row].strip()) for row in rows], np.bool_)

@@ -63,9 +63,9 @@ def make_task(plan: TunePlan, texts: TuningTexts, group: ProcessGroup) -> TuneTa
     folder = model_folder(plan.encoder.model, plan.encoder.revision)
     network = make_network(plan, folder)
     data: TuningData = make_data(texts, folder, plan.config, plan.seed, plan.encoder.trust_remote_code)
-    learning = Learning(data, network, folder)
-    objectives = {name: make_objective(name, learning) for name in plan.config.objectives}
     network.to(group.device)
+    learning = Learning(data, network, folder, plan.encoder, group)
+    objectives = {name: make_objective(name, learning) for name in plan.config.objectives}
     for objective in objectives.values():
         objective.head.to(group.device)
     return TuneTask(network, objectives, data, make_queries(data))

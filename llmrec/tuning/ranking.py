@@ -79,6 +79,8 @@ def _told(texts: TuningTexts, written: npt.NDArray[np.bool_], first: int, n: int
 
 def text_scores(vectors: npt.NDArray[np.floating], queries: TextQueries) -> Floats:
     """(Q, C) products of users with candidates, means of vectors of length one; `vectors` (len(queries.rows), d)."""
+    if not len(queries):
+        return np.zeros((0, len(queries.candidates)))
     rows = queries.rows
     users, items = (
         np.stack([vectors[np.searchsorted(rows, some)].mean(0) for some in sides])

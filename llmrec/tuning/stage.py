@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from llmrec.config import EncoderConfig, RunConfig
+from llmrec.config import RunConfig
 from llmrec.encoding.encoders.fingerprint import model_content
 from llmrec.encoding.encoders.model_files import content_hash, model_folder
 from llmrec.encoding.encoders.tuned import tuned_before
@@ -60,6 +60,8 @@ def decisive(config: RunConfig) -> dict[str, Any]:
         "content": model_content(encoder)
     }
     tuning = config.tuning.model_dump(mode="json", exclude=_HOW)
+    if config.tuning.teacher is not None:
+        tuning["teacher"]["model"] = model_content(config.tuning.teacher)
     return {"encoder": named, "tuning": tuning, "split": config.split.model_dump(), "seed": config.seed}
 
 
@@ -107,7 +109,8 @@ def _write(plan: TunePlan, state: TuneState, writer: ArtifactWriter) -> None:
     n_tuned = sum(w.numel() for w in state.best.values())
     merge(network)
     texts = read_texts(plan.corpus, plan.split, encoder, plan.config.max_events)
-    before = max(texts.cut, _base_before(encoder))
+    teachers = [encoder, *([plan.config.teacher] if plan.config.teacher else [])]
+    before = max(texts.cut, *(tuned_before(one) or 0 for one in teachers))
     total = sum(p.numel() for p in network.parameters())
     facts = _facts(plan, state) | {
         "reviews": texts.n_reviews, "items": texts.n_items, "weights tuned": f"{n_tuned:,} of {total:,}"
@@ -127,11 +130,6 @@ def _write(plan: TunePlan, state: TuneState, writer: ArtifactWriter) -> None:
             "tune: no step ranks validation's queries better than the encoder as it came, which is what was written; "
             "lower tuning.learning_rate, or name other objectives"
         )
-
-
-def _base_before(encoder: EncoderConfig) -> int:
-    """Until when the texts of the encoder that was tuned reach; 0 where it says nothing."""
-    return tuned_before(encoder) or 0
 
 
 def _facts(plan: TunePlan, state: TuneState) -> dict[str, Any]:

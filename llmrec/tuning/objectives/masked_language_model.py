@@ -26,9 +26,7 @@ class MaskedLanguageModel:
             )
         data, network = learning.data, learning.network
         self._learning, self._mask, self._special = learning, tokenizer.mask_token_id, tokenizer.all_special_ids
-        reviews = np.arange(data.n_train)
-        items = data.texts.n_reviews + np.unique(data.texts.item[: data.n_train])
-        rows = np.concatenate([reviews, items])
+        rows = data.learned()
         self._rows = rows[data.written(rows)]
         enough(len(self._rows), data.config.batch_size, "texts before T1", "lower tuning.batch_size")
         backbone: Any = network.backbone

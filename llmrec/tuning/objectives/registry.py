@@ -11,6 +11,7 @@ _ROOM = "llmrec.tuning.objectives"
 OBJECTIVES: Mapping[str, str] = MappingProxyType({
     "contrastive": f"{_ROOM}.contrastive:Contrastive",
     "masked_language_model": f"{_ROOM}.masked_language_model:MaskedLanguageModel",
+    "distillation": f"{_ROOM}.distillation:Distillation",
     "stars": f"{_ROOM}.stars:Stars",
 })  # fmt: skip
 

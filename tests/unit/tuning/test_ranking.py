@@ -20,6 +20,11 @@ def test_a_query_knows_what_lies_strictly_before_it() -> None:
     assert len(text_queries(texts_of(ROWS, 4), first=3, n=2, seed=7)) == 2
 
 
+def test_nobody_asked_is_no_error() -> None:
+    queries = text_queries(texts_of(ROWS[:2], 4), first=2, n=10, seed=7)
+    assert ranks_of(text_scores(np.zeros((len(queries.rows), 2)), queries), queries).shape == (0,)
+
+
 def test_new_items_alone() -> None:
     queries = text_queries(texts_of(ROWS, 4), first=5, n=10, seed=7, new=True)
     assert (queries.candidates.tolist(), queries.target.tolist(), queries.user.tolist()) == ([3], [3], [0])
