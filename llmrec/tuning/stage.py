@@ -25,7 +25,7 @@ from llmrec.workers.loop import TrainRun, run_here
 
 logger = logging.getLogger(__name__)
 STAGE = "encoder"
-_HOW = {"workers", "gpu", "max_failures", "threads_per_worker"}  # it runs, which decides no weight
+_HOW = {"workers", "gpu", "max_failures", "threads_per_worker", "tensorboard"}  # it runs, which decides no weight
 
 
 def tune(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact:

@@ -100,8 +100,18 @@ def test_what_is_written_is_read_by_all(tmp_path: Path, model: Path) -> None:
     assert [row["step"] for row in made.manifest.info["curve"]] == [0, 2, 4]
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(tmp_path / "whole", model, dropout=True)
+EVERYTHING = {
+    "objectives": {"contrastive": 1, "distillation": 1}, "hard_negatives": 2, "prefixes": [8],
+    "augment": {"word_dropout": 0.2, "span_deletion": 0.2, "sentence_order": 0.5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("also", [{}, EVERYTHING], ids=["plain", "everything"])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, also: dict[str, Any]
+) -> None:
+    tuning = {"dropout": True, "tensorboard": str(tmp_path / "curves"), **also}
+    whole = run(tmp_path / "whole", model, **{**tuning, "tensorboard": None})
     step, taken = fit.one_step, []
 
     def killed(*arguments: Any) -> Any:
@@ -112,9 +122,24 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path, model: Path, m
 
     monkeypatch.setattr(fit, "one_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "killed", model, dropout=True)
+        run(tmp_path / "killed", model, **tuning)
     assert not list((tmp_path / "killed").glob("encoder/*/manifest.json"))
-    assert same(run(tmp_path / "killed", model, dropout=True), whole) and taken == [1, 2, 3, 4, 3, 4]
+    made = run(tmp_path / "killed", model, **tuning)
+    assert same(made, whole) and taken == [1, 2, 3, 4, 3, 4]
+    assert events(tmp_path / "curves", "tune/ndcg@10") == curve(made, "ndcg@10")
+    assert events(tmp_path / "curves", "tune/contrastive") == curve(made, "contrastive")
+
+
+def events(folder: Path, name: str) -> list[tuple[int, float]]:
+    """What TensorBoard reads."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    return [(e.step, e.value) for e in EventAccumulator(str(folder)).Reload().Scalars(name)]
+
+
+def curve(made: Artifact, name: str) -> list[tuple[int, float]]:
+    rows = made.manifest.info["curve"]
+    return [(int(row["step"]), pytest.approx(row[name], rel=1e-6)) for row in rows if name in row]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path, model: Path) -> None:
