@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories.bundles import make_bundle
+from factories.disk import full_disk
 from factories.features import World
 from factories.training import Folds, folds, tiny_config
 from safetensors.numpy import load_file, save_file
@@ -309,6 +311,19 @@ def test_publish_moves_current_and_rollback_moves_it_back(made: Made) -> None:
     assert back == current(storage, "shop") == first
     publish(storage, made.bundles["no_text"], "shop")
     assert (third["sequence"], third["previous"]) == (3, 1)  # a number is never given twice
+
+
+def test_on_a_full_disk_current_stays_and_no_half_bundle_is_found(made: Made, tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path / "full"))
+    good = make_bundle(storage, "good")
+    publish(storage, good, "demo")
+    other = make_bundle(storage, "other", seed=1)
+    with full_disk(10), pytest.raises(OSError, match="File too large"):
+        publish(storage, other, "demo")
+    assert current(storage, "demo")["id"] == "good"
+    with full_disk(2_000), pytest.raises(OSError, match="File too large"):
+        make_bundle(storage, "half")
+    assert storage.find("bundle", "half") is None
 
 
 def test_a_registry_may_be_moved(made: Made, tmp_path: Path) -> None:

@@ -35,6 +35,64 @@ def test_iso_strings_and_datetimes_agree(moment: dt.datetime) -> None:
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        "13. Mai 2014", "13 mai 2014", "13 de mayo de 2014", "13 de maio de 2014", "13 maggio 2014", "13 mei 2014",
+        "13 maja 2014", "13 мая 2014 г.", "13 Mayıs 2014", "13 tháng 5, 2014", "2014年5月13日", "2014년 5월 13일",
+        "2014. 5. 13.", "2014-05-13 UTC", "/Date(1399939200000)/",
+    ],
+)  # fmt: skip
+def test_dates_of_many_languages_are_one_day(written: str) -> None:
+    assert parse_timestamp(written) == dt.datetime(2014, 5, 13, tzinfo=dt.UTC).timestamp() * 1000
+
+
+@pytest.mark.parametrize(
+    ("written", "hour"),
+    [
+        ("2014-05-13 16:53:20 UTC", 16), ("2014-05-13 16:53:20 Europe/Berlin", 14), ("2014-05-13 16:53:20 EST", 21),
+        ("2014年5月13日 16时53分20秒", 16), ("2014年5月13日 16:53:20", 16), ("13. Mai 2014 um 16:53:20 Uhr", 16),
+        ("13 мая 2014 в 16:53:20", 16),
+    ],
+)  # fmt: skip
+def test_times_say_their_zone_in_words(written: str, hour: int) -> None:
+    assert parse_timestamp(written) == dt.datetime(2014, 5, 13, hour, 53, 20, tzinfo=dt.UTC).timestamp() * 1000
+
+
+@pytest.mark.parametrize("value", [41_772.7037037, "41772.7037037", 41_772])
+def test_days_of_excel_are_read_where_they_are_meant(value: float | str) -> None:
+    expected = dt.datetime(2014, 5, 13, 16, 53, 20) if value != 41_772 else dt.datetime(2014, 5, 13)
+    assert parse_timestamp(value, "excel") == expected.replace(tzinfo=dt.UTC).timestamp() * 1000
+    assert parse_timestamp("1399939200", "excel") == 1_399_939_200_000
+    with pytest.raises(RowError, match=r"review_format\.dates: excel"):
+        parse_timestamp(value)
+
+
+@pytest.mark.parametrize(
+    ("written", "stars"),
+    [
+        ("★★★½", 3.5),
+        ("3½", 3.5),
+        ("½", 0.5),
+        ("4星", 4),
+        ("四星", 4),
+        ("4つ星", 4),
+        ("4점", 4),
+        ("Rated 4 out of 5", 4),
+    ],
+)
+def test_stars_as_sites_of_many_countries_write_them(written: str, stars: float) -> None:
+    assert parse_stars(written, StarScale(0.5, 5)) == stars
+
+
+@pytest.mark.parametrize("value", ["1_400_000_000", "4_0"])
+def test_what_is_a_number_to_python_alone_is_none(value: str) -> None:
+    with pytest.raises(RowError):
+        parse_timestamp(value)
+    with pytest.raises(RowError, match="stars_unreadable"):
+        parse_stars(value, StarScale(1, 50))
+
+
+@pytest.mark.parametrize(
     ("value", "reason"),
     [
         (None, "missing_timestamp"),

@@ -17,6 +17,11 @@ _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _BETWEEN_WORDS = re.compile(r"[\s\-./:]+")
 
 
+def kind_name(label: str) -> str:
+    """A kind of events as it is called here: small letters, `_` between words."""
+    return _BETWEEN_WORDS.sub("_", label.lower())
+
+
 class EventParser(RowParser):
     """Reads rows of files of events, of users or of relations."""
 
@@ -55,7 +60,7 @@ class EventParser(RowParser):
                 return self.config.event_kind
             raise RowError("missing_kind", f"found {show(value)}, expected what the user did; or set corpus.event_kind")
         kinds = self.config.event_kinds
-        kind = kinds.get(label) or _BETWEEN_WORDS.sub("_", label.lower())
+        kind = kinds.get(label) or kind_name(label)
         if not _KIND.fullmatch(kind):
             raise RowError(
                 "bad_kind", f"found {show(value)}, expected letters; say what it means in corpus.event_kinds"

@@ -1,100 +1,185 @@
-"""A first configuration for a file that nobody has described: its source, or which column is what, and the doubts."""
+"""A first configuration for files that nobody has described: what each holds, which column is what, and the doubts."""
 
-from collections.abc import Callable
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from llmrec.config.corpus import CorpusConfig
+from llmrec.corpus.formats.hints import HINTS, OUTCOMES, REFERENCE
 from llmrec.corpus.formats.known import KNOWN
-from llmrec.corpus.formats.names import REQUIRED, parts_of
+from llmrec.corpus.formats.names import REQUIRED, SETTINGS, parts_of
+from llmrec.corpus.passes.event_rows import kind_name
 from llmrec.corpus.passes.plan import Seen, peek
 from llmrec.corpus.readers.files import resolve
 from llmrec.corpus.values.errors import RowError
 from llmrec.corpus.values.times import parse_timestamp
 
-#: Our column -> parts of names that people give it, the likeliest first.
-_HINTS = {
-    "user_id": ("user", "customer", "reviewer", "author", "kunde", "member", "usuario", "cliente", "client", "uid"),
-    "item_id": ("item", "product", "asin", "movie", "book", "business", "artikel", "song", "track", "isbn", "article"),
-    "timestamp": ("timestamp", "time", "date", "datum", "when", "fecha", "created", "_at"),
-    "stars": ("star", "rating", "score", "overall", "sterne", "nota"),
-    "title": ("summary", "headline", "title", "titel"),
-    "text": ("text", "review", "body", "comment", "content", "kommentar"),
-}
+_ROWS = 100  # looked at for what a column holds
+_MOST_KINDS, _MOST_LABELS = 30, 20
 
 
-def guess(path: str) -> tuple[str, bool]:
-    """(YAML with comments, whether every needed column was found) for a file of reviews.
+@dataclass
+class _Guess:
+    """What a file seems to be: `kind` of rows, our column -> its column, and what is not sure."""
+
+    path: str
+    kind: str
+    seen: Seen | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    source: str | None = None
+    missing: list[str] = field(default_factory=list)
+    section: dict[str, Any] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
+
+
+def guess(*paths: str) -> tuple[str, bool]:
+    """(YAML with comments, whether every needed column was found) for files of rows of any kind.
 
     Raises ValueError or FileNotFoundError for what cannot be read at all.
     """
+    found = [_guess(path) for path in paths]
+    source = next((one.source for one in found if one.source), None)
+    section: dict[str, Any] = {"source": source or "table"}
+    notes = []
+    for one in found:
+        _describe(one, section, source)
+        notes += [f"{one.kind}: {one.path}"]
+        notes += [
+            f"found: {name}: {value}" for name, value in (one.seen.form.describe() if one.seen else {}).items() if value
+        ]
+        notes += [f"doubt: {doubt}" for doubt in [*(f"{name}: no column found" for name in one.missing), *one.doubts]]
+    if not {"reviews", "events"} & section.keys():
+        notes.append("doubt: no file of reviews or events among these; name it, too: --guess REVIEWS ITEMS")
+    text = yaml.safe_dump({"name": "guessed", "corpus": section}, sort_keys=False, allow_unicode=True)
+    return text + "".join(f"# {note}\n" for note in notes), not any(one.missing for one in found)
+
+
+def _describe(one: _Guess, section: dict[str, Any], source: str | None) -> None:
+    section.setdefault(one.kind, []).append(one.path)
+    known = one.source or (source and one.kind == "items" and _fits(one.seen, KNOWN[source].items, ("item_id",)))
+    if one.columns and not known:
+        section[SETTINGS[one.kind].columns] = one.columns
+    section |= one.section
+
+
+def _guess(path: str) -> _Guess:
     (file, *_) = resolve([path])
-    config = CorpusConfig(source="table", reviews=(path,))
     try:
-        seen = peek(config, "reviews", file)
+        seen = peek(CorpusConfig(source="table", reviews=(path,)), "reviews", file)
     except ValueError as error:
         if "no names" not in str(error):
             raise
-        return _without_header(path, error), False
-    source = _source(seen)
-    columns = {} if source else _columns(seen)
-    if columns:
-        described = CorpusConfig(source="table", reviews=(path,), columns=dict(columns))
-        seen = peek(described, "reviews", file)
-    doubts = [f"{name}: no column found" for name in REQUIRED["reviews"] if not source and name not in columns]
-    section: dict[str, Any] = {"source": source or "table", "reviews": [path], "columns": columns}
-    text = yaml.safe_dump({"name": "guessed", "corpus": {k: v for k, v in section.items() if v}}, sort_keys=False)
-    notes = [f"found: {name}: {value}" for name, value in seen.form.describe().items() if value]
-    notes += [f"doubt: {doubt}" for doubt in doubts + _ambiguous(seen, columns)]
-    return text + "".join(f"# {note}\n" for note in notes), not doubts
+        header = {"review_format": {"header": ["user_id", "item_id", "timestamp"]}}
+        return _Guess(path, "reviews", missing=["header"], section=header, doubts=[f"{error}"])
+    source = next((name for name, known in KNOWN.items() if _fits(seen, known.reviews, REQUIRED["reviews"], 4)), None)
+    if source:
+        return _Guess(path, "reviews", seen, source=source)
+    kind = _kind(seen)
+    columns = _columns(seen, kind)
+    if kind == "reviews" and columns:  # dates and decimal marks show in the columns that were found
+        seen = peek(CorpusConfig(source="table", reviews=(path,), columns=dict(columns)), "reviews", file)
+    missing = [name for name in REQUIRED[kind] if name not in columns]
+    return _Guess(path, kind, seen, columns, None, missing, *_rest(seen, kind, columns))
 
 
-def _without_header(path: str, error: ValueError) -> str:
-    section = {"source": "table", "reviews": [path], "review_format": {"header": ["user_id", "item_id", "timestamp"]}}
-    return yaml.safe_dump({"name": "guessed", "corpus": section}, sort_keys=False) + f"# doubt: {error}\n"
+def _fits(seen: Seen | None, names: Mapping[str, Any], needed: Sequence[str], least: int = 1) -> bool:
+    """Whether a file has the needed columns of a known corpus, and `least` of its columns in all."""
+    have = seen.columns if seen else set()
+    found = {ours for ours, theirs in names.items() if any(set(parts_of(one)) <= have for one in theirs)}
+    return {*needed} <= found and len(found) >= least
 
 
-def _source(seen: Seen) -> str | None:
-    """The known corpus whose needed columns, and at least one more, the file has."""
-    for name, known in KNOWN.items():
-        found = {ours for ours, names in known.reviews.items() if any(set(parts_of(n)) <= seen.columns for n in names)}
-        if {*REQUIRED["reviews"]} <= found and len(found) > 3:
-            return name
-    return None
+def _kind(seen: Seen) -> str:
+    """What the rows are, by the columns that refer to something."""
+    review, described, event, relation = (_columns(seen, kind) for kind in ("reviews", "items", "events", "relations"))
+    if {*REQUIRED["relations"]} <= relation.keys() and "item_id" not in review:
+        return "relations"
+    user = "user_id" in review
+    item = "item_id" in (review if user else described)
+    if user and item and "kind" in event and not {"stars", "text"} & review.keys():
+        return "events"
+    if item and not user and "stars" not in review:
+        return "items"
+    return "users" if user and not item and "timestamp" not in review else "reviews"
 
 
-def _columns(seen: Seen) -> dict[str, str]:
+def _columns(seen: Seen, kind: str) -> dict[str, str]:
     columns: dict[str, str] = {}
-    for ours, hints in _HINTS.items():
-        free = [name for name in sorted(seen.columns) if name not in columns.values()]
-        fits: Callable[[str], bool] = (lambda name: _is_time(seen, name)) if ours == "timestamp" else lambda name: True
-        found = next((name for hint in hints for name in free if hint in name.lower() and fits(name)), None)
-        if ours == "timestamp" and found is None:
-            found = next((name for name in free if _is_time(seen, name)), None)
+    for ours, hints in HINTS[kind].items():
+        free = sorted(
+            seen.columns - {*columns.values()}, key=lambda name: (ours in REFERENCE and not _is_id(name), name)
+        )
+        found = next(
+            (name for hint in hints for name in free if _hinted(name, hint) and _can_be(seen, ours, name)), None
+        )
+        if found is None and ours == "timestamp":
+            found = next((name for name in free if _can_be(seen, ours, name)), None)
         if found:
             columns[ours] = found
     return columns
 
 
-def _is_time(seen: Seen, name: str) -> bool:
-    values = [row[name] for row in seen.rows[:100] if row.get(name) is not None]
-    return bool(values) and sum(_read(value, seen.form.dates) for value in values) > 0.5 * len(values)
+def _is_id(name: str) -> bool:
+    return bool(re.search(r"(?:^|_|[a-z])(?:id|ids|asin|sku|isbn|code|key)$", name, re.IGNORECASE))
 
 
-def _read(value: Any, dates: str | None) -> bool:
+def _hinted(name: str, hint: str) -> bool:
+    return name.lower() == hint[1:] if hint.startswith("=") else hint in name.lower()
+
+
+def _can_be(seen: Seen, ours: str, name: str) -> bool:
+    values = [row[name] for row in seen.rows[:_ROWS] if row.get(name) is not None]
+    if ours == "timestamp":
+        return bool(values) and sum(_is_time(value, seen.form.dates) for value in values) > 0.5 * len(values)
+    if ours == "kind":
+        texts = {value for value in values if isinstance(value, str)}
+        return 0 < len(texts) <= _MOST_KINDS and all(re.match(r"[^\W\d]", text) and len(text) < 40 for text in texts)
+    return True
+
+
+def _is_time(value: Any, dates: str | None) -> bool:
     try:
         return bool(parse_timestamp(value, dates))
     except RowError as error:
         return error.reason == "timestamp_ambiguous"
 
 
-def _ambiguous(seen: Seen, columns: dict[str, str]) -> list[str]:
+def _rest(seen: Seen, kind: str, columns: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """(what else the section says of such files, the doubts)."""
+    if kind == "users":
+        labels = {_plain(name): name for name in sorted(seen.columns - {*columns.values()}) if _few(seen, name)}
+        return {"user_attributes": labels} if labels else {}, []
+    if kind == "events" and "kind" in columns:
+        return _outcome(Counter(str(row.get(columns["kind"])) for row in seen.rows))
+    return {}, [*_ambiguous(seen, columns)] if kind == "reviews" else []
+
+
+def _outcome(kinds: Counter[str]) -> tuple[dict[str, Any], list[str]]:
+    named = {theirs: kind_name(theirs) for theirs, _ in kinds.most_common(_MOST_KINDS)}
+    outcome = next((name for name in OUTCOMES if name in named.values()), next(iter(named.values()), None))
+    shown = ", ".join(f"{theirs} ({n})" for theirs, n in kinds.most_common(8))
+    return {"outcome": outcome}, [f"outcome: which of {shown} is to be predicted? corpus.event_kinds renames them"]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W+", "_", name.lower()).strip("_") or "label"
+
+
+def _few(seen: Seen, name: str) -> bool:
+    values = {str(row[name]) for row in seen.rows if row.get(name) is not None}
+    return 1 < len(values) <= _MOST_LABELS and len(values) < 0.5 * len(seen.rows) + 2
+
+
+def _ambiguous(seen: Seen, columns: dict[str, str]) -> Iterator[str]:
     time = columns.get("timestamp", "")
-    for row in seen.rows[:100]:
+    for row in seen.rows[:_ROWS]:
         try:
             parse_timestamp(row.get(time, 0), seen.form.dates)
         except RowError as error:
             if error.reason == "timestamp_ambiguous":
-                return [f"{time}: {error.detail}"]
-    return []
+                yield f"{time}: {error.detail}"
+                return

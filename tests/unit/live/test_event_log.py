@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories.disk import full_disk
 
 from llmrec.live.event_log import Appended, ConflictError, EventLog, Fact
 
@@ -61,6 +62,21 @@ def test_what_was_acknowledged_survives_sigkill_and_is_there_once(tmp_path: Path
 @pytest.mark.slow
 def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     kill_writers(str(tmp_path / "log.sqlite"), 20, 1)
+
+
+def test_on_a_full_disk_what_was_acknowledged_holds_and_the_next_is_taken_when_there_is_room(tmp_path: Path) -> None:
+    path = str(tmp_path / "log.sqlite")
+    log, taken, refused = EventLog(path), list[str](), 0
+    with full_disk(120_000):
+        for n in range(60):
+            try:
+                log.append([[event(f"e{n}", words="x" * 500)]])
+                taken.append(f"e{n}")
+            except sqlite3.Error:
+                refused += 1
+    assert len(taken) > 3 < refused
+    log.append([[event("after")]])
+    assert [entry.id for entry in EventLog(path).since(0, 1_000)] == [*taken, "after"]
 
 
 def test_a_commit_waits_for_the_disk(log: EventLog) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from factories.disk import full_disk
 from factories.serving import SMALL, Parts, fake_vector, make_parts
 from pydantic import ValidationError
 from ray.serve import Application
@@ -67,6 +68,16 @@ def test_the_next_answer_knows_of_an_event(client: TestClient, parts: Parts) -> 
     again = client.post("/v1/events", json=said).json()
     assert (again["stored"], again["duplicates"]) == (0, 1)
     assert recommended(client, user_id="u1") == after
+
+
+def test_on_a_full_disk_an_event_is_refused_in_words_and_answers_go_on(client: TestClient) -> None:
+    with full_disk(1_000):
+        refused = client.post("/v1/events", json=event("homeless", "u2", "i3"))
+        assert client.post("/v1/recommend", json={"user_id": "u2", "k": 5}).status_code == 200
+    assert refused.status_code == 503
+    assert refused.json()["error"]["message"] == "the log cannot be written; nothing was logged, try again"
+    taken = client.post("/v1/events", json=event("homeless", "u2", "i3")).json()
+    assert (taken["stored"], taken["duplicates"]) == (1, 0)
 
 
 def test_somebody_new_has_a_history_from_their_first_event_on(client: TestClient, parts: Parts) -> None:

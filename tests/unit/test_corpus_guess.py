@@ -1,0 +1,90 @@
+"""A first configuration from files alone: what each holds, which column is what, and what is not sure."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jobs.ingest import guessed
+from llmrec import corpus
+from llmrec.config import RunConfig
+from llmrec.storage import Storage
+
+SECONDS = 1_400_000_000
+REVIEWS = [
+    {"customer": f"u{n % 3}", "product_id": f"i{n}", "bought_at": SECONDS + n, "rating": 4, "comment": "so so"}
+    for n in range(9)
+]
+ITEMS = [
+    {"id": f"i{n}", "name": f"Lamp {n}", "price": "9.90", "genre": "a|b", "release_date": "2014"} for n in range(9)
+]
+EVENTS = [
+    {
+        "visitorid": f"u{n % 3}",
+        "event": ("view", "addtocart", "purchase")[n % 3],
+        "itemid": n % 4,
+        "timestamp": SECONDS + n,
+    }
+    for n in range(9)
+]
+USERS = [{"user_id": f"u{n}", "age": ("18-25", "26-40")[n % 2], "mail": f"{n}@x"} for n in range(9)]
+FOLLOWS = [{"follower": f"u{n}", "followee": f"u{n + 1}", "since": "2014-05-01"} for n in range(9)]
+
+
+def written(tmp_path: Path, **files: list[dict[str, Any]]) -> list[str]:
+    for name, rows in files.items():
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return [str(tmp_path / f"{name}.jsonl") for name in files]
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "columns"),
+    [
+        (REVIEWS, "reviews", {"user_id": "customer", "item_id": "product_id", "timestamp": "bought_at",
+                              "stars": "rating", "text": "comment"}),
+        (ITEMS, "items", {"item_id": "id", "title": "name", "price": "price", "categories": "genre",
+                          "available_from": "release_date"}),
+        (EVENTS, "events", {"user_id": "visitorid", "item_id": "itemid", "kind": "event", "timestamp": "timestamp"}),
+        (USERS, "users", {"user_id": "user_id"}),
+        (FOLLOWS, "relations", {"follower_id": "follower", "followed_id": "followee", "since": "since"}),
+    ],
+)  # fmt: skip
+def test_the_columns_tell_what_a_file_holds(
+    rows: list[dict[str, Any]], kind: str, columns: dict[str, str], tmp_path: Path
+) -> None:
+    (path,) = written(tmp_path, file=rows)
+    text, complete = corpus.guess(path)
+    section = yaml.safe_load(text)["corpus"]
+    name = {"reviews": "columns", "items": "item_columns"}.get(kind, f"{kind.removesuffix('s')}_columns")
+    assert complete and section[kind] == [path] and section[name] == columns
+    assert ("no file of reviews or events" in text) == (kind not in ("reviews", "events"))
+
+
+@pytest.mark.parametrize("first", ["reviews", "events"])
+def test_several_files_are_one_configuration_that_runs(first: str, tmp_path: Path) -> None:
+    rows = {"reviews": REVIEWS, "events": EVENTS}[first]
+    text, complete = corpus.guess(*written(tmp_path, first=rows, items=ITEMS, users=USERS, follows=FOLLOWS))
+    config = RunConfig.model_validate(yaml.safe_load(text))
+    assert complete and config.corpus.user_attributes == {"age": "age"}
+    assert config.corpus.outcome.kind == {"reviews": "review", "events": "purchase"}[first]
+    counts = corpus.ingest(config, Storage(str(tmp_path / "artifacts"))).manifest.counts
+    assert counts["rows_out" if first == "reviews" else "events_out"] == 9
+    assert counts["items_out"] == counts["users_out"] == counts["relations_out"] == 9
+
+
+def test_known_corpora_are_named_and_their_items_need_no_mapping(tmp_path: Path) -> None:
+    reviews = [{"reviewerID": "u", "asin": "i", "unixReviewTime": SECONDS, "overall": 4.0, "reviewText": "x"}]
+    items = [{"asin": "i", "title": "Lamp", "brand": "Acme"}]
+    section = yaml.safe_load(corpus.guess(*written(tmp_path, reviews=reviews, meta=items))[0])["corpus"]
+    assert section.keys() == {"source", "reviews", "items"} and section["source"] == "amazon"
+
+
+def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guessed(written(tmp_path, odd=[{"user": "u", "item": "i", "stars": 3}])) == 2
+    assert "doubt: timestamp: no column found" in capsys.readouterr().out
+    (tmp_path / "bare.csv").write_text(f"u,i,{SECONDS}\nv,j,{SECONDS}\n")
+    assert guessed([str(tmp_path / "bare.csv")]) == 2
+    assert "header:" in capsys.readouterr().out
+    assert guessed([str(tmp_path / "absent.csv")]) == 2
