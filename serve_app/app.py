@@ -16,6 +16,7 @@ from ray.serve.schema import LoggingConfig
 from starlette.middleware import Middleware
 
 from llmrec.config import RunConfig, ServingConfig, load_config
+from llmrec.config.replicas import ResourcesConfig
 from llmrec.exposures.paths import events_path
 from llmrec.registry import current
 from llmrec.storage import Storage
@@ -144,11 +145,12 @@ def _stage(
 
 def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float = 0, **options: Any) -> serve.Deployment:
     """Bounded queues, and 429 with Retry-After beyond them; updates start new replicas before they stop old ones."""
+    name = kind.__name__.removesuffix("Deployment")
     return serve.deployment(
         kind,
-        name=kind.__name__.removesuffix("Deployment"),
-        num_replicas=replicas,
-        ray_actor_options={"num_cpus": serving.replica_cpus, "num_gpus": gpus},
+        name=name,
+        **_replicas(serving, name.lower(), replicas),
+        ray_actor_options=_resources(serving, name.lower(), gpus),
         max_ongoing_requests=serving.max_ongoing_requests,
         max_queued_requests=serving.max_queued_requests,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=serving.retry_after_s),
@@ -159,6 +161,20 @@ def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float =
         logging_config=LoggingConfig(enable_access_log=False),  # the ingress logs each request, once
         **options,
     )
+
+
+def _replicas(serving: ServingConfig, part: str, fixed: int) -> dict[str, Any]:
+    scaling = {str(name): found for name, found in serving.autoscaling.items()}.get(part)
+    return {"autoscaling_config": scaling.model_dump()} if scaling else {"num_replicas": fixed}
+
+
+def _resources(serving: ServingConfig, part: str, gpus: float) -> dict[str, float]:
+    own = {str(name): found for name, found in serving.resources.items()}.get(part, ResourcesConfig())
+    reserved = {
+        "num_cpus": serving.replica_cpus if own.cpus is None else own.cpus,
+        "num_gpus": gpus if own.gpus is None else own.gpus,
+    }
+    return reserved if own.memory_gib is None else reserved | {"memory": own.memory_gib * 2**30}
 
 
 def _warn_if_open(serving: ServingConfig) -> None:

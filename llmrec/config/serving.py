@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from llmrec.config.base import Section
 from llmrec.config.experiments import ExperimentConfig, ExposuresConfig
 from llmrec.config.live import LiveConfig
+from llmrec.config.replicas import PARTS, AutoscalingConfig, Part, ResourcesConfig
 
 
 class DiversityConfig(Section):
@@ -93,6 +94,11 @@ class ServingConfig(Section):
     retriever_replicas: int = Field(1, ge=1)
     ranker_replicas: int = Field(1, ge=1)
     recommender_replicas: int = Field(1, ge=1, description="of layout `fused`; the two above are of `composed`")
+    autoscaling: dict[Part, AutoscalingConfig] = Field(
+        {}, description="deployment -> between how many replicas, by the requests under way; its `…_replicas` is then "
+        "not read",
+    )  # fmt: skip
+    resources: dict[Part, ResourcesConfig] = Field({}, description="deployment -> what each of its replicas reserves")
     replica_cpus: float = Field(0.5, gt=0, description="logical CPUs that each replica reserves")
     encoder_gpus: float = Field(0, ge=0, description="GPUs of each encoder replica")
     encoder_threads: int | None = Field(
@@ -149,6 +155,17 @@ class ServingConfig(Section):
         if self.experiments and not self.exposures.enabled:
             names = ", ".join(self.experiments)
             raise ValueError(f"experiments: found {names} without exposures.enabled; without a log nothing is learned")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_are_deployed(self) -> "ServingConfig":
+        parts = PARTS[self.layout]
+        for name, found in (("autoscaling", self.autoscaling), ("resources", self.resources)):
+            if absent := [part for part in found if part not in parts]:
+                raise ValueError(
+                    f"{name}: found {absent[0]!r}, which layout {self.layout!r} does not deploy; expected one of "
+                    f"{', '.join(parts)}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -67,6 +67,33 @@ def test_the_four_deployments_are_bounded_and_pinned_to_what_current_names(confi
     assert all(found[part].user_config == order for part in ("Encoder", "Retriever", "Ranker"))
 
 
+def test_deployments_scale_and_reserve_each_by_itself(config: str) -> None:
+    overrides = [
+        "serving.autoscaling={recommender: {min_replicas: 2, max_replicas: 5, target_ongoing_requests: 3}}",
+        "serving.resources={encoder: {cpus: 2, gpus: 0.5, memory_gib: 1.5}}",
+    ]
+    found = deployments(build(BuildArgs(config=config, overrides=overrides)))
+    scaling = found["Recommender"]._deployment_config.autoscaling_config
+    assert (scaling.min_replicas, scaling.max_replicas, scaling.target_ongoing_requests) == (2, 5, 3)
+    assert found["Encoder"]._deployment_config.autoscaling_config is None
+    reserved = found["Encoder"].ray_actor_options
+    assert (reserved["num_cpus"], reserved["num_gpus"], reserved["memory"]) == (2, 0.5, 1.5 * 2**30)
+    assert found["Recommender"].ray_actor_options["num_cpus"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("serving.autoscaling={ranker: {max_replicas: 2}}", "layout 'fused' does not deploy; expected one of ingress"),
+        ("serving.resources={retriever: {cpus: 2}}", "resources: found 'retriever'"),
+        ("serving.autoscaling={encoder: {min_replicas: 3, max_replicas: 2}}", "min_replicas 3 must be at most"),
+    ],
+)
+def test_what_is_not_deployed_cannot_scale(setting: str, said: str, config: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        build(BuildArgs(config=config, overrides=[setting]))
+
+
 def test_a_name_that_was_never_published_says_what_to_run(config: str) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing is published as 'other'; run `python -m jobs\.publish`"):
         build(BuildArgs(config=config, name="other"))
