@@ -215,10 +215,14 @@ class Recommender:
         read = item_facts(self.context, rows, time) if self.cache is None else self.cache.items(rows, time)
         return click_rows(self.context, user, read.state, read.features), read.state
 
-    def rate(self, user_row: int, item_rows: Ints, time: int) -> dict[str, npt.NDArray[np.float64]]:
-        """Rater -> (N,) predicted stars, or probability of a like, of items by one user (row 0: unknown)."""
-        users, times = np.full(len(item_rows), user_row), np.full(len(item_rows), time)
-        return {name: rater.predict(users, item_rows, times) for name, rater in self.models.raters.items()}
+    def rate(
+        self, user_row: int, item_rows: Ints, time: int, user: UserState | None = None
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Rater -> (N,) predicted stars, or probability of a like, of items by one user (row 0: unknown).
+
+        `user`: their state (Q = 1), by which alone somebody new is known.
+        """
+        return {name: r.predict_for(user_row, item_rows, time, user) for name, r in self.models.raters.items()}
 
     def recommend(
         self, users: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None = None

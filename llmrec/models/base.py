@@ -255,6 +255,12 @@ class Rater(Model):
     def predict(self, users: Ints, items: Ints, times: Ints, reviews: Ints | None = None) -> npt.NDArray[np.float64]:
         """(n,) for aligned rows; `reviews`: the rows' own events, for the measurement of the leak gap alone."""
 
+    def predict_for(
+        self, user_row: int, items: Ints, time: int, user: UserState | None = None
+    ) -> npt.NDArray[np.float64]:
+        """(n,) of items by one user (row 0: unknown); `user`: their state (Q = 1), for a model that reads it."""
+        return self.predict(np.full(len(items), user_row), items, np.full(len(items), time))
+
 
 class Blender(Model):
     """score = f(retrieval scores, ranker's logit, log popularity by window) of a candidate."""

@@ -221,7 +221,7 @@ class ServedModel:
         user_row, item_rows = (
             (int(state.rows[0]), rows[best]) if self.live is None else (self.live.fitted(state.rows[0], rows[best]))
         )
-        rated = self.recommender.rate(user_row, item_rows, provenance.as_of)
+        rated = self.recommender.rate(user_row, item_rows, provenance.as_of, state)
         ratings = {name: values.tolist() for name, values in rated.items()}
         return replace(listed, ratings=ratings, click_probability=ranked.probability[best].tolist())
 

@@ -21,7 +21,8 @@ TOWERS = [
 RANKERS = [
     model_class("ranker", settings["name"]).Config(**settings, embedding_dim=4, history=history)
     for settings in ({"name": "dcnv2", "structure": "parallel"}, {"name": "dcnv2", "structure": "stacked"},
-                     {"name": "deepfm"}, {"name": "fm"}, {"name": "autoint", "token_columns": 1})
+                     {"name": "deepfm"}, {"name": "fm"}, {"name": "autoint", "token_columns": 1},
+                     {"name": "encoder_decoder", "dim": 8})
     for history in ("mean", "din")
 ]  # fmt: skip
 

@@ -249,12 +249,15 @@ def test_a_retriever_sees_new_weights_only_after_refit(loaded_uri: str) -> None:
     assert not np.array_equal(towers.vectors_at(bundle.last_time), before)
 
 
+RATERS = {"bias": {}, "rates": {}, "boosted": {}, "network": {"embedding_dim": 4, "hidden": (8,), "epochs": 2}}
+
+
 @pytest.fixture(scope="module")
 def united(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Several retrievers, a boosted ranker, predictions of stars and likes: trained, saved, loaded."""
     world = folds(tmp_path_factory.mktemp("united"), World.random())
     retrievers = {"two_tower": TOWERS, "item_knn": {}, "recent_popularity": {}}
-    config = tiny_config(retrievers=retrievers, ranker="lambdarank", raters=["bias", "rates"])
+    config = tiny_config(retrievers=retrievers, ranker="lambdarank", raters=RATERS)
     models = train(config, world.storage, world.validation, world.test, ["text"])["text"]
     return Bundle.load(bundle.assemble(config, world.storage, world.test, models).root)
 
@@ -289,7 +292,8 @@ def test_a_bundle_of_several_models_verifies_predicts_and_rates(united: Bundle) 
     rated = model.rate(4, items, time)
     assert rated["bias"].min() >= 1 and rated["bias"].max() <= 5
     assert ((rated["rates"] > 0) & (rated["rates"] < 1)).all()
+    assert all(np.isfinite(rated[name]).all() and len(set(rated[name])) > 3 for name in ("boosted", "network"))
     assert set(united.settings.models.models) == {
         *(f"retriever.{name}" for name in ("two_tower", "item_knn", "recent_popularity")),
-        *("ranker", "rater.bias", "rater.rates"),
+        *("ranker", *(f"rater.{name}" for name in RATERS)),
     }

@@ -32,9 +32,10 @@ def measure_labels(e: EvaluationRun) -> tuple[list[LabelTable], list[LeakGap]]:
     if len(rows.fit) and len(rows.test):
         logger.info("stars: bias, factorisation, text")
         models = raters.rate(rows, raters.STARS)
-        tables.append(raters.star_table(rows, models, config, seed))
-        for m in models:
-            _write(e, f"stars/{m.name}", rows.likes, {C.STARS: e.data.stars[rows.test], "predicted": m.predicted})
+        ours = raters.our_stars(e.variants("temporal", 0), rows) if e.config.training.raters else []
+        tables.append(raters.star_table(rows, models, config, seed, ours))
+        for p in (*ours, *raters.as_predicted(models)):
+            _write(e, f"stars/{p.name}", rows.likes, {C.STARS: e.data.stars[rows.test], "predicted": p.probability})
         if e.vectors is not None:
             gaps += leak.star_gaps(rows, models[-1].settings, config, seed)
     if e.vectors is not None and config.size == "full" and "temporal" in config.protocols:

@@ -1,7 +1,8 @@
 """Registered raters in the tables of stars and likes: tuned on [T1, T2), fitted before T2, asked about the test."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,15 @@ from llmrec.config.models import model_config
 from llmrec.evaluation.data.folds import Split
 from llmrec.evaluation.labels.metrics import star_metrics
 from llmrec.evaluation.labels.tables import Predicted, TestRows, probability_table
+from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.evaluation.records.tables import LabelTable, ModelResult
-from llmrec.evaluation.statistics.bootstrap import Bootstrap
+from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, combined
 from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.features.asof.interactions import AsOf, Floats, Interactions, Ints
 from llmrec.features.asof.text_profiles import Vectors
 from llmrec.models.base import FitData, ModelInfo, Rater
 from llmrec.models.raters.bias import liked
+from llmrec.variants import VARIANT_LABELS
 
 _DAMPING = [{"damping": d} for d in (1.0, 3.0, 10.0, 30.0)]
 _RIDGE = (10.0, 100.0, 1_000.0, 10_000.0)
@@ -115,19 +118,37 @@ def as_predicted(models: Sequence[RatedModel]) -> list[Predicted]:
     ]
 
 
-def star_table(rows: RatedRows, models: Sequence[RatedModel], config: EvaluationConfig, seed: int) -> LabelTable:
-    """RMSE and MAE with intervals; every model against the bias."""
+def our_stars(variants: Iterable[Variant], rows: RatedRows) -> list[Predicted]:
+    """The bundles' own raters of stars, those that read features, as they serve; `variants`: seeds of one together."""
+    found, test = list[Predicted](), rows.test
+    asked = rows.data.user[test], rows.data.item[test], rows.data.time[test]
+    for variant, seeds in groupby(variants, lambda v: v.name):
+        fitted = [v.bundle.models.raters for v in seeds]
+        ours = {name: r for name, r in fitted[0].items() if (r.INFO.reads, r.INFO.output) == ("features", "stars")}
+        for name, first in ours.items():
+            title = f"{first.INFO.title}, {VARIANT_LABELS.get(variant, variant)}"
+            by_seed = [raters[name].predict(*asked) for raters in fitted]
+            found.append(Predicted(f"{name}_{variant}", "ours", title, first.INFO.description, by_seed))
+    return found
+
+
+def star_table(
+    rows: RatedRows, models: Sequence[RatedModel], config: EvaluationConfig, seed: int, ours: Sequence[Predicted] = ()
+) -> LabelTable:
+    """RMSE and MAE with intervals; every model against the bias, ours on both."""
     test, stars = rows.test, rows.data.stars[rows.test].astype(np.float64)
     bootstrap = Bootstrap(rows.data.user[test], config.bootstrap, seed, rows.data.item[test])
-    drawn = {m.name: bootstrap.statistics(star_metrics(stars, m.predicted)) for m in models}
-    pairs = [Pair(m.name, "bias", "rmse", drawn[m.name]["rmse"], drawn["bias"]["rmse"]) for m in models[1:]]
+    shown = [*ours, *as_predicted(models)]
+    drawn = {p.name: _averaged([bootstrap.statistics(star_metrics(stars, s)) for s in p.by_seed]) for p in shown}
+    compared = [(p.name, k) for p in ours for k in ("rmse", "mae")] + [(m.name, "rmse") for m in models[1:]]
+    pairs = [Pair(name, "bias", k, drawn[name][k], drawn["bias"][k]) for name, k in compared]
     results = [
         ModelResult(
-            name=m.name, kind="baseline", label=m.info.title, description=m.info.description,
-            settings=dict(m.settings), trials=m.trials,
-            metrics={k: s.estimate(config.confidence) for k, s in drawn[m.name].items()},
+            name=p.name, kind=p.kind, label=p.label, description=p.description, seeds=len(p.by_seed),
+            settings=dict(p.settings), trials=p.trials,
+            metrics={k: s.estimate(config.confidence) for k, s in drawn[p.name].items()},
         )
-        for m in models
+        for p in shown
     ]  # fmt: skip
     return LabelTable(
         name="stars", information_set="point_in_time", label="stars", n_rows=len(test), n_users=bootstrap.n_users,
@@ -135,6 +156,12 @@ def star_table(rows: RatedRows, models: Sequence[RatedModel], config: Evaluation
         "settings chosen on [T1, T2), parameters fitted before T2.",
         models=results, comparisons=compare(pairs, config.confidence),
     )  # fmt: skip
+
+
+def _averaged(seeds: Sequence[dict[str, Resampled]]) -> dict[str, Resampled]:
+    """Each metric's mean over the seeds."""
+    weights = [1 / len(seeds)] * len(seeds)
+    return {metric: combined([drawn[metric] for drawn in seeds], weights) for metric in seeds[0]}
 
 
 def like_table(

@@ -1,5 +1,7 @@
 """Rankers that are networks: their epochs on Ray Train, and their predictions."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,11 +25,32 @@ from llmrec.workers.process_group import ProcessGroup
 Floats = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Target:
+    """What the outputs stand for. `loss` sums over rows (outputs, labels); `measure`: metrics of (labels, outputs)."""
+
+    metric: str
+    sign: int
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    measure: Callable[[Floats, Floats], Metrics]
+
+
+def _log_loss(logits: torch.Tensor, clicks: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(logits, clicks, reduction="sum")
+
+
+def _click_metrics(clicks: Floats, logits: Floats) -> Metrics:
+    return click_metrics(clicks, expit(logits))
+
+
+CLICK = Target("log_loss", -1, _log_loss, _click_metrics)
+
+
 def ranker_epoch(
     net: ClickNetwork, optimizer: torch.optim.Optimizer, rows: Examples, config: NetworkConfig, group: ProcessGroup,
-    rng: np.random.Generator, n_rows: int,
+    rng: np.random.Generator, n_rows: int, target: Target = CLICK,
 ) -> float:  # fmt: skip
-    """One pass over all workers' rows in random order; returns the mean log loss a row, over all of them.
+    """One pass over all workers' rows in random order; returns the mean loss a row, over all of them.
 
     `n_rows`: the largest number of rows a worker has. `rng` must be in the same state on every worker.
     """
@@ -39,9 +62,8 @@ def ranker_epoch(
         optimizer.zero_grad()
         part = rows.take(order[start : start + config.batch_size])
         if len(part):
-            logits = _logits(net, part, group.device)
-            clicks = torch.as_tensor(part.click, device=group.device)
-            loss = F.binary_cross_entropy_with_logits(logits, clicks, reduction="sum")
+            labels = torch.as_tensor(part.click, device=group.device)
+            loss = target.loss(_logits(net, part, group.device), labels)
             loss.backward()  # type: ignore[no-untyped-call]
             total += torch.stack([loss.detach(), torch.tensor(float(len(part)), device=group.device)])
         group.average_gradients(net.parameters(), len(part))
@@ -74,22 +96,22 @@ def tensors(rows: Examples, device: str = "cpu") -> list[torch.Tensor]:
 
 
 class NetworkTask:
-    """A network on labelled rows; validated by log loss on the rows held out, where there are some."""
-
-    metric, sign = "log_loss", -1
+    """A network on labelled rows; validated by the target's metric on the rows held out, where there are some."""
 
     def __init__(
-        self, net: ClickNetwork, config: NetworkConfig, rows: Examples, held_out: Examples | None, group: ProcessGroup
-    ) -> None:
+        self, net: ClickNetwork, config: NetworkConfig, rows: Examples, held_out: Examples | None, group: ProcessGroup,
+        target: Target = CLICK,
+    ) -> None:  # fmt: skip
+        self.target, self.metric, self.sign = target, target.metric, target.sign
         self.net, self.config, self.rows, self.group = net.to(group.device), config, rows, group
         self.held_out, self.n_rows = held_out, most_rows(group, len(rows))
 
     def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
-        return ranker_epoch(self.net, optimizer, self.rows, self.config, self.group, rng, self.n_rows)
+        return ranker_epoch(self.net, optimizer, self.rows, self.config, self.group, rng, self.n_rows, self.target)
 
     def validate(self) -> Metrics:
         assert self.held_out is not None
-        return click_metrics(self.held_out.click, expit(predict(self.net, self.held_out, device=self.group.device)))
+        return self.target.measure(self.held_out.click, predict(self.net, self.held_out, device=self.group.device))
 
 
 class NetworkRanker(Ranker):

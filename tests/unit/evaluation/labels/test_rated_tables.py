@@ -80,3 +80,15 @@ def test_stars_are_set_against_the_bias_and_text_needs_vectors(rows: RatedRows) 
     assert {(c.model, c.against) for c in table.comparisons} == {(n, "bias") for n in STARS[1:]}
     text = next(c for c in table.comparisons if c.model == "bias_text")
     assert text.difference.value < 0 and text.verdict == "better"
+
+
+def test_our_raters_are_set_against_the_bias_over_their_seeds(rows: RatedRows) -> None:
+    models, stars = rate(rows, STARS[:2]), rows.data.stars[rows.test].astype(np.float64)
+    noise = np.random.default_rng(0).normal(0, 0.5, (2, len(stars)))
+    ours = [Predicted("boosted_text", "ours", "Ours", "", [stars + noise[0], stars + noise[1]])]
+    table = raters.star_table(rows, models, EvaluationConfig(bootstrap=100), 7, ours)
+    assert [m.name for m in table.models] == ["boosted_text", *STARS[:2]] and table.models[0].seeds == 2
+    wanted = np.mean(np.sqrt((noise**2).mean(axis=1)))
+    assert table.models[0].metrics["rmse"].value == pytest.approx(wanted)
+    mine = {(c.against, c.metric): c.verdict for c in table.comparisons if c.model == "boosted_text"}
+    assert mine == {("bias", "rmse"): "better", ("bias", "mae"): "better"}

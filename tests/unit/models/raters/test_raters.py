@@ -17,7 +17,7 @@ from llmrec.models.networks.weights import load_arrays, save_arrays
 from llmrec.models.raters.bias import liked
 from llmrec.schema import DAY_MS
 
-NAMES = list(MODELS["rater"])
+NAMES = [name for name in MODELS["rater"] if model_class("rater", name).INFO.reads != "features"]
 TRAIN, TEST = np.arange(N_RATED * 4 // 5), np.arange(N_RATED * 4 // 5, N_RATED)
 
 
