@@ -28,6 +28,7 @@ from llmrec.features.dataset.rows import load_features
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families.readings import PREFIX as READ_PREFIX
 from llmrec.files import read_bytes, read_json, write_bytes, write_json
+from llmrec.live.log_point import LogPoint
 from llmrec.models.base import Arrays, ModelContext
 from llmrec.models.networks.weights import load_arrays, save_arrays
 from llmrec.models.store import load_model, save_model
@@ -55,6 +56,7 @@ class BundleFile(BaseModel):
     encoder_fingerprint: str
     reader: dict[str, Any] | None = None  # `reading.served.ServedReader`, where a family of the models was read by one
     facts: dict[str, Any] = {}
+    log: LogPoint | None = None  # what of a server's log of events it was made with
 
 
 @dataclass(frozen=True)
@@ -152,16 +154,23 @@ def last_time(history: History) -> int:
     return int(times[-1]) + 1 if len(times) else 0
 
 
-def assemble(config: RunConfig, storage: Storage, test_examples: Artifact, models: Artifact) -> Artifact:
-    """Stage `bundle`: put models, fitted features, as-of state, probes and model card into one folder."""
+def assemble(
+    config: RunConfig, storage: Storage, test_examples: Artifact, models: Artifact, log: LogPoint | None = None
+) -> Artifact:
+    """Stage `bundle`: put models, fitted features, as-of state, probes and model card into one folder.
+
+    `log`: what of a server's log the corpus was made with.
+    """
     read = {"encoder": config.encoding.encoder.model_dump(), "search": config.search.model_dump()}
+    if log is not None:
+        read["log"] = log.model_dump(mode="json")
     parents = {"examples": test_examples.id, "models": models.id}
     made_id = artifact_id(__name__, read, parents)
     found = storage.find("bundle", made_id)
     if found:
         return found
     with storage.build("bundle", made_id, module=__name__, config=read, parents=parents) as writer:
-        bundle = _put_together(config, storage, test_examples, models, made_id)
+        bundle = _put_together(config, storage, test_examples, models, made_id, log)
         bundle.save(writer.folder)
         writer.info = {
             "variant": bundle.variant, "last_time": bundle.last_time, "fingerprint": bundle.encoder_fingerprint
@@ -171,7 +180,9 @@ def assemble(config: RunConfig, storage: Storage, test_examples: Artifact, model
     return Artifact(made.root, made.manifest)
 
 
-def _put_together(config: RunConfig, storage: Storage, examples: Artifact, models: Artifact, bundle_id: str) -> Bundle:
+def _put_together(
+    config: RunConfig, storage: Storage, examples: Artifact, models: Artifact, bundle_id: str, log: LogPoint | None
+) -> Bundle:
     file = ModelsFile.model_validate(models.json(SUMMARY))
     context = ModelContext(*load_features(examples), file.variant)
     fitted = load_models(models.uri(SUMMARY).rsplit("/", 1)[0], file, context)
@@ -180,8 +191,9 @@ def _put_together(config: RunConfig, storage: Storage, examples: Artifact, model
     encoder = encoder_config(embeddings) if embeddings else config.encoding.encoder
     facts, reader = _facts(storage, examples, context.history), _reader(storage, examples, context)
     settings = BundleFile(
-        id=bundle_id, models=file, encoder=encoder, encoder_fingerprint=fingerprint, reader=reader, facts=facts
-    )
+        id=bundle_id, models=file, encoder=encoder, encoder_fingerprint=fingerprint, reader=reader, facts=facts,
+        log=log,
+    )  # fmt: skip
     corpus = storage.find("corpus", examples.manifest.parents["corpus"])
     search = None
     if corpus is not None:

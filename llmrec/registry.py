@@ -47,15 +47,21 @@ def current(storage: Storage, name: str) -> dict[str, Any]:
     return _with_uri(storage, pointer)
 
 
+def previous(storage: Storage, name: str) -> dict[str, Any] | None:
+    """The pointer that `rollback` would go back to; None where there is none."""
+    before = current(storage, name)["previous"]
+    pointer = None if before is None else _pointer(storage, name, f"versions/{before:06d}")
+    return None if pointer is None else _with_uri(storage, pointer)
+
+
 def rollback(storage: Storage, name: str) -> dict[str, Any]:
     """Let CURRENT name the version before it, once that has been loaded and has answered. Returns the pointer."""
     now = current(storage, name)
     if now["previous"] is None:
         raise BundleError(f"{name}: version {now['sequence']} is the first; there is nothing to roll back to")
-    pointer = _pointer(storage, name, f"versions/{now['previous']:06d}")
+    pointer = previous(storage, name)
     if pointer is None:
         raise BundleError(f"{name}: version {now['previous']} is gone from {_registry(storage, name)}/versions")
-    pointer = _with_uri(storage, pointer)
     verify(Bundle.load(pointer["uri"]))
     write_json(f"{_registry(storage, name)}/CURRENT", {k: v for k, v in pointer.items() if k != "uri"})
     return pointer

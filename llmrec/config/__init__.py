@@ -20,6 +20,7 @@ from llmrec.config.evaluation import EvaluationConfig
 from llmrec.config.features import FeaturesConfig
 from llmrec.config.hyperparameters import HyperparametersConfig, check_space
 from llmrec.config.models import ModelConfig
+from llmrec.config.refresh import RefreshConfig
 from llmrec.config.review_reading import ReviewReadingConfig
 from llmrec.config.search import SearchConfig
 from llmrec.config.serving import ServingConfig
@@ -30,8 +31,8 @@ from llmrec.schema import VECTOR_PREFIX
 
 __all__ = [
     "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
-    "HyperparametersConfig", "ModelConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig", "SearchConfig",
-    "Section", "ServingConfig", "SplitConfig", "TrainingConfig", "TuningConfig", "load_config",
+    "HyperparametersConfig", "ModelConfig", "RefreshConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig",
+    "SearchConfig", "Section", "ServingConfig", "SplitConfig", "TrainingConfig", "TuningConfig", "load_config",
 ]  # fmt: skip
 
 
@@ -56,6 +57,7 @@ class RunConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     search: SearchConfig = SearchConfig()
     serving: ServingConfig = ServingConfig()
+    refresh: RefreshConfig = RefreshConfig()
 
     @field_validator("tuning")
     @classmethod

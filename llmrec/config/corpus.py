@@ -81,6 +81,10 @@ class CorpusConfig(EventsConfig):
     ] = "sample"
     reviews: Paths = Field((), description="paths, globs or URIs of review files")
     items: Paths = Field((), description="paths, globs or URIs of item metadata files")
+    logged: Paths = Field(
+        (), description="files that jobs.refresh wrote: what came while the server ran, `reviews*.parquet` and "
+        "`items*.parquet`",
+    )  # fmt: skip
     columns: dict[str, Theirs] = Field({}, description="our column -> the file's; a.b.c: nested; a list: joined")
     item_columns: dict[str, Theirs] = Field({}, description="the same for item files")
     review_format: ReadingConfig = Field(ReadingConfig(), description="how the review files are written")

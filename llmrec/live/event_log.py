@@ -28,6 +28,8 @@ CREATE INDEX IF NOT EXISTS spoken ON log (seq) WHERE has_words;
 """
 #: Ids looked up by one statement.
 _LOOKUP = 500
+#: Behind every number.
+END = (1 << 63) - 1
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,12 @@ class EventLog:
             found |= self._db.execute(f"SELECT id, digest FROM log WHERE kind = 'event' AND id IN ({marks})", some)
         return found
 
-    def since(self, seq: int, limit: int) -> list[Entry]:
-        """The entries behind number `seq`, at most `limit`, in order."""
+    def since(self, seq: int, limit: int, until: int = END) -> list[Entry]:
+        """The entries behind number `seq`, at most `limit` and none behind number `until`, in order."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT seq, kind, id, body, vector FROM log WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+                "SELECT seq, kind, id, body, vector FROM log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+                (seq, until, limit),
             ).fetchall()
         return [Entry(n, kind, name, json.loads(body), _vector(blob)) for n, kind, name, body, blob in rows]
 
@@ -153,6 +156,12 @@ class EventLog:
         """The number of the last entry, 0 where there is none."""
         with self._lock:
             return self._last()
+
+    def identity(self) -> str:
+        """Hex digits that tell this log from others, by its first entry; "" while there is none."""
+        with self._lock:
+            first = self._db.execute("SELECT seq, id, digest FROM log ORDER BY seq LIMIT 1").fetchone()
+        return hashlib.sha256(repr(first).encode()).hexdigest()[:16] if first else ""
 
     def _last(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])

@@ -12,9 +12,10 @@ import numpy as np
 
 from llmrec.features.arrays import Bools, Ints
 from llmrec.live.context import LiveContext
-from llmrec.live.event_log import Entry, EventLog
+from llmrec.live.event_log import END, Entry, EventLog
 from llmrec.live.gate import Gate
 from llmrec.live.live_items import ItemFields
+from llmrec.live.log_point import LogPoint
 from llmrec.schema import event_order
 
 logger = logging.getLogger("ray.serve.llmrec")
@@ -34,9 +35,16 @@ class LiveState:
     """What of a log one bundle has seen. `catch_up` is safe among threads; answers may be given meanwhile."""
 
     def __init__(
-        self, context: LiveContext, log: EventLog, encoder: str | None, max_events: int, pull_s: float = 0.1
-    ) -> None:
-        """`encoder`: fingerprint of the bundle's own; vectors of others count not. `pull_s`: between two looks."""
+        self, context: LiveContext, log: EventLog, encoder: str | None, max_events: int, pull_s: float = 0.1,
+        point: LogPoint | None = None,
+    ) -> None:  # fmt: skip
+        """`encoder`: fingerprint of the bundle's own; vectors of others count not. `pull_s`: between two looks.
+
+        `point`: what of this log the bundle was made with. Its events are told by value, as a corpus's own are: a pair
+        and time that the bundle holds are not counted again. What it holds back does not count, and what a PUT said
+        before it is in the bundle.
+        """
+        self._through, self._held = (point.through, frozenset(point.held)) if point else (0, frozenset[int]())
         self._context, self._log, self._encoder, self._max = context, log, encoder, max_events
         self.pull_s = pull_s
         self._history, self._working = context.history, threading.Lock()
@@ -46,15 +54,15 @@ class LiveState:
         self._spoken: dict[int, tuple[int, int]] = {}
         self.gate = Gate()  # who asks passes it: items join while nobody does
         self.on_items: Callable[[Ints], None] = lambda rows: None  # told of items that joined or changed
-        self.sequence = self.copies = self.words = 0
+        self.sequence = self.copies = self.words = self.held_back = 0
         #: Of the bundle, the unknown ones among them.
         self.n_users, self.n_items = len(context.history.user_ids), len(context.history.item_ids)
 
-    def catch_up(self) -> int:
-        """Take in what the log holds by now; returns how many entries there were."""
+    def catch_up(self, until: int = END) -> int:
+        """Take in what the log holds by now, up to number `until`; returns how many entries there were."""
         with self._working:
             start = self.sequence
-            while entries := self._log.since(self.sequence, _READ):
+            while entries := self._log.since(self.sequence, _READ, until):
                 self._take_in(entries)
             return self.sequence - start
 
@@ -69,7 +77,7 @@ class LiveState:
         return {
             "sequence": self.sequence, "events": self._history.n_live, "copies": self.copies,
             "of_unknown_items": waiting, "with_words": self.words, "hidden_items": hidden,
-            "new_items": len(self._history.item_ids) - self.n_items,
+            "new_items": len(self._history.item_ids) - self.n_items, "held_back": self.held_back,
         }  # fmt: skip
 
     def _take_in(self, entries: list[Entry]) -> None:
@@ -78,7 +86,9 @@ class LiveState:
             same = list(run)
             self.sequence = same[-1].seq  # first: what cannot be taken in is not tried again, half of it being done
             if kind == "event":
-                self._place(_Batch(same))
+                counted = [entry for entry in same if entry.seq not in self._held]
+                self.held_back += len(same) - len(counted)
+                self._place(_Batch(counted))
                 continue
             with self.gate.closed():
                 rows = [row for entry in same if (row := self._speak(entry) if kind == "words" else self._item(entry))]
@@ -169,7 +179,7 @@ class LiveState:
     def _item(self, entry: Entry) -> int:
         """What an item is from now on; returns its row, 0 where an unknown one is taken away."""
         body, row = entry.body, int(self._history.item_rows([entry.id])[0])
-        if not body["hidden"]:
+        if not body["hidden"] and not (row and entry.seq <= self._through):
             row = self._history.put_item(
                 entry.id, ItemFields(body["brand"], body["categories"], body["price"]), body["time"]
             )

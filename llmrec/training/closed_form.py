@@ -24,6 +24,7 @@ class Fitted:
 
 def fit_both_folds(key: str, config: ModelConfig, plan: Plan) -> Fitted:
     """Fit on fold `validation`, then anew, with the settings chosen there, on fold `test`."""
+    assert plan.validation is not None
     early = make_model(role_of(key), config, load_context(plan.validation, plan.variant))
     chosen = fit_model(early, plan.validation, plan.seed, validate=True)
     config = config.model_copy(update=chosen)

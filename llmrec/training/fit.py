@@ -14,6 +14,7 @@ from llmrec.models.base import ModelContext
 from llmrec.models.networks.epochs import FitState, run_epochs
 from llmrec.models.store import make_model
 from llmrec.storage import Artifact
+from llmrec.training.warm_start import WarmStart
 from llmrec.workers.process_group import ProcessGroup
 
 #: A variant's states by "KEY.FOLD", in the order in which the fits are run; a key is that of `models_of`.
@@ -22,13 +23,21 @@ Progress = dict[str, FitState]
 
 @dataclass(frozen=True)
 class Plan:
-    """Networks by key: fitted on fold `validation` to choose the number of epochs, then anew on fold `test`."""
+    """Networks by key: fitted on fold `validation` to choose the number of epochs, then anew on fold `test`.
+
+    `warm`: where they go on from, on fold `test` alone, for a number of epochs that is given.
+    """
 
     models: Mapping[str, ModelConfig]
-    validation: Artifact
+    validation: Artifact | None  # None: warm
     test: Artifact
     variant: str
     seed: int
+    warm: WarmStart | None = None
+
+    @property
+    def folds(self) -> dict[str, Artifact]:
+        return {"test": self.test} if self.validation is None else {"validation": self.validation, "test": self.test}
 
 
 def load_context(examples: Artifact, variant: str) -> ModelContext:
@@ -38,20 +47,25 @@ def load_context(examples: Artifact, variant: str) -> ModelContext:
 
 def run_plan(plan: Plan, group: ProcessGroup, progress: Progress, on_epoch: Callable[[Progress], None]) -> Progress:
     """Fit what `progress` has not finished; `on_epoch` is called after each epoch, on every worker equally often."""
-    folds = {"validation": plan.validation, "test": plan.test}
-    contexts = {fold: load_context(examples, plan.variant) for fold, examples in folds.items()}
+    contexts = {fold: load_context(examples, plan.variant) for fold, examples in plan.folds.items()}
     for key, config in plan.models.items():
-        for fold, examples in folds.items():
+        for fold, examples in plan.folds.items():
             state = progress.setdefault(f"{key}.{fold}", FitState())
             if state.done:
                 continue
             validate = fold == "validation"
-            epochs = config.epochs if validate else progress[f"{key}.validation"].best_epoch  # type: ignore[attr-defined]
+            epochs = config.epochs if validate else _chosen_epochs(plan, progress, key)  # type: ignore[attr-defined]
             torch.manual_seed(plan.seed)
             model = make_model(role_of(key), config, contexts[fold])
+            if plan.warm is not None:
+                plan.warm.begin(key, model.net, contexts[fold])
             task = model.fit_task(examples, group, validate)
             run_epochs(task, config, state, group, plan.seed, epochs, validate, lambda: on_epoch(progress))
     return progress
+
+
+def _chosen_epochs(plan: Plan, progress: Progress, key: str) -> int:
+    return plan.warm.epochs if plan.warm is not None else progress[f"{key}.validation"].best_epoch
 
 
 def models_of(training: TrainingConfig) -> dict[str, ModelConfig]:

@@ -82,7 +82,11 @@ def modules_of(config: RunConfig) -> tuple[str, ...]:
     """The modules of the models that a run names: its stage `train` depends on them, and on no other model's."""
     t = config.training
     second: set[tuple[Role, str]] = {("blender", t.blender.name), ("calibrator", t.calibrator.name)}
-    named = {(role_of(key), c.name) for key, c in models_of(t).items()} | second
+    return modules_named({(role_of(key), c.name) for key, c in models_of(t).items()} | second)
+
+
+def modules_named(named: set[tuple[Role, str]]) -> tuple[str, ...]:
+    """The modules of models by role and name."""
     return tuple(sorted(module_of(role, name) for role, name in named))
 
 
@@ -97,16 +101,20 @@ def _fit(
     """Fit the variants of `writers`, their networks all in one run, and write what each gave."""
     plans = {variant: make_plan(config, *folds, variant) for variant in writers}
     others = _fit_others(plans, config)
-    if not any(plan.models for plan in plans.values()):
-        progress: dict[str, Progress] = {variant: {} for variant in writers}
-    elif config.training.workers == 0:
-        progress = run_plans(plans, ProcessGroup(), {}, lambda progress: None)
-    else:
-        from llmrec.training.distributed import run_on_ray  # Ray only where it is used
-
-        progress = run_on_ray(plans, config.training, TrainRun(f"{storage.root}/train_runs", run))
+    progress = fit_networks(config, storage, plans, run)
     for variant, writer in writers.items():
         _write(config, plans[variant], progress[variant], others[variant], writer)
+
+
+def fit_networks(config: RunConfig, storage: Storage, plans: Mapping[str, Plan], run: str) -> dict[str, Progress]:
+    """Run the plans, by variant, here or on Ray Train, where a run of the same name goes on from its checkpoint."""
+    if not any(plan.models for plan in plans.values()):
+        return {variant: {} for variant in plans}
+    if config.training.workers == 0:
+        return run_plans(plans, ProcessGroup(), {}, lambda progress: None)
+    from llmrec.training.distributed import run_on_ray  # Ray only where it is used
+
+    return run_on_ray(plans, config.training, TrainRun(f"{storage.root}/train_runs", run))
 
 
 def make_plan(config: RunConfig, validation: Artifact, test: Artifact, variant: str) -> Plan:
@@ -133,10 +141,11 @@ def _write(
     config: RunConfig, plan: Plan, progress: Progress, others: Mapping[str, Fitted], writer: ArtifactWriter
 ) -> None:
     keys, chosen = models_of(config.training), _chosen(progress, others)
+    assert plan.validation is not None
     early, context = load_context(plan.validation, plan.variant), load_context(plan.test, plan.variant)
-    before = {key: _model(key, c, progress, others, early, "validation") for key, c in keys.items()}
+    before = {key: fitted_model(key, c, progress, others, early, "validation") for key, c in keys.items()}
     second = fit_second_stage(config.training, plan.validation, early, before, config.evaluation.retrieve)
-    final = {key: _model(key, c, progress, others, context, "test") for key, c in keys.items()}
+    final = {key: fitted_model(key, c, progress, others, context, "test") for key, c in keys.items()}
     for key, model in {**final, "blender": second.blender, "calibrator": second.calibrator}.items():
         save_model(writer.uri(key), model)
     columns = {side: [c.name for c in found] for side, found in context.columns.items()}
@@ -147,11 +156,11 @@ def _write(
         blender=dict(second.blender.weights), fallback=second.fallback,
     )  # fmt: skip
     writer.write_json(SUMMARY, file.model_dump())
-    writer.write_json("curves.json", _curves(progress))
+    writer.write_json("curves.json", curves_of(progress))
     writer.info = {"variant": file.variant, "chosen": chosen, "validation": file.validation}
 
 
-def _model(
+def fitted_model(
     key: str, config: Any, progress: Progress, others: Mapping[str, Fitted], context: ModelContext, fold: str
 ) -> Any:
     """A model as fitted on a fold: of a network, on fold `validation`, that of the best epoch."""
@@ -183,7 +192,8 @@ def _validated(progress: Progress) -> dict[str, dict[str, float]]:
     }
 
 
-def _curves(progress: Progress) -> dict[str, Any]:
+def curves_of(progress: Progress) -> dict[str, Any]:
+    """Model -> fold -> what each epoch reported."""
     curves: dict[str, dict[str, Any]] = defaultdict(dict)
     for key, state in progress.items():
         model, _, fold = key.rpartition(".")

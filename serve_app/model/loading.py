@@ -1,6 +1,6 @@
 """A bundle from storage as what answers: loaded whole, checked, asked once, and following the log if there is one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,29 +9,13 @@ from llmrec.exploration import terms_of
 from llmrec.exposures import ExposureLog
 from llmrec.exposures.learned import LearnedFeedback
 from llmrec.live.context import LiveContext
-from llmrec.live.event_log import EventLog
-from llmrec.live.follower import LiveState
-from llmrec.live.widened import Widened
-from llmrec.models.base import Ints, ModelContext
-from llmrec.recommender import FittedModels
+from llmrec.live_bundle import LogFile, go_live
+from llmrec.models.base import ModelContext
 from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.hot_swap import ModelRepository
 from serve_app.messages import RequestUser
 from serve_app.model.served import ServedModel
-
-
-@dataclass(frozen=True)
-class LogFile:
-    """The log that a bundle's history goes on with: its file, how many events of it are held, how often it is read.
-
-    `exposures`: the file that says what was shown, where that is logged.
-    """
-
-    path: str
-    max_events: int
-    pull_s: float
-    exposures: str | None = None
 
 
 def load_model(
@@ -49,7 +33,7 @@ def load_model(
     card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
     if approximate_above is not None and len(bundle.history.item_ids) > approximate_above:
         card["recall_of_approximate_search"] = recall_of_approximate_search(bundle, approximate_above)
-    live, models = _go_live(bundle, log) if log else (None, bundle.models)
+    live, models = go_live(bundle, log) if log else (None, bundle.models)
     bundle = replace(bundle, models=models)
     recommender = bundle.recommender(retrieve, approximate_above, remember=log is None)
     learned = None
@@ -81,21 +65,6 @@ def open_repository(
         lambda: str(current(storage, name)["id"]),
         lambda version: load_model(storage, version, retrieve, approximate_above, log),
     )
-
-
-def _go_live(bundle: Bundle, log: LogFile) -> tuple[LiveState, FittedModels]:
-    """The bundle's history, ready to follow the log, and its models, ready for whom and what they do not know."""
-    context = bundle.context
-    assert isinstance(context, LiveContext)
-    live = LiveState(context, EventLog(log.path), bundle.encoder_fingerprint or None, log.max_events, log.pull_s)
-    widened = {name: Widened(model, context) for name, model in bundle.models.retrievers.items()}
-
-    def describe(rows: Ints) -> None:
-        for model in widened.values():
-            model.describe(rows)
-
-    live.on_items = describe
-    return live, replace(bundle.models, retrievers=widened)
 
 
 def recall_of_approximate_search(bundle: Bundle, above: int, k: int = 50, n_users: int = 64) -> float:

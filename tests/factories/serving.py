@@ -10,6 +10,7 @@ from factories.bundles import DIM, make_bundle, meant
 from fastapi import FastAPI
 
 from llmrec.config import CorpusConfig, ServingConfig
+from llmrec.live_bundle import LogFile
 from llmrec.registry import publish
 from llmrec.storage import Storage
 from serve_app.api import make_api
@@ -17,7 +18,7 @@ from serve_app.deployments.stages import RankerDeployment, RetrieverDeployment
 from serve_app.intake import Intake, IntakeSettings
 from serve_app.messages import EncodedTexts, TextKind
 from serve_app.middleware.keys import KeyRing
-from serve_app.model import LogFile, open_repository
+from serve_app.model import open_repository
 from serve_app.service import RecommendationService
 from serve_app.trials import ExposureSettings, Recorder, Trials
 

@@ -134,6 +134,13 @@ def test_every_file_is_part_of_something() -> None:
         "llmrec.registry",
         "llmrec.experiment",
         "llmrec.pipeline",
+        "llmrec.refresh",
+        "llmrec.offpolicy",
+        "llmrec.trials",
+        "llmrec.trials.allocation",
+        "llmrec.trials.guard_rails",
+        "llmrec.trials.team_draft",
+        "llmrec.exposures.learned",
         "llmrec.evaluation.compare.side_by_side",
         "llmrec.evaluation.report.worth_table",
     )

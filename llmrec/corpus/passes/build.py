@@ -144,7 +144,7 @@ def _origins(reports: list[UnitReport]) -> dict[int, Origin]:
     origins = {}
     for report in reports:
         unit = report.unit
-        origins[unit.index] = Origin(unit.source, before[unit.kind, unit.source])
+        origins[unit.index] = Origin(unit.source, before[unit.kind, unit.source], unit.logged)
         before[unit.kind, unit.source] += report.n_lines
     return origins
 

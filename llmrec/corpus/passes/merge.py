@@ -21,6 +21,7 @@ from llmrec.corpus.passes.event_merge import (
     with_outcomes,
 )  # fmt: skip
 from llmrec.corpus.passes.keys import hashed
+from llmrec.corpus.passes.logged import last_word
 from llmrec.corpus.passes.repeats import distinct_ids, n_repeats, one_row_each, repeated
 from llmrec.corpus.passes.shard import KEY, UNIT, staged_of, tables_of
 from llmrec.files import filesystem, write_parquet
@@ -41,6 +42,7 @@ class Origin:
 
     source: str
     lines_before: int
+    logged: bool = False  # a file of `corpus.logged`
 
 
 def merge(
@@ -61,6 +63,9 @@ def merge(
     elif kind == "events":
         table = _events(config, rows, report, origins, rejected)
     else:
+        if kind == "items":
+            logged = [unit for unit, origin in origins.items() if origin.logged]
+            rows = last_word(rows, np.isin(rows.column(UNIT).to_numpy(), logged))
         table = one_relation_each(rows) if kind == "relations" else one_row_each(rows, KEY[kind])
         report.merged = rows.num_rows - table.num_rows
     table = table.select(schema.names)

@@ -8,6 +8,7 @@ from typing import Any
 
 from llmrec.config.corpus import CorpusConfig
 from llmrec.corpus.formats.names import SETTINGS, hints_of, names_of, outermost, parts_of, reading_of, required
+from llmrec.corpus.passes.logged import kind_of, reading_of_log
 from llmrec.corpus.passes.lookup import finder
 from llmrec.corpus.passes.shard import Unit
 from llmrec.corpus.readers.detect import detect
@@ -44,12 +45,22 @@ def plan(config: CorpusConfig) -> list[Unit]:
         sample = config.sample
         made = {"reviews": sample.reviews, "items": True, "events": sample.events, "users": sample.people,
                 "relations": sample.people}  # fmt: skip
-        return [Unit(n, kind) for n, kind in enumerate(kind for kind, wanted in made.items() if wanted)]
-    units: list[Unit] = []
+        units = [Unit(n, kind) for n, kind in enumerate(kind for kind, wanted in made.items() if wanted)]
+        return units + _logged(config, len(units))
+    units = []
     for kind in SETTINGS:
         for seen in _usable(config, kind, resolve(getattr(config, kind))):
             for start, end in _ranges(seen):
                 units.append(Unit(len(units), kind, seen.file, seen.form, start, end))
+    return units + _logged(config, len(units))
+
+
+def _logged(config: CorpusConfig, first: int) -> list[Unit]:
+    """The units of `corpus.logged`, after all others."""
+    own, units = reading_of_log(config), list[Unit]()
+    for file in resolve(config.logged):
+        kind = kind_of(file)
+        units.append(Unit(first + len(units), kind, file, peek(own, kind, file).form, logged=True))
     return units
 
 

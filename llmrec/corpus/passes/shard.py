@@ -17,6 +17,7 @@ from llmrec.config.events import REVIEW
 from llmrec.corpus.formats.expand import EXPAND, Fields
 from llmrec.corpus.formats.names import outermost
 from llmrec.corpus.passes.event_rows import parser_of
+from llmrec.corpus.passes.logged import reading_of_log
 from llmrec.corpus.passes.rows import RowParser
 from llmrec.corpus.readers.files import InputFile
 from llmrec.corpus.readers.form import Format
@@ -72,6 +73,7 @@ class Unit:
     form: Format = PLAIN
     start: int = 0
     end: int | None = None
+    logged: bool = False  # a file of `corpus.logged`
 
     @property
     def source(self) -> str:
@@ -123,12 +125,13 @@ def _shard_sample(config: CorpusConfig, report: UnitReport, parts: "_Parts", fol
 def _shard_file(config: CorpusConfig, report: UnitReport, parts: "_Parts", folder: str, n_buckets: int) -> None:
     unit = report.unit
     assert unit.file is not None
+    schema = staged_of(config, unit.kind)
+    config = reading_of_log(config) if unit.logged else config
     reader = RecordReader(
         unit.file, unit.form, unit.start, unit.end, config.max_row_bytes, outermost(config, unit.kind)
     )
     parser = parser_of(config, unit.kind, unit.form)
     expand = EXPAND.get((config.source, unit.kind), _alone)
-    schema = staged_of(config, unit.kind)
     for good, bad in _batches(reader, parser, unit, expand):
         report.rows_in += len(good) + len(bad)
         report.kept += len(good)

@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from llmrec import tasks
-from llmrec.features.asof.history import USERS
+from llmrec.features.arrays import read_arrays
+from llmrec.features.asof.history import REDUCTIONS, USERS
 from llmrec.features.asof.history_data import READING, SEQUENCE
 from llmrec.features.build import ray_tasks
 from llmrec.features.build.plan import BuildInputs, BuildPlan, plan_build, positions_uri
 from llmrec.features.build.reduce_shards import fit_shards, partial_fit, transform_shard
 from llmrec.features.dataset.examples import CHUNK
 from llmrec.features.transforms.projection import Projection
-from llmrec.features.transforms.reduction import Reduction, Reductions
+from llmrec.features.transforms.reduction import Reduction, Reductions, from_arrays
 from llmrec.files import delete_folder
 from llmrec.storage import ArtifactWriter
 
@@ -35,7 +36,9 @@ def build(inputs: BuildInputs, writer: ArtifactWriter) -> None:
     runner = TaskRunner(local=inputs.n_reviews <= SMALL)
     try:
         plan = runner.run("plans", plan_build, [(inputs,)])[0]
-        reductions = fit_reductions(runner, inputs, plan)
+        reductions = (
+            kept_reductions(inputs.continued, plan) if inputs.continued else fit_reductions(runner, inputs, plan)
+        )
         write_history(runner, inputs, plan, reductions)
         drawn = draw_negatives(runner, inputs, plan)
         spec = runner.remote_value(ray_tasks.fit_spec, inputs, plan, writer.uri("spec"))
@@ -72,6 +75,16 @@ def fit_reductions(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan) -> 
     wanted = [(plan.dims[name], plan.of(name)) for name in names]
     kept = {READING: Projection.identity(plan.dims[READING])} if READING in plan.dims else {}
     return dict(zip(names, runner.run("reductions fitted", fit_shards, wanted, inputs.settings), strict=True)) | kept
+
+
+def kept_reductions(folder: str, plan: BuildPlan) -> Reductions:
+    """Those of the bundle in `folder`. Raises ValueError where there are other vectors now."""
+    found = from_arrays(read_arrays(f"{folder}/history/{REDUCTIONS}"))
+    widths = {name: reduction.input_dim for name, reduction in found.items()}
+    if widths != plan.dims:
+        raise ValueError(f"featurize: the bundle {folder} reduces vectors of widths {widths}, found {plan.dims}; "
+                         "expected the same encoder, readings and item vectors: run jobs.pipeline")  # fmt: skip
+    return found
 
 
 def write_history(runner: TaskRunner, inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) -> None:

@@ -51,6 +51,7 @@ class BuildInputs:
     history: str  # folder of the history's files
     scratch: str  # folder of what nobody needs afterwards
     readings: Artifact | None = None  # None where nothing was read
+    continued: str | None = None  # folder of a bundle whose columns, scales and reductions are kept
     shard_rows: int = SHARD_ROWS
     range_rows: int = RANGE_ROWS
 

@@ -111,10 +111,13 @@ def clicks_of(inputs: BuildInputs, plan: BuildPlan, split: str) -> Clicks:
 
 
 def fit_spec(inputs: BuildInputs, plan: BuildPlan, folder: str) -> FeatureSpec:
-    """Fit the spec on the training clicks, save it, and hand it on."""
+    """Fit the spec on the training clicks, or let a bundle's go on; save it, and hand it on."""
     with one_thread("blas"):
-        until = learned_until(inputs.fold, plan.t1, plan.t2)
-        spec = fit(_history(inputs.history), clicks_of(inputs, plan, "train"), inputs.fold, until)
+        until, history = learned_until(inputs.fold, plan.t1, plan.t2), _history(inputs.history)
+        if inputs.continued is None:
+            spec = fit(history, clicks_of(inputs, plan, "train"), inputs.fold, until)
+        else:
+            spec = FeatureSpec.load(f"{inputs.continued}/spec").continued(history, until)
     spec.save(folder)
     return spec
 

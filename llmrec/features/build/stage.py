@@ -14,13 +14,14 @@ _STAGE = "examples"
 
 def featurize(
     config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact | None, fold: Fold,
-    readings: Artifact | None = None,
+    readings: Artifact | None = None, continued: Artifact | None = None,
 ) -> Artifact:  # fmt: skip
     """The artifact `examples` of a fold; what exists is reused.
 
     Fold `validation` learns from events before T1 and holds the splits train and validation, [T1, T2); fold `test`
     learns from events before T2 and holds train and test. `embeddings` may be None where `features.text` is false,
-    `readings` where nothing was read.
+    `readings` where nothing was read. `continued`: a bundle whose columns, scales and reductions are kept, so that its
+    models can go on; vocabularies and collaborative scores are made anew.
     Raises ValueError where the corpus has no event to train on, or the encoder was tuned on texts from the fold's
     cut-off on; `tasks.StarvedError` where the cluster has no free CPU.
     """
@@ -29,7 +30,7 @@ def featurize(
     of_corpus |= {k: v for k, v in corpus.manifest.info.get("outcome", {}).items() if k == "exclude_seen"}
     settings = config.features.model_copy(update=of_corpus)
     sections = {"features": settings.model_dump(), "split": config.split.model_dump(), "fold": fold}
-    parents = {a.manifest.stage: a.id for a in (corpus, embeddings, readings) if a is not None}
+    parents = {a.manifest.stage: a.id for a in (corpus, embeddings, readings, continued) if a is not None}
     made = artifact_id(__name__, sections, parents)
     if (found := storage.find(_STAGE, made)) is not None:
         return found
@@ -40,7 +41,10 @@ def featurize(
         _refuse_tuned_later(texts[0], corpus, config.split, fold)
     with storage.build(_STAGE, made, module=__name__, config=sections, parents=parents) as writer:
         folders = writer.uri("history"), f"{writer.root}/scratch-{writer.attempt}"
-        inputs = BuildInputs(storage, corpus, texts[0], settings, config.split, fold, *folders, readings=texts[1])
+        bundle = None if continued is None else continued.uri("spec/spec.json").removesuffix("/spec/spec.json")
+        inputs = BuildInputs(
+            storage, corpus, texts[0], settings, config.split, fold, *folders, readings=texts[1], continued=bundle
+        )
         build(inputs, writer)
     artifact = storage.find(_STAGE, made)
     assert artifact is not None

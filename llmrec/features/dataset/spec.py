@@ -1,7 +1,7 @@
 """`FeatureSpec`: everything that is learned about features, fitted on training rows, used by job and server alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -68,6 +68,28 @@ class FeatureSpec(SpecState):
         spec = cls(learned, users, items, cutoff)
         spec._fit_scalers(history, training)
         return spec
+
+    def continued(self, history: History, cutoff: int) -> "FeatureSpec":
+        """The same columns, scales and choices; vocabularies and collaborative scores of events before `cutoff` (ms).
+
+        So what models have learned of columns holds. Raises ValueError where this history makes other columns.
+        """
+        learned, data, further = self.learned, history.data, history.further
+        kept = {"settings": learned.settings, "text_dim": learned.text_dim, "sequence_dim": learned.sequence_dim,
+                "vector_dims": dict(learned.vector_dims), "reading_dim": learned.reading_dim,
+                "event_kinds": learned.event_kinds, "relations": learned.relations}  # fmt: skip
+        now = {"settings": history.settings, "text_dim": history.text_dim, "sequence_dim": history.sequence_dim,
+               "vector_dims": dict(data.vector_dims), "reading_dim": history.reading_dim,
+               "event_kinds": further.kinds, "relations": further.relations is not None}  # fmt: skip
+        if differ := [name for name in kept if kept[name] != now[name]]:
+            raise ValueError(f"features: {', '.join(differ)} differ from those of the bundle that is to go on, "
+                             "expected the same corpus and section `features`; run jobs.pipeline")  # fmt: skip
+        scores = Collaborative.fit(learned.settings, data, cutoff)
+        users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
+        return replace(
+            self, learned=replace(learned, collaborative=scores), user_vocabulary=users, item_vocabulary=items,
+            cutoff=cutoff,
+        )  # fmt: skip
 
     def _fit_scalers(self, history: History, training: Pairs) -> None:
         """Features of training rows, spread evenly over them, at most FIT_ROWS, in chunks that fit a cache."""

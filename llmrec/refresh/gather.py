@@ -1,0 +1,137 @@
+"""From the log to rows of a corpus: which entries a turn takes, and the files that ingest reads."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from llmrec.config.refresh import RefreshConfig
+from llmrec.files import write_parquet
+from llmrec.live.event_log import Entry, EventLog
+from llmrec.refresh.book import Plan
+from llmrec.refresh.burst import Caps, held_back
+from llmrec.schema import C
+
+_READ = 20_000
+_REVIEWS = pa.schema(
+    [(C.USER_ID, pa.string()), (C.ITEM_ID, pa.string()), (C.TIMESTAMP, pa.int64()), (C.STARS, pa.float64()),
+     (C.TEXT, pa.string())]
+)  # fmt: skip
+_ITEMS = pa.schema(
+    [(C.ITEM_ID, pa.string()), (C.TITLE, pa.string()), (C.DESCRIPTION, pa.string()), (C.BRAND, pa.string()),
+     (C.PRICE, pa.float64()), (C.CATEGORIES, pa.list_(pa.string())), (C.AVAILABLE_FROM, pa.int64())]
+)  # fmt: skip
+
+
+@dataclass
+class LoggedItem:
+    """What the log says of an item: its last PUT, when it first came (ms), and whether it was deleted since."""
+
+    body: dict[str, Any] = field(default_factory=dict)
+    since: int = 0
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The log up to a number. `waiting`: numbers of events of items that nobody has told of."""
+
+    through: int
+    events: list[Entry]
+    items: dict[str, LoggedItem]
+    waiting: list[int]
+    held: dict[int, str]  # number -> why, of all turns
+
+    def passed(self) -> list[Entry]:
+        """The events that come into the corpus."""
+        out = {*self.waiting, *self.held}
+        return [entry for entry in self.events if entry.seq not in out]
+
+    def told(self, new: Sequence[int]) -> dict[str, Any]:
+        """For people: what is held back, most of which items, and what waits."""
+        by_seq = {entry.seq: entry for entry in self.events}
+        items = Counter(by_seq[seq].body["item"] for seq, why in self.held.items() if why == "item")
+        users = Counter(by_seq[seq].body["user"] for seq, why in self.held.items() if why == "user")
+        return {
+            "log_events": len(self.events), "of_unknown_items": len(self.waiting), "held_back": len(self.held),
+            "held_back_now": len(set(new) & set(self.held)), "held_items": dict(items.most_common(5)),
+            "held_users": dict(users.most_common(5)),
+        }  # fmt: skip
+
+
+def gather(
+    log: EventLog, through: int, known: Mapping[str, float], last: Plan | None, settings: RefreshConfig
+) -> tuple[Gathered, dict[str, Any]]:
+    """What of the log up to `through` a turn takes. Each event is judged once: what `last` took or held stays so.
+
+    `known`: item -> share of events, of all items of the serving bundle. The second answer is for people.
+    """
+    events, items = list[Entry](), dict[str, LoggedItem]()
+    for entry in _entries(log, through):
+        if entry.kind == "event":
+            events.append(entry)
+        elif entry.kind == "item":
+            _told(items.setdefault(entry.id, LoggedItem()), entry.body)
+    there = {*known, *(name for name, item in items.items() if item.body)}
+    waiting = [entry.seq for entry in events if entry.body["item"] not in there]
+    judged = _judged(events, waiting, last)
+    new = [entry for entry in events if entry.seq not in judged]
+    caps = Caps(settings, len(new), known)
+    held = {seq: why for seq, why in (last.held if last else {}).items() if not _trusted(events, seq, settings)}
+    held |= held_back(((e.seq, e.body["user"], e.body["item"]) for e in new), caps)
+    found = Gathered(through, events, items, waiting, held)
+    return found, found.told([entry.seq for entry in new])
+
+
+def _entries(log: EventLog, through: int) -> Iterator[Entry]:
+    seq = 0
+    while entries := log.since(seq, _READ, through):
+        yield from entries
+        seq = entries[-1].seq
+
+
+def _told(item: LoggedItem, body: dict[str, Any]) -> None:
+    item.hidden = bool(body["hidden"])
+    if not item.hidden:
+        item.since = min(item.since or body["time"], body["time"])
+        item.body = body
+
+
+def _judged(events: Sequence[Entry], waiting: Sequence[int], last: Plan | None) -> set[int]:
+    """Numbers of events that an earlier turn took or held, and of those that wait still."""
+    if last is None:
+        return set(waiting)
+    waited = set(last.waiting)
+    return {entry.seq for entry in events if entry.seq <= last.through and entry.seq not in waited} | set(waiting)
+
+
+def _trusted(events: Sequence[Entry], seq: int, settings: RefreshConfig) -> bool:
+    if not settings.trusted:
+        return False
+    body = next(entry.body for entry in events if entry.seq == seq)
+    return body["user"] in settings.trusted or body["item"] in settings.trusted
+
+
+def write(folder: str, found: Gathered, known: Mapping[str, float]) -> list[str]:
+    """Write the files that `corpus.logged` names; returns their URIs.
+
+    An item that was deleted and that nobody has had does not come; one that people had keeps what is known of it, so
+    that their histories stay, and the server lists it no more.
+    """
+    passed = found.passed()
+    had = {entry.body["item"] for entry in passed} | set(known)
+    reviews = [
+        {C.USER_ID: b["user"], C.ITEM_ID: b["item"], C.TIMESTAMP: b["time"], C.STARS: b["stars"], C.TEXT: b["words"]}
+        for b in (entry.body for entry in passed)
+    ]
+    items = [
+        {C.ITEM_ID: name, C.AVAILABLE_FROM: item.since,
+         **{column: item.body[column] for column in (C.TITLE, C.DESCRIPTION, C.BRAND, C.PRICE, C.CATEGORIES)}}
+        for name, item in found.items.items() if item.body and (name in had or not item.hidden)
+    ]  # fmt: skip
+    uris = [f"{folder}/reviews.parquet", f"{folder}/items.parquet"]
+    write_parquet(uris[0], pa.Table.from_pylist(reviews, _REVIEWS))
+    write_parquet(uris[1], pa.Table.from_pylist(items, _ITEMS))
+    return uris
