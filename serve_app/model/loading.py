@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from llmrec import words
 from llmrec.bundle import Bundle, verify
 from llmrec.exploration import terms_of
 from llmrec.exposures import ExposureLog
@@ -29,6 +30,8 @@ def load_model(
     if artifact is None:
         raise ValueError(f"bundle {version!r}: not found under {storage.root}; `python -m jobs.publish` names one")
     bundle = Bundle.load(artifact.root, LiveContext.of if log else ModelContext)
+    if bundle.search is not None:
+        words.prepare()
     verify(bundle)
     card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
     if approximate_above is not None and len(bundle.history.item_ids) > approximate_above:

@@ -38,3 +38,14 @@ def test_a_word_stands_where_it_says(text: str) -> None:
 
 def test_a_book_pasted_is_cut() -> None:
     assert len(words("ab " * 2 * MAX_WORDS)) == MAX_WORDS
+
+
+def test_a_long_run_of_chinese_is_cut_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    import jieba
+
+    cut, seen = jieba.cut, list[int]()
+    monkeypatch.setattr(jieba, "cut", lambda text: (seen.append(len(text)), cut(text))[1])
+    text = "的" * 5_000 + "安静的吉他"
+    found = words(text)
+    assert max(seen) <= 1_000  # its time grows with the square
+    assert "".join(word.term for word in found) == text and found[-1].term == "吉他"
