@@ -43,7 +43,7 @@ class Schedule:
 
     def __init__(self, config: RunConfig, storage: Storage, every: float) -> None:
         self._config, self._storage, self._every = config, storage, every
-        self._stopping, self._at_work = threading.Event(), False
+        self._stopping, self._at_work, self._turned = threading.Event(), False, False
 
     def stop(self, signum: int, frame: FrameType | None) -> None:
         """A handler of signals."""
@@ -73,13 +73,13 @@ class Schedule:
         self._at_work = True
         try:
             return take_turn(self._config, self._storage, report)
-        except RefreshingError:
-            raise
         except Exception as error:
+            if isinstance(error, RefreshingError) and not self._turned:
+                raise  # another schedule: this one is too many
             logger.exception("refresh: a turn failed")
             return {"error": f"{type(error).__name__}: {error}"}
         finally:
-            self._at_work = False
+            self._at_work, self._turned = False, True
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def gather(
     judged = _judged(events, waiting, last)
     new = [entry for entry in events if entry.seq not in judged]
     caps = Caps(settings, len(new), known)
-    held = {seq: why for seq, why in (last.held if last else {}).items() if not _trusted(events, seq, settings)}
+    free = _trusted(events, settings)
+    held = {seq: why for seq, why in (last.held if last else {}).items() if seq not in free}
     held |= held_back(((e.seq, e.body["user"], e.body["item"]) for e in new), caps)
     found = Gathered(through, events, items, waiting, held)
     return found, found.told([entry.seq for entry in new])
@@ -107,11 +108,10 @@ def _judged(events: Sequence[Entry], waiting: Sequence[int], last: Plan | None) 
     return {entry.seq for entry in events if entry.seq <= last.through and entry.seq not in waited} | set(waiting)
 
 
-def _trusted(events: Sequence[Entry], seq: int, settings: RefreshConfig) -> bool:
-    if not settings.trusted:
-        return False
-    body = next(entry.body for entry in events if entry.seq == seq)
-    return body["user"] in settings.trusted or body["item"] in settings.trusted
+def _trusted(events: Sequence[Entry], settings: RefreshConfig) -> set[int]:
+    """Numbers of events of which nothing is held back."""
+    ids = set(settings.trusted)
+    return {e.seq for e in events if e.body["user"] in ids or e.body["item"] in ids} if ids else set()
 
 
 def write(folder: str, found: Gathered, known: Mapping[str, float]) -> list[str]:

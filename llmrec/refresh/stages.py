@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from llmrec import bundle, corpus, encoding, features, reading, training
-from llmrec.bundle import BundleFile
+from llmrec.bundle import BundleFile, refuse_untrusted_code
 from llmrec.config import RunConfig, SplitConfig
 from llmrec.features.arrays import Ints
 from llmrec.live.log_point import LogPoint
@@ -38,6 +38,7 @@ def make_candidate(
     Encoded is what the store does not hold yet. The as-of state and the examples of one fold are made anew, from
     stored vectors; reductions, scales and columns are the serving bundle's. Raises TooFewError.
     """
+    refuse_untrusted_code(settings, config.serving.trust_remote_code)
     config = _as_served(config, plan, settings)
     made = dict[str, Artifact]()
 

@@ -125,5 +125,7 @@ def _closed(work: Refresh, plan: Plan, answer: dict[str, Any]) -> dict[str, Any]
     needed = {pointer["uri"], *(uri.rsplit("/", 1)[0] for uri in plan.logged)}
     if (before := registry.previous(work.storage, work.config.name)) is not None:
         needed.add(before["uri"])
+    arms = (arm for experiment in work.config.serving.experiments.values() for arm in experiment.arms.values())
+    needed |= {f"{work.storage.root}/bundle/{arm.bundle}" for arm in arms if arm.bundle is not None}
     work.book.forget(work.config.refresh.keep, needed)
     return answer

@@ -76,6 +76,28 @@ def test_sigterm_within_a_turn_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) 
     assert time.monotonic() - started < 10
 
 
+def test_a_single_turn_by_hand_does_not_end_a_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [{"published": None}, RefreshingError("by hand")]
+
+    def turn(*_: Any) -> dict[str, Any]:
+        answer = answers.pop(0)
+        if not answers:
+            terminate(0.2)
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    monkeypatch.setattr(refresh, "take_turn", turn)
+    made = schedule(0.01)
+
+    def wait(_: float | None = None) -> bool:
+        return made._stopping.is_set() if answers else threading.Event.wait(made._stopping, 10)
+
+    monkeypatch.setattr(made._stopping, "wait", wait)
+    told = made.run()
+    assert (told["turns"], told["failed"]) == (2, 1)
+
+
 def test_another_one_at_work_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def turn(*_: Any) -> dict[str, Any]:
         raise RefreshingError("another one")
