@@ -86,6 +86,7 @@ class RequestUser:
     context: Mapping[str, str] = field(default_factory=dict)
     reasons: bool = False
     quotes: bool = False  # whether reasons may quote reviews
+    compare: bool = False  # whether they ask for the list without words, too
     sentences: tuple[str, ...] = ()
     sentence_vectors: Floats | None = None  # (len(sentences), dim)
     explore: Exploration | None = None
@@ -171,6 +172,7 @@ class RankedItems:
     terms: tuple[str, ...] = ()
     list_id: str | None = None  # by which feedback names the list, where it is logged
     arm: str | None = None  # EXPERIMENT/ARM, where the user takes part in one
+    without_text: list[str] | None = None  # the same candidates without what words add, where somebody asked
     before: int = 0  # how many items stand on the pages before
     next: str | None = None  # the cursor of the page that follows
 

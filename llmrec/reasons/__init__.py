@@ -4,5 +4,6 @@ from llmrec.reasons.explain import Explainer
 from llmrec.reasons.past import Guest
 from llmrec.reasons.reasons import Because, ItemReasons
 from llmrec.reasons.sentences import MAX_SENTENCES, sentences
+from llmrec.reasons.silenced import silenced
 
-__all__ = ["MAX_SENTENCES", "Because", "Explainer", "Guest", "ItemReasons", "sentences"]
+__all__ = ["MAX_SENTENCES", "Because", "Explainer", "Guest", "ItemReasons", "sentences", "silenced"]

@@ -11,7 +11,7 @@ from llmrec.exploration import Exploration, Explored, Pool, demand, explore, sta
 from llmrec.exposures.learned import LearnedFeedback
 from llmrec.features.asof.state import UserState
 from llmrec.models.base import Floats, Ints
-from llmrec.reasons import Explainer, Guest, ItemReasons
+from llmrec.reasons import Explainer, Guest, ItemReasons, silenced
 from llmrec.recommender import Recommender
 from llmrec.search import Likeness
 from serve_app.messages import RankedItems, RequestUser
@@ -27,7 +27,8 @@ class Listing:
 
     def looks_at_all(self, user: RequestUser) -> bool:
         """Whether the list depends on more candidates than it shows."""
-        return user.reasons or user.explore is not None or user.diversity is not None or user.listed is not None
+        chosen = (user.explore, user.diversity, user.listed)
+        return user.reasons or user.compare or any(said is not None for said in chosen)
 
     def chosen(
         self, user: RequestUser, state: UserState, rows: Ints, scores: Floats, k: int
@@ -70,6 +71,14 @@ class Listing:
         listed = np.arange(len(rows)) if listed is None else listed
         guest = None if state.rows[0] else self._guest(user, state)
         return Explainer(self.recommender).explain(state, rows, scores, listed, int(state.times[0]), guest)
+
+    def without_text(self, user: RequestUser, state: UserState, rows: Ints, scores: Floats, k: int) -> list[str] | None:
+        """Ids of the `k` best of the candidates `rows` without what words add to their `scores`; None: nobody asked."""
+        if not user.compare:
+            return None
+        left = silenced(self.recommender, state, rows, int(state.times[0]), scores, "words") if len(rows) else scores
+        best = rows[np.argsort(-left, kind="stable")[:k]]
+        return [self.recommender.history.item_ids[int(row)] for row in best]
 
     def _guest(self, user: RequestUser, state: UserState) -> Guest:
         liked, recent = (self.recommender.history.item_rows(list(ids)) for ids in (user.liked, user.recent))

@@ -179,7 +179,8 @@ class ServedModel:
         listed = self._listed(candidates.provenance, ranked[chosen], scored[chosen])
         reasons = self.listing.reasons(user, state, ranked, scored, chosen) if user.reasons else []
         reasons = self._with_reviews(user, candidates.provenance.as_of, ranked[chosen], reasons)
-        return self.listing.with_chances(replace(listed, reasons=reasons), explored)
+        without = self.listing.without_text(user, state, ranked, scored, k)
+        return self.listing.with_chances(replace(listed, reasons=reasons, without_text=without), explored)
 
     def _order_by_need(
         self, user: RequestUser, state: UserState, candidates: Candidates, needed: NeededItems, k: int
@@ -193,7 +194,8 @@ class ServedModel:
             shown = (index.highlights(int(row), user.wish.text) for row in ranked.rows[chosen])
             reasons = [quoting(found, parts) for found, parts in zip(reasons, shown, strict=False)]
         reasons = self._with_reviews(user, candidates.provenance.as_of, ranked.rows[chosen], reasons)
-        return self.listing.with_chances(replace(listed, reasons=reasons), explored)
+        without = self.listing.without_text(user, state, ranked.rows, ranked.taste, k)
+        return self.listing.with_chances(replace(listed, reasons=reasons, without_text=without), explored)
 
     def _with_reviews(self, user: RequestUser, at: int, rows: Ints, reasons: list[ItemReasons]) -> list[ItemReasons]:
         """The reasons of the items `rows`, quoting what was written of them before the request."""

@@ -79,6 +79,14 @@ def because(reason: Because, cards: dict[str, ItemCard]) -> str:
     return reason.statement if card is None else reason.statement.removesuffix(card.item_id) + card.title
 
 
+def moved(listed: list[str], item_id: str, place: int) -> str:
+    """Where an item of the list without words stands in the one with them."""
+    if item_id not in listed:
+        return "(not in the list with words)"
+    rank = listed.index(item_id) + 1
+    return "(the same place)" if rank == place else f"(with words: {rank})"
+
+
 def terms(contributions: dict[str, float]) -> list[tuple[str, float, int]]:
     """The largest terms and the rest: name, value, and a bar's length of at most 100."""
     shown = list(contributions.items())[:_SHOWN_TERMS]
@@ -102,5 +110,5 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.globals |= {"because": because, "terms": terms}
+    environment.globals |= {"because": because, "moved": moved, "terms": terms}
     return environment

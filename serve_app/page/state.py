@@ -23,6 +23,7 @@ class PageState:
     excluded: tuple[str, ...] = ()
     similar: str = ""
     act: str = ""
+    beside: bool = False  # the list without words, too
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -31,6 +32,7 @@ class PageState:
         one = {name: value for name, value in fields if name in ("user_id", "text", "query", "similar")}
         state = cls(
             **{name: value.strip() for name, value in one.items()},
+            beside=any(name == "beside" for name, _ in fields),
             liked=_each(v for n, v in fields if n == "liked"), excluded=_each(v for n, v in fields if n == "excluded"),
         )  # fmt: skip
         return state._done(next((value for name, value in fields if name == "act"), "ask"))
@@ -52,7 +54,7 @@ class PageState:
         """The body of /v1/recommend, with reasons."""
         asked = {"user_id": self.user_id, "text": self.text, "liked_items": list(self.liked)}
         return {name: value for name, value in asked.items() if value} | {
-            "exclude": list(self.excluded), "k": SHOWN, "reasons": True,
+            "exclude": list(self.excluded), "k": SHOWN, "reasons": True, "without_text": self.beside,
         }  # fmt: skip
 
 

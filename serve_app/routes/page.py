@@ -98,6 +98,6 @@ async def _searched(
 
 async def _found(service: RecommendationService, ranked: RankedItems, also: Iterable[str]) -> Found:
     named = (b.item_id for reasons in ranked.reasons for b in reasons.because if b.item_id)
-    ids = list(dict.fromkeys([*ranked.item_ids, *also, *named]))
+    ids = list(dict.fromkeys([*ranked.item_ids, *(ranked.without_text or ()), *also, *named]))
     cards: list[ItemCard] = await service.cards(ids)
     return Found(ranked, {card.item_id: card for card in cards})

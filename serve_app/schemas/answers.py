@@ -110,6 +110,10 @@ class ItemsResponse(ApiResponse):
     list_id: str | None = Field(None, description="for /v1/feedback; null where the list is not logged")
     arm: str | None = Field(None, description="EXPERIMENT/ARM where the user takes part in an experiment")
     understood: UnderstoodRequest
+    without_text: list[str] | None = Field(
+        None, description="where the request asks for it: ids, best first, without the ranker's terms of words and the "
+        "need; what retrieval owes to words stays",
+    )  # fmt: skip
     next: str | None = Field(
         None, description="`cursor` of the page that follows, as of the same bundle and time; null at the end"
     )
@@ -121,7 +125,8 @@ class ItemsResponse(ApiResponse):
         understood = UnderstoodRequest.model_validate(basis.understood, from_attributes=True)
         return cls(
             bundle=basis.bundle, as_of=basis.as_of, basis=basis.basis, reason=basis.reason, items=ranked(found),
-            unknown_items=list(basis.unknown), understood=understood, next=found.next, list_id=found.list_id,
+            unknown_items=list(basis.unknown), understood=understood, next=found.next,
+            without_text=found.without_text, list_id=found.list_id,
             arm=found.arm,
         )  # fmt: skip
 

@@ -120,6 +120,9 @@ class RecommendRequest(UserRequest):
         None, ge=0, le=1, description="how much `text`, as what is wanted now, weighs against taste; 1 orders as "
         "/v1/search does, 0 leaves a known user's words unread; `serving.need` where it is not said",
     )  # fmt: skip
+    without_text: bool = Field(
+        False, description="also list the best of the same candidates without what words add to their scores"
+    )
     like: Id | None = Field(None, description="more like this item, `need` being how much that weighs against taste")
     disliked_items: Ids = Field([], description="not these, and less of what is like them")
     disliked_text: Text | None = Field(None, description="less of what answers these words")

@@ -57,7 +57,7 @@ def next_cursor(request: RecommendRequest, found: RankedItems, time: int | None,
 
 def _digest(request: RecommendRequest) -> str:
     """Of all that decides the order of the list."""
-    said = request.model_dump(mode="json", exclude={"cursor", "k", "reasons"})
+    said = request.model_dump(mode="json", exclude={"cursor", "k", "reasons", "without_text"})
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_DIGEST]
 
 

@@ -118,5 +118,6 @@ def _named(request: UserRequest, need: float) -> RequestUser:
     diversity = None if request.diversity is None else Diversity(**vars(request.diversity))
     return replace(
         user, explore=request.exploration(), like=request.like, disliked=tuple(request.disliked_items), need=need,
+        compare=request.without_text,
         unwanted=None if unwanted is None else Wish(unwanted), diversity=diversity, only=request.restriction(),
     )  # fmt: skip

@@ -96,10 +96,19 @@ def search(page: Page, url: str, width: int = 1280, dark: bool = False) -> None:
     until(page, "document.querySelector('#searched-title')")
 
 
+def beside(page: Page, url: str, width: int = 1280, dark: bool = False) -> None:
+    page.show(url, width, dark=dark)
+    until(page, "document.getElementById('user')")
+    page.evaluate("document.getElementById('user').value = 'u3'")
+    page.evaluate("document.querySelector('input[name=beside]').click()")
+    page.evaluate("document.querySelector('button.main').click()")
+    until(page, "document.getElementById('without-title')")
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("dark", [False, True])
 def test_nothing_is_found_by_axe_and_nothing_sticks_out(page: Page, url: str, width: int, dark: bool) -> None:
-    for begin in (Page.show, ask, search):
+    for begin in (Page.show, ask, search, beside):
         begin(page, url, width, dark=dark)
         page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         page.evaluate(AXE.read_text(encoding="utf-8") + "; 1")

@@ -73,6 +73,20 @@ def test_the_list_is_recommends_with_its_reasons(client: TestClient) -> None:
         assert f"{item['score'] - item['reasons']['baseline']:+.3f}" in answer.text
 
 
+def test_the_list_without_words_stands_beside(client: TestClient) -> None:
+    asked = client.post("/v1/recommend", json={"user_id": "u3", "reasons": True, "without_text": True}).json()
+    ids = [item["item_id"] for item in asked["items"]]
+    assert len(asked["without_text"]) == 10 and asked["without_text"] != ids
+    answer = client.post("/page", content="user_id=u3&beside=1", headers=FORM).text
+    side = re.findall(r"<li>(i[^<]*?) <span class=\"soft\">\(([^)]+)\)", answer)
+    assert [title for title, _ in side] == asked["without_text"] and "checked" in answer
+    for place, (title, said) in enumerate(side, 1):
+        rank = ids.index(title) + 1 if title in ids else 0
+        known = "the same place" if rank == place else f"with words: {rank}"
+        assert said == (known if rank else "not in the list with words")
+    assert "without-title" not in client.post("/page", content="user_id=u3", headers=FORM).text
+
+
 def test_what_is_not_wanted_goes_at_once_and_can_be_taken_back(client: TestClient) -> None:
     first = post(client, ("user_id", "u3"))
     gone = first.titles[0]
