@@ -1,10 +1,14 @@
 """Raters in the tables of likes and stars: which rows, tuned where, compared with whom."""
 
+from types import SimpleNamespace as Stub
+from typing import Any
+
 import numpy as np
 import pytest
 from factories.events import N_RATED as N
 from factories.events import planted_ratings
 
+from llmrec.catalogue import model_class
 from llmrec.config import EvaluationConfig
 from llmrec.evaluation.data import protocols
 from llmrec.evaluation.labels import raters
@@ -92,3 +96,17 @@ def test_our_raters_are_set_against_the_bias_over_their_seeds(rows: RatedRows) -
     assert table.models[0].metrics["rmse"].value == pytest.approx(wanted)
     mine = {(c.against, c.metric): c.verdict for c in table.comparisons if c.model == "boosted_text"}
     assert mine == {("bias", "rmse"): "better", ("bias", "mae"): "better"}
+
+
+def test_our_raters_are_those_of_the_bundles_that_read_features(rows: RatedRows) -> None:
+    def bundle(name: str, seed: int) -> Any:
+        info = Stub(reads="features", output="stars", title="Ours", description="d")
+        ours = Stub(INFO=info, predict=lambda users, items, times: users * 0.0 + seed)
+        raters = {"network": ours, "bias": model_class("rater", "bias"), "rates": model_class("rater", "rates")}
+        return Stub(name=name, bundle=Stub(models=Stub(raters=raters)))
+
+    found = raters.our_stars([bundle("text", 7), bundle("text", 8), bundle("no_text", 7)], rows)
+    assert [(p.name, p.kind, p.label) for p in found] == [
+        ("network_text", "ours", "Ours, with text"), ("network_no_text", "ours", "Ours, without text"),
+    ]  # fmt: skip
+    assert [float(s[0]) for s in found[0].by_seed] == [7, 8] and len(found[0].by_seed[0]) == len(rows.test)
