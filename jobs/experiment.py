@@ -37,4 +37,5 @@ if __name__ == "__main__":
     arguments = parser("Compare the arms of a server's experiments.")
     arguments.add_argument("--name", help="one experiment alone")
     arguments.add_argument("--forget", metavar="USER_ID", help="erase this user from the exposure log")
+    arguments.set_defaults(check=True)  # looking needs no cluster
     raise SystemExit(main(experiment, arguments))

@@ -62,4 +62,5 @@ if __name__ == "__main__":
     arguments.add_argument("--policy", help="only lists that it drew")
     arguments.add_argument("--min-rate", type=float, default=0.0, help="only lists drawn at this rate or more")
     arguments.add_argument("--confidence", type=float, default=0.95)
+    arguments.set_defaults(check=True)  # looking needs no cluster
     raise SystemExit(main(offpolicy, arguments))

@@ -71,6 +71,8 @@ class Items(_Answer):
     unknown_items: Sequence[str] = ()
     understood: Mapping[str, Any] | None = None  # what of the request counted
     next: str | None = None  # `cursor` of the page that follows
+    list_id: str | None = None  # for `feedback`, where the server logs lists
+    arm: str | None = None  # EXPERIMENT/ARM
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
@@ -152,6 +154,11 @@ class Client:
         most = self.model()["limits"]["events.maxItems"]
         batches = (list(events[at : at + most]) for at in range(0, len(events), most))
         return sum(self.call("POST", "/v1/events", {"events": batch})["stored"] for batch in batches)
+
+    def feedback(self, list_id: str, item_id: str, kind: str = "click") -> bool:
+        """Say what somebody did with an item of a list (`Items.list_id`); whether that was new."""
+        said = {"list_id": list_id, "item_id": item_id, "kind": kind}
+        return bool(self.call("POST", "/v1/feedback", said)["stored"])
 
     def similar(self, item_id: str, k: int = 10, by: Literal["words", "behaviour", "both"] = "behaviour") -> Items:
         """Items near to one. Raises ApiError 404 where it is not known."""

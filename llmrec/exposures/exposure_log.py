@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS stopped (experiment TEXT, arm TEXT, why TEXT, time IN
 CREATE TABLE IF NOT EXISTS joined (name TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 """
 _COLUMNS = "seq, id, user, time, experiment, arm, body, contexts"
+#: How much earlier than its list an event may be stamped: many stamps are whole seconds.
+_CLOCK_MS = 999
+#: A user's last lists that an event is looked up in, so that nobody makes a look-up long.
+_LOOKED_AT = 1_000
 
 
 class ExposureLog:
@@ -88,8 +92,8 @@ class ExposureLog:
     def _last_shown(self, event: dict[str, object], window_ms: int) -> tuple[int, int, str, int] | None:
         time = int(event["time"])  # type: ignore[call-overload]
         shown = self._db.execute(
-            "SELECT seq, body FROM lists WHERE user = ? AND time BETWEEN ? AND ? ORDER BY time DESC, seq DESC",
-            (event["user"], time - window_ms, time),
+            "SELECT seq, body FROM lists WHERE user = ? AND time BETWEEN ? AND ? ORDER BY time DESC, seq DESC LIMIT ?",
+            (event["user"], time - window_ms, time + _CLOCK_MS, _LOOKED_AT),
         )
         slots = ((number, _slot(body, event["item"])) for number, body in shown)
         return next(((number, slot, TAKEN, time) for number, slot in slots if slot is not None), None)

@@ -13,20 +13,25 @@ import yaml
 from factories.bundles import make_bundle
 
 from jobs.serve import free_port
-from llmrec.config import EncoderConfig
+from llmrec.config import EncoderConfig, load_config
 from llmrec.encoding import encoder_fingerprint
+from llmrec.exposures import ExposureLog
+from llmrec.exposures.paths import log_paths
 from llmrec.registry import publish
 from llmrec.storage import Storage
 
 NAME = "live"
 HASHING = EncoderConfig(backend="hashing", model="hashing")
-SERVING = {"live": {"enabled": True, "pull_ms": 50}, "replica_cpus": 0.1, "retrieve": 20, "max_k": 20,
+SERVING = {"live": {"enabled": True, "pull_ms": 50}, "exposures": {"enabled": True, "flush_ms": 50},
+           "experiments": {"try": {"arms": {"plain": {}, "other": {"bundle": "second"}}}},
+           "replica_cpus": 0.1, "retrieve": 20, "max_k": 20,
            "request_timeout_s": 100}  # fmt: skip
 
 
 @dataclass
 class Server:
     url: str
+    config: str
 
     def post(self, path: str, body: Any) -> dict[str, Any]:
         answer = httpx.post(f"{self.url}{path}", json=body, timeout=60)
@@ -61,12 +66,13 @@ def server(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     publish(
         storage, make_bundle(storage, "first", encoder=HASHING, fingerprint=encoder_fingerprint(HASHING), dim=256), NAME
     )
+    make_bundle(storage, "second", encoder=HASHING, fingerprint=encoder_fingerprint(HASHING), dim=256, seed=1)
     path = folder / "live.yaml"
-    path.write_text(yaml.safe_dump({"name": NAME, "storage": str(folder), "serving": SERVING}))
+    path.write_text(yaml.safe_dump({"name": NAME, "storage": str(folder), "serving": SERVING}, sort_keys=False))
     port = free_port("127.0.0.1", 0)
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     serve.run(build(BuildArgs(config=str(path))), name=NAME, route_prefix="/")
-    yield Server(f"http://127.0.0.1:{port}")
+    yield Server(f"http://127.0.0.1:{port}", str(path))
     serve.shutdown()
 
 
@@ -85,6 +91,21 @@ def test_events_change_the_next_answer(server: Server) -> None:
     server.await_(lambda live: live["events"] == 2)
     answer = server.post("/v1/recommend", {"user_id": "shopper", "k": 20})
     assert answer["basis"] == "history" and not {item["item_id"] for item in answer["items"]} & set(taken)
+
+
+def test_what_was_shown_is_logged_and_what_came_back_joins_it(server: Server) -> None:
+    """Two arms on two bundles, drawn slots, a click and a purchase."""
+    explore = {"policy": "linucb", "rate": 0.5}
+    lists = [server.post("/v1/recommend", {"user_id": f"u{n}", "k": 5, "explore": explore}) for n in range(12)]
+    assert {(a["arm"], a["bundle"]) for a in lists} == {("try/plain", "first"), ("try/other", "second")}
+    first, second = (found["items"][0]["item_id"] for found in lists[:2])
+    assert server.post("/v1/feedback", {"list_id": lists[0]["list_id"], "item_id": first}) == {"stored": 1}
+    server.post("/v1/events", {"event_id": "bought", "user_id": "u1", "item_id": second})
+    config = load_config(server.config)
+    log, deadline = ExposureLog(log_paths(config, config.storage).exposures), time.monotonic() + 60
+    while len(log.feedback()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The client against the application in this process and against a stub that is in trouble."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -160,3 +161,18 @@ def test_events_are_logged_in_batches_and_counted_once(tmp_path: Path) -> None:
         assert client.events(events) == 90
         assert asked.count("/v1/events") == 3
         assert client.events(events[:5]) == 0
+
+
+def test_feedback_names_the_list_that_was_shown() -> None:
+    said: list[object] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        said.append((request.url.path, json.loads(request.content)))
+        found = {"bundle": "b", "items": [], "list_id": "l1", "arm": "try/new"}
+        return httpx.Response(200, json={"stored": 1} if request.url.path.endswith("feedback") else found)
+
+    with Client("http://here/", transport=httpx.MockTransport(handle)) as client:
+        found = client.recommend("u3")
+        assert (found.list_id, found.arm) == ("l1", "try/new")
+        assert client.feedback(found.list_id or "", "i7")
+    assert said[1] == ("/v1/feedback", {"list_id": "l1", "item_id": "i7", "kind": "click"})

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from argparse import Namespace
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 from factories.serving import SMALL, Faulty, Parts, make_parts
 from starlette.testclient import TestClient
 
-from llmrec.config import ServingConfig
+from jobs.experiment import experiment
+from jobs.offpolicy import offpolicy
+from llmrec.config import RunConfig, ServingConfig
 from llmrec.exposures import ExposureLog, Said, ServedList
 from llmrec.trials.allocation import arm_of
 from serve_app.trials import Trials
@@ -156,6 +159,31 @@ def test_what_is_too_old_or_too_much_leaves_and_a_user_can_be_erased(parts: Part
     log = ExposureLog(trials.recorder.log.path)
     assert log.prune(3, 0) == 1 and [s.user for _, s in log.lists()] == ["u2", "u3"]
     assert log.prune(9, 1 << 60) == 2 and not list(log.lists())
+
+
+def test_the_jobs_read_what_the_server_wrote(parts: Parts, tmp_path: Path) -> None:
+    experiments = {"try": {"arms": {"plain": {}, "other": {"need": 0.5}}}}
+    client, trials = served(parts, tmp_path, experiments)
+    body = {"k": 5, "explore": {"policy": "linucb", "rate": 0.5}}
+    with client:
+        lists = [client.post("/v1/recommend", json=body | {"user_id": f"u{n}"}).json() for n in range(12)]
+        first, second = (found["items"][0]["item_id"] for found in lists[:2])
+        client.post("/v1/feedback", json={"list_id": lists[0]["list_id"], "item_id": first})
+        client.post("/v1/events", json={"event_id": "bought", "user_id": "u1", "item_id": second})
+    serving = ON | {"live": {"enabled": True, "path": parts.log}, "experiments": experiments}
+    serving["exposures"] = {"enabled": True, "path": trials.recorder.log.path}
+    config = RunConfig.model_validate({"storage": parts.storage.root, "serving": serving})
+    (found,) = experiment(config, parts.storage, Namespace(name=None, forget=None))["experiments"]
+    assert found["users"] == 12 and found["settled_users"] == 0
+    assert found["comparisons"]["other"]["verdict"] == "cannot tell" and set(found["arms"]) == {"plain", "other"}
+    asked = Namespace(table=None, target="rate:0.5", depth=1, kind=[], policy="linucb", min_rate=0.0, confidence=0.95)
+    estimates = offpolicy(config, parts.storage, asked)
+    assert estimates["lists"] == 12 and estimates["mean_weight"] == 1  # the same rate: nothing is weighed
+    assert estimates["ips"]["value"] == estimates["logged"]["value"] == pytest.approx(2 / 12)
+    assert "12 lists' worth" in estimates["caution"]
+    with pytest.raises(ValueError, match="found no 'else'; expected one of: try"):
+        experiment(config, parts.storage, Namespace(name="else", forget=None))
+    assert experiment(config, parts.storage, Namespace(name=None, forget="u1")) == {"forgotten_lists": 1}
 
 
 @pytest.mark.parametrize(
