@@ -26,6 +26,6 @@ def arm_of(name: str, experiment: ExperimentConfig, user_id: str) -> str | None:
 
 
 def shares(experiment: ExperimentConfig) -> Mapping[str, float]:
-    """Arm -> share of those who take part; they add up to 1."""
+    """Arm -> share of those who take part, by name, whatever their order in the file; they add up to 1."""
     total = sum(arm.weight for arm in experiment.arms.values())
-    return {name: arm.weight / total for name, arm in experiment.arms.items()}
+    return {name: arm.weight / total for name, arm in sorted(experiment.arms.items())}

@@ -21,12 +21,14 @@ from serve_app.trials import Trials
 
 SPLIT = {"arms": {"plain": {}, "drawn": {"explore": {"policy": "epsilon", "rate": 0.5}}}, "share": 0.8,
          "guards": {"least": 20, "max_error_rate": 0.5}}  # fmt: skip
+#: A busy machine is no failure here.
+PATIENT = {"request_timeout_s": 60, "text_timeout_s": 20}
 ON = {"live": {"enabled": True}, "exposures": {"enabled": True, "flush_ms": 5}}
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    return make_parts(str(tmp_path_factory.mktemp("trials")), **SMALL, **ON)
+    return make_parts(str(tmp_path_factory.mktemp("trials")), **(SMALL | PATIENT | ON))
 
 
 def served(parts: Parts, tmp_path: Path, experiments: dict[str, object]) -> tuple[TestClient, Trials]:

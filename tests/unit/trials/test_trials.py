@@ -27,7 +27,9 @@ def test_allocation_is_stable_and_as_weighted_and_independent_of_other_names() -
         assert abs(arms[arm] / 8_000 - share) < 4 * np.sqrt(share * (1 - share) / 8_000)
     both = Counter((arm_of("x", TWO, user), arm_of("y", TWO, user)) for user in users)
     assert all(abs(n / 8_000 - 0.25) < 4 * np.sqrt(0.1875 / 8_000) for n in both.values())
-    assert [arm_of("more_need", TWO, f"u{n}") for n in range(6)] == ["new", "new", "old", "old", "new", "new"]
+    assert [arm_of("more_need", TWO, f"u{n}") for n in range(6)] == ["old", "old", "new", "new", "old", "old"]
+    turned = TWO.model_copy(update={"arms": dict(reversed(TWO.arms.items()))})
+    assert all(arm_of("x", TWO, user) == arm_of("x", turned, user) for user in users[:99])
     assert arm_of("x", TWO, "\ud800") in ("old", "new")
 
 
