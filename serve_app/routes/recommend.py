@@ -11,7 +11,8 @@ from serve_app.service import RecommendationService
 from serve_app.service.batch import recommend_many
 
 GONE: dict[int | str, dict[str, Any]] = {
-    410: {"model": ErrorResponse, "description": "the cursor's bundle is served no more"}
+    409: {"model": ErrorResponse, "description": "the cursor is no such, or of another request; or explore beside it"},
+    410: {"model": ErrorResponse, "description": "the cursor's bundle is served no more"},
 }
 
 

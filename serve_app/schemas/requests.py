@@ -1,6 +1,6 @@
 """Requests of the HTTP API. Field limits that the configuration sets are added by `limits`."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -140,15 +140,6 @@ class RecommendRequest(UserRequest):
 
     def exploration(self) -> Exploration | None:
         return None if self.explore is None else Exploration(**vars(self.explore))
-
-    @model_validator(mode="after")
-    def _slots_are_chosen_in_one_way(self) -> Self:
-        if self.explore is not None and (self.diversity is not None or self.cursor is not None):
-            raise PydanticCustomError(
-                "either",
-                "explore cannot stand beside diversity or cursor: its propensities are those of one whole list",
-            )
-        return self
 
 
 class BatchRequest(ApiRequest):

@@ -29,7 +29,7 @@ from serve_app.middleware.traffic import Traffic
 from serve_app.schemas.requests import RecommendRequest, SearchRequest, UserRequest
 from serve_app.service.deployments import Deployments
 from serve_app.service.overview import Overview
-from serve_app.service.pages import Page, next_cursor
+from serve_app.service.pages import Page, next_cursor, refuse_two_ways
 from serve_app.service.who_asks import WhoAsks
 from serve_app.trials import Trials
 
@@ -79,6 +79,7 @@ class RecommendationService:
         ApiError 410 where a cursor's bundle serves no more.
         """
         now = self._now()
+        refuse_two_ways(request)
         page = Page.asked(request, now)
         now = now if page is None else page.time
         user, skipped = await self.who_asks.of(request, now, self.config.need if request.need is None else request.need)

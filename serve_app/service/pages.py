@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.schema import id_hash
-from serve_app.errors import ApiError, invalid_request
+from serve_app.errors import ApiError
 from serve_app.messages import RankedItems
 from serve_app.schemas.answers import Problem
 from serve_app.schemas.requests import RecommendRequest
@@ -32,7 +32,7 @@ class Page:
 
     @classmethod
     def asked(cls, request: RecommendRequest, now: int | None) -> "Page | None":
-        """The page that a request goes on with; None where it begins. Raises ApiError 422 for a cursor that is none."""
+        """The page that a request goes on with; None where it begins. Raises ApiError 409 for a cursor that is none."""
         if request.cursor is None:
             return None
         try:
@@ -61,5 +61,12 @@ def _digest(request: RecommendRequest) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_DIGEST]
 
 
+def refuse_two_ways(request: RecommendRequest) -> None:
+    """Raise ApiError 409 where slots are to be chosen in two ways at once."""
+    if request.explore is not None and (request.diversity is not None or request.cursor is not None):
+        said = "cannot stand beside diversity or cursor: its propensities are those of one list"
+        raise ApiError(409, "either", f"explore {said}", (Problem(code="either", message=said, where="body.explore"),))
+
+
 def _refused(code: str, message: str) -> ApiError:
-    return invalid_request((Problem(code=code, message=message, where="body.cursor"),))
+    return ApiError(409, code, message, (Problem(code=code, message=message, where="body.cursor"),))

@@ -120,7 +120,7 @@ def test_a_cursor_belongs_to_its_request(client: TestClient) -> None:
                           ({"user_id": "u1", "cursor": "é"}, "cursor_unreadable"),
                           ({"user_id": "u1", "cursor": "WzFd"}, "cursor_unreadable")):  # fmt: skip
         answer = client.post("/v1/recommend", json=request)
-        assert answer.status_code == 422 and answer.json()["details"][0]["code"] == code, answer.text
+        assert answer.status_code == 409 and answer.json()["details"][0]["code"] == code, answer.text
 
 
 def test_pages_hold_while_bundles_change_and_end_with_the_bundle(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -176,7 +176,7 @@ def test_lists_differ_as_far_as_the_dial_says(client: TestClient, parts: Parts) 
     assert ids(ask(always, **asked, diversity={"weight": 0})) == ids(ask(client, **asked))
     both = {"diversity": {"weight": 0.5}, "explore": {"policy": "epsilon", "rate": 1}}
     refused = client.post("/v1/recommend", json=both)
-    assert refused.status_code == 422 and refused.json()["details"][0]["code"] == "either"
+    assert refused.status_code == 409 and refused.json()["details"][0]["code"] == "either"
 
 
 def test_the_context_that_counted_is_echoed(client: TestClient) -> None:
