@@ -38,7 +38,8 @@ def test_every_answer_is_as_documented(tmp_path_factory: TempPathFactory) -> Non
 
             ask()
     assert asked.keys() == {
-        "POST /v1/recommend", "POST /v1/search", "POST /v1/rank", "POST /v1/encode", "GET /v1/items/{item_id}/similar",
+        "POST /v1/recommend", "POST /v1/recommend/batch",
+        "POST /v1/search", "POST /v1/rank", "POST /v1/encode", "GET /v1/items/{item_id}/similar",
         "GET /v1/model", "GET /healthz", "GET /readyz",
     }  # fmt: skip
     assert all(asked[f"POST /v1/{route}"] >= {200, 422} for route in ("recommend", "search", "rank", "encode"))
