@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.dataset.rows import Examples
-from llmrec.features.families.behaviour import rate_names, rates
 from llmrec.models.base import (
     Blender,
     Bools,
@@ -25,7 +24,7 @@ from llmrec.models.base import (
     Requests,
     Retriever,
 )
-from llmrec.models.blenders.prior_correction import LOGIT, log_popularity, popularity_columns
+from llmrec.models.blenders.prior_correction import LOGIT, popularity, popularity_columns
 from llmrec.models.click_rows import click_rows
 from llmrec.models.retrieval import candidates, retrieve
 from llmrec.models.topk import top_k
@@ -109,8 +108,7 @@ class Recommender:
     @property
     def columns(self) -> tuple[str, ...]:
         """What the blender reads of a candidate."""
-        rates = rate_names(self.history.settings.popularity_days)
-        return (*self.models.retrievers, LOGIT, *self.popularity, *rates)
+        return (*self.models.retrievers, LOGIT, *self.popularity)
 
     def requests(self, users: UserState, times: Ints) -> Requests:
         return Requests(users.rows, times, self.context.as_of, users)
@@ -168,8 +166,7 @@ class Recommender:
     def values(self, user: UserState, rows: Ints, columns: Floats, time: int) -> npt.NDArray[np.float64]:
         """(N, n_columns) of one user's candidates `rows` (N,), whose retrieval scores are `columns` (N, R)."""
         logits, items = self._logits(user, rows, time)
-        at_risk = rates(items, self.history.settings.popularity_days)
-        return np.column_stack([columns, logits, log_popularity(items), at_risk])
+        return np.column_stack([columns, logits, popularity(items, self.history.settings.popularity_days)])
 
     def rerank(self, users: UserState, times: Ints, found: CandidateSet) -> Floats:
         """The second stage: its score for each candidate, (Q, N); −inf where there is none.
@@ -260,7 +257,8 @@ class Recommender:
         rows = np.flatnonzero(allowed[0])
         counts = self.history.item_counts(rows, np.full(len(rows), request.times[0], np.int64))
         scores = np.full(allowed.shape, -np.inf, np.float32)
-        scores[0, rows] = log_popularity(counts)[:, self.popularity.index(self.models.fallback)]
+        popular = popularity(counts, self.history.settings.popularity_days)
+        scores[0, rows] = popular[:, self.popularity.index(self.models.fallback)]
         found, best = top_k(scores, k, data.user_hash[request.users], data.item_hash)
         return found[0], best[0]
 

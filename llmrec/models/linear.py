@@ -73,33 +73,36 @@ def platt(logits: Floats, label: npt.NDArray[np.float32]) -> tuple[float, float]
 
 
 def fit_weights(
-    values: Sequence[Floats], targets: Sequence[int], start: npt.NDArray[np.float64], ridge: float
-) -> npt.NDArray[np.float64]:
+    values: Sequence[Floats], targets: Sequence[int], start: npt.NDArray[np.float64], ridge: float,
+    offsets: Sequence[Floats] | None = None, begin: npt.NDArray[np.float64] | None = None,
+) -> npt.NDArray[np.float64]:  # fmt: skip
     """(n_columns,) weights of a conditional logit: a softmax over each list's candidates, the target being one.
 
-    `values[q]` (N_q, n_columns), `targets[q]` the target's row in it. The ridge pulls the weights, in units of each
-    column's spread within lists, to `start`.
+    `values[q]` (N_q, n_columns), `targets[q]` the target's row in it, `offsets[q]` (N_q,) what is added to the scores.
+    The ridge pulls the weights, in units of each column's spread within lists, to `start`; the search begins at
+    `begin`, or there.
     """
-    begin = np.cumsum([0, *(len(v) for v in values)])
+    ends = np.cumsum([0, *(len(v) for v in values)])
     rows = np.concatenate([v - v.mean(axis=0, dtype=np.float64) for v in values])
-    spread = np.sqrt(np.mean([np.mean(rows[a:b] ** 2, axis=0) for a, b in pairwise(begin)], axis=0))
+    spread = np.sqrt(np.mean([np.mean(rows[a:b] ** 2, axis=0) for a, b in pairwise(ends)], axis=0))
     flat = spread < _FLAT
     rows[:, flat], spread[flat] = 0, 1
     rows /= spread
-    origin, owner = start * spread, np.repeat(np.arange(len(values)), np.diff(begin))
-    at = begin[:-1] + np.asarray(targets)
+    origin, owner = start * spread, np.repeat(np.arange(len(values)), np.diff(ends))
+    at = ends[:-1] + np.asarray(targets)
+    given = np.zeros(len(rows)) if offsets is None else np.concatenate(offsets)
     wanted = rows[at].sum(axis=0)
 
     def objective(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        score = rows @ weights
-        score -= np.maximum.reduceat(score, begin[:-1])[owner]
+        score = rows @ weights + given
+        score -= np.maximum.reduceat(score, ends[:-1])[owner]
         p = np.exp(score)
-        total = np.add.reduceat(p, begin[:-1])
+        total = np.add.reduceat(p, ends[:-1])
         loss = float(np.sum(np.log(total) - score[at])) + 0.5 * ridge * float(np.sum((weights - origin) ** 2))
         gradient = rows.T @ (p / total[owner]) - wanted + ridge * (weights - origin)
         return loss, np.asarray(gradient)
 
-    found = minimize(objective, origin, jac=True, method="L-BFGS-B").x
+    found = minimize(objective, origin if begin is None else begin * spread, jac=True, method="L-BFGS-B").x
     return np.asarray(np.where(flat, start, found / spread))
 
 

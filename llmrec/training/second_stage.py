@@ -8,7 +8,7 @@ import numpy as np
 from llmrec.config import TrainingConfig
 from llmrec.features.dataset.rows import read_examples
 from llmrec.models.base import Blender, Calibrator, ModelContext, Ranker
-from llmrec.models.blenders.prior_correction import log_popularity
+from llmrec.models.blenders.prior_correction import popularity
 from llmrec.models.retrieval import candidates
 from llmrec.models.store import make_model
 from llmrec.models.topk import top_k
@@ -86,7 +86,8 @@ def _fallback(recommender: Recommender, queries: ValidationQueries) -> tuple[str
     for time in np.unique(queries.times):
         part = np.flatnonzero(queries.times == time)
         asked = requests.take(part)
-        popular = log_popularity(history.item_counts(everything, np.full(len(everything), time)))
+        counts = history.item_counts(everything, np.full(len(everything), time))
+        popular = popularity(counts, history.settings.popularity_days)
         allowed = candidates(asked)
         for c in range(len(columns)):
             scores = np.where(allowed, popular[:, c].astype(np.float32), np.float32(-np.inf))

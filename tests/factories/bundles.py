@@ -12,7 +12,6 @@ from llmrec.config import EncoderConfig, FeaturesConfig, SearchConfig, TrainingC
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.pairs import Pairs
 from llmrec.features.dataset.spec import FeatureSpec
-from llmrec.features.families.behaviour import rate_names
 from llmrec.models.base import ModelContext
 from llmrec.models.blenders.prior_correction import LOGIT, popularity_columns
 from llmrec.models.store import fit_data, make_model
@@ -155,6 +154,7 @@ def untrained(context: ModelContext, training: TrainingConfig | None = None) -> 
     blender = make_model("blender", config.blender, context)
     days = context.history.settings.popularity_days
     columns = popularity_columns(days)
-    blender.fit((*(c.name for c in config.retrievers), LOGIT, *columns, *rate_names(days)), [], [])
+    blender.fit((*(c.name for c in config.retrievers), LOGIT, *columns), [], [])
     calibrator = make_model("calibrator", config.calibrator, context)
+    calibrator.restore({"x": np.zeros(0), "y": np.zeros(0)}, fit_data(context, calibrator))  # the logit as it is
     return as_models(fitted, blender, calibrator, columns[0])

@@ -41,8 +41,9 @@ COLUMNS = ("two_tower", "click_logit", *popularity_columns((7.0, 90.0)))
 def test_the_prior_correction_adds_log_q_to_the_click_logit() -> None:
     blend = PriorCorrection(PriorCorrectionConfig())
     blend.fit(COLUMNS, [], [])
-    assert COLUMNS[2:] == ("log_popularity", "log_popularity_7d", "log_popularity_90d")
-    assert blend.score(np.array([[9.0, 0.5, 2.0, 7.0, 7.0]])).tolist() == [2.5]
+    popular, rates = ("log_popularity", "log_popularity_7d", "log_popularity_90d"), ("log_rate_7d", "log_rate_90d")
+    assert COLUMNS[2:] == popular + rates
+    assert blend.score(np.array([[9.0, 0.5, 2.0, 7.0, 7.0, 7.0, 7.0]])).tolist() == [2.5]
     assert blend.weights == dict.fromkeys(COLUMNS, 0.0) | {"click_logit": 1.0, "log_popularity": 1.0}
 
 
@@ -80,6 +81,20 @@ def test_popularity_stands_alone_where_the_blend_ranks_later_queries_worse() -> 
     for blend in (guarded, free):
         blend.fit(COLUMNS[:3], values, targets)
     assert list(guarded.weights.values()) == [0, 0, 1] != list(free.weights.values())
+
+
+def test_a_retriever_stands_alone_where_it_is_best_but_not_for_saying_nothing() -> None:
+    """As above, but the first column, a retriever's, knows; in the second world it ties all items, and wins nothing."""
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=(40, 3)) for _ in range(200)]
+    targets = [int(v[:, 1].argmax()) if q < 100 else int(rng.integers(40)) for q, v in enumerate(values)]
+    silent = [np.column_stack([np.zeros(40), v[:, 1:]]) for v in values]
+    for v, t in zip(values, targets, strict=True):
+        v[:, 0] += 3 * (np.arange(40) == t)
+    knowing, tying = (ConditionalLogit(ConditionalLogitConfig(ridge=0.1)) for _ in range(2))
+    knowing.fit(COLUMNS[:3], values, targets)
+    tying.fit(COLUMNS[:3], silent, targets)
+    assert list(knowing.weights.values()) == [1, 0, 0] and list(tying.weights.values()) != [1, 0, 0]
 
 
 def test_without_queries_the_conditional_logit_is_the_prior_correction() -> None:

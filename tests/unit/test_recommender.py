@@ -13,7 +13,7 @@ from llmrec import bundle
 from llmrec.bundle import Bundle
 from llmrec.config.models import model_config
 from llmrec.models import by_moment
-from llmrec.models.blenders.prior_correction import log_popularity
+from llmrec.models.blenders.prior_correction import popularity
 from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.nearest.item_index import ItemIndex
 from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
@@ -155,7 +155,8 @@ def test_somebody_of_whom_nothing_is_known_gets_popularity(model: Recommender) -
     assert model.nothing_known(state).tolist() == [True, False]
     rows, _ = model.recommend(state, times, 10)
     known = np.flatnonzero(model.history.known_items(int(times[0])))
-    counted = log_popularity(model.history.items_at(known, np.full(len(known), times[0])))
+    items = model.history.items_at(known, np.full(len(known), times[0]))
+    counted = popularity(items, model.history.settings.popularity_days)
     popular = counted[:, model.popularity.index(model.models.fallback)].astype(np.float32)
     ties = tie_hash(id_hash([""]), id_hash([model.history.item_ids[r] for r in known]))
     assert rows[0].tolist() == known[np.lexsort((ties, -popular))][:10].tolist()

@@ -103,6 +103,12 @@ class Counted(Protocol):
     @property
     def decayed(self) -> Floats: ...
 
+    @property
+    def times(self) -> Ints: ...
+
+    @property
+    def known_since(self) -> Ints: ...
+
 
 @dataclass(frozen=True)
 class ItemCounts:
@@ -110,6 +116,8 @@ class ItemCounts:
 
     count: Floats  # (I,)
     decayed: Floats  # (I, W)
+    times: Ints  # (I,) ms
+    known_since: Ints  # (I,) ms
 
 
 @dataclass(frozen=True)

@@ -81,9 +81,10 @@ class AsOfStates:
 
     def item_counts(self, rows: Ints, times: Ints) -> ItemCounts:
         """Of (I,) items, each at its own time, the counts that `items_at` has too, at a fraction of its cost."""
-        span = self.items.events.span(np.asarray(rows, np.int64), np.asarray(times, np.int64))
+        rows, times = np.asarray(rows, np.int64), np.asarray(times, np.int64)
+        span = self.items.events.span(rows, times)
         decayed = self.items.sums[BEHAVIOUR].at(span, range(1, 1 + len(self.settings.popularity_days)))[:, :, 0]
-        return ItemCounts(span.count.astype(np.float64), decayed)
+        return ItemCounts(span.count.astype(np.float64), decayed, times, np.minimum(self.known_since[rows], times))
 
     def item_profiles(self, rows: Ints, times: Ints) -> Floats32:
         """(n, D) mean vector of the reviews of each item strictly before each time; zero where there are none."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from llmrec.features.arrays import Floats, Ints
-from llmrec.features.asof.state import ItemState, UserState
+from llmrec.features.asof.state import Counted, ItemState, UserState
 from llmrec.schema import DAY_MS
 
 #: Weight of the as-of mean of everybody in an entity's mean stars, in reviews.
@@ -64,7 +64,7 @@ def log_rate(decayed: Floats, age_days: Floats, window: float) -> Floats:
     return np.asarray(np.log((decayed + _RATE_EVENTS) / (at_risk + _RATE_DAYS)))
 
 
-def rates(state: ItemState, days: Sequence[float]) -> Floats:
+def rates(state: Counted, days: Sequence[float]) -> Floats:
     """(I, W) `log_rate` of each window."""
     age = np.maximum(state.times - state.known_since, 0) / DAY_MS
     columns = [log_rate(state.decayed[:, w], age, window) for w, window in enumerate(days)]

@@ -11,9 +11,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from llmrec.config.models import ModelConfig
-from llmrec.features.families.behaviour import RATE
 from llmrec.models.base import ModelInfo
-from llmrec.models.blenders.prior_correction import POPULARITY, PriorCorrection
+from llmrec.models.blenders.prior_correction import LOGIT, PriorCorrection
 from llmrec.models.linear import fit_weights
 
 Doubles = npt.NDArray[np.float64]
@@ -24,7 +23,9 @@ _GUARDED, _TOP = 40, 10
 class ConditionalLogitConfig(ModelConfig):
     name: Literal["conditional_logit"] = "conditional_logit"
     guard: bool = Field(
-        True, description="popularity alone where, of the later half of the queries, the blend ranks it no better"
+        True,
+        description="the best popularity or retriever alone where a blend fitted on the earlier half of the queries "
+        "ranks the later half worse",
     )
     ridge: float = Field(1.0, ge=0, description="pull of the weights, in units of each column's spread, to the prior's")
 
@@ -49,8 +50,8 @@ class ConditionalLogit(PriorCorrection):
                 self._guard(values, targets, prior)
 
     def _guard(self, values: Sequence[Doubles], targets: Sequence[int], prior: Doubles) -> None:
-        """Popularity alone, if a blend fitted on the earlier half of the queries loses to it on the later half."""
-        half, alone = len(values) // 2, np.eye(len(prior))[_popularity_places(self._columns)]
+        """One term alone, if a blend fitted on the earlier half of the queries loses to it on the later half."""
+        half, alone = len(values) // 2, np.eye(len(prior))[[name != LOGIT for name in self._columns]]
         early = fit_weights(values[:half], targets[:half], prior, self.config.ridge)
         blend = _gain(values[half:], targets[half:], early)
         chosen = max(alone, key=lambda weights: _gain(values[:half], targets[:half], weights))
@@ -58,12 +59,8 @@ class ConditionalLogit(PriorCorrection):
             self._weights = max(alone, key=lambda weights: _gain(values, targets, weights))
 
 
-def _popularity_places(columns: Sequence[str]) -> list[int]:
-    return [place for place, name in enumerate(columns) if name.startswith((POPULARITY, RATE))]
-
-
 def _gain(values: Sequence[Doubles], targets: Sequence[int], weights: Doubles) -> float:
-    """Sum over the lists of 1 / log2(1 + rank) of targets among the first ten."""
+    """Sum over the lists of 1 / log2(1 + rank) of targets among the first ten; those that tie share their mean rank."""
     scores = (v @ weights for v in values)
-    ranks = np.array([1 + int((s > s[t]).sum()) for s, t in zip(scores, targets, strict=True)])
+    ranks = np.array([(s > s[t]).sum() + ((s == s[t]).sum() + 1) / 2 for s, t in zip(scores, targets, strict=True)])
     return float((1 / np.log2(1 + ranks))[ranks <= _TOP].sum())

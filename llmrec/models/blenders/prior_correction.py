@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from llmrec.config.models import ModelConfig
 from llmrec.features.asof.state import Counted
+from llmrec.features.families.behaviour import rate_names, rates
 from llmrec.models.base import Arrays, Blender, FitData, Floats, ModelInfo
 
 #: The columns beside retrieval scores and the windows' popularity. Negatives are drawn by count + 1: SMOOTHING.
@@ -23,13 +24,14 @@ SMOOTHING = 1.0
 
 
 def popularity_columns(days: Sequence[float]) -> tuple[str, ...]:
-    """Names of `log_popularity`'s columns: all events, then the decayed windows."""
-    return (POPULARITY, *(f"{POPULARITY}_{d:g}d" for d in days))
+    """Names of `popularity`'s columns: all events, the decayed windows, the windows by time at risk."""
+    return (POPULARITY, *(f"{POPULARITY}_{d:g}d" for d in days), *rate_names(days))
 
 
-def log_popularity(items: Counted) -> npt.NDArray[np.float64]:
-    """(I, 1 + n_windows): log of the smoothed count and of the decayed counts, as of each row's time."""
-    return np.log(np.column_stack([items.count, items.decayed]) + SMOOTHING)
+def popularity(items: Counted, days: Sequence[float]) -> npt.NDArray[np.float64]:
+    """(I, 1 + 2 n_windows): log of the smoothed count and of the decayed counts, log rates; as of each row's time."""
+    counts = np.log(np.column_stack([items.count, items.decayed]) + SMOOTHING)
+    return np.column_stack([counts, rates(items, days)])
 
 
 class PriorCorrectionConfig(ModelConfig):

@@ -1,18 +1,22 @@
-"""Lists to learn from: training clicks among the candidates that retrieval would have brought at their time."""
+"""Lists to learn from: each training click among candidates of its time, half of them brought and half drawn."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 
 from llmrec.features.dataset.rows import Examples
-from llmrec.models.base import Ints, ModelContext, Requests
+from llmrec.models.base import Bools, Ints, ModelContext, Requests
 from llmrec.models.click_rows import click_rows
 from llmrec.models.retrieval import candidates, retrieve
 from llmrec.models.retrievers.time_at_risk import TimeAtRisk, TimeAtRiskConfig
 
 #: Of the popularity by time at risk that brings candidates: nothing of it is fitted, so no list knows its answer.
 _DECAYS = (30.0, 365.0)
+#: Lists whose states are asked for together.
+_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,46 @@ class ListQueries:
         return cls(data.user_rows[events], data.times[events], data.item_rows[events])
 
 
-def candidate_lists(context: ModelContext, asked: ListQueries, n: int) -> Ints:
-    """(Q, ≤ n) rows of candidates, −1 pads: the best of each decay, and by what users of the same items had."""
+@dataclass(frozen=True)
+class Lists:
+    """Q lists of candidates: `rows` (Q, N), −1 pads; `offsets` (Q, N): log of how many candidates a row stands for."""
+
+    rows: Ints
+    offsets: npt.NDArray[np.float64]
+
+
+def sampled_lists(context: ModelContext, asked: ListQueries, n: int, seed: int) -> Lists:
+    """Half of each list as retrieval would bring it, half drawn from the rest of the catalogue with the click among it.
+
+    So every click teaches, where only one in three is brought. A row that was drawn stands for as many of the rest as
+    were not: the log of that in its score makes the fit that of all candidates (McFadden 1978; stratified importance
+    sampling, Ben-Akiva & Lerman 1985, section 8.3).
+    """
     requests = Requests(asked.users, asked.times, context.as_of)
+    rest = candidates(requests)
+    brought, draw = _brought(context, requests, rest, n - n // 2), np.random.default_rng(seed)
+    found = Lists(np.full((len(requests), n), -1, np.int64), np.zeros((len(requests), n)))
+    for q, item in enumerate(asked.items):
+        mine = brought[q][brought[q] >= 0]
+        rest[q, mine] = False
+        drawn, offset = _drawn(np.flatnonzero(rest[q]), int(item), n - len(mine), draw)
+        found.rows[q, : len(mine)] = mine
+        found.rows[q, len(mine) : len(mine) + len(drawn)] = drawn
+        found.offsets[q, len(mine) :] = offset
+    return found
+
+
+def _drawn(rest: Ints, item: int, n: int, draw: np.random.Generator) -> tuple[Ints, float]:
+    """At most n of `rest`, `item` among them if it is there, and the log of how many each stands for."""
+    asked, others = rest[rest == item], rest[rest != item]
+    some = draw.choice(others, min(n - len(asked), len(others)), replace=False)
+    return np.concatenate([asked, some]), float(np.log(max(len(rest), 1) / max(len(asked) + len(some), 1)))
+
+
+def _brought(context: ModelContext, requests: Requests, allowed: Bools, n: int) -> Ints:
+    """(Q, n) rows, −1 pads: the best of each decay, and by what users of the same items had."""
     found = [retrieve(TimeAtRisk(TimeAtRiskConfig(decay_days=d)), requests, n)[0] for d in _DECAYS]
-    found += _alike(context, requests, n)
+    found += _alike(context, requests, allowed, n)
     merged = np.full((len(requests), n), -1, np.int64)
     for q in range(len(requests)):
         in_turn = dict.fromkeys(chain.from_iterable(zip(*(rows[q].tolist() for rows in found), strict=True)))
@@ -45,13 +84,12 @@ def candidate_lists(context: ModelContext, asked: ListQueries, n: int) -> Ints:
     return merged
 
 
-def _alike(context: ModelContext, requests: Requests, n: int) -> list[Ints]:
+def _alike(context: ModelContext, requests: Requests, allowed: Bools, n: int) -> list[Ints]:
     """(Q, n) rows by the first collaborative score, which is out of fold by time; none where there is no score."""
     scores = context.spec.learned.collaborative
     if not scores.methods:
         return []
-    everything = np.arange(context.interactions.n_items)
-    allowed, rows = candidates(requests), np.full((len(requests), n), -1, np.int64)
+    everything, rows = np.arange(context.interactions.n_items), np.full((len(requests), n), -1, np.int64)
     for q, time in enumerate(requests.times):
         user = context.history.users_at(requests.users[[q]], requests.times[[q]])
         said = np.where(allowed[q], scores.scores_at(user.history, everything, int(time))[:, 0], 0)
@@ -60,13 +98,36 @@ def _alike(context: ModelContext, requests: Requests, n: int) -> list[Ints]:
     return [rows]
 
 
-def list_rows(context: ModelContext, asked: ListQueries, lists: Ints) -> tuple[list[Examples], list[int]]:
-    """Rows of each list that holds its click, and the click's place in it; lists without it teach nothing."""
-    rows, targets = [], []
-    for q in np.flatnonzero((lists == asked.items[:, None]).any(axis=1)):
-        some = lists[q][lists[q] >= 0]
-        time = asked.times[[q]]
-        user = context.history.users_at(asked.users[[q]], time, context.history.contexts_at(asked.users[[q]], time))
-        rows.append(click_rows(context, user, context.history.items_at(some, np.repeat(time, len(some)))))
-        targets.append(int(np.flatnonzero(some == asked.items[q])[0]))
-    return rows, targets
+@dataclass(frozen=True)
+class ListRows:
+    """Lists that hold their click: the rows of each, the click's place among them, and the rows' offsets."""
+
+    rows: list[Examples]
+    targets: list[int]
+    offsets: list[npt.NDArray[np.float64]]
+
+
+def list_rows(context: ModelContext, asked: ListQueries, lists: Lists) -> ListRows:
+    """What a ranker reads of each list; a click that was no candidate at its time teaches nothing."""
+    found = ListRows([], [], [])
+    learned = np.flatnonzero((lists.rows == asked.items[:, None]).any(axis=1))
+    for start in range(0, len(learned), _CHUNK):
+        some = learned[start : start + _CHUNK]
+        real = [lists.rows[q] >= 0 for q in some]
+        found.rows.extend(_rows_of(context, asked, some, [lists.rows[q][r] for q, r in zip(some, real, strict=True)]))
+        found.offsets.extend(lists.offsets[q][r] for q, r in zip(some, real, strict=True))
+        found.targets.extend(
+            int(np.flatnonzero(lists.rows[q][r] == asked.items[q])[0]) for q, r in zip(some, real, strict=True)
+        )
+    return found
+
+
+def _rows_of(context: ModelContext, asked: ListQueries, some: Ints, lists: list[Ints]) -> Iterator[Examples]:
+    """Of the queries `some`; states and features are made at once, since most of their cost is the asking."""
+    who, times, sizes = asked.users[some], asked.times[some], [len(rows) for rows in lists]
+    users = context.history.users_at(who, times, context.history.contexts_at(who, times))
+    items = context.history.items_at(np.concatenate(lists), np.repeat(times, sizes))
+    features, ends = context.spec.item_features(items), np.cumsum(sizes)
+    for n, (end, size) in enumerate(zip(ends, sizes, strict=True)):
+        part = np.arange(end - size, end)
+        yield click_rows(context, users.take(np.array([n])), items.take(part), features[part])

@@ -1,6 +1,7 @@
-"""A conditional logit over retrieved candidates: scalars, and products of the user's and the item's texts."""
+"""A conditional logit over the catalogue: scalars, and products of the user's and the item's texts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,11 +15,11 @@ from llmrec.features.families.registry import families_of
 from llmrec.models.attribution import add, by_family
 from llmrec.models.base import Arrays, FitData, Floats, Ints, ModelContext, ModelInfo, Ranker
 from llmrec.models.linear import LinearModel, fit_weights, log_likelihood, scaled_logit
-from llmrec.models.rankers.listwise.lists import ListQueries, candidate_lists, list_rows
+from llmrec.models.rankers.listwise.lists import ListQueries, list_rows, sampled_lists
 from llmrec.models.validation import click_metrics
 
 Doubles = npt.NDArray[np.float64]
-_GRID = (300.0, 100.0, 30.0, 10.0)
+_GRID = (100.0, 30.0, 10.0)
 _GRID_ALONE = (3_000.0, 1_000.0, 300.0, 100.0, 30.0)
 #: The penalty where no held-out rows choose it.
 _RIDGE = 100.0
@@ -30,8 +31,10 @@ _HELD_OUT = 300
 
 class ListwiseConfig(ModelConfig):
     name: Literal["listwise"] = "listwise"
-    queries: int = Field(1000, ge=1, description="the last training clicks that it learns from, each with its list")
-    candidates: int = Field(100, ge=2, description="of a list: by popularity at risk and by what users had together")
+    queries: int = Field(4000, ge=1, description="the last training clicks that it learns from, each with its list")
+    candidates: int = Field(
+        40, ge=2, description="of a list: half by popularity at risk and by what users had together, half drawn"
+    )
     ridge: float | None = Field(None, gt=0, description="L2 penalty; unset: the held-out lists choose")
     slope: float = Field(1.0, gt=0, description="of the logit over the score; the held-out rows choose")
     events: float = Field(0.0, description="weight of the item's number of events in the logit; likewise")
@@ -41,14 +44,14 @@ class ListwiseConfig(ModelConfig):
 class ListwiseRanker(Ranker):
     """P(item | user, time, candidates) = softmax(weights · columns), McFadden's conditional logit (1974).
 
-    Its negatives are where a ranker stands: what retrieval brings, not what was drawn by popularity. Columns are the
+    Half of its negatives are where a ranker stands, the others stand for the rest (`sampled_lists`). Columns are the
     families of scalars and, axis by axis, the products of both review profiles: a bilinear form of low rank, learned.
     Everything that it reads is as of a row or out of fold, so that training clicks show what a request will. The
     logit of a click, against negatives drawn by popularity, is calibrated on the score and the item's events.
     """
 
     Config = ListwiseConfig
-    INFO = ModelInfo("List-wise logit", "conditional logit over retrieved candidates: scalars, products of texts",
+    INFO = ModelInfo("List-wise logit", "conditional logit over the catalogue: scalars, products of texts",
                      "features", "McFadden 1974; Cao et al., ICML 2007", output="probability")  # fmt: skip
 
     def __init__(self, config: Any, context: ModelContext) -> None:
@@ -65,10 +68,10 @@ class ListwiseRanker(Ranker):
         ridge = self.config.ridge or _RIDGE
         if alone:
             return self._fit_alone(rows, held_out, ridge)
-        values, targets = self._lists(rows, self.config.queries)
-        if held_out is not None and self.config.ridge is None and values:
-            ridge = self._chosen(values, targets, *self._lists(held_out, _HELD_OUT))
-        self._weights = _fitted(values, targets, self._zero(), ridge)
+        lists = self._lists(rows, self.config.queries, seed)
+        if held_out is not None and self.config.ridge is None and lists.values:
+            ridge = self._chosen(lists, self._lists(held_out, _HELD_OUT, seed))
+        self._weights = self._fitted(lists, ridge)
         c = self.config
         scaling = (c.slope, c.events, c.shift)
         if held_out is not None:
@@ -88,20 +91,22 @@ class ListwiseRanker(Ranker):
         self._scaling = np.array([1.0, 0.0, float(found.shift[0] - found.mean @ self._weights)])
         return {"ridge": ridge}
 
-    def _lists(self, rows: Examples, n: int) -> tuple[list[Doubles], list[int]]:
+    def _lists(self, rows: Examples, n: int, seed: int) -> "_Lists":
         asked = ListQueries.of(rows, self.context, n)
-        found, targets = list_rows(self.context, asked, candidate_lists(self.context, asked, self.config.candidates))
-        return [self._columns(part) for part in found], targets
+        found = list_rows(self.context, asked, sampled_lists(self.context, asked, self.config.candidates, seed))
+        return _Lists([self._columns(part) for part in found.rows], found.targets, found.offsets)
 
-    def _chosen(
-        self, values: Sequence[Doubles], targets: Sequence[int], held: Sequence[Doubles], wanted: Sequence[int]
-    ) -> float:
+    def _chosen(self, lists: "_Lists", held_out: "_Lists") -> float:
         """The penalty with which the held-out lists are likeliest."""
-        weights, likelihood = self._zero(), {}
-        for ridge in _GRID:
-            weights = _fitted(values, targets, self._zero(), ridge)
-            likelihood[ridge] = sum(log_likelihood(v @ weights, t) for v, t in zip(held, wanted, strict=True))
+        found, likelihood = self._zero(), {}
+        for ridge in _GRID:  # the heaviest first, each from the one before
+            found = self._fitted(lists, ridge, found)
+            likelihood[ridge] = held_out.log_likelihood(found)
         return max(likelihood, key=lambda ridge: likelihood[ridge])
+
+    def _fitted(self, lists: "_Lists", ridge: float, begin: Doubles | None = None) -> Doubles:
+        zero = self._zero()
+        return fit_weights(lists.values, lists.targets, zero, ridge, lists.offsets, begin) if lists.values else zero
 
     def _zero(self) -> Doubles:
         return np.zeros(len(self._scalars) + len(self._mine))
@@ -133,8 +138,17 @@ class ListwiseRanker(Ranker):
         self._weights, self._scaling = arrays["weights"], arrays["scaling"]
 
 
-def _fitted(values: Sequence[Doubles], targets: Sequence[int], start: Doubles, ridge: float) -> Doubles:
-    return fit_weights(values, targets, start, ridge) if values else start
+@dataclass(frozen=True)
+class _Lists:
+    """`ListRows` as the columns that the fit reads."""
+
+    values: Sequence[Doubles]
+    targets: Sequence[int]
+    offsets: Sequence[Doubles]
+
+    def log_likelihood(self, weights: Doubles) -> float:
+        scored = zip(self.values, self.targets, self.offsets, strict=True)
+        return sum(log_likelihood(v @ weights + offset, target) for v, target, offset in scored)
 
 
 def _products(columns: Sequence[FeatureColumn]) -> tuple[Ints, Ints]:

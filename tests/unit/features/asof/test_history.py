@@ -95,6 +95,7 @@ def test_counts_alone_are_those_of_the_whole_state(history: History) -> None:
     counts, state = (ask(data.item_rows, data.times) for ask in (history.item_counts, history.items_at))
     np.testing.assert_array_equal(counts.count, state.count)
     np.testing.assert_array_equal(counts.decayed, state.decayed)
+    np.testing.assert_array_equal(counts.known_since, state.known_since)
 
 
 def test_candidates_are_dated_or_seen_strictly_before(world: World, history: History) -> None:

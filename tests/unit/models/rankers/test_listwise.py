@@ -11,7 +11,7 @@ from factories.training import Folds, folds
 from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import ModelContext
 from llmrec.models.linear import fit_weights, log_likelihood, scaled_logit
-from llmrec.models.rankers.listwise.lists import ListQueries, candidate_lists, list_rows
+from llmrec.models.rankers.listwise.lists import ListQueries, _drawn, list_rows, sampled_lists
 from llmrec.models.rankers.listwise.ranker import ListwiseConfig, ListwiseRanker
 from llmrec.training.fit import load_context
 
@@ -32,19 +32,40 @@ def rows_of(made: Folds, context: ModelContext, split: str = "train") -> Example
 
 def test_lists_hold_what_could_have_been_recommended_at_the_time(made: Folds, context: ModelContext) -> None:
     asked = ListQueries.of(rows_of(made, context), context, 30)
-    lists, data = candidate_lists(context, asked, 6), context.interactions
-    assert len(lists) == 30 and (asked.times < context.spec.cutoff).all()
-    for user, time, rows in zip(asked.users, asked.times, lists, strict=True):
+    lists, data = sampled_lists(context, asked, 6, seed=0), context.interactions
+    assert len(lists.rows) == 30 and (asked.times < context.spec.cutoff).all()
+    for user, time, rows, offsets in zip(asked.users, asked.times, lists.rows, lists.offsets, strict=True):
         some = rows[rows >= 0]
         assert len(set(some.tolist())) == len(some) > 3
         assert (data.known_from[some] < time).all()
         had = data.item[(data.user == user) & (data.time < time)]
         assert not np.isin(some, had).any()
-    rows, targets = list_rows(context, asked, lists)
-    hit = np.flatnonzero((lists == asked.items[:, None]).any(axis=1))
-    assert 0 < len(rows) == len(hit) < 30  # a list without its click teaches nothing
-    for part, target, q in zip(rows, targets, hit, strict=True):
+        known = np.flatnonzero(data.known_from < time)
+        n_allowed = len(np.setdiff1d(known, had))
+        assert np.exp(offsets[rows >= 0]).sum() == pytest.approx(n_allowed)  # together they stand for all candidates
+    found = list_rows(context, asked, lists)
+    hit = np.flatnonzero(data.known_from[asked.items] < asked.times)
+    assert 20 < len(found.rows) == len(hit)  # a click that was no candidate would teach nothing
+    for part, target, q in zip(found.rows, found.targets, hit, strict=True):
         assert part.item_idx[target] == context.spec.item_idx(asked.items[[q]])[0]
+
+
+def test_weights_of_sampled_lists_are_those_of_all_candidates() -> None:
+    """A few candidates, with what they stand for, find the weight that whole lists would; without it they do not."""
+    rng = np.random.default_rng(0)
+    values, targets, offsets = [], [], []
+    for _ in range(3_000):
+        x = rng.normal(size=60)
+        p = np.exp(1.5 * x)
+        taken = int(rng.choice(60, p=p / p.sum()))
+        brought = np.argsort(-x)[:4]
+        drawn, offset = _drawn(np.setdiff1d(np.arange(60), brought), taken, 4, rng)
+        rows = np.concatenate([brought, drawn])
+        values.append(x[rows][:, None])
+        targets.append(int(np.flatnonzero(rows == taken)[0]))
+        offsets.append(np.concatenate([np.zeros(4), np.full(4, offset)]))
+    assert fit_weights(values, targets, np.zeros(1), 1e-3, offsets) == pytest.approx([1.5], abs=0.1)
+    assert fit_weights(values, targets, np.zeros(1), 1e-3)[0] < 1.2
 
 
 def test_only_training_clicks_are_learned_from(made: Folds, context: ModelContext) -> None:
@@ -69,7 +90,7 @@ def test_held_out_rows_choose_and_calibrate(made: Folds, context: ModelContext) 
     rows, held_out = rows_of(made, context), rows_of(made, context, "validation")
     model = ListwiseRanker(ListwiseConfig(queries=60), context)
     chosen = model.fit(rows, held_out, 0)
-    assert chosen["ridge"] in (300.0, 100.0, 30.0, 10.0) and chosen["slope"] > 0
+    assert chosen["ridge"] in (100.0, 30.0, 10.0) and chosen["slope"] > 0
     probability = 1 / (1 + np.exp(-model.logits(held_out).astype(np.float64)))
     assert probability.mean() == pytest.approx(held_out.click.mean(), abs=0.01)
     again = ListwiseRanker(ListwiseConfig(queries=60, **chosen), context)
