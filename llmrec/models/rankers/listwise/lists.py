@@ -15,8 +15,8 @@ from llmrec.models.retrievers.time_at_risk import TimeAtRisk, TimeAtRiskConfig
 
 #: Of the popularity by time at risk that brings candidates: nothing of it is fitted, so no list knows its answer.
 _DECAYS = (30.0, 365.0)
-#: Lists whose states are asked for together.
-_CHUNK = 64
+#: Queries whose candidates are in memory together, (Q, n_items), and lists whose states are asked for together.
+_BLOCK, _CHUNK = 512, 64
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class ListQueries:
         events = np.unique(rows.query[rows.click > 0])[-n:]
         return cls(data.user_rows[events], data.times[events], data.item_rows[events])
 
+    def take(self, part: slice) -> "ListQueries":
+        return ListQueries(self.users[part], self.times[part], self.items[part])
+
 
 @dataclass(frozen=True)
 class Lists:
@@ -50,18 +53,26 @@ def sampled_lists(context: ModelContext, asked: ListQueries, n: int, seed: int) 
     were not: the log of that in its score makes the fit that of all candidates (McFadden 1978; stratified importance
     sampling, Ben-Akiva & Lerman 1985, section 8.3).
     """
-    requests = Requests(asked.users, asked.times, context.as_of)
+    draw, size = np.random.default_rng(seed), len(asked.items)
+    found = Lists(np.full((size, n), -1, np.int64), np.zeros((size, n)))
+    for start in range(0, size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        _fill(Lists(found.rows[part], found.offsets[part]), context, asked.take(part), draw)
+    return found
+
+
+def _fill(lists: Lists, context: ModelContext, asked: ListQueries, draw: np.random.Generator) -> None:
+    """Write the lists of some queries."""
+    requests, n = Requests(asked.users, asked.times, context.as_of), lists.rows.shape[1]
     rest = candidates(requests)
-    brought, draw = _brought(context, requests, rest, n - n // 2), np.random.default_rng(seed)
-    found = Lists(np.full((len(requests), n), -1, np.int64), np.zeros((len(requests), n)))
+    brought = _brought(context, requests, rest, n - n // 2)
     for q, item in enumerate(asked.items):
         mine = brought[q][brought[q] >= 0]
         rest[q, mine] = False
         drawn, offset = _drawn(np.flatnonzero(rest[q]), int(item), n - len(mine), draw)
-        found.rows[q, : len(mine)] = mine
-        found.rows[q, len(mine) : len(mine) + len(drawn)] = drawn
-        found.offsets[q, len(mine) :] = offset
-    return found
+        lists.rows[q, : len(mine)] = mine
+        lists.rows[q, len(mine) : len(mine) + len(drawn)] = drawn
+        lists.offsets[q, len(mine) :] = offset
 
 
 def _drawn(rest: Ints, item: int, n: int, draw: np.random.Generator) -> tuple[Ints, float]:
@@ -90,9 +101,9 @@ def _alike(context: ModelContext, requests: Requests, allowed: Bools, n: int) ->
     if not scores.methods:
         return []
     everything, rows = np.arange(context.interactions.n_items), np.full((len(requests), n), -1, np.int64)
+    history = context.history.users_at(requests.users, requests.times).history
     for q, time in enumerate(requests.times):
-        user = context.history.users_at(requests.users[[q]], requests.times[[q]])
-        said = np.where(allowed[q], scores.scores_at(user.history, everything, int(time))[:, 0], 0)
+        said = np.where(allowed[q], scores.scores_at(history[[q]], everything, int(time))[:, 0], 0)
         best = np.argsort(-said, kind="stable")[:n]
         rows[q, : len(best)] = np.where(said[best] > 0, best, -1)
     return [rows]
