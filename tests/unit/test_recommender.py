@@ -150,14 +150,16 @@ def test_the_click_probability_is_the_rankers_on_the_written_example(loaded: Bun
     assert np.allclose(found, torch.sigmoid(logit).numpy(), atol=1e-6)
 
 
-def test_somebody_of_whom_nothing_is_known_gets_popularity(model: Recommender) -> None:
+@pytest.mark.parametrize("fallback", ["log_popularity", "log_popularity_7d", "log_rate_30d"])
+def test_somebody_of_whom_nothing_is_known_gets_popularity(loaded: Bundle, fallback: str) -> None:
+    model = Recommender(replace(loaded.models, fallback=fallback), loaded.context, retrieve=6)
     state, times = users(model, [0, 1])
     assert model.nothing_known(state).tolist() == [True, False]
     rows, _ = model.recommend(state, times, 10)
     known = np.flatnonzero(model.history.known_items(int(times[0])))
     items = model.history.items_at(known, np.full(len(known), times[0]))
     counted = popularity(items, model.history.settings.popularity_days)
-    popular = counted[:, model.popularity.index(model.models.fallback)].astype(np.float32)
+    popular = counted[:, model.popularity.index(fallback)].astype(np.float32)
     ties = tie_hash(id_hash([""]), id_hash([model.history.item_ids[r] for r in known]))
     assert rows[0].tolist() == known[np.lexsort((ties, -popular))][:10].tolist()
 
