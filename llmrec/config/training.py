@@ -25,7 +25,7 @@ class TrainingConfig(WorkersConfig):
         description="how retrieval scores, the ranker and popularity become one score",
     )
     calibrator: SerializeAsAny[ModelConfig] = Field(
-        default_factory=lambda: model_config("calibrator", "isotonic"),
+        default_factory=lambda: model_config("calibrator", "none"),
         description="how the ranker's logit becomes the probability of a click that is served; fitted on validation",
     )
     raters: tuple[SerializeAsAny[ModelConfig], ...] = Field(
@@ -53,5 +53,5 @@ class TrainingConfig(WorkersConfig):
     @field_validator("ranker", "blender", "calibrator", mode="before")
     @classmethod
     def _one(cls, value: Any, info: Any) -> Any:
-        default = {"ranker": "listwise", "blender": "conditional_logit", "calibrator": "isotonic"}[info.field_name]
+        default = {"ranker": "listwise", "blender": "conditional_logit", "calibrator": "none"}[info.field_name]
         return model_config(info.field_name, value, default=default)

@@ -23,7 +23,6 @@ def tiny_config(**training: Any) -> RunConfig:
     settings: dict[str, Any] = {
         "retrievers": {"two_tower": TOWERS},
         "ranker": {"name": "dcnv2", "embedding_dim": 4, "hidden": (16,), "epochs": 4, "batch_size": 64},
-        "calibrator": "none",
         "workers": 0,
     }
     features = FeaturesConfig(text_dim=6, history_length=5, popularity_days=(7.0, 30.0))
