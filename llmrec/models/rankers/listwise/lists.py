@@ -49,9 +49,9 @@ class Lists:
 def sampled_lists(context: ModelContext, asked: ListQueries, n: int, seed: int) -> Lists:
     """Half of each list as retrieval would bring it, half drawn from the rest of the catalogue with the click among it.
 
-    So every click teaches, where only one in three is brought. A row that was drawn stands for as many of the rest as
-    were not: the log of that in its score makes the fit that of all candidates (McFadden 1978; stratified importance
-    sampling, Ben-Akiva & Lerman 1985, section 8.3).
+    So every click teaches, where only one in three or four is brought. A row that was drawn stands for as many of the
+    rest as were not: the log of that in its score makes the fit that of all candidates (McFadden 1978; stratified
+    importance sampling, Ben-Akiva & Lerman 1985, section 8.3).
     """
     draw, size = np.random.default_rng(seed), len(asked.items)
     found = Lists(np.full((size, n), -1, np.int64), np.zeros((size, n)))
