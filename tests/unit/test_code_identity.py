@@ -136,6 +136,7 @@ def test_every_file_is_part_of_something() -> None:
         "llmrec.pipeline",
         "llmrec.refresh",
         "llmrec.export.stage",
+        "llmrec.diversity",
         "llmrec.exposures.learned",
         "llmrec.offpolicy.served",
         "llmrec.offpolicy.tables",

@@ -295,6 +295,6 @@ def test_every_replica_is_told_where_the_log_lies(tmp_path: Path) -> None:
     served = serve_app.ServedVersion("b")
     ingress = serve_app.compose(config, served, str(tmp_path), "run")
     assert isinstance(ingress, Application)
-    intake = ingress._bound_deployment.init_args[-1]
+    intake = ingress._bound_deployment.init_args[-2]
     recommender = ingress._bound_deployment.init_args[1]._bound_deployment
     assert intake.path == recommender.init_args[0].args[-1].path == str(tmp_path / "log")

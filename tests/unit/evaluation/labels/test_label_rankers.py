@@ -36,6 +36,10 @@ class Described:
     history_length: int = 2
     spec: Any = field(default_factory=lambda: SimpleNamespace(n_users=IDS, n_items=IDS))
 
+    @property
+    def columns(self) -> dict[str, list[FeatureColumn]]:
+        return dict(zip(("user", "item", "pair"), (self.dense[:1], self.dense[1:2], self.dense[2:]), strict=True))
+
 
 CONTEXTS: dict[str, Any] = {
     "text": Described("text", [STARS, POPULAR, TEXT]),
