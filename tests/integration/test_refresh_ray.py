@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from conftest import SMALL
-
 from llmrec import registry
 from llmrec.config import RunConfig
 from llmrec.exposures.paths import events_path
@@ -17,9 +15,8 @@ REFRESH = {"least_events": 40, "epochs": 1, "tolerance": 10, "least_held": 1000}
 
 
 def config_of(run: Run, **more: Any) -> RunConfig:
-    settings = SMALL | {"storage": run.storage.root, "name": NAME, "refresh": REFRESH,
-                        "serving": {"live": {"enabled": True}}} | more  # fmt: skip
-    return RunConfig.model_validate(settings)
+    settings = {"name": NAME, "refresh": REFRESH, "serving": {"live": {"enabled": True}}} | more
+    return RunConfig.model_validate(run.config.model_dump() | settings)
 
 
 def logged(run: Run, config: RunConfig, n: int = 60) -> EventLog:
