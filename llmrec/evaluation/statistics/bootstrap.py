@@ -28,6 +28,9 @@ _BLOCK = 4_000_000
 _GROUPS = 200
 #: Standard errors below this share of the figures (of 1, where they are smaller) are rounding, not spread.
 _ROUNDING = 1e-12
+#: Where a statistic lies, of those that are no means of rows.
+_SHARES = {"auc", "gauc", "accuracy", "precision", "recall", "f1", "ece"}
+_POSITIVE = {"log_loss", "rmse", "mae"}
 
 
 @dataclass(frozen=True)
@@ -183,9 +186,12 @@ class Bootstrap:
         moved = [self._left_out(way, size, metric, point) for way, size in zip(self._ways, self._sizes, strict=True)]
         clusters = min(self._sizes[:2])
         return {
-            name: Resampled(float(v[0]), self.n_users, clusters, tuple(m[name] for m in moved), draws=self._draws)
+            name: Resampled(
+                float(v[0]), self.n_users, clusters, tuple(m[name] for m in moved), draws=self._draws,
+                bounds=(0.0 if name in _SHARES | _POSITIVE else -np.inf, 1.0 if name in _SHARES else np.inf),
+            )
             for name, v in point.items()
-        }
+        }  # fmt: skip
 
     def _left_out(self, way: Ints, size: int, metric: WeightedMetrics, point: dict[str, Floats]) -> dict[str, Floats]:
         """Metric -> (G,) influences of groups of clusters."""

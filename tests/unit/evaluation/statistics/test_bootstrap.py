@@ -52,6 +52,18 @@ def test_the_spread_of_an_auc_is_that_of_drawing_users_anew() -> None:
     assert found.se == pytest.approx(np.std([auc(label[r] > 0, score[r])[0] for r in drawn]), rel=0.15)
 
 
+def test_no_interval_leaves_what_the_metric_can_be() -> None:
+    """Of a few rows, one wrong."""
+    label, user = np.array([True, False, True, False]), np.arange(4)
+    score = np.array([0.9, 0.1, 0.4, 0.5])
+    found = Bootstrap(user, 2, 3).statistics(click_metrics(label, score, user, 0.5))
+    for name in ("auc", "accuracy", "ece"):
+        seen = found[name].estimate(0.95)
+        assert seen.low is not None and seen.high is not None and 0 <= seen.low <= seen.value <= seen.high <= 1
+    loss = found["log_loss"].estimate(0.95)
+    assert loss.low == 0 and loss.high is not None and loss.high > 1
+
+
 def test_blocks_of_the_jackknife_give_the_same_influences(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     metric = click_metrics(rng.random(50) < 0.5, rng.random(50), np.arange(50), 0.5)
