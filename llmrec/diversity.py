@@ -62,10 +62,10 @@ def dpp(relevance: Doubles, kernel: Doubles, weight: float, k: int) -> Ints:
     the volume's rank is used up, the others follow by relevance.
     """
     alpha = (1 - weight) / (2 * weight)
-    gain = np.log(np.maximum(np.diag(kernel), _LEAST))  # of the volume: log d², brought up to date by Cholesky rows
-    volume, rows = np.diag(kernel).copy(), np.zeros((k, len(relevance)))
+    volume, rows = np.diag(kernel), np.zeros((k, len(relevance)))  # d² of each item, as Cholesky rows leave it
     left, places = np.ones(len(relevance), np.bool_), list[int]()
     for slot in range(k):
+        gain = np.log(np.maximum(volume, _LEAST))
         worth = np.where(volume > _LEAST, 2 * alpha * relevance + gain, -np.inf)
         worth = np.where(left, worth, -np.inf)
         if not np.isfinite(worth.max()):
@@ -77,5 +77,4 @@ def dpp(relevance: Doubles, kernel: Doubles, weight: float, k: int) -> Ints:
         left[best] = False
         rows[slot] = (kernel[best] - rows[:slot, best] @ rows[:slot]) / np.sqrt(volume[best])
         volume = volume - rows[slot] ** 2
-        gain = np.log(np.maximum(volume, _LEAST))
     return np.array(places, np.int64)

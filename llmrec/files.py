@@ -158,3 +158,15 @@ def write_parquet(uri: str, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     write_bytes(uri, sink.getvalue())
+
+
+def write_arrow(uri: str, table: pa.Table) -> None:
+    """Write one Arrow file, whole or not at all."""
+    with writing(uri) as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def map_arrow(uri: str) -> pa.Table:
+    """What `write_arrow` wrote, mapped."""
+    with pa.memory_map(str(local_path(uri))) as source:
+        return pa.ipc.open_file(source).read_all()

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from llmrec.features.arrays import Floats32, Ints
 from llmrec.features.asof.ids import Ids
-from llmrec.files import local_path, writing
+from llmrec.files import map_arrow, write_arrow
 from llmrec.reasons import Because, ItemReasons, sentences
 from llmrec.reasons.statements import MOST, by_kind
 from llmrec.schema import Column as C
@@ -32,14 +32,12 @@ class Quotes:
 
     def save(self, uri: str) -> None:
         """Write one Arrow file."""
-        with writing(uri) as sink, pa.ipc.new_file(sink, self.table.schema) as writer:
-            writer.write_table(self.table)
+        write_arrow(uri, self.table)
 
     @classmethod
     def load(cls, uri: str) -> Self:
         """What `save` wrote, mapped."""
-        with pa.memory_map(str(local_path(uri))) as source:
-            return cls(pa.ipc.open_file(source).read_all())
+        return cls(map_arrow(uri))
 
     @cached_property
     def _items(self) -> Ints:

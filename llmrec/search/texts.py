@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.features.arrays import Ints
-from llmrec.files import local_path, writing
+from llmrec.files import map_arrow, write_arrow
 from llmrec.schema import Column as C
 from llmrec.words import Word, words
 
@@ -46,14 +46,12 @@ class ItemTexts:
 
     def save(self, uri: str) -> None:
         """Write one Arrow file."""
-        with writing(uri) as sink, pa.ipc.new_file(sink, self.table.schema) as writer:
-            writer.write_table(self.table)
+        write_arrow(uri, self.table)
 
     @classmethod
     def load(cls, uri: str) -> Self:
         """What `save` wrote, mapped."""
-        with pa.memory_map(str(local_path(uri))) as source:
-            return cls(pa.ipc.open_file(source).read_all())
+        return cls(map_arrow(uri))
 
     def fields(self, row: int) -> dict[str, str]:
         """Field -> text of an item, of those that it has; none of one that joined after the index was made."""

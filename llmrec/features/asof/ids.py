@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from llmrec.features.arrays import Ints
-from llmrec.files import local_path, writing
+from llmrec.files import map_arrow, write_arrow
 
 
 class Ids(Sequence[str]):
@@ -30,15 +30,12 @@ class Ids(Sequence[str]):
 
     def save(self, uri: str) -> None:
         """Write them as one Arrow file."""
-        table = pa.table([self.array], names=["id"])
-        with writing(uri) as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
+        write_arrow(uri, pa.table([self.array], names=["id"]))
 
     @classmethod
     def load(cls, uri: str) -> "Ids":
         """What `save` wrote, mapped."""
-        with pa.memory_map(str(local_path(uri))) as source:
-            return cls(pa.ipc.open_file(source).read_all()["id"].chunk(0))
+        return cls(map_arrow(uri)["id"].chunk(0))
 
     def __len__(self) -> int:
         return len(self.array)
