@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from llmrec import registry
-from llmrec.bundle import Bundle, BundleFile, read_settings
+from llmrec.bundle import BundleFile, read_settings
+from llmrec.bundle_files import bundle_folder
 from llmrec.config import RunConfig
+from llmrec.features.asof.history_data import HistoryData
 from llmrec.refresh.book import Plan, only_one
 from llmrec.refresh.compare import Comparison, compared, served_values
 from llmrec.refresh.gather import gather, write
@@ -78,7 +80,7 @@ def _planned(work: Refresh, serving: str) -> tuple[Plan | None, dict[str, Any]]:
 
 def _shares(bundle: Artifact) -> Mapping[str, float]:
     """Item of the bundle -> its share of the events."""
-    data = Bundle.load(bundle.root).history.data
+    data = HistoryData.load(f"{bundle_folder(bundle.root)[0]}/history")
     counts = np.bincount(np.asarray(data.item_rows), minlength=len(data.item_ids))[1:]
     shares = counts / max(1, counts.sum())
     return dict(zip(list(data.item_ids)[1:], shares.tolist(), strict=True))

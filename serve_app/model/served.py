@@ -111,7 +111,7 @@ class ServedModel:
         like = int(self.history.item_rows([user.like or ""])[0])
         kept_out = [*exclude, *user.liked, *user.recent, *user.disliked]
         allowed[[*self.history.item_rows(kept_out), like]] = False
-        fresh = self._fresh(user, at, allowed)
+        fresh = self._fresh(user, at, allowed) if user.wish is not None or like else allowed
         matches = self.wants.matches(user.wish, fresh)
         state, provenance = self.users.of(user, at, heard=matches is None or bool(matches))
         found = self.recommender.retrieve(state, state.times, n, [np.flatnonzero(~allowed)])
@@ -174,27 +174,38 @@ class ServedModel:
         n = max(k, self.recommender.n_retrieve if self.listing.looks_at_all(user) else 0)
         rows, scores = self.recommender.order(state, state.times, candidates.found, n)
         found = rows[0] >= 0
-        ranked, scored = rows[0][found], scores[0][found]
-        chosen, explored = self.listing.chosen(user, state, ranked, scored, k)
-        listed = self._listed(candidates.provenance, ranked[chosen], scored[chosen])
-        reasons = self.listing.reasons(user, state, ranked, scored, chosen) if user.reasons else []
-        reasons = self._with_reviews(user, candidates.provenance.as_of, ranked[chosen], reasons)
-        without = self.listing.without_text(user, state, ranked, scored, k)
-        return self.listing.with_chances(replace(listed, reasons=reasons, without_text=without), explored)
+        return self._shown(user, state, candidates.provenance, (rows[0][found], scores[0][found], scores[0][found]), k)
 
     def _order_by_need(
         self, user: RequestUser, state: UserState, candidates: Candidates, needed: NeededItems, k: int
     ) -> RankedItems:
-        ranked = by_need(self.recommender, state, candidates.provenance.as_of, needed)
-        chosen, explored = self.listing.chosen(user, state, ranked.rows, ranked.scores, k)
-        listed = self._listed(candidates.provenance, ranked.rows[chosen], ranked.scores[chosen])
-        taste = self.listing.reasons(user, state, ranked.rows, ranked.taste, chosen) if user.reasons else []
-        reasons, index = ranked.reasons(taste, chosen), self.bundle.search
-        if index is not None and user.wish is not None:
+        ranked, index = by_need(self.recommender, state, candidates.provenance.as_of, needed), self.bundle.search
+
+        def with_need(taste: list[ItemReasons], chosen: Ints) -> list[ItemReasons]:
+            reasons = ranked.reasons(taste, chosen)
+            if index is None or user.wish is None:
+                return reasons
             shown = (index.highlights(int(row), user.wish.text) for row in ranked.rows[chosen])
-            reasons = [quoting(found, parts) for found, parts in zip(reasons, shown, strict=False)]
-        reasons = self._with_reviews(user, candidates.provenance.as_of, ranked.rows[chosen], reasons)
-        without = self.listing.without_text(user, state, ranked.rows, ranked.taste, k)
+            return [quoting(found, parts) for found, parts in zip(reasons, shown, strict=False)]
+
+        return self._shown(user, state, candidates.provenance, (ranked.rows, ranked.scores, ranked.taste), k, with_need)
+
+    def _shown(
+        self, user: RequestUser, state: UserState, provenance: Provenance, ranked: tuple[Ints, Floats32, Floats32],
+        k: int,
+        because: Callable[[list[ItemReasons], Ints], list[ItemReasons]] = lambda reasons, chosen: reasons,
+    ) -> RankedItems:  # fmt: skip
+        """The `k` that are shown of candidates, the best first, with all that was asked about them.
+
+        `ranked`: rows, scores, and what taste alone gives of each score. `because`: taste's reasons at the places that
+        were chosen, made the score's.
+        """
+        rows, scores, taste = ranked
+        chosen, explored = self.listing.chosen(user, state, rows, scores, k)
+        listed = self._listed(provenance, rows[chosen], scores[chosen])
+        reasons = because(self.listing.reasons(user, state, rows, taste, chosen) if user.reasons else [], chosen)
+        reasons = self._with_reviews(user, provenance.as_of, rows[chosen], reasons)
+        without = self.listing.without_text(user, state, rows, taste, k)
         return self.listing.with_chances(replace(listed, reasons=reasons, without_text=without), explored)
 
     def _with_reviews(self, user: RequestUser, at: int, rows: Ints, reasons: list[ItemReasons]) -> list[ItemReasons]:
