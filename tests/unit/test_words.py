@@ -28,6 +28,13 @@ def test_chinese_is_cut_by_its_dictionary() -> None:
     assert "吉他" in found and "安静" in found and "把安" not in found
 
 
+def test_traditional_and_simplified_chinese_are_the_same_words() -> None:
+    traditional, now = "這個耳機的電池壽命很長，聲音清晰", "这个耳机的电池寿命很长，声音清晰"
+    assert terms(traditional) == terms(now) and "电池" in terms(traditional)
+    found = words(traditional)
+    assert [traditional[w.start : w.end] for w in found if w.term == "电池"] == ["電池"]  # quoted as it was written
+
+
 @given(st.text(max_size=200))
 def test_a_word_stands_where_it_says(text: str) -> None:
     found = words(text)
