@@ -6,8 +6,9 @@ the integral of exp(−s x) over s, E[1 / (w + W)] = ∫ exp(−s w) φ(s)ⁿ⁻
 Affinity takes a dozen values, so that the integral is taken a dozen times a question, whatever the catalogue.
 """
 
+from math import comb
+
 import numpy as np
-from scipy.stats import hypergeom
 
 from llmrec.corpus.sample.generate import (
     SEEN_PER_PURCHASE,
@@ -43,7 +44,7 @@ def choice_probabilities(truth: SampleTruth, users: Ints, times: Ints, words: bo
         mass = [np.where((visible == v) & (worded == w), shown, 0).sum(axis=1) for v in _VISIBLE for w in _WORDED]
         taken = _taken(np.stack(mass, axis=1).reshape(len(users), *odds.shape), odds).reshape(len(users), -1)
         return np.asarray(shown * np.take_along_axis(taken, visible * len(_WORDED) + worded, axis=1))
-    chance = hypergeom(N_ASPECTS, WANTS, WANTS).pmf(_WORDED)
+    chance = np.array([comb(WANTS, w) * comb(N_ASPECTS - WANTS, WANTS - w) for w in _WORDED]) / comb(N_ASPECTS, WANTS)
     of_visible = np.stack([np.where(visible == v, shown, 0).sum(axis=1) for v in _VISIBLE], axis=1)
     taken = (_taken(of_visible[:, :, None] * chance, odds) * chance).sum(axis=2)
     return np.asarray(shown * np.take_along_axis(taken, visible, axis=1))

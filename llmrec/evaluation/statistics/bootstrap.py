@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from llmrec.evaluation.records.estimates import Estimate
 from llmrec.features.asof.interactions import Floats, Ints
@@ -55,18 +54,18 @@ class Tail:
 
     def critical(self, z: float) -> float:
         """The value that is as rare as `z` of a normal one."""
-        return self._isf(float(norm.sf(z)))
+        return self._isf(float(ndtr(-z)))
 
     def p_value(self, seen: float) -> float:
         """Of a deviation of so many standard errors, either way."""
         if not self.share:
-            return float(2 * student.sf(seen, self.clusters))
+            return float(2 * stdtr(self.clusters, -seen))
         if self._isf(1e-12) <= seen:
             return 2e-12
         return float(2 * brentq(lambda p: self._isf(p) - seen, 1e-12, 0.5, xtol=1e-13))
 
     def _isf(self, p: float) -> float:
-        found = student.isf(p, [self.clusters, self.seeds])
+        found = -stdtrit([self.clusters, self.seeds], p)
         return float(found[0] * (1 - self.share) + (found[1] * self.share if self.share else 0.0))
 
 
@@ -95,7 +94,7 @@ class Resampled:
             return Estimate(value=self.value, n=self.n)
         covariance, tails = covariances([self])
         se = float(np.sqrt(covariance[0, 0]))
-        half = tails[0].critical(float(norm.isf((1 - confidence) / 2))) * se
+        half = tails[0].critical(float(-ndtri((1 - confidence) / 2))) * se
         low, high = np.clip([self.value - half, self.value + half], *self.bounds)
         return Estimate(value=self.value, low=min(low, self.value), high=max(high, self.value), n=self.n, se=se)
 

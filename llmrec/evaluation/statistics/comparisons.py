@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from llmrec.evaluation.records.estimates import Comparison, Estimate, Verdict, lower_is_better
 from llmrec.evaluation.statistics.bootstrap import Resampled, Tail, combined, covariances
@@ -82,7 +82,7 @@ def gated(
 def _family(covariance: Floats, first: Resampled, confidence: float, tests: int) -> TestFamily:
     size = len(covariance)
     if size == 1 or not first.has_interval:
-        return TestFamily(float(norm.isf((1 - confidence) / 2)), 0.0, np.empty(0), size * tests, tests)
+        return TestFamily(float(-ndtri((1 - confidence) / 2)), 0.0, np.empty(0), size * tests, tests)
     se = np.sqrt(np.diag(covariance))
     correlation = covariance / np.where(se > 0, se, np.inf) / np.where(se > 0, se, np.inf)[:, None]
     np.fill_diagonal(correlation, 1.0)
@@ -122,7 +122,7 @@ def _comparison(
         ratio, close = _ratio(pair, found, se, critical), None if margin is None else margin * abs(pair.b.value)
     return Comparison(
         **base, difference=interval, ratio=ratio, p_value=single, p_adjusted=_adjusted(single, family), margin=close,
-        smallest_detectable=(critical + float(norm.ppf(_POWER))) * se, monte_carlo=error, closed=closed,
+        smallest_detectable=(critical + float(ndtri(_POWER))) * se, monte_carlo=error, closed=closed,
         seed_se=float(found.seeds.std(ddof=1) / np.sqrt(len(found.seeds))) if len(found.seeds) > 1 else None,
         verdict="cannot tell" if closed else _verdict(interval, ratio, pair.metric, close, margin, _ERRORS * error),
     )  # fmt: skip
@@ -131,7 +131,7 @@ def _comparison(
 def _adjusted(single: float, family: TestFamily) -> float:
     if not len(family.largest):
         return min(1.0, single * family.tests)
-    seen = norm.isf(single / 2)
+    seen = -ndtri(single / 2)
     p = float((1 + (family.largest >= seen).sum()) / (1 + len(family.largest)))
     return max(single, min(1.0, p * family.tests))
 

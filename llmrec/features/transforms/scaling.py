@@ -5,8 +5,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
-from sklearn.preprocessing import PowerTransformer
+from scipy.special import ndtri
 
 from llmrec.features.arrays import Bools, Floats, Floats32
 
@@ -90,7 +89,7 @@ def to_normal(values: Floats, knots: Floats) -> Floats:
     """(n,) to normal scores by the ascending quantiles `knots` (101,); ties lie in the middle of their range."""
     upper = np.interp(values, knots, _QUANTILES)
     lower = 1 - np.interp(-values, -knots[::-1], _QUANTILES)
-    scores: Floats = norm.ppf(np.clip((upper + lower) / 2, _EDGE, 1 - _EDGE))
+    scores: Floats = ndtri(np.clip((upper + lower) / 2, _EDGE, 1 - _EDGE))
     return scores
 
 
@@ -102,6 +101,8 @@ def _shape(scalars: Floats, method: Method) -> dict[str, Floats]:
         return {"quantiles": np.quantile(scalars, _QUANTILES, axis=0)}
     exponents, varying = np.ones(scalars.shape[1]), scalars.std(axis=0) > 1e-9
     if varying.any():
+        from sklearn.preprocessing import PowerTransformer  # takes seconds, which every worker process would pay
+
         exponents[varying] = PowerTransformer(standardize=False).fit(scalars[:, varying]).lambdas_
     return {"exponents": exponents[None]}
 

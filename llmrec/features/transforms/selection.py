@@ -1,4 +1,7 @@
-"""Choosing columns or whole families under a budget, on training rows only."""
+"""Choosing columns or whole families under a budget, on training rows only.
+
+scikit-learn is imported by the method that needs it: it takes seconds, which every worker process would pay.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
-from sklearn.feature_selection import f_classif, mutual_info_classif
-from sklearn.inspection import permutation_importance
 
 from llmrec.config.features import SelectionConfig
 from llmrec.features.arrays import Floats, Ints
@@ -87,16 +87,22 @@ def _score(values: npt.NDArray[np.floating], labels: Labels, config: SelectionCo
 
 def _f_score(values: npt.NDArray[np.floating], labels: Labels, seed: int) -> Any:
     """One-way analysis of variance."""
+    from sklearn.feature_selection import f_classif
+
     return f_classif(values, labels)[0]
 
 
 def _mutual_information(values: npt.NDArray[np.floating], labels: Labels, seed: int) -> Any:
     """Nearest-neighbour estimate (Ross, PLoS ONE 2014)."""
+    from sklearn.feature_selection import mutual_info_classif
+
     return mutual_info_classif(values, labels, random_state=seed)
 
 
 def _gradient_boosting(values: npt.NDArray[np.floating], labels: Labels, seed: int) -> Any:
     """Total impurity decrease over the trees (Friedman 2001)."""
+    from sklearn.ensemble import GradientBoostingClassifier
+
     model = GradientBoostingClassifier(
         n_estimators=100, max_depth=3, subsample=0.5, max_features="sqrt", random_state=seed
     )
@@ -105,6 +111,9 @@ def _gradient_boosting(values: npt.NDArray[np.floating], labels: Labels, seed: i
 
 def _permutation(values: npt.NDArray[np.floating], labels: Labels, seed: int) -> Any:
     """Loss of AUC on the last third of the rows when a column is shuffled there (Breiman 2001)."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.inspection import permutation_importance
+
     cut = len(labels) * 2 // 3
     with one_thread("openmp"):  # many small predictions: a thread pool under each slows them down
         model = HistGradientBoostingClassifier(random_state=seed, max_iter=60).fit(values[:cut], labels[:cut])

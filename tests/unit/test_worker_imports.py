@@ -1,0 +1,15 @@
+"""What a fresh worker process loads before its first task: seconds that each of a cluster's processes pays."""
+
+import subprocess
+import sys
+
+#: Rooms whose tasks run in every pipeline, and libraries that only some of their methods need.
+LOADED = """
+import sys
+import llmrec.corpus, llmrec.encoding.job.distributed, llmrec.features.build.driver
+print([name for name in ("scipy.stats", "sklearn", "torch", "lightgbm", "ray.data", "vllm") if name in sys.modules])
+"""
+
+
+def test_corpus_encoding_and_features_load_no_library_that_takes_seconds() -> None:
+    assert subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True).stdout == "[]\n"
