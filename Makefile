@@ -41,14 +41,12 @@ demo: setup ## run the whole pipeline on the built-in corpus by `ray job submit`
 	@echo "llmrec: the demo: corpus → encode → featurize → train → evaluate → publish → serve"
 	@$(BIN)/python -m jobs.demo --config configs/quickstart.yaml
 
-# The checks run beside the tests that need no cluster; both must pass before a cluster is started.
+# The checks run beside the tests; these run in one process more than there are cores (tests/conftest.py: what goes where).
 test: setup ## run all the checks and tests (real Ray, real vLLM, real HTTP)
-	@echo "llmrec: checking, and running the tests that need no cluster"
+	@echo "llmrec: checking, and running the tests"
 	@($(CHECK)) & checks=$$!; \
-	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 8 --dist worksteal tests/unit tests/contract; \
+	$(BIN)/python -m pytest -m 'not slow' -n auto tests/unit tests/contract tests/integration tests/e2e; \
 	failed=$$?; wait $$checks && exit $$failed
-	@echo "llmrec: running the tests on a cluster"
-	@$(BIN)/python -m pytest -m 'not slow' tests/integration tests/e2e
 
 test-slow: setup ## kill loops, soaks and large corpora
 	@echo "llmrec: running the slow tests"

@@ -1,9 +1,11 @@
-"""Shared by all tests: one local Ray cluster a session, the development corpus where there is one, what was skipped."""
+"""Shared by all tests: what runs beside what, a local Ray cluster, the development corpus, what was skipped."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -21,6 +23,52 @@ os.environ.setdefault(
 )  # tiny matrices: a second thread only waits, for ever where cores are busy
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+#: Tests below these folders run one after the other in one process each, for they share a cluster or its artifacts.
+SHARING = {"tests/integration/": "cluster", "tests/e2e/": "demo", "tests/slow/": "slow"}
+#: But these, which start processes or clusters of their own or none. All else is dealt out file by file.
+ALONE = ("browser.py", "test_encoding_engine.py", "test_encoding_kill.py", "test_two_nodes.py", "family_weights.py")
+
+
+def group_of(nodeid: str) -> str:
+    """What is done by one process in one go."""
+    path = nodeid.partition("::")[0]
+    shared = next((name for folder, name in SHARING.items() if path.startswith(folder)), path)
+    return path if path.endswith(ALONE) else shared
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores, at most eight: the tests of a cluster wait for its processes to start."""
+    return min(len(os.sched_getaffinity(0)) + 1, 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By groups, in the order of `pytest_collection_modifyitems`. (`--dist loadgroup` needs a pytest before 9.2.)"""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest first: the cluster, the demo, what starts processes of its own."""
+    turns = [*SHARING.values(), *SHARING]
+    items.sort(
+        key=lambda item: next((n for n, t in enumerate(turns) if group_of(item.nodeid).startswith(t)), len(turns))
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What shares no cluster runs in its process alone, though that had one before."""
+    ray = sys.modules.get("ray")
+    if ray is not None and group_of(item.nodeid) not in SHARING.values() and ray.is_initialized():
+        ray.shutdown()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -91,32 +92,42 @@ EDITS = {
 }
 
 
-def versions(root: Path) -> dict[str, str]:
-    return {stage: hash_files(root, source_files(modules, root)) for stage, modules in STAGES.items()}
+@dataclass(frozen=True)
+class Copy:
+    """A copy of the package, and the files there that each stage is made of."""
+
+    root: Path
+    files: dict[str, list[Path]]
+
+    def versions(self) -> dict[str, str]:
+        return {stage: hash_files(self.root, files) for stage, files in self.files.items()}
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     root = tmp_path_factory.mktemp("code") / "llmrec"
     shutil.copytree(PACKAGE, root, ignore=shutil.ignore_patterns("__pycache__"))
-    return root
+    return Copy(root, {stage: source_files(modules, root) for stage, modules in STAGES.items()})
 
 
 @pytest.fixture(scope="module")
-def before(copy: Path) -> dict[str, str]:
-    return versions(copy)
+def before(copy: Copy) -> dict[str, str]:
+    return copy.versions()
 
 
 @pytest.mark.parametrize("file", EDITS)
 def test_an_edit_makes_exactly_the_stages_anew_that_it_is_part_of(
-    file: str, copy: Path, before: dict[str, str]
+    file: str, copy: Copy, before: dict[str, str]
 ) -> None:
-    text = (copy / file).read_bytes()
-    (copy / file).write_bytes(text + b"\n")
-    changed = {stage for stage, version in versions(copy).items() if version != before[stage]}
-    (copy / file).write_bytes(text)
+    text = (copy.root / file).read_bytes()
+    (copy.root / file).write_bytes(text + b"\n")
+    changed = {stage for stage, version in copy.versions().items() if version != before[stage]}
+    (copy.root / file).write_bytes(text)
     assert changed == EDITS[file]
-    assert versions(copy) == before
+
+
+def test_what_is_edited_back_is_what_it_was(copy: Copy, before: dict[str, str]) -> None:
+    assert {s: hash_files(copy.root, source_files(m, copy.root)) for s, m in STAGES.items()} == before
 
 
 def test_every_file_is_part_of_something() -> None:

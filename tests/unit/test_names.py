@@ -1,12 +1,12 @@
 """Every name that a configuration may give stands for something, and everything that has a name can be given."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from jobs import config
 from llmrec.catalogue import MODELS, ROLES, Role, model_class
 from llmrec.config import RunConfig, load_config
 from llmrec.evaluation.labels.rankers import baseline_rankers
@@ -18,6 +18,7 @@ from llmrec.names import BASELINES, FAMILIES, RANKING_METRICS, check_names, chec
 from llmrec.variants import CONTROLS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+Run = Callable[..., tuple[int, str, str]]
 
 
 def test_the_names_are_those_of_the_rooms() -> None:
@@ -55,20 +56,26 @@ def test_the_nearest_is_named() -> None:
         check_names("letter", ["a", "b"], ["a"])
 
 
-def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "jobs.config", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`python -m jobs.config` with these arguments, in this process: (exit code, stdout, stderr)."""
+
+    def called(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["jobs.config", *arguments])
+        return config.main(), *capsys.readouterr()
+
+    return called
 
 
-def test_all_names_are_listed_with_a_line_each() -> None:
-    listed = {line.split()[0]: line.split()[1:] for line in _run("--list").stdout.splitlines() if line[:2] == "  "}
+def test_all_names_are_listed_with_a_line_each(run: Run) -> None:
+    listed = {line.split()[0]: line.split()[1:] for line in run("--list")[1].splitlines() if line[:2] == "  "}
     for known in (RANKING_METRICS, CONTROLS, FAMILIES, ("encoding.encoder.backend", "evaluation.protocols")):
         assert all(listed[name] for name in known)
 
 
-def test_every_model_is_listed_under_its_role_with_what_it_is() -> None:
+def test_every_model_is_listed_under_its_role_with_what_it_is(run: Run) -> None:
     sections: dict[str, list[str]] = {}
-    for line in _run("--list").stdout.splitlines():
+    for line in run("--list")[1].splitlines():
         if line[:2] != "  ":
             title = line.partition(":")[0]
         sections.setdefault(title, []).append(line.strip())
@@ -79,11 +86,11 @@ def test_every_model_is_listed_under_its_role_with_what_it_is() -> None:
             assert line.startswith(f"{name} ") and f"{info.title}: {info.description}" in line and info.paper in line
 
 
-def test_the_whole_configuration_is_printed_and_can_be_read_again(tmp_path: Path) -> None:
+def test_the_whole_configuration_is_printed_and_can_be_read_again(run: Run, tmp_path: Path) -> None:
     file = REPOSITORY / "configs" / "quickstart.yaml"
-    ran = _run("--config", str(file), "features.text_dim=16")
-    (tmp_path / "whole.yaml").write_text(ran.stdout)
+    _, printed, _ = run("--config", str(file), "features.text_dim=16")
+    (tmp_path / "whole.yaml").write_text(printed)
     assert load_config(tmp_path / "whole.yaml") == load_config(file, ["features.text_dim=16"])
-    assert yaml.safe_load(ran.stdout)["serving"]["max_k"] == RunConfig().serving.max_k
-    wrong = _run("--config", str(file), "evaluation.baselines=[eaze]")
-    assert wrong.returncode == 2 and not wrong.stdout and "the nearest is 'ease'" in wrong.stderr
+    assert yaml.safe_load(printed)["serving"]["max_k"] == RunConfig().serving.max_k
+    code, printed, error = run("--config", str(file), "evaluation.baselines=[eaze]")
+    assert code == 2 and not printed and "the nearest is 'ease'" in error
