@@ -145,7 +145,8 @@ def load_models(folder: str, file: ModelsFile, context: ModelContext) -> FittedM
     """The models that lie by their keys below `folder`."""
     fitted = {key: load_model(f"{folder}/{key}", context) for key in file.models}
     blender, calibrator = (load_model(f"{folder}/{role}", context) for role in ("blender", "calibrator"))
-    return as_models(fitted, blender, calibrator, file.fallback)
+    calibrators = {name: load_model(f"{folder}/calibrator.{name}", context) for name in file.outcomes}
+    return as_models(fitted, blender, calibrator, file.fallback, calibrators)
 
 
 def last_time(history: History) -> int:

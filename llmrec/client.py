@@ -52,6 +52,7 @@ class Item(_Answer):
     score: float
     click_probability: float | None = None
     ratings: Mapping[str, float] | None = None
+    outcomes: Mapping[str, float] | None = None  # of a ranker of many: docs/outcomes.md
     reasons: Mapping[str, Any] | None = None
     propensity: float | None = None
     title: str | None = None

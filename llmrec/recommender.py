@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.config.outcomes import CLICK, LIKE
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import (
@@ -30,6 +31,10 @@ from llmrec.models.retrieval import candidates, retrieve
 from llmrec.models.topk import top_k
 from llmrec.state_cache import StateCache, item_facts
 
+#: The column of a score that says what an item's outcomes are worth.
+WORTH = "outcomes"
+_LEAST = 1e-6
+
 
 @dataclass(frozen=True)
 class FittedModels:
@@ -41,6 +46,31 @@ class FittedModels:
     fallback: str
     calibrator: Calibrator
     raters: Mapping[str, Rater] = field(default_factory=dict)
+    calibrators: Mapping[str, Calibrator] = field(default_factory=dict)  # of outcomes beside the click, by name
+
+    def said(self, rows: Examples) -> dict[str, Floats]:
+        """Outcome -> (N,): the calibrated probability of what is 0 or 1, the log of 1 + a value, stars."""
+        found, by = self.ranker.predictions(rows), {CLICK: self.calibrator, **self.calibrators}
+        return {name: by[name].probability(given) if name in by else given for name, given in found.items()}
+
+    def outcomes(self, rows: Examples) -> dict[str, Floats]:
+        """Outcome -> (N,) as it is served: as `said`, values in their own unit."""
+        logs = {task.name for task in self.ranker.outcomes if task.form == "log_value"}
+        return {name: np.expm1(given) if name in logs else given for name, given in self.said(rows).items()}
+
+    def log_worth(self, rows: Examples) -> Floats:
+        """(N,) log of what a click is expected to be worth, where the ranker's settings say what outcomes are.
+
+        Σ worth · E[outcome | click]: of what happens or not, its probability over that of the click.
+        """
+        said, worth = self.outcomes(rows), self.ranker.worth
+        forms = {task.name: task.form for task in self.ranker.outcomes}
+        given = {
+            name: np.minimum(p / np.maximum(said[CLICK], _LEAST), 1) if forms[name] == "whether" and name != LIKE else p
+            for name, p in said.items()
+        }
+        total = sum(weight * np.maximum(given[name], 0) for name, weight in worth.items())
+        return np.asarray(np.log(np.maximum(total, _LEAST)), np.float32)
 
     def click_probability(self, rows: Examples) -> Floats:
         """(N,) as it is served, among negatives drawn by popularity as in training."""
@@ -50,6 +80,7 @@ class FittedModels:
         """Every model by its key in a bundle."""
         named: dict[str, Model] = {f"retriever.{name}": model for name, model in self.retrievers.items()}
         named |= {f"rater.{name}": model for name, model in self.raters.items()}
+        named |= {f"calibrator.{name}": model for name, model in self.calibrators.items()}
         return {**named, "ranker": self.ranker, "blender": self.blender, "calibrator": self.calibrator}
 
 
@@ -69,11 +100,12 @@ class CandidateSet:
 class RankedRows:
     """What the second stage says of N items and one user.
 
-    `probability` (N,): of a click, among negatives drawn by popularity as in training.
+    `probability` (N,): of a click, among negatives drawn by popularity as in training; `outcomes`: of each outcome.
     """
 
     scores: Floats
     probability: Floats
+    outcomes: Mapping[str, Floats] = field(default_factory=dict)
 
 
 class Recommender:
@@ -106,9 +138,24 @@ class Recommender:
         return self.history.users_at(rows, np.array([time]), contexts)
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def blended(self) -> tuple[str, ...]:
         """What the blender reads of a candidate."""
         return (*self.models.retrievers, LOGIT, *self.popularity)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a score is made of: the blender's columns, and the worth of outcomes where there is a word on it."""
+        return (*self.blended, WORTH) if self.models.ranker.worth else self.blended
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Column -> weight in the score, as far as there are such."""
+        return {**self.models.blender.weights, **({WORTH: 1.0} if self.models.ranker.worth else {})}
+
+    def score(self, values: npt.NDArray[np.float64]) -> Floats:
+        """(N, n_columns) → (N,): the blend, and the log of the worth."""
+        n = len(self.blended)
+        return np.asarray(self.models.blender.score(values[:, :n]) + values[:, n:].sum(axis=1), np.float32)
 
     def requests(self, users: UserState, times: Ints) -> Requests:
         return Requests(users.rows, times, self.context.as_of, users)
@@ -165,8 +212,13 @@ class Recommender:
 
     def values(self, user: UserState, rows: Ints, columns: Floats, time: int) -> npt.NDArray[np.float64]:
         """(N, n_columns) of one user's candidates `rows` (N,), whose retrieval scores are `columns` (N, R)."""
-        logits, items = self._logits(user, rows, time)
-        return np.column_stack([columns, logits, popularity(items, self.history.settings.popularity_days)])
+        read, items = self.click_rows(user, rows, time)
+        return self._values(read, items, columns)
+
+    def _values(self, read: Examples, items: ItemState, columns: Floats) -> npt.NDArray[np.float64]:
+        popular = popularity(items, self.history.settings.popularity_days)
+        worth = [self.models.log_worth(read)] if self.models.ranker.worth else []
+        return np.column_stack([columns, self.models.ranker.logits(read), popular, *worth])
 
     def rerank(self, users: UserState, times: Ints, found: CandidateSet) -> Floats:
         """The second stage: its score for each candidate, (Q, N); −inf where there is none.
@@ -179,21 +231,25 @@ class Recommender:
             if some.any():
                 user = users.take(np.array([q]))
                 values = self.values(user, found.rows[q, some], found.columns[q, some], int(times[q]))
-                ranked[q, some] = self.models.blender.score(values)
+                ranked[q, some] = self.score(values)
         return ranked
 
     def rank(self, user: UserState, item_rows: Ints, time: int) -> RankedRows:
         """The items `item_rows` (N,) for one user (Q = 1), scored as `recommend` would: its order, on any items."""
-        values = self.blend_columns(user, item_rows, time)
+        request = self.requests(user, np.array([time], np.int64))
+        read, items = self.click_rows(user, item_rows, time)
+        values = self._values(read, items, self._retrieval_scores(request, item_rows))
         named = {name: values[:, place] for place, name in enumerate(self.columns)}
-        cold = self.nothing_known(user)[0]
-        scores = named[self.models.fallback] if cold else self.models.blender.score(values)
-        return RankedRows(
-            np.asarray(scores, np.float32), self.models.calibrator.probability(named[LOGIT].astype(np.float32))
-        )
+        scores = named[self.models.fallback] if self.nothing_known(user)[0] else self.score(values)
+        clicks = self.models.calibrator.probability(named[LOGIT].astype(np.float32))
+        return RankedRows(np.asarray(scores, np.float32), clicks, self.models.outcomes(read))
+
+    def outcomes(self, user: UserState, item_rows: Ints, time: int) -> dict[str, Floats]:
+        """Outcome -> (N,) calibrated prediction of the items `item_rows` (N,) for one user (Q = 1)."""
+        return self.models.outcomes(self.click_rows(user, item_rows, time)[0]) if self.models.ranker.outcomes else {}
 
     def blend_columns(self, user: UserState, rows: Ints, time: int) -> npt.NDArray[np.float64]:
-        """(N, n_columns) what the blender reads of any items `rows` (N,) and one user (Q = 1)."""
+        """(N, n_columns) what the score is made of for any items `rows` (N,) and one user (Q = 1)."""
         request = self.requests(user, np.array([time], np.int64))
         return self.values(user, rows, self._retrieval_scores(request, rows), time)
 
@@ -201,11 +257,6 @@ class Recommender:
         """(N, R) of one request (Q = 1) and the items `rows`."""
         columns = [self._known(m, request, rows[None]) for m in self.models.retrievers.values()]
         return np.asarray(np.stack(columns, axis=2)[0])
-
-    def _logits(self, user: UserState, rows: Ints, time: int) -> tuple[Floats, ItemState]:
-        """The ranker's (N,) of one user (Q = 1) and the items `rows`, and what was known of these at `time`."""
-        read, items = self.click_rows(user, rows, time)
-        return self.models.ranker.logits(read), items
 
     def click_rows(self, user: UserState, rows: Ints, time: int) -> tuple[Examples, ItemState]:
         """What the ranker reads of one user (Q = 1) and the items `rows` (N,), and what was known of these."""

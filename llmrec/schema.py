@@ -197,8 +197,16 @@ READINGS = pa.schema(
 )  # fmt: skip
 
 
-def examples_schema(user_dim: int, item_dim: int, pair_dim: int) -> pa.Schema:
-    """Schema of `examples`: one row a (user, item, time) with its labels and its point-in-time features."""
+#: Columns of `examples`, before the name of a kind of events: whether one followed, and its largest value.
+HAPPENED_PREFIX, VALUE_PREFIX = "happened_", "value_"
+
+
+def examples_schema(user_dim: int, item_dim: int, pair_dim: int, kinds: Iterable[str] = ()) -> pa.Schema:
+    """Schema of `examples`: one row a (user, item, time) with its labels and its point-in-time features.
+
+    `kinds`: of events that are labels, each with a column `happened_KIND` (null: nobody knows yet) and `value_KIND`.
+    """
+    labels = [(HAPPENED_PREFIX, pa.int8()), (VALUE_PREFIX, pa.float32())]
     return pa.schema(
         [
             pa.field(C.QUERY_ID, pa.int64(), nullable=False),  # the observed event this row belongs to
@@ -211,6 +219,7 @@ def examples_schema(user_dim: int, item_dim: int, pair_dim: int) -> pa.Schema:
             pa.field(C.CLICK, pa.int8(), nullable=False),
             pa.field(C.LIKE, pa.int8()),  # null for a sampled negative or where there are no stars
             pa.field(C.STARS, pa.float32()),
+            *(pa.field(f"{prefix}{kind}", of) for kind in kinds for prefix, of in labels),
             pa.field(C.USER_IDX, pa.int32(), nullable=False),
             pa.field(C.ITEM_IDX, pa.int32(), nullable=False),
             pa.field(C.HISTORY, pa.list_(pa.int32()), nullable=False),  # item_idx, oldest first

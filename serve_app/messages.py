@@ -166,6 +166,7 @@ class RankedItems:
     scores: list[float]
     ratings: dict[str, list[float]] = field(default_factory=dict)  # rater -> a number an item
     click_probability: list[float] = field(default_factory=list)  # an item each, or none
+    outcomes: dict[str, list[float]] = field(default_factory=dict)  # outcome -> a prediction an item
     reasons: list[ItemReasons] = field(default_factory=list)  # an item each, or none where nobody asked
     propensities: list[float] = field(default_factory=list)  # an item each, or none where nothing was drawn
     explored: Explored | None = None  # where slots were drawn, with what the columns of its contexts are:

@@ -17,9 +17,11 @@ from llmrec.config.base import Section
 from llmrec.config.corpus import CorpusConfig, SampleConfig, SplitConfig
 from llmrec.config.encoding import EncoderConfig, EncodingConfig
 from llmrec.config.evaluation import EvaluationConfig
+from llmrec.config.events import own_kinds
 from llmrec.config.features import FeaturesConfig
 from llmrec.config.hyperparameters import HyperparametersConfig, check_space
 from llmrec.config.models import ModelConfig
+from llmrec.config.outcomes import check_outcomes
 from llmrec.config.refresh import RefreshConfig
 from llmrec.config.review_reading import ReviewReadingConfig
 from llmrec.config.search import SearchConfig
@@ -76,14 +78,17 @@ class RunConfig(Section):
         vectors = earlier.data["corpus"].item_vectors if "corpus" in earlier.data else ()
         own = [f"{VECTOR_PREFIX}{name}_{of}" for name in vectors for of in ("user", "item", "similarity")]
         corpus = earlier.data.get("corpus")
-        kinds = {
-            *EVENT_KINDS,
-            *(corpus.event_kinds.values() if corpus else ()),
-            *([corpus.event_kind] if corpus else []),
-        }
-        own += event_families(sorted(kind for kind in kinds if kind))
+        own += event_families(sorted({*EVENT_KINDS, *(own_kinds(corpus) if corpus else ())}))
         check_patterns("feature family", (*features.include, *features.exclude), (*FAMILIES, *own))
         return features
+
+    @field_validator("training")
+    @classmethod
+    def _outcomes_exist(cls, training: TrainingConfig, earlier: ValidationInfo) -> TrainingConfig:
+        corpus = earlier.data.get("corpus")
+        outcomes = getattr(training.ranker, "outcomes", ())
+        check_outcomes(outcomes, own_kinds(corpus) if corpus else ())
+        return training
 
     @field_validator("hyperparameters")
     @classmethod

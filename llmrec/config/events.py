@@ -70,7 +70,7 @@ class EventsConfig(Section):
 
     @model_validator(mode="after")
     def _kinds_exist(self) -> "EventsConfig":
-        own = {*self.event_kinds.values(), *([self.event_kind] if self.event_kind else [])}
+        own = own_kinds(self)
         _check("outcome", [self.outcome.kind], (REVIEW, *EVENT_KINDS, *sorted(own)))
         _check("event_repeats", self.event_repeats, (*EVENT_KINDS, *sorted(own)))
         if REVIEW in own:
@@ -92,6 +92,11 @@ class EventsConfig(Section):
                     f"allowed: {', '.join(ours)}" + "; attributes go to user_attributes" * (name == "user_columns")
                 )
         return self
+
+
+def own_kinds(config: EventsConfig) -> set[str]:
+    """Kinds of events that the configuration names itself."""
+    return {*config.event_kinds.values(), *([config.event_kind] if config.event_kind else [])}
 
 
 def _check(where: str, names: Iterable[str], known: tuple[str, ...]) -> None:

@@ -64,6 +64,10 @@ class FeaturesConfig(Section):
     )
     cross_columns: int = Field(32, ge=1, description="buckets of `hashed`, dimensions of `low_rank`")
     selection: SelectionConfig = SelectionConfig()
+    outcome_days: float = Field(
+        7.0, gt=0, description="days after a click in which what follows is an outcome of it: a purchase, a dwell "
+        "time, a review",
+    )  # fmt: skip
     negatives: int = Field(4, ge=1, description="sampled per click, by popularity as of t")
     liked_from: float = Field(4.0, description="least stars of a like; a run takes the corpus's (corpus.liked_from)")
     disliked_to: float = Field(2.0, description="most stars of a dislike; a run takes the corpus's")

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from llmrec.catalogue import Role
+from llmrec.config.outcomes import TaskConfig
 from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf, Interactions
 from llmrec.features.asof.state import SessionState, UserState
@@ -221,6 +222,20 @@ class Ranker(Model):
     def reads_columns(self) -> tuple[str, ...]:
         """The dense features that it reads: of two variants in which they are the same, the model is."""
         return tuple(column.name for column in self.context.dense)
+
+    @property
+    def outcomes(self) -> tuple[TaskConfig, ...]:
+        """What it predicts, the click first; none: the click alone."""
+        return ()
+
+    @property
+    def worth(self) -> Mapping[str, float]:
+        """Outcome -> what it is worth in a list's order, in clicks; none: the blend orders alone."""
+        return {}
+
+    def predictions(self, rows: Examples) -> dict[str, Floats]:
+        """Outcome -> (N,): the logit of what is 0 or 1, the log of 1 + a value, stars."""
+        return {}
 
     @abstractmethod
     def fit(self, rows: Examples, held_out: Examples | None, seed: int) -> dict[str, Any]:

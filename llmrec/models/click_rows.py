@@ -24,5 +24,5 @@ def click_rows(context: ModelContext, users: UserState, items: ItemState, featur
         item_ids=none, user_ids=none, query=np.zeros(n, np.int64), times=items.times, click=np.zeros(n, np.float32),
         user_idx=idx.astype(np.int64), item_idx=spec.items_idx(items).astype(np.int64),
         history=past.astype(np.int64), ages=ages, user=user, item=item[:, chosen.item],
-        pair=spec.pair_features(users, items)[:, chosen.pair],
+        pair=spec.pair_features(users, items)[:, chosen.pair], outcomes=np.zeros((n, 0), np.float32),
     )  # fmt: skip

@@ -32,12 +32,13 @@ def contributions(
 ) -> Contributions:
     """Of the items `rows` (N,), scored `scores` (N,) for one user (Q = 1).
 
-    A term is `retriever.NAME`, `log_popularity` or `log_rate` of the blend, or a feature family of the ranker. Each is
+    A term is `retriever.NAME`, `log_popularity` or `log_rate` of the blend, a feature family of the ranker, or
+    `outcomes`, what these are worth. Each is
     its value less its mean over the candidates: the mean candidate is what they are measured from.
     """
     if recommender.nothing_known(user)[0]:
         return _centred({_term(recommender.models.fallback, recommender): np.asarray(scores, np.float64)}, scores)
-    values, weights = recommender.blend_columns(user, rows, time), recommender.models.blender.weights
+    values, weights = recommender.blend_columns(user, rows, time), recommender.weights
     parts: dict[str, Doubles] = {}
     for place, name in enumerate(recommender.columns):
         weight = weights.get(name, 0.0)

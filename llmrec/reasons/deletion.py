@@ -25,14 +25,14 @@ def moved_by_families(
     said = contributions(recommender, user, rows, time, scores)
     examples, _ = recommender.click_rows(user, rows, time)
     values, families = recommender.blend_columns(user, rows, time), [c.family for c in context.dense]
-    k, before = min(k, len(rows)), recommender.models.blender.score(values)
+    k, before = min(k, len(rows)), recommender.score(values)
     named = [(n, t) for n, t in enumerate(said.terms) if _COLUMNS_OF.get(t, t) in families]
     moved = [dict[str, float]() for _ in range(k)]
     for _, term in named:
         places = np.flatnonzero([f == _COLUMNS_OF.get(term, term) for f in families])
         changed = values.copy()
         changed[:, recommender.columns.index(LOGIT)] = recommender.models.ranker.logits(_deleted(examples, places))
-        without = recommender.models.blender.score(changed)
+        without = recommender.score(changed)
         for place in range(k):
             moved[place][term] = float(without[place] - before[place])
     first = [max(named, key=lambda term: abs(said.values[place, term[0]]))[1] for place in range(k)]

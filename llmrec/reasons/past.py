@@ -105,5 +105,5 @@ def _anonymous(user: UserState) -> UserState:
 
 def _relative(recommender: Recommender, user: UserState, rows: Ints, listed: Ints, time: int) -> Doubles:
     """(k,) scores of the listed less the candidates' mean."""
-    scores = recommender.models.blender.score(recommender.blend_columns(user, rows, time)).astype(np.float64)
+    scores = recommender.score(recommender.blend_columns(user, rows, time)).astype(np.float64)
     return np.asarray(scores[listed] - scores.mean())

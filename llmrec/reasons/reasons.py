@@ -8,7 +8,7 @@ from typing import Literal
 #: reviewed, a kind of feature.
 Kind = Literal[
     "wrote", "liked", "had", "just_had", "popularity", "behaviour", "words", "stars", "attributes", "price", "age",
-    "context", "ids", "other", "asked", "reviewed", "nothing",
+    "context", "ids", "outcomes", "other", "asked", "reviewed", "nothing",
 ]  # fmt: skip
 
 

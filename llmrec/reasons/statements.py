@@ -8,6 +8,7 @@ from llmrec.models.attribution import IDS
 from llmrec.models.blenders.prior_correction import POPULARITY
 from llmrec.reasons.contributions import OTHER, RETRIEVER
 from llmrec.reasons.reasons import Because, Kind
+from llmrec.recommender import WORTH
 from llmrec.schema import VECTOR_PREFIX
 from llmrec.variants import TEXT_PREFIX
 
@@ -19,7 +20,8 @@ _KINDS: dict[str, Kind] = {
     "event_": "behaviour", "followed": "behaviour",
     "cross_": "behaviour", "user_": "behaviour", TEXT_PREFIX: "words", "item_stars": "stars",
     "item_attributes": "attributes", "shared_attributes": "attributes", VECTOR_PREFIX: "attributes",
-    "item_price": "price", "item_age": "age", "context": "context", IDS: "ids", OTHER: "other",
+    "item_price": "price", "item_age": "age", "context": "context", IDS: "ids", WORTH: "outcomes",
+    OTHER: "other",
 }  # fmt: skip
 _SAID: dict[Kind, str] = {
     "behaviour": "it goes with what you had, judged by what others had together",
@@ -30,6 +32,7 @@ _SAID: dict[Kind, str] = {
     "age": "how long it has been known speaks for it",
     "context": "when and where you ask speaks for it",
     "ids": "what the model learned of you and of it as such speaks for it",
+    "outcomes": "what it may lead to, once chosen, speaks for it",
     "other": "terms of the model together speak for it",
 }
 #: What was an item to the user.

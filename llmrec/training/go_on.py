@@ -54,7 +54,7 @@ def _fit(
     context = load_context(examples, before.variant)
     for key, c in models.items():
         save_model(writer.uri(key), fitted_model(key, c, progress, others, context, "test"))
-    for role in ("blender", "calibrator"):
+    for role in ("blender", "calibrator", *(f"calibrator.{name}" for name in before.outcomes)):
         save_model(writer.uri(role), load_model(f"{folder}/{MODELS}/{role}", context))
     writer.write_json(SUMMARY, before.model_dump())
     writer.write_json("curves.json", curves_of(progress))

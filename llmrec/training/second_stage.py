@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmrec.config import TrainingConfig
+from llmrec.config.outcomes import CLICK
 from llmrec.features.dataset.rows import read_examples
 from llmrec.models.base import Blender, Calibrator, ModelContext, Ranker
 from llmrec.models.blenders.prior_correction import popularity
@@ -15,6 +16,7 @@ from llmrec.models.topk import top_k
 from llmrec.models.validation import WHOLE, ValidationQueries, ranking_metrics, whole_metrics
 from llmrec.recommender import FittedModels, Recommender
 from llmrec.storage import Artifact
+from llmrec.training.calibrate import calibrate, uncertain
 from llmrec.variants import VALIDATED
 
 
@@ -22,13 +24,15 @@ from llmrec.variants import VALIDATED
 class SecondStage:
     """What validation clicks say of models that were fitted before them.
 
-    `metrics`: of each popularity column, of the calibrator, and of the WHOLE.
+    `metrics`: of each popularity column, of the calibrators, and of the WHOLE. `calibrators`: of what may happen or not
+    beside the click, by outcome.
     """
 
     blender: Blender
     calibrator: Calibrator
     fallback: str
     metrics: dict[str, dict[str, float]]
+    calibrators: Mapping[str, Calibrator]
 
 
 def fit_second_stage(
@@ -42,7 +46,12 @@ def fit_second_stage(
     queries = ValidationQueries.of(context.history, clicks)
     blender: Blender = make_model("blender", config.blender, context)
     calibrator: Calibrator = make_model("calibrator", config.calibrator, context)
-    recommender = Recommender(as_models(fitted, blender, calibrator, ""), context, retrieve=n_retrieve)
+    ranker: Ranker = fitted["ranker"]  # type: ignore[assignment]
+    by_outcome = {name: make_model("calibrator", config.calibrator, context) for name in uncertain(ranker)}
+    learns = config.calibrator.name != "none"
+    calibrated = calibrate({CLICK: calibrator, **by_outcome}, ranker, examples) if learns else {}
+    models = as_models(fitted, blender, calibrator, "", by_outcome)
+    recommender = Recommender(models, context, retrieve=n_retrieve)
     fallback, validated = _fallback(recommender, queries)
     found = recommender.unite(queries.requests(context), n_retrieve)
     values, targets = [], []
@@ -50,32 +59,24 @@ def fit_second_stage(
         some, user = found.rows[q] >= 0, queries.users.take(np.array([q]))
         values.append(recommender.values(user, found.rows[q, some], found.columns[q, some], int(queries.times[q])))
         targets.append(int(np.flatnonzero(found.rows[q] == queries.targets[q])[0]))
-    blender.fit(recommender.columns, values, targets)
-    scored = [(blender.score(v), target) for v, target in zip(values, targets, strict=True)]
+    blender.fit(recommender.blended, [v[:, : len(recommender.blended)] for v in values], targets)
+    scored = [(recommender.score(v), target) for v, target in zip(values, targets, strict=True)]
     ranks = np.array([1 + int((scores > scores[target]).sum()) for scores, target in scored], np.int64)
-    learns = config.calibrator.name != "none"
-    calibrated = _calibrate(calibrator, recommender.models.ranker, examples, context) if learns else {}
-    return SecondStage(
-        blender, calibrator, fallback, validated | calibrated | {WHOLE: whole_metrics(ranks, len(queries))}
-    )
+    metrics = validated | calibrated | {WHOLE: whole_metrics(ranks, len(queries))}
+    return SecondStage(blender, calibrator, fallback, metrics, by_outcome)
 
 
-def _calibrate(
-    calibrator: Calibrator, ranker: Ranker, examples: Artifact, context: ModelContext
-) -> dict[str, dict[str, float]]:
-    """Fit it on the validation rows, clicks and negatives in order of time; what these say."""
-    rows = read_examples(examples, "validation", context.selection, context.history_length, with_ids=False)
-    found = calibrator.fit(ranker.logits(rows), rows.click)
-    return {"calibrator": found} if found else {}
-
-
-def as_models(fitted: Mapping[str, object], blender: Blender, calibrator: Calibrator, fallback: str) -> FittedModels:
+def as_models(
+    fitted: Mapping[str, object], blender: Blender, calibrator: Calibrator, fallback: str,
+    calibrators: Mapping[str, Calibrator],
+) -> FittedModels:  # fmt: skip
     """Models by the keys of `TrainingConfig.models` as what serves together."""
 
     def of(role: str) -> dict[str, object]:
         return {key.partition(".")[2]: model for key, model in fitted.items() if key.startswith(f"{role}.")}
 
-    return FittedModels(of("retriever"), fitted["ranker"], blender, fallback, calibrator, of("rater"))  # type: ignore[arg-type]
+    ranker, raters = fitted["ranker"], of("rater")
+    return FittedModels(of("retriever"), ranker, blender, fallback, calibrator, raters, calibrators)  # type: ignore[arg-type]
 
 
 def _fallback(recommender: Recommender, queries: ValidationQueries) -> tuple[str, dict[str, dict[str, float]]]:

@@ -37,6 +37,7 @@ class ModelsFile(BaseModel):
     validation: dict[str, dict[str, float]] = {}
     blender: dict[str, float] = {}  # column -> weight
     fallback: str = ""
+    outcomes: list[str] = []  # beside the click, those with a calibrator of their own
 
 
 def train(
@@ -146,14 +147,17 @@ def _write(
     before = {key: fitted_model(key, c, progress, others, early, "validation") for key, c in keys.items()}
     second = fit_second_stage(config.training, plan.validation, early, before, config.evaluation.retrieve)
     final = {key: fitted_model(key, c, progress, others, context, "test") for key, c in keys.items()}
-    for key, model in {**final, "blender": second.blender, "calibrator": second.calibrator}.items():
+    calibrators = {f"calibrator.{name}": model for name, model in second.calibrators.items()}
+    for key, model in {
+        **final, **calibrators, "blender": second.blender, "calibrator": second.calibrator
+    }.items():  # fmt: skip
         save_model(writer.uri(key), model)
     columns = {side: [c.name for c in found] for side, found in context.columns.items()}
     families = {side: list(dict.fromkeys(c.family for c in found)) for side, found in context.columns.items()}
     file = ModelsFile(
         variant=plan.variant, models={key: m.config.model_dump(mode="json") for key, m in final.items()},
         columns=columns, families=families, chosen=chosen, validation=_validated(progress) | second.metrics,
-        blender=dict(second.blender.weights), fallback=second.fallback,
+        blender=dict(second.blender.weights), fallback=second.fallback, outcomes=list(second.calibrators),
     )  # fmt: skip
     writer.write_json(SUMMARY, file.model_dump())
     writer.write_json("curves.json", curves_of(progress))

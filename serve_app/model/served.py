@@ -1,6 +1,6 @@
 """A bundle behind ids and words: what the retriever and the ranker deployments answer from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, wraps
@@ -203,6 +203,7 @@ class ServedModel:
         rows, scores, taste = ranked
         chosen, explored = self.listing.chosen(user, state, rows, scores, k)
         listed = self._listed(provenance, rows[chosen], scores[chosen])
+        listed = replace(listed, outcomes=_lists(self.recommender.outcomes(state, rows[chosen], provenance.as_of)))
         reasons = because(self.listing.reasons(user, state, rows, taste, chosen) if user.reasons else [], chosen)
         reasons = self._with_reviews(user, provenance.as_of, rows[chosen], reasons)
         without = self.listing.without_text(user, state, rows, taste, k)
@@ -235,8 +236,9 @@ class ServedModel:
             (int(state.rows[0]), rows[best]) if self.live is None else (self.live.fitted(state.rows[0], rows[best]))
         )
         rated = self.recommender.rate(user_row, item_rows, provenance.as_of, state)
-        ratings = {name: values.tolist() for name, values in rated.items()}
-        return replace(listed, ratings=ratings, click_probability=ranked.probability[best].tolist())
+        outcomes = {name: values[best] for name, values in ranked.outcomes.items()}
+        clicks = ranked.probability[best].tolist()
+        return replace(listed, ratings=_lists(rated), outcomes=_lists(outcomes), click_probability=clicks)
 
     def read(self, text: str, vector: npt.NDArray[np.float32]) -> WordsRead:
         """What the bundle's reader reads in a newcomer's words."""
@@ -275,6 +277,10 @@ class ServedModel:
 
     def _listed(self, provenance: Provenance, rows: Ints, scores: npt.NDArray[np.float32]) -> RankedItems:
         return RankedItems(provenance, [self.history.item_ids[row] for row in rows], [float(s) for s in scores])
+
+
+def _lists(by_name: Mapping[str, npt.NDArray[Any]]) -> dict[str, list[float]]:
+    return {name: values.tolist() for name, values in by_name.items()}
 
 
 def _answering(provenance: Provenance, text: bool, item: bool) -> Provenance:

@@ -68,6 +68,10 @@ class RankedItem(ApiResponse):
     ratings: dict[str, float] = Field(
         {}, description="by each rater of the bundle (training.raters): stars, or the probability of a like; rank alone"
     )
+    outcomes: dict[str, float] = Field(
+        {}, description="where the ranker predicts several (training.ranker.outcomes): calibrated probabilities, among "
+        "negatives drawn by popularity; dwell and other values in their own unit, stars as stars",
+    )  # fmt: skip
     reasons: Reasons | None = Field(None, description="where the request asks for them")
     propensity: float | None = Field(
         None, description="where slots were drawn: the probability of this item here, given the slots above"
@@ -81,7 +85,8 @@ def ranked(found: RankedItems) -> list[RankedItem]:
     why: Sequence[Reasons | None] = [Reasons.of(r) for r in found.reasons] or [None] * len(found.item_ids)
     return [
         RankedItem(item_id=item, rank=found.before + place + 1, score=score, click_probability=click, reasons=reasons,
-                   ratings={n: v[place] for n, v in found.ratings.items()}, propensity=propensity)
+                   ratings={n: v[place] for n, v in found.ratings.items()}, propensity=propensity,
+                   outcomes={n: v[place] for n, v in found.outcomes.items()})
         for place, (item, score, click, reasons, propensity) in enumerate(
             zip(found.item_ids, found.scores, clicks, why, drawn, strict=True))
     ]  # fmt: skip

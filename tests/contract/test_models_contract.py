@@ -28,7 +28,8 @@ SMALL: dict[str, dict[str, Any]] = {
     **{name: {"dim": 8, "epochs": 2, "batch_size": 16, "sampled_negatives": 16} for name in ("sasrec", "hstu")},
     "ials": {"factors": 8, "regularization": 0.1}, "bpr": {"iterations": 5}, "lambdarank": {"rounds": 20},
     **{name: {"epochs": 2} for name in ("ncf", "text_factorization", "dcnv2", "deepfm", "fm", "autoint", "din",
-                                                "encoder_decoder", "network")},
+                                                "encoder_decoder", "network", "shared_bottom", "mmoe", "ple",
+                                                "esmm")},
 }  # fmt: skip
 EVERY = [(role, name) for role in MODELS for name in MODELS[role] if role not in ("blender", "calibrator")]
 RETRIEVERS = [key for key in EVERY if key[0] == "retriever"]

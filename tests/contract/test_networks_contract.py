@@ -8,6 +8,8 @@ import torch
 
 from llmrec.catalogue import model_class
 from llmrec.models.rankers.click_network import ClickNetwork
+from llmrec.models.rankers.multitask.config import MultiTaskConfig
+from llmrec.models.rankers.multitask.network import OutcomesNetwork
 from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
 
 N_USERS, N_ITEMS, LENGTH = 9, 13, 4
@@ -22,7 +24,8 @@ RANKERS = [
     model_class("ranker", settings["name"]).Config(**settings, embedding_dim=4, history=history)
     for settings in ({"name": "dcnv2", "structure": "parallel"}, {"name": "dcnv2", "structure": "stacked"},
                      {"name": "deepfm"}, {"name": "fm"}, {"name": "autoint", "token_columns": 1},
-                     {"name": "encoder_decoder", "dim": 8})
+                     {"name": "encoder_decoder", "dim": 8}, {"name": "shared_bottom"}, {"name": "mmoe"},
+                     {"name": "ple"}, {"name": "esmm"})
     for history in ("mean", "din")
 ]  # fmt: skip
 
@@ -31,7 +34,8 @@ def build(config: Any) -> TwoTower | ClickNetwork:
     torch.manual_seed(0)
     if isinstance(config, TwoTowerConfig):
         return TwoTower(config, N_USERS, N_ITEMS, 3, 3, LENGTH, FAMILIES, FAMILIES)
-    return ClickNetwork(config, model_class("ranker", config.name).body, N_USERS, N_ITEMS, SIDES)
+    net = OutcomesNetwork if isinstance(config, MultiTaskConfig) else ClickNetwork
+    return net(config, model_class("ranker", config.name).body, N_USERS, N_ITEMS, SIDES)
 
 
 def rows(n: int = 64) -> dict[str, torch.Tensor]:
@@ -53,7 +57,7 @@ def predict(model: TwoTower | ClickNetwork, x: dict[str, torch.Tensor]) -> torch
         users = model.user_vectors(x["user"], x["history"], x["ages"], x["dense"][:, :3])
         return (users * model.item_vectors(x["item"], x["dense"][:, 3:])).sum(1)
     logits: torch.Tensor = model(x["user"], x["item"], x["history"], x["ages"], x["dense"])
-    return logits
+    return logits if logits.dim() == 1 else logits[:, 0]  # of many outcomes the click
 
 
 def fit(model: TwoTower | ClickNetwork, steps: int = 60) -> tuple[float, float]:

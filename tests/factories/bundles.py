@@ -157,4 +157,4 @@ def untrained(context: ModelContext, training: TrainingConfig | None = None) -> 
     blender.fit((*(c.name for c in config.retrievers), LOGIT, *columns), [], [])
     calibrator = make_model("calibrator", config.calibrator, context)
     calibrator.restore({"x": np.zeros(0), "y": np.zeros(0)}, fit_data(context, calibrator))  # the logit as it is
-    return as_models(fitted, blender, calibrator, columns[0])
+    return as_models(fitted, blender, calibrator, columns[0], {})

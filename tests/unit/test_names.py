@@ -9,7 +9,7 @@ import yaml
 from jobs import config
 from llmrec.catalogue import MODELS, ROLES, Role, model_class
 from llmrec.config import RunConfig, load_config
-from llmrec.evaluation.labels.rankers import baseline_rankers
+from llmrec.evaluation.labels.rankers import OF_MANY, baseline_rankers
 from llmrec.evaluation.labels.raters import LIKES, STARS
 from llmrec.evaluation.ranking.baselines import GRIDS, baseline_names
 from llmrec.features.families.registry import FAMILIES as MADE
@@ -26,7 +26,13 @@ def test_the_names_are_those_of_the_rooms() -> None:
     assert list(FAMILIES) == list(MADE)
     ranked, labelled = baseline_names("full", None, has_text=True), baseline_rankers("full", None, "")
     ours = {n for n in MODELS["retriever"] if model_class("retriever", n).INFO.reads == "features"}
-    assert {*ranked, *labelled} == set(BASELINES) - ours and ours == {"two_tower", "sasrec", "hstu", "text_similarity"}
+    assert set(OF_MANY) == {n for n in MODELS["ranker"] if "outcomes" in model_class("ranker", n).Config.model_fields}
+    assert {*ranked, *labelled} == set(BASELINES) - ours - set(OF_MANY) and ours == {
+        "two_tower",
+        "sasrec",
+        "hstu",
+        "text_similarity",
+    }
     assert set(GRIDS) < set(ranked)
     assert {*STARS, *LIKES} == set(MODELS["rater"]) - {"boosted", "network"}  # ours
 

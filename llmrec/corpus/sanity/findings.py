@@ -34,7 +34,7 @@ class Finding:
 def findings(config: RunConfig, counts: Numbers, info: Numbers, tables: Tables) -> list[Finding]:
     """Every line of the report for a corpus with these counts and this portrait, worst first."""
     found = [finding for check in _CHECKS for finding in check(config.corpus, counts, info)]
-    found += _languages(config, info)
+    found += [*_languages(config, info), *_outcomes(config, info)]
     level = config.corpus.sanity.protocols
     found += [Finding(name, level, message) for name, message in untestable(config, tables)]
     return sorted(found, key=lambda one: one.level != "refuse")
@@ -145,6 +145,16 @@ def _languages(config: RunConfig, info: Numbers) -> Iterator[Finding]:
         "features.text: false",
         share,
     )  # fmt: skip
+
+
+def _outcomes(config: RunConfig, info: Numbers) -> Iterator[Finding]:
+    """What the ranker is to predict, and the corpus cannot tell."""
+    told = info.get("labels", {})
+    for task in getattr(config.training.ranker, "outcomes", ()):
+        if told and task.kind not in told:
+            shown = ", ".join(f"{name} ({n:,})" for name, n in told.items())
+            yield Finding("outcomes", "refuse", f"training.ranker.outcomes: the corpus cannot tell {task.kind!r}; the "
+                          f"nearest is {nearest(task.kind, told)!r}; it tells {shown}")  # fmt: skip
 
 
 def _files(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from llmrec.config.corpus import CorpusConfig
 from llmrec.config.events import REVIEW
+from llmrec.config.outcomes import CLICK, LIKE, NO_OUTCOME, STARS
 from llmrec.corpus.passes.bucket_report import BucketReport
 
 #: Share of an outcome's events above which what comes again is what users do.
@@ -13,7 +14,10 @@ REPEATED = 0.05
 
 
 def portray_outcome(config: CorpusConfig, buckets: list[BucketReport]) -> dict[str, Any]:
-    """`outcome`: what is asked for, and whether what a user had is a candidate; `events`, `relations`: if there are."""
+    """`outcome`: what is asked for, and whether what a user had is a candidate; `events`, `relations`: if there are.
+
+    `labels`: how many events can tell each outcome that a ranker may predict.
+    """
     of = {kind: [b for b in buckets if b.kind == kind] for kind in ("reviews", "events", "relations")}
     is_review = config.outcome.kind == REVIEW
     n = sum(b.rows if is_review else b.outcomes for b in of["reviews"])
@@ -25,6 +29,10 @@ def portray_outcome(config: CorpusConfig, buckets: list[BucketReport]) -> dict[s
                                          "exclude_seen": excluded}}  # fmt: skip
     if of["events"]:
         found["events"] = _events(of["events"])
+    rated = sum(sum(b.stars.values()) for b in of["reviews"])
+    kinds = found.get("events", {}).get("kinds", {})
+    found["labels"] = {CLICK: n, **({LIKE: rated, STARS: rated} if rated else {}),
+                       **{kind: count for kind, count in kinds.items() if kind not in NO_OUTCOME}}  # fmt: skip
     if of["relations"]:
         found["relations"] = {"relations": sum(b.rows for b in of["relations"]),
                               "undated": sum(b.undated for b in of["relations"])}  # fmt: skip

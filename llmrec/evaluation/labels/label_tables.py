@@ -11,6 +11,7 @@ from llmrec.corpus.splits import cutoffs
 from llmrec.evaluation.data import protocols
 from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.labels import leak, raters
+from llmrec.evaluation.labels.outcomes import outcome_tables
 from llmrec.evaluation.labels.rankers import baseline_clicks, baseline_rankers, our_clicks, our_likes
 from llmrec.evaluation.labels.raters import RatedRows
 from llmrec.evaluation.labels.rows import LabelRows
@@ -38,6 +39,7 @@ def measure_labels(e: EvaluationRun) -> tuple[list[LabelTable], list[LeakGap]]:
             _write(e, f"stars/{p.name}", rows.likes, {C.STARS: e.data.stars[rows.test], "predicted": p.probability})
         if e.vectors is not None:
             gaps += leak.star_gaps(rows, models[-1].settings, config, seed)
+    tables += outcome_tables(e)
     if e.vectors is not None and config.size == "full" and "temporal" in config.protocols:
         logger.info("leak gap: the boosted ranker with the review put back")
         gaps += leak.ranking_gaps(split.test, e.vectors, config, "temporal", seed)

@@ -12,13 +12,16 @@ from scipy.special import expit
 
 from llmrec.catalogue import MODELS
 from llmrec.config.models import ModelConfig, model_config
+from llmrec.config.outcomes import CLICK
 from llmrec.evaluation.labels.rows import LabelRows
 from llmrec.evaluation.labels.tables import Predicted, TestRows
 from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.features.asof.interactions import Floats
+from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import ModelContext, Ranker
 from llmrec.models.linear import platt
 from llmrec.models.rankers.columns import ColumnsRanker
+from llmrec.models.rankers.multitask.config import MultiTaskConfig
 from llmrec.models.store import make_model
 from llmrec.storage import Artifact
 from llmrec.variants import VARIANT_LABELS
@@ -38,9 +41,14 @@ def our_clicks(variants: Iterable[Variant], examples: Artifact) -> list[Predicte
     return found
 
 
+#: Rankers of many outcomes, which a corpus may not have: baselines where they are named.
+OF_MANY = tuple(name for name, path in MODELS["ranker"].items() if ".multitask." in path)
+
+
 def baseline_rankers(size: str, names: Sequence[str] | None, ours: str) -> list[str]:
     """The registered rankers of a size, or those named as baselines; but the one that is ours."""
-    wanted = names if names is not None else (["popularity"] if size == "quick" else list(MODELS["ranker"]))
+    every = [name for name in MODELS["ranker"] if name not in OF_MANY]
+    wanted = names if names is not None else (["popularity"] if size == "quick" else every)
     return [name for name in MODELS["ranker"] if name in wanted and name != ours]
 
 
@@ -65,7 +73,8 @@ def baseline_clicks(
                 continue
             read.add(columns)
             logger.info("clicks: %s, %s", name, variant)
-            logits, chosen = fit_and_ask(model.config, context, rows, seed)
+            mine = LabelRows.read(examples, context, "click", model.outcomes) if model.outcomes else rows
+            logits, chosen = fit_and_ask(model.config, context, mine, seed)
             both = any(key[0] == name and key != columns for key in read)
             title = f"{model.INFO.title}, {VARIANT_LABELS.get(variant, variant)}" if both else model.INFO.title
             key = f"{name}_{variant}" if both else name
@@ -89,7 +98,7 @@ def our_likes(
             logger.warning("likes: reviews of one kind only in [T1, T2); our ranker is not fitted to them")
             return []
         assert np.array_equal(rows.test.click > 0, asked.label), "the examples hold other test reviews than the corpus"
-        config = _paced(model_config("ranker", bundles[variant].models.models["ranker"]), negatives)
+        config = _of_one(_paced(model_config("ranker", bundles[variant].models.models["ranker"]), negatives))
         fitted = [fit_and_ask(config, context, rows, seed + n, scaled=True) for n in range(seeds)]
         words = "our ranker and features, fitted to `like` on reviews; Platt scaling on [T1, T2)"
         title = f"Ranker, {VARIANT_LABELS.get(variant, variant)}"
@@ -101,16 +110,34 @@ def fit_and_ask(
     config: ModelConfig, context: ModelContext, rows: LabelRows, seed: int, scaled: bool = False
 ) -> tuple[Floats, dict[str, Any]]:
     """(logits (n,) of the test rows, what validation chose); `scaled`: by a Platt scaling of the validation rows."""
+    early, model, chosen = fit_twice(config, context, rows, seed)
+    slope, shift = platt(early.logits(rows.validation).astype(np.float64), rows.validation.click)
+    logits = model.logits(rows.test).astype(np.float64)
+    return slope * logits + shift if scaled else logits, chosen
+
+
+def fit_twice(
+    config: ModelConfig, context: ModelContext, rows: LabelRows, seed: int
+) -> tuple[Ranker, Ranker, dict[str, Any]]:
+    """The ranker as fitted before T1, and before T2 with what [T1, T2) chose."""
+    early, chosen = fit_once(config, context, rows.fit, rows.validation, seed)
+    final, _ = fit_once(config.model_copy(update=chosen), context, rows.train, None, seed)
+    return early, final, chosen
+
+
+def fit_once(
+    config: ModelConfig, context: ModelContext, rows: Examples, held_out: Examples | None, seed: int
+) -> tuple[Ranker, dict[str, Any]]:
+    """The ranker, and what the held-out rows chose; the generator of torch stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: Ranker = make_model("ranker", config, context)
-        chosen = model.fit(rows.fit, rows.validation, seed)
-        slope, shift = platt(model.logits(rows.validation).astype(np.float64), rows.validation.click)
-        torch.manual_seed(seed)
-        model = make_model("ranker", config.model_copy(update=chosen), context)
-        model.fit(rows.train, None, seed)
-        logits = model.logits(rows.test).astype(np.float64)
-    return slope * logits + shift if scaled else logits, chosen
+        return model, model.fit(rows, held_out, seed)
+
+
+def _of_one(config: ModelConfig) -> ModelConfig:
+    """Of a ranker of many outcomes the same one of a single label."""
+    return config.alone(CLICK) if isinstance(config, MultiTaskConfig) else config
 
 
 def _paced(config: ModelConfig, negatives: int) -> ModelConfig:

@@ -11,12 +11,9 @@ from llmrec.catalogue import model_class
 from llmrec.config import EvaluationConfig
 from llmrec.config.models import model_config
 from llmrec.evaluation.data.folds import Split
-from llmrec.evaluation.labels.metrics import star_metrics
-from llmrec.evaluation.labels.tables import Predicted, TestRows, probability_table
+from llmrec.evaluation.labels.tables import Predicted, TestRows, number_table, probability_table
 from llmrec.evaluation.ranking.our_models import Variant
-from llmrec.evaluation.records.tables import LabelTable, ModelResult
-from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, combined
-from llmrec.evaluation.statistics.comparisons import Pair, compare
+from llmrec.evaluation.records.tables import LabelTable
 from llmrec.features.asof.interactions import AsOf, Floats, Interactions, Ints
 from llmrec.features.asof.text_profiles import Vectors
 from llmrec.models.base import FitData, ModelInfo, Rater
@@ -135,33 +132,14 @@ def our_stars(variants: Iterable[Variant], rows: RatedRows) -> list[Predicted]:
 def star_table(
     rows: RatedRows, models: Sequence[RatedModel], config: EvaluationConfig, seed: int, ours: Sequence[Predicted] = ()
 ) -> LabelTable:
-    """RMSE and MAE with intervals; every model against the bias, ours on both."""
-    test, stars = rows.test, rows.data.stars[rows.test].astype(np.float64)
-    bootstrap = Bootstrap(rows.data.user[test], config.bootstrap, seed, rows.data.item[test])
-    shown = [*ours, *as_predicted(models)]
-    drawn = {p.name: _averaged([bootstrap.statistics(star_metrics(stars, s)) for s in p.by_seed]) for p in shown}
-    compared = [(p.name, k) for p in ours for k in ("rmse", "mae")] + [(m.name, "rmse") for m in models[1:]]
-    pairs = [Pair(name, "bias", k, drawn[name][k], drawn["bias"][k]) for name, k in compared]
-    results = [
-        ModelResult(
-            name=p.name, kind=p.kind, label=p.label, description=p.description, seeds=len(p.by_seed),
-            settings=dict(p.settings), trials=p.trials,
-            metrics={k: s.estimate(config.confidence) for k, s in drawn[p.name].items()},
-        )
-        for p in shown
-    ]  # fmt: skip
-    return LabelTable(
-        name="stars", information_set="point_in_time", label="stars", n_rows=len(test), n_users=bootstrap.n_users,
-        description="Each rated event at t ≥ T2; biases and text profiles as of t, without the row's own review; "
-        "settings chosen on [T1, T2), parameters fitted before T2.",
-        models=results, comparisons=compare(pairs, config.confidence),
-    )  # fmt: skip
-
-
-def _averaged(seeds: Sequence[dict[str, Resampled]]) -> dict[str, Resampled]:
-    """Each metric's mean over the seeds."""
-    weights = [1 / len(seeds)] * len(seeds)
-    return {metric: combined([drawn[metric] for drawn in seeds], weights) for metric in seeds[0]}
+    """RMSE and MAE with intervals; every model against the bias."""
+    stars = rows.data.stars[rows.test].astype(np.float64)
+    compared = [(p.name, "bias") for p in (*ours, *as_predicted(models[1:]))]
+    words = (
+        "Each rated event at t ≥ T2; biases and text profiles as of t, without the row's own review; settings chosen "
+        "on [T1, T2), parameters fitted before T2."
+    )
+    return number_table("stars", rows.likes, stars, [*ours, *as_predicted(models)], compared, words, config, seed)
 
 
 def like_table(

@@ -1,10 +1,12 @@
 """Labelled rows of `examples` as one variant reads them, apart by time: what rankers of a label table learn from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
 
+from llmrec.config.outcomes import TaskConfig
 from llmrec.features.asof.interactions import Ints
 from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import ModelContext
@@ -29,12 +31,17 @@ class LabelRows:
     test: Examples
 
     @classmethod
-    def read(cls, examples: Artifact, context: ModelContext, label: Label) -> Self:
-        """From an `examples` artifact of fold `test`, whose split `train` holds everything before T2."""
+    def read(cls, examples: Artifact, context: ModelContext, label: Label, outcomes: Sequence[TaskConfig] = ()) -> Self:
+        """From an `examples` artifact of fold `test`, whose split `train` holds everything before T2.
+
+        `outcomes`: labels beside.
+        """
 
         def rows(split: str) -> Examples:
             chosen, length = context.selection, context.history_length
-            return read_examples(examples, split, chosen, length, label=label, candidates_only=split == "train")
+            return read_examples(
+                examples, split, chosen, length, label=label, candidates_only=split == "train", outcomes=outcomes
+            )
 
         found = rows("train")
         step = max(1, -(-len(np.unique(found.query)) // LIMITS[label]))

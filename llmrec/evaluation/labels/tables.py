@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.config import EvaluationConfig
-from llmrec.evaluation.labels.metrics import calibration, click_metrics
+from llmrec.evaluation.labels.metrics import STARS, calibration, click_metrics, star_metrics
 from llmrec.evaluation.records.tables import CalibrationBin, LabelTable, ModelKind, ModelResult
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled, combined
 from llmrec.evaluation.statistics.comparisons import Pair, compare
@@ -73,21 +73,54 @@ def click_table(
 
 
 def probability_table(
-    label: Literal["click", "like"], rows: TestRows, predicted: Sequence[Predicted],
-    compared: Sequence[tuple[str, str]], description: str, config: EvaluationConfig, seed: int,
+    label: Literal["click", "like", "outcome"], rows: TestRows, predicted: Sequence[Predicted],
+    compared: Sequence[tuple[str, str]], description: str, config: EvaluationConfig, seed: int, name: str = "",
 ) -> LabelTable:  # fmt: skip
-    """AUC to ECE with intervals; the pairs (model, against) in `compared` on AUC and log loss, as one family."""
+    """AUC to ECE with intervals; the pairs (model, against) in `compared` on AUC and log loss, as one family.
+
+    `name`: the table's, where it is not the label's.
+    """
     bootstrap = Bootstrap(rows.user, config.bootstrap, seed, rows.item)
     drawn = {p.name: _over_seeds(bootstrap, rows, p, config.threshold) for p in predicted}
     pairs = [
         Pair(a, b, metric, drawn[a][metric], drawn[b][metric]) for a, b in compared for metric in (PRIMARY, "log_loss")
     ]
     return LabelTable(
-        name=label, information_set="point_in_time", label=label, n_rows=len(rows.label), description=description,
+        name=name or label, information_set="point_in_time", label=label, n_rows=len(rows.label),
+        description=description,
         n_users=len(np.unique(rows.user)), positive_share=float(rows.label.mean()), threshold=config.threshold,
         models=[_result(p, rows, drawn[p.name], config.confidence) for p in predicted],
         comparisons=compare(pairs, config.confidence),
     )  # fmt: skip
+
+
+def number_table(
+    label: Literal["stars", "outcome"], rows: TestRows, truth: Floats, predicted: Sequence[Predicted],
+    compared: Sequence[tuple[str, str]], description: str, config: EvaluationConfig, seed: int, name: str = "",
+) -> LabelTable:  # fmt: skip
+    """RMSE and MAE of numbers (n,) with intervals; the pairs in `compared` on both, as one family."""
+    bootstrap = Bootstrap(rows.user, config.bootstrap, seed, rows.item)
+    drawn = {p.name: averaged([bootstrap.statistics(star_metrics(truth, s)) for s in p.by_seed]) for p in predicted}
+    pairs = [Pair(a, b, k, drawn[a][k], drawn[b][k]) for a, b in compared for k in STARS]
+    results = [
+        ModelResult(
+            name=p.name, kind=p.kind, label=p.label, description=p.description, seeds=len(p.by_seed),
+            settings=dict(p.settings), trials=p.trials,
+            metrics={k: s.estimate(config.confidence) for k, s in drawn[p.name].items()},
+        )
+        for p in predicted
+    ]  # fmt: skip
+    return LabelTable(
+        name=name or label, information_set="point_in_time", label=label, n_rows=len(truth),
+        n_users=bootstrap.n_users, description=description, models=results,
+        comparisons=compare(pairs, config.confidence),
+    )  # fmt: skip
+
+
+def averaged(seeds: Sequence[dict[str, Resampled]]) -> dict[str, Resampled]:
+    """Each metric's mean over the seeds."""
+    weights = [1 / len(seeds)] * len(seeds)
+    return {metric: combined([drawn[metric] for drawn in seeds], weights) for metric in seeds[0]}
 
 
 def _over_seeds(bootstrap: Bootstrap, rows: TestRows, p: Predicted, threshold: float) -> dict[str, Resampled]:

@@ -113,9 +113,9 @@ class Protocol(ResultTable):
 
 
 class LabelTable(ResultTable):
-    """Rows with a label that models predict: `click`, `like` (probabilities) or `stars`."""
+    """Rows with a label that models predict: `click`, `like` (probabilities), `stars`; `outcome`: the one it names."""
 
-    label: Literal["click", "like", "stars"]
+    label: Literal["click", "like", "stars", "outcome"]
     n_rows: int = Field(ge=0)
     n_users: int | None = Field(None, ge=0)
     positive_share: float | None = Field(None, ge=0, le=1)

@@ -30,8 +30,8 @@ GLOSSARY = {
     "ece": "Expected calibration error: mean gap between predicted and observed shares, by bin. Lower is better.",
     "accuracy": "Share of rows on the right side of the threshold.",
     "f1": "Harmonic mean of precision and recall at the threshold.",
-    "rmse": "Root of the mean squared error, in stars. Lower is better.",
-    "mae": "Mean absolute error, in stars. Lower is better.",
+    "rmse": "Root of the mean squared error, in the label's unit. Lower is better.",
+    "mae": "Mean absolute error, in the label's unit. Lower is better.",
 }
 
 
@@ -49,6 +49,8 @@ def explained(metrics: Iterable[str]) -> list[tuple[str, str]]:
 
 def table_title(table: ResultTable) -> str:
     """What readers see: two tables of one label keep their own names."""
+    if isinstance(table, LabelTable) and table.label == "outcome":
+        return f"Outcome: {table.name.rpartition('/')[2].replace('_', ' ')}"
     if isinstance(table, LabelTable):
         return _TABLE_TITLES[table.label] if table.name in (table.label, f"{table.label}s") else table.name
     name, _, part = table.name.partition("/")  # rolling_origins/2

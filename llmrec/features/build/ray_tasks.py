@@ -18,7 +18,7 @@ from llmrec.features.build.plan import BuildInputs, BuildPlan, outcomes_uri, rev
 from llmrec.features.build.reduce_shards import collect, of_range, scatter_rows, side_by_side
 from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
 from llmrec.features.dataset.fitting import draw, fit
-from llmrec.features.dataset.folds import learned_until
+from llmrec.features.dataset.folds import labelled_until, learned_until
 from llmrec.features.dataset.negatives import NegativeSampler
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.transforms.reduction import Reductions, to_arrays
@@ -107,7 +107,11 @@ def clicks_of(inputs: BuildInputs, plan: BuildPlan, split: str) -> Clicks:
     """All of a split, mapped, without the reviews' ids."""
     lower, upper = plan.splits[split]
     uris = [_negatives_uri(inputs, split, at) for at in range(n_drawn(upper - lower))]
-    return Clicks(_outcomes(inputs, lower, upper), Rows.mapped(uris), split)
+    return Clicks(_outcomes(inputs, lower, upper), Rows.mapped(uris), split, until=_until(inputs, plan, split))
+
+
+def _until(inputs: BuildInputs, plan: BuildPlan, split: str) -> int:
+    return labelled_until(inputs.fold, split, plan.t1, plan.t2)
 
 
 def fit_spec(inputs: BuildInputs, plan: BuildPlan, folder: str) -> FeatureSpec:
@@ -136,7 +140,7 @@ def write_file(inputs: BuildInputs, plan: BuildPlan, spec: FeatureSpec, split: s
     drawn, start = map_array(_negatives_uri(inputs, split, first // DRAWN)), first // DRAWN * DRAWN
     events = _outcomes(inputs, lower + first, lower + last)
     ids = review_ids(plan, int(events[0]), int(events[-1]) + 1).take(pa.array(events - events[0]))
-    clicks = Clicks(events, Rows.of(drawn[first - start : last - start]), split, ids)
+    clicks = Clicks(events, Rows.of(drawn[first - start : last - start]), split, ids, _until(inputs, plan, split))
     with one_thread("blas"):
         table = example_table(_history(inputs.history), spec, clicks)
     write_parquet(uri, table)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.features.arrays import Ints
-from llmrec.features.asof.events import n_before
+from llmrec.features.asof.events import NEVER, n_before
 from llmrec.features.asof.history_data import SEQUENCE, TEXT, HistoryData
 from llmrec.features.transforms.projection import Kind
 from llmrec.schema import Column as C
@@ -18,6 +18,13 @@ Fold = Literal["validation", "test"]
 def learned_until(fold: Fold, t1: int, t2: int) -> int:
     """The cut-off (ms) before which everything is learned."""
     return t1 if fold == "validation" else t2
+
+
+def labelled_until(fold: Fold, split: str, t1: int, t2: int) -> int:
+    """The moment (ms) from which on nothing labels a split's clicks; of a test all that is known does."""
+    if split == "train":
+        return learned_until(fold, t1, t2)
+    return t2 if split == "validation" else NEVER
 
 
 def splits_of(data: HistoryData, fold: Fold, t1: int, t2: int) -> dict[str, tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
@@ -11,7 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from llmrec.config.outcomes import TaskConfig
 from llmrec.features.asof.history import History
+from llmrec.features.dataset.labels import label_columns, labels_of
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families.columns import FeatureSelection
 from llmrec.files import cache_folder
@@ -56,6 +58,7 @@ class Examples:
     user: Floats  # (N, Du)
     item: Floats  # (N, Di)
     pair: Floats  # (N, Dp)
+    outcomes: Floats  # (N, K) the labels that were asked for, NaN where nobody knows; K = 0: none
 
     def __len__(self) -> int:
         return len(self.times)
@@ -97,13 +100,14 @@ def read_examples(
     shard: Shard = Shard(),  # frozen
     label: Literal["click", "like"] = "click",
     candidates_only: bool = True,
+    outcomes: Sequence[TaskConfig] = (),
 ) -> Examples:
     """The split's rows (`clicks_only`: without negatives) that `shard` holds, a record batch in memory at a time.
 
     Arrays of more than IN_MEMORY bytes lie in files of `files.cache_folder` that vanish with the process: rows may be
     larger than memory, and are read as fast where they are not.
 
-    With the label `like` these are all reviews with stars, and nothing else.
+    With the label `like` these are all reviews with stars, and nothing else. `outcomes`: labels beside it.
 
     Clicks on items that nobody could have recommended yet (`candidate` false: an item's very first event) are left
     out: no negative can be like them, so a model would learn to tell them by their missing past. The manifest of
@@ -113,6 +117,7 @@ def read_examples(
     """
     condition, labels = _condition(split, label, candidates_only, clicks_only), C.CLICK if label == "click" else C.LIKE
     dataset = artifact.dataset("examples")
+    told = label_columns(outcomes, dataset.schema.names)
     times = dataset.to_table(columns=[C.TIMESTAMP], filter=condition)[C.TIMESTAMP].to_numpy()
     if not len(times):
         raise ValueError(
@@ -124,9 +129,9 @@ def read_examples(
     place[np.argsort(times[mine], kind="stable")] = np.arange(len(mine))
     ids, pairs = [C.ITEM_ID, C.USER_ID] * with_ids, [C.PAIR_FEATURES] * with_pairs
     columns = [*ids, C.QUERY_ID, C.TIMESTAMP, labels, C.USER_IDX, C.ITEM_IDX, C.HISTORY, C.HISTORY_AGES,
-               C.USER_FEATURES, C.ITEM_FEATURES, *pairs]  # fmt: skip
+               C.USER_FEATURES, C.ITEM_FEATURES, *pairs, *(told - {labels})]  # fmt: skip
     batches = dataset.to_batches(columns=columns, filter=condition, batch_readahead=2, fragment_readahead=1)
-    parts = (_arrays(part, labels, selection, history_length) for part in _shared_out(batches, shard))
+    parts = (_arrays(part, labels, selection, history_length, outcomes) for part in _shared_out(batches, shard))
     return _placed(parts, place, () if with_ids else ("item_ids", "user_ids"))
 
 
@@ -171,7 +176,9 @@ def _room(n: int, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.memmap(file, like.dtype, "r+", shape=shape).view(np.ndarray)
 
 
-def _arrays(batch: pa.RecordBatch, label: str, chosen: FeatureSelection, history_length: int) -> Examples:
+def _arrays(
+    batch: pa.RecordBatch, label: str, chosen: FeatureSelection, history_length: int, outcomes: Sequence[TaskConfig]
+) -> Examples:
     pair = C.PAIR_FEATURES in batch.schema.names
     return Examples(
         item_ids=_ids(batch, C.ITEM_ID),
@@ -186,6 +193,7 @@ def _arrays(batch: pa.RecordBatch, label: str, chosen: FeatureSelection, history
         user=_matrix(batch[C.USER_FEATURES])[:, chosen.user],
         item=_matrix(batch[C.ITEM_FEATURES])[:, chosen.item],
         pair=_matrix(batch[C.PAIR_FEATURES])[:, chosen.pair] if pair else np.zeros((batch.num_rows, 0), np.float32),
+        outcomes=labels_of(batch, outcomes),
     )
 
 

@@ -22,7 +22,13 @@ class KnotsConfig(ModelConfig):
 
 
 class Knots(Calibrator):
-    """Fitted on rows in order of time that the ranker has not seen; increasing, so that no order is changed."""
+    """Fitted on rows in order of time that the ranker has not seen; increasing, so that no order is changed.
+
+    Unfitted it is the ranker's own probability.
+    """
+
+    _x: Doubles = np.zeros(0)
+    _y: Doubles = np.zeros(0)
 
     @abstractmethod
     def knots(self, logits: Doubles, clicks: Floats) -> tuple[Doubles, Doubles]:

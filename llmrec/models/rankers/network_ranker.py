@@ -25,6 +25,10 @@ from llmrec.workers.process_group import ProcessGroup
 Floats = npt.NDArray[np.float32]
 
 
+def _clicks(rows: Examples) -> Floats:
+    return rows.click
+
+
 @dataclass(frozen=True)
 class Target:
     """What the outputs stand for. `loss` sums over rows (outputs, labels); `measure`: metrics of (labels, outputs)."""
@@ -33,6 +37,7 @@ class Target:
     sign: int
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     measure: Callable[[Floats, Floats], Metrics]
+    labels: Callable[[Examples], Floats] = _clicks
 
 
 def _log_loss(logits: torch.Tensor, clicks: torch.Tensor) -> torch.Tensor:
@@ -62,7 +67,7 @@ def ranker_epoch(
         optimizer.zero_grad()
         part = rows.take(order[start : start + config.batch_size])
         if len(part):
-            labels = torch.as_tensor(part.click, device=group.device)
+            labels = torch.as_tensor(target.labels(part), device=group.device)
             loss = target.loss(_logits(net, part, group.device), labels)
             loss.backward()  # type: ignore[no-untyped-call]
             total += torch.stack([loss.detach(), torch.tensor(float(len(part)), device=group.device)])
@@ -74,13 +79,13 @@ def ranker_epoch(
 
 @torch.inference_mode()
 def predict(net: ClickNetwork, rows: Examples, batch_size: int = 8_192, device: str = "cpu") -> Floats:
-    """(N,) click logits, in the order of `rows`."""
+    """(N, …) outputs, of a click network logits (N,), in the order of `rows`."""
     net.eval()
     parts = [
         _logits(net, rows.take(slice(start, start + batch_size)), device).cpu().numpy()
         for start in range(0, len(rows), batch_size)
     ]
-    return np.concatenate([*parts, np.zeros(0, np.float32)])
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _logits(net: ClickNetwork, rows: Examples, device: str) -> torch.Tensor:
@@ -111,7 +116,8 @@ class NetworkTask:
 
     def validate(self) -> Metrics:
         assert self.held_out is not None
-        return self.target.measure(self.held_out.click, predict(self.net, self.held_out, device=self.group.device))
+        outputs = predict(self.net, self.held_out, device=self.group.device)
+        return self.target.measure(self.target.labels(self.held_out), outputs)
 
 
 class NetworkRanker(Ranker):
@@ -128,15 +134,27 @@ class NetworkRanker(Ranker):
         return ClickNetwork.of(self.config, type(self).body, self.context)
 
     def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> NetworkTask:
+        rows = self._read(examples, "train", Shard(group.rank, group.world))
+        held_out = self._read(examples, "validation", Shard()) if validate and group.rank == 0 else None
+        return self._task(rows, held_out, group)
+
+    def _read(self, examples: Artifact, split: str, shard: Shard) -> Examples:
         chosen, length = self.context.selection, self.context.history_length
-        rows = read_examples(examples, "train", chosen, length, with_ids=False, shard=Shard(group.rank, group.world))
-        held_out = None
-        if validate and group.rank == 0:
-            held_out = read_examples(examples, "validation", chosen, length, with_ids=False)
-        return NetworkTask(self.net, self.config, rows, held_out, group)
+        return read_examples(examples, split, chosen, length, with_ids=False, shard=shard, outcomes=self.outcomes)
+
+    def _task(self, rows: Examples, held_out: Examples | None, group: ProcessGroup) -> NetworkTask:
+        self.prepare(rows, group)
+        return NetworkTask(self.net, self.config, rows, held_out, group, self.target())
+
+    def target(self) -> Target:
+        """What the network learns."""
+        return CLICK
+
+    def prepare(self, rows: Examples, group: ProcessGroup) -> None:
+        """Take from all workers' rows what the network needs before it learns."""
 
     def fit(self, rows: Examples, held_out: Examples | None, seed: int) -> dict[str, Any]:
-        task = NetworkTask(self.net, self.config, rows, held_out, ProcessGroup())
+        task = self._task(rows, held_out, ProcessGroup())
         return {"epochs": fit_here(task, self.config, seed, held_out is not None)}
 
     def logits(self, rows: Examples) -> Floats:
@@ -144,9 +162,13 @@ class NetworkRanker(Ranker):
 
     def attributions(self, rows: Examples) -> dict[str, Doubles]:
         """By integrated gradients; what the embeddings of ids add is IDS."""
+        return self.attributed(rows, self.net.body)
+
+    def attributed(self, rows: Examples, body: Callable[..., torch.Tensor]) -> dict[str, Doubles]:
+        """Of a `body` of embeddings and dense features with outputs (N,)."""
         self.net.eval()
         *ids, dense = tensors(rows)
-        by_id, by_column = integrated_gradients(self.net.body, (self.net.embed(*ids), dense))
+        by_id, by_column = integrated_gradients(body, (self.net.embed(*ids), dense))
         families = by_family((c.family for c in self.context.dense), by_column.numpy())
         return families | {IDS: by_id.sum(dim=(1, 2)).double().numpy()}
 

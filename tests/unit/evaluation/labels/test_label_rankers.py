@@ -57,7 +57,8 @@ def described(context: Described, flip: str = "") -> LabelRows:
     ids = np.full(N, "x", object)
     pair = similar if TEXT in context.dense else np.zeros((N, 0), np.float32)
     past, ages, user = np.zeros((N, 2), np.int64), np.zeros((N, 2), np.float32), rng.integers(1, IDS, N)
-    rows = Examples(ids, ids, np.arange(N), np.arange(N), click, user, item, past, ages, stars, popular, pair)
+    none = np.zeros((N, 0), np.float32)
+    rows = Examples(ids, ids, np.arange(N), np.arange(N), click, user, item, past, ages, stars, popular, pair, none)
     parts = {"fit": (0, 2_000), "validation": (2_000, 3_000), "train": (0, 3_000), "test": (3_000, N)}
     cut = {name: rows.take(slice(*ends)) for name, ends in parts.items()}
     if flip:
