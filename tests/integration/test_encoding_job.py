@@ -5,22 +5,19 @@ import logging
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-import ray
 from encoding_stub import corpus_of, held_keys, paid, run_config, stub_factory, stub_vector
+from factories.cluster import all_cpus_held
 
 from llmrec import tasks
 from llmrec.encoding import EncodingError, encode, encoder_config, load_vectors, open_store
 from llmrec.encoding.store.keys import text_key
 from llmrec.schema import QUARANTINE, TEXT_KEYS
-from llmrec.storage import Storage
+from llmrec.storage import Artifact, Storage
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 TEXTS = [f"review number {n} 很好" for n in range(300)]
@@ -37,21 +34,43 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_every_text_once_and_every_row_has_its_vector(tmp_path: Path) -> None:
+def test_every_text_once_whatever_runs_and_every_row_has_its_vector(tmp_path: Path) -> None:
+    """By two actors; then nothing is paid again: not by one actor, not in another corpus, but for what is new in it."""
     storage, ledger = Storage(str(tmp_path)), tmp_path / "ledger"
+    factory = stub_factory(ledger=ledger)
     corpus = corpus_of(storage, [*TEXTS, TEXTS[0], "", "  "], items=["Guitar", "Guitar", "Capo"])
-    made = encode(run_config(tmp_path), storage, corpus, factory=stub_factory(ledger=ledger))
+    made = encode(run_config(tmp_path, actors=2, threads_per_actor=1), storage, corpus, factory=factory)
     assert sorted(paid(ledger)) == sorted(map(repr, [*TEXTS, "Guitar", "Capo"]))
     assert made.manifest.counts == {"rows_in": 306, "rows_out": 306, "quarantined": 0}
     assert not list(tmp_path.glob("embeddings/**/*.arrow"))  # no scratch is left
     info = made.manifest.info
     assert (info["texts"], info["encoded"], info["cache_hits"], info["dim"]) == (302, 302, 0, 8)
-    vectors, present = load_vectors(storage, made, "review", ["r300", "r5", "r301", "r302", "nobody"])
-    np.testing.assert_array_equal(vectors[:2], [stub_vector(TEXTS[0]), stub_vector(TEXTS[5])])
-    assert present.tolist() == [True, True, False, False, False]
-    assert not vectors[2:].any()
+    vectors, present = load_vectors(storage, made, "review", [f"r{n}" for n in range(304)])
+    np.testing.assert_array_equal(vectors[:301], [stub_vector(text) for text in [*TEXTS, TEXTS[0]]])
+    assert present.tolist() == [True] * 301 + [False] * 3 and not vectors[301:].any()
     items, _ = load_vectors(storage, made, "item", ["i1", "i2"])
     np.testing.assert_array_equal(items, [stub_vector("Guitar"), stub_vector("Capo")])
+    _tables_have_their_schema(storage, made)
+    alone = encode(run_config(tmp_path, actors=1), storage, corpus, factory=factory)
+    assert alone.reused and alone.id == made.id
+    ledger.unlink()
+    again = encode(run_config(tmp_path), storage, corpus_of(storage, TEXTS, name="again"), factory=factory)
+    assert (paid(ledger), again.manifest.info["encoded"], again.manifest.info["cache_hits"]) == ([], 0, 300)
+    assert again.manifest.info["n_tokens"] == 4 * 300
+    new = ["new 1", "new 2", "new 3"]
+    grown = encode(run_config(tmp_path), storage, corpus_of(storage, TEXTS + new, name="grown"), factory=factory)
+    assert sorted(paid(ledger)) == sorted(map(repr, new))
+    assert (grown.manifest.info["encoded"], grown.manifest.info["cache_hits"]) == (3, 300)
+
+
+def _tables_have_their_schema(storage: Storage, made: Artifact) -> None:
+    keys = made.table("text_keys")
+    assert keys.schema.equals(TEXT_KEYS) and made.table("quarantine").schema.equals(QUARANTINE)
+    key = text_key(made.manifest.info["fingerprint"], TEXTS[0])
+    rows = keys.to_pylist()
+    assert {"kind": "review", "id": "r0", "key": key} in rows and {"kind": "review", "id": "r301", "key": None} in rows
+    assert encoder_config(made) == run_config("").encoding.encoder
+    assert open_store(storage, made).find([key]).vectors.shape == (1, 8)
 
 
 def test_sequences_are_encoded_where_they_are_asked_for(tmp_path: Path) -> None:
@@ -67,36 +86,6 @@ def test_sequences_are_encoded_where_they_are_asked_for(tmp_path: Path) -> None:
     assert without.id != made.id and not load_vectors(storage, without, "sequence", ["r0"])[1].any()
 
 
-def test_tables_have_their_schema(tmp_path: Path) -> None:
-    storage = Storage(str(tmp_path))
-    made = encode(run_config(tmp_path), storage, corpus_of(storage, ["a", ""]), factory=stub_factory())
-    keys = made.table("text_keys")
-    assert keys.schema.equals(TEXT_KEYS)
-    assert made.table("quarantine").schema.equals(QUARANTINE)
-    fingerprint = made.manifest.info["fingerprint"]
-    assert keys.to_pylist() == [
-        {"kind": "review", "id": "r0", "key": text_key(fingerprint, "a")},
-        {"kind": "review", "id": "r1", "key": None},
-    ]
-    assert encoder_config(made) == run_config(tmp_path).encoding.encoder
-    assert open_store(storage, made).find([text_key(fingerprint, "a")]).vectors.shape == (1, 8)
-
-
-def test_a_finished_corpus_costs_nothing_and_new_rows_cost_themselves(tmp_path: Path) -> None:
-    storage, ledger = Storage(str(tmp_path)), tmp_path / "ledger"
-    config, factory = run_config(tmp_path), stub_factory(ledger=ledger)
-    first = encode(config, storage, corpus_of(storage, TEXTS), factory=factory)
-    assert encode(config, storage, corpus_of(storage, TEXTS), factory=factory).reused
-    ledger.unlink()
-    again = encode(config, storage, corpus_of(storage, TEXTS, name="again"), factory=factory)
-    assert (paid(ledger), again.manifest.info["encoded"], again.manifest.info["cache_hits"]) == ([], 0, 300)
-    assert again.manifest.info["n_tokens"] == first.manifest.info["n_tokens"]
-    new = ["new 1", "new 2", "new 3"]
-    grown = encode(config, storage, corpus_of(storage, TEXTS + new, name="grown"), factory=factory)
-    assert sorted(paid(ledger)) == sorted(map(repr, new))
-    assert (grown.manifest.info["encoded"], grown.manifest.info["cache_hits"]) == (3, 300)
-
-
 def test_another_encoder_pays_anew_into_its_own_store(tmp_path: Path) -> None:
     storage, ledger = Storage(str(tmp_path)), tmp_path / "ledger"
     corpus, config = corpus_of(storage, ["a", "b"]), run_config(tmp_path)
@@ -107,12 +96,14 @@ def test_another_encoder_pays_anew_into_its_own_store(tmp_path: Path) -> None:
     assert one.manifest.info["fingerprint"] != two.manifest.info["fingerprint"]
 
 
-def test_bad_rows_go_to_quarantine_and_cost_nobody_else(tmp_path: Path) -> None:
+def test_bad_rows_cost_nobody_else_and_a_language_that_is_not_known_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     storage = Storage(str(tmp_path))
     texts = [*TEXTS[:90], "POISON one", *TEXTS[90:150], "POISON two", "POISON one"]
-    made = encode(
-        run_config(tmp_path), storage, corpus_of(storage, texts, items=["POISON one"]), factory=stub_factory()
-    )
+    corpus = corpus_of(storage, texts, items=["POISON one"])
+    with caplog.at_level(logging.WARNING):
+        made = encode(run_config(tmp_path), storage, corpus, factory=stub_factory(unknown=2))
     assert made.manifest.counts == {"rows_in": 154, "rows_out": 150, "quarantined": 4}
     rows = made.table("quarantine").to_pylist()
     assert {(r["source"], r["review_id"]) for r in rows} == {
@@ -121,6 +112,9 @@ def test_bad_rows_go_to_quarantine_and_cost_nobody_else(tmp_path: Path) -> None:
     assert {(r["reason"], r["detail"]) for r in rows} == {("engine_error", "RuntimeError: cannot digest this")}
     assert {r["raw"] for r in rows} == {"POISON one", "POISON two"}
     assert load_vectors(storage, made, "review", ["r90", "r91"])[1].tolist() == [False, True]
+    assert made.manifest.info["unknown_share"] == pytest.approx(2 / 4)
+    assert "50.0% of the tokens are unknown" in made.manifest.info["warnings"][0]
+    assert "50.0% of the tokens are unknown" in caplog.text
 
 
 def test_an_engine_that_fails_on_everything_stops_with_its_message(tmp_path: Path) -> None:
@@ -134,15 +128,6 @@ def test_an_encoder_that_cannot_start_stops_with_its_message(tmp_path: Path) -> 
     storage = Storage(str(tmp_path))
     with pytest.raises(EncodingError, match="unexpected keyword argument 'colour'"):
         encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory(colour="red"))
-
-
-def test_a_language_the_encoder_does_not_know_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    storage = Storage(str(tmp_path))
-    with caplog.at_level(logging.WARNING):
-        made = encode(run_config(tmp_path), storage, corpus_of(storage, TEXTS), factory=stub_factory(unknown=2))
-    assert made.manifest.info["unknown_share"] == pytest.approx(2 / 4)
-    assert "50.0% of the tokens are unknown" in made.manifest.info["warnings"][0]
-    assert "50.0% of the tokens are unknown" in caplog.text
 
 
 def test_a_full_disk_says_so_and_a_second_run_finishes(tmp_path: Path, small_disk: Path) -> None:
@@ -183,17 +168,6 @@ def test_two_jobs_on_one_store_at_once(tmp_path: Path) -> None:
         assert load_vectors(storage, artifact, "review", ["r0", last])[1].all()
 
 
-def test_the_order_and_the_number_of_actors_do_not_matter(tmp_path: Path) -> None:
-    results: list[Any] = []
-    for name, actors in (("one", 1), ("two", 2)):
-        storage = Storage(str(tmp_path / name))
-        config = run_config(tmp_path / name, actors=actors, threads_per_actor=1)
-        made = encode(config, storage, corpus_of(storage, TEXTS), factory=stub_factory())
-        results.append((made.id, pa.table({"v": [load_vectors(storage, made, "review", ["r7", "r8"])[0].tolist()]})))
-    assert results[0][0] == results[1][0]
-    assert results[0][1].equals(results[1][1])
-
-
 def test_a_corpus_without_rows(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
     made = encode(run_config(tmp_path), storage, corpus_of(storage, []), factory=stub_factory())
@@ -204,22 +178,7 @@ def test_a_corpus_without_rows(tmp_path: Path) -> None:
 def test_cpus_that_somebody_else_holds_are_an_error_and_not_a_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Holder:
-        """Holds its CPU."""
-
-    monkeypatch.setattr(tasks, "PATIENCE_S", 3.0)
-    # One holder a CPU: what actors of tests before still hold is nobody's to give either.
-    n_cpus = int(ray.cluster_resources()["CPU"])
-    holders = [ray.remote(Holder).options(num_cpus=1).remote() for _ in range(n_cpus)]
-    deadline = time.monotonic() + 120
-    while ray.available_resources().get("CPU", 0.0) >= 1:
-        assert time.monotonic() < deadline, "the holders do not start"
-        time.sleep(0.2)
+    monkeypatch.setattr(tasks, "PATIENCE_S", 2.0)
     storage = Storage(str(tmp_path))
-    try:
-        with pytest.raises(EncodingError, match=r"for 3 s: 0\S* of the cluster's 4 logical CPUs are free"):
-            encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory())
-    finally:
-        for holder in holders:
-            ray.kill(holder)
-    assert encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory()).manifest.counts
+    with all_cpus_held(), pytest.raises(EncodingError, match=r"for 2 s: 0\S* of the cluster's 4 logical CPUs are free"):
+        encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory())

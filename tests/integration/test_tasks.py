@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
+from factories.cluster import all_cpus_held
 
 from llmrec import tasks
 
@@ -75,23 +76,12 @@ def test_a_task_does_not_wait_for_tasks() -> None:
 
 
 def test_a_starved_cluster_is_an_error_and_long_work_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Holder:
-        """Holds its CPU."""
-
     monkeypatch.setattr(tasks, "PATIENCE_S", 2.0)
     n_cpus = int(ray.cluster_resources()["CPU"])
-    assert tasks.parallel_map(time.sleep, [(5,)] * n_cpus, stage="test") == [None] * n_cpus
-    holders = [ray.remote(Holder).options(num_cpus=1).remote() for _ in range(n_cpus)]
-    deadline = time.monotonic() + 120
-    while ray.available_resources().get("CPU", 0.0) >= 1:
-        assert time.monotonic() < deadline, "the holders do not start"
-        time.sleep(0.2)
-    try:
-        with pytest.raises(
-            tasks.StarvedError, match=r"test stage has run for 2 s: 0\S* of the cluster's 4 logical CPUs"
-        ):
-            tasks.parallel_map(scaled, [(np.ones(1), 1)], stage="test")
-    finally:
-        for holder in holders:
-            ray.kill(holder)
+    assert tasks.parallel_map(time.sleep, [(3,)] * n_cpus, stage="test") == [None] * n_cpus
+    with (
+        all_cpus_held(),
+        pytest.raises(tasks.StarvedError, match=r"test stage has run for 2 s: 0\S* of the cluster's 4 logical CPUs"),
+    ):
+        tasks.parallel_map(scaled, [(np.ones(1), 1)], stage="test")
     assert tasks.parallel_map(scaled, [(np.ones(1), 1)], stage="test") == [1.0]
