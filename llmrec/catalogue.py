@@ -18,6 +18,7 @@ MODELS: dict[Role, dict[str, str]] = {
         "popularity": f"{_R}.popularity:Popularity",
         "recent_popularity": f"{_R}.popularity:RecentPopularity",
         "time_at_risk": f"{_R}.time_at_risk:TimeAtRisk",
+        "adaptive_popularity": f"{_R}.adaptive_popularity:AdaptivePopularity",
         "item_knn": f"{_R}.item_knn:ItemKNN",
         "ease": f"{_R}.ease:EASE",
         "ials": f"{_R}.ials:IALS",

@@ -164,16 +164,21 @@ class Recommender:
         """(Q,) true where there are neither events nor words: these users get the popularity list."""
         return np.asarray((users.count == 0) & ~(users.text_weight > 0).any(axis=1))
 
+    def by_popularity(self, users: UserState) -> Bools:
+        """(Q,) whose list is the fallback's: of whom nothing is known, and all, where the guard left it alone."""
+        ordering = [column for column, weight in self.weights.items() if weight]
+        return self.nothing_known(users) | np.bool_(ordering == [self.models.fallback])
+
     def retrieve(self, users: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None = None) -> CandidateSet:
         """The first stage: the k best of all retrievers together, each giving in turn.
 
         Candidates are the items known before `times` (Q,), less those that the user had, those in the state's own
-        history, and `exclude` (rows for each query). Users of whom nothing is known get popularity.
+        history, and `exclude` (rows for each query). Some get popularity: see `by_popularity`.
         """
         requests = self.requests(users, times)
         found = self.unite(requests, k, exclude)
         rows, scores, columns = found.rows, found.scores, found.columns
-        cold = self.nothing_known(users) | (rows[:, :1] < 0).all(axis=1)
+        cold = self.by_popularity(users) | (rows[:, :1] < 0).all(axis=1)
         for q in np.flatnonzero(cold):
             only = None if exclude is None else [exclude[q]]
             rows[q], scores[q] = self._popular(requests.take(np.array([q])), k, only)
@@ -223,9 +228,9 @@ class Recommender:
     def rerank(self, users: UserState, times: Ints, found: CandidateSet) -> Floats:
         """The second stage: its score for each candidate, (Q, N); −inf where there is none.
 
-        Users of whom nothing is known keep their popularity scores.
+        Who gets a popularity list keeps its scores.
         """
-        ranked, cold = found.scores.copy(), self.nothing_known(users)
+        ranked, cold = found.scores.copy(), self.by_popularity(users)
         for q in np.flatnonzero(~cold):
             some = found.rows[q] >= 0
             if some.any():

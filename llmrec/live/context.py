@@ -76,6 +76,13 @@ class LiveAsOf(AsOf):
         self._item = cast(Any, history.data.item_rows)
         self._base_items, self._history = data.item, history
 
+    def events(self, start: int, stop: int) -> tuple[Ints, Ints]:
+        moments, items = self._history.timeline.events
+        base, live = (slice(*np.searchsorted(times, [start, stop]).tolist()) for times in (self._time, moments))
+        times = np.concatenate([self._time[base], moments[live]])
+        order = np.argsort(times, kind="stable")
+        return times[order], np.concatenate([self._base_items[base], items[live]])[order]
+
     def counts(self, times: Ints, decay_days: float | None = None) -> Floats:
         moments, items = self._history.timeline.events
         n = self.data.n_items

@@ -290,6 +290,10 @@ class Blender(Model):
     def score(self, values: npt.NDArray[np.float64]) -> Floats:
         """(N, n_columns) → (N,)."""
 
+    @abstractmethod
+    def lean(self, term: str, share: float) -> None:
+        """Be (1 − `share`) · the column `term` alone + `share` · what was fitted."""
+
     @property
     @abstractmethod
     def weights(self) -> Mapping[str, float]:

@@ -36,7 +36,7 @@ def contributions(
     `outcomes`, what these are worth. Each is
     its value less its mean over the candidates: the mean candidate is what they are measured from.
     """
-    if recommender.nothing_known(user)[0]:
+    if recommender.by_popularity(user)[0]:
         return _centred({_term(recommender.models.fallback, recommender): np.asarray(scores, np.float64)}, scores)
     values, weights = recommender.blend_columns(user, rows, time), recommender.weights
     parts: dict[str, Doubles] = {}

@@ -43,7 +43,7 @@ class Explainer:
 
     def _effects(self, user: UserState, rows: Ints, listed: Ints, time: int, guest: Guest | None) -> PastEffects | None:
         """Against the mean of a sample of the candidates, the listed ones among them."""
-        if self.recommender.nothing_known(user)[0]:
+        if self.recommender.by_popularity(user)[0]:
             return None
         spread = np.linspace(0, len(rows) - 1, min(_REFERENCE, len(rows))).astype(np.int64)
         sample = np.unique(np.concatenate([spread, listed]))

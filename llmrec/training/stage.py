@@ -17,6 +17,7 @@ from llmrec.models.store import fit_data, make_model, save_model
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 from llmrec.training.closed_form import Fitted, fit_both_folds
 from llmrec.training.fit import Plan, Progress, load_context, models_of, role_of, run_plans
+from llmrec.training.guard import Guarded
 from llmrec.training.second_stage import fit_second_stage
 from llmrec.workers.loop import TrainRun
 from llmrec.workers.process_group import ProcessGroup
@@ -38,6 +39,7 @@ class ModelsFile(BaseModel):
     blender: dict[str, float] = {}  # column -> weight
     fallback: str = ""
     outcomes: list[str] = []  # beside the click, those with a calibrator of their own
+    guarded: Guarded | None = None  # how much of the blend orders
 
 
 def train(
@@ -158,6 +160,7 @@ def _write(
         variant=plan.variant, models={key: m.config.model_dump(mode="json") for key, m in final.items()},
         columns=columns, families=families, chosen=chosen, validation=_validated(progress) | second.metrics,
         blender=dict(second.blender.weights), fallback=second.fallback, outcomes=list(second.calibrators),
+        guarded=second.guarded,
     )  # fmt: skip
     writer.write_json(SUMMARY, file.model_dump())
     writer.write_json("curves.json", curves_of(progress))

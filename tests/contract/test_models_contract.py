@@ -34,7 +34,12 @@ SMALL: dict[str, dict[str, Any]] = {
 EVERY = [(role, name) for role in MODELS for name in MODELS[role] if role not in ("blender", "calibrator")]
 RETRIEVERS = [key for key in EVERY if key[0] == "retriever"]
 #: What cannot be asked of a model, and why.
-CONSTANT = {"popularity", "recent_popularity", "time_at_risk"}  # of two users, both are told the same
+CONSTANT = {
+    "popularity",
+    "recent_popularity",
+    "time_at_risk",
+    "adaptive_popularity",
+}  # of two users, both are told the same
 
 
 @dataclass(frozen=True)

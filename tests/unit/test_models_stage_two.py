@@ -70,33 +70,6 @@ def test_the_conditional_logit_recovers_planted_weights_and_comes_back_from_arra
     assert other.weights == blend.weights
 
 
-def test_popularity_stands_alone_where_the_blend_ranks_later_queries_worse() -> None:
-    """The click logit was right once, and is not any more: what was fitted then loses to popularity now."""
-    rng = np.random.default_rng(0)
-    values = [rng.normal(size=(40, 3)) for _ in range(200)]
-    targets = [int(v[:, 1 if q < 100 else 2].argmax()) for q, v in enumerate(values)]
-    guarded, free = (ConditionalLogit(ConditionalLogitConfig(guard=on, ridge=0.1)) for on in (True, False))
-    for v, q in zip(values, range(200), strict=True):
-        v[:, 2] += 2 * (np.arange(40) == targets[q])  # popularity knows the later ones, and much of the earlier
-    for blend in (guarded, free):
-        blend.fit(COLUMNS[:3], values, targets)
-    assert list(guarded.weights.values()) == [0, 0, 1] != list(free.weights.values())
-
-
-def test_a_retriever_stands_alone_where_it_is_best_but_not_for_saying_nothing() -> None:
-    """As above, but the first column, a retriever's, knows; in the second world it ties all items, and wins nothing."""
-    rng = np.random.default_rng(0)
-    values = [rng.normal(size=(40, 3)) for _ in range(200)]
-    targets = [int(v[:, 1].argmax()) if q < 100 else int(rng.integers(40)) for q, v in enumerate(values)]
-    silent = [np.column_stack([np.zeros(40), v[:, 1:]]) for v in values]
-    for v, t in zip(values, targets, strict=True):
-        v[:, 0] += 3 * (np.arange(40) == t)
-    knowing, tying = (ConditionalLogit(ConditionalLogitConfig(ridge=0.1)) for _ in range(2))
-    knowing.fit(COLUMNS[:3], values, targets)
-    tying.fit(COLUMNS[:3], silent, targets)
-    assert list(knowing.weights.values()) == [1, 0, 0] and list(tying.weights.values()) != [1, 0, 0]
-
-
 def test_without_queries_the_conditional_logit_is_the_prior_correction() -> None:
     blend = ConditionalLogit(ConditionalLogitConfig())
     blend.fit(COLUMNS[:3], [], [])

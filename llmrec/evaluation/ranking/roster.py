@@ -28,7 +28,7 @@ def our_models(variants: Iterable[Variant], split: Split, progress: Progress) ->
         models = seeds[0].recommender.models
         fallback = f"{models.fallback} where nothing is known of the user"
         found_by, ranker = " + ".join(m.INFO.title for m in models.retrievers.values()), models.ranker.INFO.title
-        both = f"{found_by} retrieval, then {ranker} over the candidates"
+        both = f"{found_by} retrieval, then {ranker} over the candidates{_guarded(seeds[0])}"
         ranked = Answer(name, "ours", f"{found_by} + ranker, {words}", both, _settings(seeds[0]), fallback=fallback)
         alone = Answer(f"{name}_retrieval", "ours", f"{found_by}, {words}", f"{found_by} retrieval alone",
                        fallback=fallback)  # fmt: skip
@@ -44,10 +44,21 @@ def control_models(variants: Iterable[Variant], split: Split, progress: Progress
         yield EvaluatedModel((answer,), [variant])
 
 
+def _guarded(variant: Variant) -> str:
+    """What the guard says of the blend, where it left less than all of it."""
+    found = variant.settings.models.guarded
+    if found is None or found.share == 1:
+        return ""
+    left = f"{found.share:.0%} of the blend and the rest {found.term}" if found.share else f"{found.term} alone"
+    return f"; {left}, since validation does not rule out that more of the blend loses to that"
+
+
 def _settings(variant: Variant) -> dict[str, float]:
     """What validation chose, and the blend."""
     models = variant.settings.models
     chosen = {f"{name}.{key}": value for key, found in models.chosen.items() for name, value in found.items()}
+    if models.guarded is not None:
+        chosen |= {"guard.share": models.guarded.share, "guard.lower": round(models.guarded.lower, 4)}
     return chosen | {f"blend.{column}": round(w, 4) for column, w in models.blender.items()}
 
 

@@ -157,6 +157,11 @@ class AsOf:
         ones = np.ones(len(kept), np.float32)
         return sp.csr_matrix((ones, found[kept], indptr), shape=(len(users), self.data.n_items))
 
+    def events(self, start: int, stop: int) -> tuple[Ints, Ints]:
+        """(n,) times (ms) and items of everybody's events from `start` to `stop`, exclusive; in order of time."""
+        part = slice(*np.searchsorted(self._time, [start, stop]).tolist())
+        return self._time[part], self._item[part]
+
     def popularity(self, times: Ints, decay_days: float | None = None) -> Scores:
         """(Q, n_items) number of events before each time; with `decay_days` an event of age a counts exp(-a/decay)."""
         return np.asarray(self.counts(times, decay_days), np.float32)

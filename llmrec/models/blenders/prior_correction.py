@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from llmrec.config.models import ModelConfig
 from llmrec.features.asof.state import Counted
@@ -34,7 +35,15 @@ def popularity(items: Counted, days: Sequence[float]) -> npt.NDArray[np.float64]
     return np.column_stack([counts, rates(items, days)])
 
 
-class PriorCorrectionConfig(ModelConfig):
+class BlenderConfig(ModelConfig):
+    guard: bool = Field(
+        True,
+        description="less of the blend, or none, where validation does not rule out that it loses more than 5 % to the "
+        "best popularity or retriever alone",
+    )
+
+
+class PriorCorrectionConfig(BlenderConfig):
     name: Literal["prior_correction"] = "prior_correction"
 
 
@@ -50,6 +59,10 @@ class PriorCorrection(Blender):
 
     def score(self, values: npt.NDArray[np.float64]) -> Floats:
         return np.asarray(values @ self._weights, np.float32)
+
+    def lean(self, term: str, share: float) -> None:
+        alone = np.array([float(c == term) for c in self._columns])
+        self._weights = (1 - share) * alone + share * self._weights
 
     @property
     def weights(self) -> Mapping[str, float]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from factories.features import START, Prepared, World, encode
 
-from llmrec.features.asof.events import BLOCK
+from llmrec.features.asof.events import BLOCK, NEVER
 from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf, Interactions
 from llmrec.features.asof.state import ItemState, UserState
@@ -164,6 +164,8 @@ def test_models_see_the_same_past(base: tuple[World, Prepared]) -> None:
     np.testing.assert_array_equal(held.history_lengths(rows, times), whole.history_lengths(theirs, times))
     for decay in (None, 30.0):
         np.testing.assert_allclose(held.popularity(times[:2], decay), whole.popularity(times[:2], decay), rtol=1e-6)
+    for one, other in zip(held.events(START, NEVER), whole.events(START, NEVER), strict=True):
+        assert sorted(one.tolist()) == sorted(other.tolist())
     np.testing.assert_array_equal(live.interactions.known_from, data.known_from)
     np.testing.assert_array_equal(live.interactions.user_hash[rows], data.user_hash)
 

@@ -15,7 +15,8 @@ from llmrec.models.retrieval import retrieve
 from llmrec.models.store import fit_data, make_model
 from llmrec.schema import DAY_MS, event_order
 
-NAMES = ("popularity", "recent_popularity", "time_at_risk", "ease", "item_knn", "slim", "ials", "bpr", "ncf",
+POPULARITIES = ("popularity", "recent_popularity", "time_at_risk", "adaptive_popularity")
+NAMES = (*POPULARITIES, "ease", "item_knn", "slim", "ials", "bpr", "ncf",
          "text_factorization", "text_similarity", "text_logistic", "two_tower", "sasrec", "hstu")  # fmt: skip
 NOW = START + 95 * DAY_MS
 
@@ -54,7 +55,7 @@ def test_it_answers_about_what_came_after_it_was_fitted(world: Any, name: str) -
     rows, _ = retrieve(widened, asked, 50)
     seen = [set(history.seen(int(user), NOW).tolist()) for user in asked.users]
     assert all(len(s) and not s & set(found.tolist()) for s, found in zip(seen, rows, strict=True))
-    grows = name in ("popularity", "recent_popularity", "time_at_risk", "two_tower", "sasrec", "hstu")
+    grows = name in (*POPULARITIES, "two_tower", "sasrec", "hstu")
     assert (row in rows[0]) is grows and (row in rows[2]) is grows  # to others it is no candidate
     wanted = np.array([[1, row, 2]] * 3)
     named = widened.scores_of(asked, wanted)

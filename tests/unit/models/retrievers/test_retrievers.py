@@ -65,7 +65,8 @@ def lists(model: Retriever, fold: Fold, k: int, days: float | None = None) -> To
 
 
 def test_every_retriever_is_tested() -> None:
-    assert {*SETTINGS, *CLOCKED, "popularity", "recent_popularity", "time_at_risk"} == set(NAMES)
+    assert {*SETTINGS, *CLOCKED, "popularity", "recent_popularity", "time_at_risk",
+            "adaptive_popularity"} == set(NAMES)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SETTINGS)
