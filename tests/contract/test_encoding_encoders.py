@@ -1,4 +1,4 @@
-"""What every encoder that runs in this process promises; the vLLM one keeps the same in `test_encoding_engine.py`."""
+"""What every encoder that runs in this process promises; the vLLM one keeps the same in `e2e/test_serving_http.py`."""
 
 from pathlib import Path
 

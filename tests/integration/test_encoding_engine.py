@@ -1,4 +1,7 @@
-"""The real engine, encoder-only and decoder-only, against plain transformers in float32."""
+"""The real engine, encoder-only and decoder-only, against plain transformers in float32.
+
+Each in a process of its own, which takes half a minute: the first, as a server answers, is in e2e/test_serving_http.py.
+"""
 
 import json
 import os
@@ -9,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories.engine import BF16_COSINE, TEXTS, cosines, reference_tokens
 
 from llmrec.config import EncoderConfig
 from llmrec.encoding.encoders.model_files import model_folder
@@ -16,16 +20,7 @@ from llmrec.encoding.encoders.pooling import TOKEN_POOLINGS
 
 SCRIPT = Path(__file__).parent.parent / "encoding_engine_script.py"
 REPOSITORY = SCRIPT.parent.parent
-TEXTS = [
-    "These strings stay in tune for weeks.",
-    "bad",
-    "It broke on the first day, and the seller never answered my letters. " * 12,
-    "这个吉他很好 🎸",
-    "Würde ich wieder kaufen!",
-    "The sound is warm; the neck is a little too wide for small hands, but one gets used to it.",
-]
 MAX_TOKENS = 64
-BF16_COSINE = 0.9999
 
 
 def engine_vectors(config: EncoderConfig, folder: Path) -> dict[str, Any]:
@@ -39,28 +34,9 @@ def engine_vectors(config: EncoderConfig, folder: Path) -> dict[str, Any]:
     return dict(np.load(folder / "out.npz"))
 
 
-def reference_tokens(model: Path) -> list[np.ndarray]:
-    """The last hidden states of every text, (t, d) float32, one text at a time and so without padding."""
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    network = AutoModel.from_pretrained(model, dtype=torch.float32).eval()
-    states = []
-    with torch.no_grad():
-        for text in TEXTS:
-            ids = tokenizer(text, truncation=True, max_length=MAX_TOKENS, padding=False, return_tensors="pt")
-            states.append(network(**ids).last_hidden_state[0].numpy())
-    return states
-
-
 def pooled(tokens: np.ndarray, pooling: str) -> np.ndarray:
     own = {"mean": lambda t: t.mean(axis=0), "cls": lambda t: t[0], "last": lambda t: t[-1]}
     return (own | dict(TOKEN_POOLINGS))[pooling](tokens)
-
-
-def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return (left * right).sum(axis=1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
 
 
 def decoder_at(folder: Path) -> Path:
@@ -81,7 +57,9 @@ def decoder_at(folder: Path) -> Path:
 
 def check(config: EncoderConfig, model: Path, folder: Path) -> None:
     got = engine_vectors(config, folder)
-    expected = np.stack([pooled(tokens, config.pooling) for tokens in reference_tokens(model)])[:, : config.dimension]
+    expected = np.stack([pooled(tokens, config.pooling) for tokens in reference_tokens(model, TEXTS, MAX_TOKENS)])[
+        :, : config.dimension
+    ]
     assert got["together"].shape == expected.shape == (len(TEXTS), int(got["dim"]))
     assert got["empty"].shape == (0, int(got["dim"]))
     assert cosines(got["together"], expected).min() >= BF16_COSINE
@@ -93,6 +71,7 @@ def check(config: EncoderConfig, model: Path, folder: Path) -> None:
     assert got["n_tokens"].max() == MAX_TOKENS
 
 
+@pytest.mark.slow
 def test_encoder_only_mean(tmp_path: Path) -> None:
     check(EncoderConfig(max_tokens=MAX_TOKENS), model_folder("default"), tmp_path)
     got = dict(np.load(tmp_path / "out.npz"))
