@@ -9,7 +9,16 @@ import yaml
 
 from llmrec.catalogue import MODELS, Role, model_class
 from llmrec.config import ConfigError, RunConfig, Section, load_config
-from llmrec.names import AUGMENTATIONS, EVENT_KINDS, FAMILIES, OBJECTIVES, PAIRS, RANKING_METRICS, READERS
+from llmrec.names import (
+    AUGMENTATIONS,
+    EVENT_KINDS,
+    FAMILIES,
+    OBJECTIVES,
+    PAIRS,
+    PROFILE_MAKERS,
+    RANKING_METRICS,
+    READERS,
+)
 from llmrec.variants import CONTROLS
 
 
@@ -20,6 +29,7 @@ def names() -> Iterator[str]:
         *((f"{role}s: {_WHERE[role]}", _models(role)) for role in MODELS),
         ("evaluation.controls", {name: control.description for name, control in CONTROLS.items()}),
         ("readers: reading.reader", READERS),
+        ("profile makers: reading.profiles.maker", PROFILE_MAKERS),
         ("kinds of events: corpus.outcome, corpus.event_repeats (and corpus.event_kinds)", EVENT_KINDS),
         ("objectives, with weights: tuning.objectives", OBJECTIVES),
         ("pairs, with shares: tuning.pairs", PAIRS),

@@ -1,4 +1,4 @@
-"""Read the reviews: sentiment, aspects, attributes, topics, by the reader that `reading.reader` names.
+"""Read the reviews: sentiment, aspects, attributes, topics, by the reader that `reading.reader` names; make profiles.
 
 `--check` pays for nothing: it counts, prices, and shows ten readings beside their texts.
 """
@@ -26,7 +26,7 @@ def read(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict[
 def looked(config: RunConfig, storage: Storage) -> dict[str, Any]:
     """What the stage would read, take and cost. Raises MissingStageError where the corpus has not been ingested."""
     run = Run(config, FinishedStorage(storage.root, wanted_by="read"))
-    for stage in ("ingest", "tune", "encode") if config.reading.reader == "head" else ("ingest",):
+    for stage in ("ingest", "tune", "encode") if config.reading.reader == "head" else ("ingest",):  # who needs vectors
         run.run(stage)
     return reading.check(config, storage, run.artifacts["corpus"], run.artifacts.get("embeddings"))
 

@@ -146,6 +146,13 @@ def read_json(uri: str) -> Any | None:
     return None if data is None else json.loads(data)
 
 
+def files_of(uri: str, extension: str = ".parquet") -> list[str]:
+    """URIs of the files of a folder in order of their names; none where there is no folder."""
+    fs, path = filesystem(uri)
+    found = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+    return [f"{uri}/{name}" for name in sorted(i.base_name for i in found) if name.endswith(extension)]
+
+
 def delete_folder(uri: str) -> None:
     """Delete the folder and all in it, where there is one."""
     fs, path = filesystem(uri)

@@ -59,6 +59,8 @@ FAMILIES: Mapping[str, str] = {
     "cross_hashed": "hashed pairs of past and new attributes (features.crosses)",
     "text_cross_low_rank": "products of projected text profiles (features.crosses)",
     "text_read_match": "what the user cares about x how the item is praised and blamed for it; attributes and topics",
+    "text_read_profiles": "cosines of the user's profile with the item's, with its texts, and how old each is "
+    "(reading.profiles)",
     "text_similarity": "cosines of the user's texts and profiles with the item's",
 }
 
@@ -82,6 +84,12 @@ READERS: Mapping[str, str] = {
     "head": "logistic regression on the encoder's vectors, its labels the stars of reviews before T1",
     "choose": "closed questions, answered by a language model's probability of each label, contextually calibrated",
     "generate": "a language model writes JSON under a schema: sentiment, intent, aspects, attributes, key phrases",
+}
+
+#: Who makes profiles of users and items: `reading.profiles.maker`.
+PROFILE_MAKERS: Mapping[str, str] = {
+    "extractive": "aspects, attributes and key phrases of the readings, with how often each was said; no model",
+    "generate": "a language model writes under a schema what is liked and disliked (reading.model)",
 }
 
 #: What an encoder is tuned by: `tuning.objectives`, each with its weight.

@@ -196,6 +196,19 @@ READINGS = pa.schema(
     ]
 )  # fmt: skip
 
+#: Versions of the profiles of users and of items, in order of side, id and version. One made at t is read after t only.
+PROFILES = pa.schema(
+    [
+        pa.field("side", pa.string(), nullable=False),  # user | item
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("version", pa.int32(), nullable=False),  # from 0
+        pa.field("made_at", pa.int64(), nullable=False),  # ms UTC of the last review that it was made of
+        pa.field("reviews", pa.int32(), nullable=False),  # with words, that it was made of
+        pa.field(C.TEXT, pa.string(), nullable=False),  # "" where nothing was found
+        pa.field("error", pa.string()),  # why nothing was made
+    ]
+)
+
 
 #: Columns of `examples`, before the name of a kind of events: whether one followed, and its largest value.
 HAPPENED_PREFIX, VALUE_PREFIX = "happened_", "value_"

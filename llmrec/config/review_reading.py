@@ -1,11 +1,28 @@
 """Section `reading`: which reader reads the reviews, and how it runs."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from llmrec.config.base import Section
 from llmrec.config.encoding import ActorsConfig
-from llmrec.names import READERS, check_names
+from llmrec.names import PROFILE_MAKERS, READERS, check_names
+
+
+class ProfilesConfig(Section):
+    """Profiles of users and of items, each from reviews before a moment. Without a maker there are none."""
+
+    maker: str | None = Field(None, description="a name of the list `profile makers`; none: no profiles")
+    new_reviews: int = Field(2, ge=1, description="reviews with words that a profile, and each newer one, waits for")
+    growth: float = Field(0.5, ge=0, description="and so many more as a share of those that the last one was made of")
+    max_tokens: int = Field(512, ge=64, description="of generate: of the reviews that the model is shown, newest first")
+
+    @field_validator("maker")
+    @classmethod
+    def _maker_exists(cls, maker: str | None) -> str | None:
+        if maker is not None:
+            check_names("profile maker", [maker], PROFILE_MAKERS)
+        return maker
 
 
 class ReviewReadingConfig(ActorsConfig):
@@ -28,6 +45,7 @@ class ReviewReadingConfig(ActorsConfig):
     price_output: float = Field(0.0, ge=0, description="money a million output tokens")
     batch_tokens: int = Field(4_096, ge=64, description="tokens of one step of the engine")
     batch_texts: int = Field(256, ge=1, description="texts between two commits: what a crash may cost an actor")
+    profiles: ProfilesConfig = ProfilesConfig()
 
     @field_validator("reader")
     @classmethod
@@ -35,3 +53,15 @@ class ReviewReadingConfig(ActorsConfig):
         if reader is not None:
             check_names("reader", [reader], READERS)
         return reader
+
+    @model_validator(mode="after")
+    def _profiles_have_something_to_read(self) -> Self:
+        maker = self.profiles.maker
+        if maker is not None and self.reader is None:
+            raise ValueError("profiles.maker: found no reading.reader, expected one; lexicon needs no model")
+        if maker == "extractive" and self.reader in ("head", "choose"):
+            raise ValueError(
+                f"profiles.maker: extractive counts aspects and phrases, which the reader {self.reader} does not find; "
+                "expected reading.reader lexicon or generate, or the maker generate"
+            )
+        return self

@@ -111,7 +111,9 @@ class LiveHistory(History):
         order_of = cast(Any, self._order.take)
         self.live_users = LiveLog(base.users, data.settings, partial(columns_of, live), order_of)
         self.live_items = LiveLog(base.items, data.settings, lambda events: None, order_of)
-        super().__init__(base.folder, live, self.live_users.log, self.live_items.log, base.global_stats, base.further)
+        profiles = base.profiles_of_users, base.profiles_of_items  # what comes while serving is in none yet
+        logs = self.live_users.log, self.live_items.log
+        super().__init__(base.folder, live, *logs, base.global_stats, base.further, profiles)
         self._known = GrowingArray(base.known_since)
         self.timeline = Timeline()
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from llmrec.config import RunConfig
-from llmrec.encoding.store.keys import keys_array, text_keys
+from llmrec.encoding.store.keys import text_keys
 from llmrec.encoding.texts.corpus_texts import ids_and_texts
+from llmrec.reading.profiles.check import forecast
 from llmrec.reading.readers.base import ReadInputs
 from llmrec.reading.readers.factory import make_reader, prepare
 from llmrec.reading.reading import Reading
@@ -29,8 +30,10 @@ def check(config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Art
     spec = prepare(ReadInputs(config, storage, corpus, embeddings))
     rows, texts = _texts(corpus, spec.fingerprint)
     keys = sorted(texts)
-    missing = _missing(ReadingStore(storage.root, spec.fingerprint), keys)
+    missing = ReadingStore(storage.root, spec.fingerprint).missing(keys)
     answer: dict[str, Any] = {"reader": spec.name, "rows": rows, "distinct_texts": len(keys), "to_read": len(missing)}
+    if config.reading.profiles.maker is not None:
+        answer["profiles"] = forecast(config.reading, storage, corpus)
     if not keys:
         return answer | {"sample": []}
     chosen = [texts[keys[at]] for at in np.unique(np.linspace(0, len(keys) - 1, SAMPLE).astype(np.int64))]
@@ -57,13 +60,6 @@ def _texts(corpus: Artifact, fingerprint: str) -> tuple[int, dict[str, str]]:
         keys = text_keys(fingerprint, texts)
         found |= {key: text for key, text in zip(keys, texts, strict=True) if key is not None}
     return rows, found
-
-
-def _missing(store: ReadingStore, keys: list[str]) -> list[str]:
-    known = np.zeros(len(keys), np.bool_)
-    for rows, _ in store.lookup(keys_array(keys), columns=[]):
-        known[rows] = True
-    return [keys[at] for at in np.flatnonzero(~known)]
 
 
 def _shown(text: str, reading: Reading) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Intent = Literal["question", "complaint", "praise", "comparison"]
 INTENTS: tuple[Intent, ...] = get_args(Intent)
+Value = TypeVar("Value")
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Word = Annotated[str, Field(min_length=1, max_length=80)]
 
@@ -64,11 +65,20 @@ class Reading(_Said):
     error: str | None = None
 
 
-@dataclass(frozen=True)
-class Readings:
-    """What a reader made of n texts: what the job's actor commits."""
+class WrittenProfile(_Said):
+    """What a model wrote of the reviews of one user or item; nothing, with an `error`, where it came to no end."""
 
-    values: tuple[Reading, ...]
+    liked: tuple[_Word, ...] = ()
+    disliked: tuple[_Word, ...] = ()
+    output_tokens: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Readings(Generic[Value]):
+    """What a reader made of n texts, or a model of profiles: what the job's actor commits."""
+
+    values: tuple[Value, ...]
     n_tokens: npt.NDArray[np.int32]  # (n,) of the prompts
 
     @property

@@ -19,9 +19,9 @@ def deciding(config: ReviewReadingConfig) -> dict[str, Any]:
     return config.model_dump(include=kept)
 
 
-def job_settings(config: ReviewReadingConfig) -> EncodingConfig:
-    """The settings of the job that readers and encoders share."""
-    backend: Any = "vllm" if config.reader in ENGINES else "hashing"  # what an actor needs, an engine or not
+def job_settings(config: ReviewReadingConfig, engine: bool) -> EncodingConfig:
+    """The settings of the job that readers and encoders share; `engine`: whether an actor holds one."""
+    backend: Any = "vllm" if engine else "hashing"
     return EncodingConfig(
         encoder=EncoderConfig(backend=backend), **config.model_dump(include=set(ActorsConfig.model_fields))
     )

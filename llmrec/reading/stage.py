@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmrec.config import RunConfig
+from llmrec.config import ReviewReadingConfig, RunConfig
 from llmrec.encoding.store.keys import keys_array
 from llmrec.encoding.texts.corpus_texts import fragments
 from llmrec.encoding.texts.templates import review_text
-from llmrec.files import filesystem, write_bytes, write_json, write_parquet
+from llmrec.files import files_of, filesystem, write_bytes, write_json, write_parquet
 from llmrec.reading.page import AspectPage
+from llmrec.reading.profiles.stage import make_profiles
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.readers.factory import make_reader, module_of, prepare
 from llmrec.reading.reading import Reading
@@ -39,9 +40,7 @@ def read(
     that cannot be made, EncodingError where it fails on everything, OSError.
     """
     assert config.reading.reader is not None
-    named = {"model", "revision", "prompt"} if config.reading.reader in ENGINES else set()
-    kept = {**deciding(config.reading), **config.reading.model_dump(include=named)}
-    sections = {"reading": kept, "split": config.split.model_dump()}
+    sections = {"reading": _decisive(config.reading), "split": config.split.model_dump()}
     parents = {a.manifest.stage: a.id for a in (corpus, embeddings) if a is not None}
     also = (module_of(config.reading.reader),)
     made = artifact_id(__name__, sections, parents, also)
@@ -50,9 +49,26 @@ def read(
     spec = prepare(ReadInputs(config, storage, corpus, embeddings))
     with storage.build(STAGE, made, module=__name__, also=also, config=sections, parents=parents) as writer:
         _fill(spec, storage, corpus, writer, factory or make_reader)
+        if config.reading.profiles.maker is not None:
+            writer.counts.update(make_profiles(config, storage, corpus, _needed(embeddings), writer))
     finished = storage.find(STAGE, made)
     assert finished is not None
     return Artifact(finished.root, finished.manifest)
+
+
+def _decisive(settings: ReviewReadingConfig) -> dict[str, Any]:
+    """The settings that decide the content: how a model is named counts, and what profiles are made of."""
+    profiled = settings.profiles.maker == "generate"
+    named = {"model", "revision", "prompt"} if settings.reader in ENGINES or profiled else set()
+    named |= {"max_output_tokens", "dtype"} if profiled else set()
+    kept = {**deciding(settings), **settings.model_dump(include=named)}
+    return kept | ({"profiles": settings.profiles.model_dump()} if settings.profiles.maker is not None else {})
+
+
+def _needed(embeddings: Artifact | None) -> Artifact:
+    if embeddings is None:
+        raise ValueError("reading.profiles: profiles need the encoder, whose vectors they become; run encode")
+    return embeddings
 
 
 def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: ArtifactWriter, factory: Any) -> None:
@@ -62,9 +78,8 @@ def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: Artifact
     store = ReadingStore(storage.root, spec.fingerprint)
     found = [fragment for fragment in fragments(corpus) if fragment.kind == "review"]
     worker = partial(factory, spec)
-    totals = encode_corpus(
-        found, job_settings(spec.settings), store, writer.uri("text_keys"), writer.uri("scratch"), worker
-    )
+    settings = job_settings(spec.settings, spec.name in ENGINES)
+    totals = encode_corpus(found, settings, store, writer.uri("text_keys"), writer.uri("scratch"), worker)
     page = AspectPage()
     reviews = _reviews(corpus)
     folders = writer.uri("text_keys"), writer.uri("readings")
@@ -90,7 +105,7 @@ def write_readings(
     `seen` is told every row, in order of the reviews.
     """
     fs, path = filesystem(keys_uri)
-    names = sorted(i.base_name for i in fs.get_file_info(_selector(path)) if i.base_name.endswith(".parquet"))
+    names = [uri.rpartition("/")[2] for uri in files_of(keys_uri)]
     failed = dropped = 0
     for name in names or [""]:
         keys = pq.read_table(f"{path}/{name}", filesystem=fs) if name else pa.table({"id": [], C.KEY: []})
@@ -113,12 +128,6 @@ def _show(page: AspectPage, reviews: Iterator[dict[str, Any]], row: dict[str, An
     review = next(reviews)
     assert review[C.REVIEW_ID] == row[C.REVIEW_ID], "readings lie in order of the reviews"
     page.add(row, review[C.TIMESTAMP], review_text(review[C.TITLE], review[C.TEXT]))
-
-
-def _selector(path: str) -> Any:
-    from pyarrow.fs import FileSelector
-
-    return FileSelector(path, allow_not_found=True)
 
 
 def _rows(store: ReadingStore, keys: pa.Table, failures: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 
-from llmrec.config import FeaturesConfig, SplitConfig
+from llmrec.config import EncoderConfig, FeaturesConfig, SplitConfig
 from llmrec.corpus.splits import Cutoffs
 from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.encoding.store.keys import text_keys
@@ -210,6 +210,7 @@ class World:
                 "fingerprint": "f",
                 "storage_dtype": "float32",
                 "dim": self.dim,
+                "encoder": EncoderConfig(backend="hashing").model_dump(mode="json"),  # no prompt before a text
             }
         corpus, embeddings = storage.find("corpus", "c"), storage.find("embeddings", "e")
         assert corpus and embeddings

@@ -7,6 +7,7 @@ import pytest
 from encoding_stub import STUB, corpus_of, stub_factory
 
 from llmrec.config import EncodingConfig, ReviewReadingConfig, RunConfig
+from llmrec.config.review_reading import ProfilesConfig
 from llmrec.encoding import encode
 from llmrec.reading.stage import read
 from llmrec.schema import READINGS
@@ -44,11 +45,20 @@ def test_every_review_has_its_row_and_no_text_is_paid_for_twice(tmp_path: Path) 
 
 def test_the_head_learns_from_stars_before_the_cut_off(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
-    corpus = corpus_of(storage, [f"{'good' if n % 3 else 'bad'} {n}" for n in range(90)], stars=(1, 5, 5))
+    corpus = corpus_of(
+        storage, [f"{'good' if n % 3 else 'bad'} battery, number {n}" for n in range(90)], stars=(1, 5, 5)
+    )
     config = run_config(tmp_path, "head")
     embeddings = encode(config, storage, corpus, factory=stub_factory())
     made = read(config, storage, corpus, embeddings)
     sentiment = np.array(made.table("readings")["sentiment"].to_pylist(), float)
     assert np.isfinite(sentiment).all() and (np.abs(sentiment) <= 1).all() and sentiment.std() > 0
+    told = run_config(tmp_path, "lexicon").reading.model_copy(update={"profiles": ProfilesConfig(maker="extractive")})
+    profiled = read(config.model_copy(update={"reading": told}), storage, corpus, embeddings)
+    rows = profiled.table("profiles").to_pylist()
+    assert profiled.manifest.counts["profiles"] == len(rows) > 10
+    said = [row["text"] for row in rows]
+    assert said[0].startswith("liked: battery")
+    assert profiled.manifest.counts["profiles_encoded"] == len(set(said))
     with pytest.raises(ValueError, match="head needs the encoder's vectors"):
         read(config, storage, corpus)

@@ -1,6 +1,6 @@
 """From the corpus's tables to texts under their keys, a row group at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -25,6 +25,7 @@ _TABLES = {"review": "reviews", "item": "items"}
 _COLUMNS = {
     "review": [C.REVIEW_ID, C.TITLE, C.TEXT],
     "item": [C.ITEM_ID, C.TITLE, C.BRAND, C.CATEGORIES, C.DESCRIPTION],
+    "text": ["id", C.TEXT],
 }
 _ROWS = 4096  # read at once, and rows of one part of `text_keys`
 _FRAGMENT_ROWS = 32 * _ROWS  # what one task holds in memory
@@ -34,7 +35,7 @@ _FRAGMENT_ROWS = 32 * _ROWS  # what one task holds in memory
 class Fragment:
     """At most _FRAGMENT_ROWS rows of a row group of one of the corpus's files."""
 
-    kind: str  # "review", "item" or "sequence"
+    kind: str  # "review", "item", "sequence", or "text": a table of ids and texts
     uri: str
     row_group: int
     start: int  # within the row group; for a sequence, whose text needs earlier rows, within the file
@@ -46,13 +47,7 @@ class Fragment:
 def fragments(corpus: Artifact, sequence_items: int = 0) -> list[Fragment]:
     """All rows of `reviews` and `items`, in order; then each review's sequence, where they have any items."""
     parts = {kind: tuple(corpus.uris(t) or [corpus.uri(f"{t}.parquet")]) for kind, t in _TABLES.items()}
-    found = [
-        Fragment(kind, uri, group, start, min(_FRAGMENT_ROWS, rows - start))
-        for kind, uris in parts.items()
-        for uri in uris
-        for group, rows in enumerate(_row_groups(uri))
-        for start in range(0, rows, _FRAGMENT_ROWS)
-    ]
+    found = [fragment for kind, uris in parts.items() for fragment in fragments_of(kind, uris)]
     if sequence_items:
         found += [
             Fragment("sequence", uri, 0, start, min(_FRAGMENT_ROWS, rows - start), parts["item"], sequence_items)
@@ -61,6 +56,16 @@ def fragments(corpus: Artifact, sequence_items: int = 0) -> list[Fragment]:
             for start in range(0, rows, _FRAGMENT_ROWS)
         ]
     return found
+
+
+def fragments_of(kind: str, uris: Iterable[str]) -> list[Fragment]:
+    """All rows of files, in order."""
+    return [
+        Fragment(kind, uri, group, start, min(_FRAGMENT_ROWS, rows - start))
+        for uri in uris
+        for group, rows in enumerate(_row_groups(uri))
+        for start in range(0, rows, _FRAGMENT_ROWS)
+    ]
 
 
 def _row_groups(uri: str) -> list[int]:
@@ -98,7 +103,9 @@ def _read(fragment: Fragment) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def ids_and_texts(kind: str, rows: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """The ids of reviews or items, and their texts by the one template."""
+    """The ids of reviews or items, and their texts by the one template; or ids and texts as they are."""
+    if kind == "text":
+        return [r["id"] for r in rows], [r[C.TEXT] for r in rows]
     if kind == "review":
         return [r[C.REVIEW_ID] for r in rows], [review_text(r[C.TITLE], r[C.TEXT]) for r in rows]
     texts = [item_text(r[C.TITLE], r[C.BRAND], r[C.CATEGORIES], r[C.DESCRIPTION]) for r in rows]

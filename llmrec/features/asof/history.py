@@ -13,6 +13,7 @@ from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.further_logs import FurtherLogs
 from llmrec.features.asof.history_data import TEXT, HistoryData, attribute_hash
 from llmrec.features.asof.ids import Ids
+from llmrec.features.asof.profile_log import ProfileLog
 from llmrec.features.asof.state import TEXT_VARIANTS, UserState
 from llmrec.features.asof.states import AsOfStates
 from llmrec.features.asof.vector_layout import VectorLayout
@@ -30,9 +31,9 @@ class History(AsOfStates):
 
     def __init__(
         self, folder_uri: str, data: HistoryData, users: EntityLog, items: EntityLog, stats: Floats,
-        further: FurtherLogs,
+        further: FurtherLogs, profiles: tuple[ProfileLog, ProfileLog],
     ) -> None:  # fmt: skip
-        super().__init__(data, users, items, stats, further)
+        super().__init__(data, users, items, stats, further, profiles)
         self.folder, self.reductions = folder_uri, from_arrays(read_arrays(f"{folder_uri}/{REDUCTIONS}"))
 
     @classmethod
@@ -48,7 +49,8 @@ class History(AsOfStates):
         users = log(USERS, (VECTORS, SEQUENCES, READINGS), partial(columns_of, data))
         items = log(ITEMS, (VECTORS, READINGS), lambda events: None)
         further = FurtherLogs.load(f"{folder_uri}/{FURTHER}", data.settings)
-        return cls(folder_uri, data, users, items, map_array(f"{folder_uri}/{GLOBAL_STATS}"), further)
+        profiles = (ProfileLog.load(profiles_uri(folder_uri, USERS)), ProfileLog.load(profiles_uri(folder_uri, ITEMS)))
+        return cls(folder_uri, data, users, items, map_array(f"{folder_uri}/{GLOBAL_STATS}"), further, profiles)
 
     def save(self, folder_uri: str) -> None:
         """Copy all of it below the folder."""
@@ -149,6 +151,11 @@ class History(AsOfStates):
         spoken = np.array([[v != "disliked" for v in TEXT_VARIANTS]], np.float32)
         last = own * bool(self.settings.profile_last)
         return {"text": spoken[:, :, None] * own[:, None], "text_weight": spoken, "text_last": last}
+
+
+def profiles_uri(folder_uri: str, log: str) -> str:
+    """Of the profiles' versions of users or of items."""
+    return f"{folder_uri}/profiles-{log}.safetensors"
 
 
 def columns_of(data: HistoryData, users: EntityEvents) -> Take | None:

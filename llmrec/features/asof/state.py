@@ -55,6 +55,8 @@ class _Behaviour(_Aligned):
     reading: (
         Floats32  # (Q, 2, R) sums of the reviews' readings (`reading/layout.py`), alike and recent more; R = 0: none
     )
+    profile: Floats32  # (Q, D) the last profile made before, reduced; zero if none, D = 0: none are made
+    profile_since: Ints  # (Q,) ms when it was made; the query's own time where there is none
     events: Floats  # (Q, K, W + 3) of each of K kinds of events: see `KindLog.at`; K = 0: none
     vectors: Floats32  # (Q, M) vector columns side by side: an item's own, a user's mean over past items; zero if none
 

@@ -10,6 +10,7 @@ from llmrec.features.asof.entity_log import BEHAVIOUR, COLUMNS, READ, READINGS, 
 from llmrec.features.asof.events import Span, n_before
 from llmrec.features.asof.further_logs import FurtherLogs
 from llmrec.features.asof.history_data import HistoryData
+from llmrec.features.asof.profile_log import ProfileLog
 from llmrec.features.asof.state import ItemCounts, ItemState, UserState
 from llmrec.features.asof.vector_layout import VectorLayout
 from llmrec.schema import DAY_MS
@@ -22,12 +23,14 @@ class AsOfStates:
     """
 
     def __init__(
-        self, data: HistoryData, users: EntityLog, items: EntityLog, global_stats: Floats, further: FurtherLogs
-    ) -> None:
+        self, data: HistoryData, users: EntityLog, items: EntityLog, global_stats: Floats, further: FurtherLogs,
+        profiles: tuple[ProfileLog, ProfileLog],
+    ) -> None:  # fmt: skip
         """`global_stats`: (E + 1, 4) numbers of stars, their sum, that of their squares, and events, before each
-        event and at the end."""
+        event and at the end. `profiles`: of users, of items."""
         self.data, self.settings = data, data.settings
         self.users, self.items, self.global_stats, self.further = users, items, global_stats, further
+        self.profiles_of_users, self.profiles_of_items = profiles
 
     @property
     def text_dim(self) -> int:
@@ -40,6 +43,10 @@ class AsOfStates:
     @property
     def reading_dim(self) -> int:
         return self.users.rows[READINGS].shape[1]
+
+    @property
+    def profile_dim(self) -> int:
+        return self.profiles_of_users.dim
 
     @cached_property
     def known_since(self) -> Ints:
@@ -55,6 +62,7 @@ class AsOfStates:
         told = np.where(rows < len(self.data.user_attributes), rows, 0)  # nothing is said of who came while serving
         return UserState(
             **self._common(self.users, span),
+            **self.profiles_of_users.at(rows, times),
             **self._past_items(positions, exists, times),
             **self._past_events(positions, exists),
             **self.further.recent(rows, times),
@@ -70,6 +78,7 @@ class AsOfStates:
         rows, times = np.asarray(rows, np.int64), np.asarray(times, np.int64)
         return ItemState(
             **self._common(self.items, self.items.events.span(rows, times)),
+            **self.profiles_of_items.at(rows, times),
             events=self.further.stats(self.further.items, rows, times),
             vectors=self.data.vectors_of_items[rows],
             known_since=np.minimum(self.known_since[rows], times),

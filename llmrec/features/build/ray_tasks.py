@@ -15,6 +15,7 @@ from llmrec.features.asof.history import REDUCTIONS, USERS, History, columns_of
 from llmrec.features.asof.history_data import READING, SEQUENCE, TEXT, HistoryData, save_vectors
 from llmrec.features.build import log_ranges
 from llmrec.features.build.plan import BuildInputs, BuildPlan, outcomes_uri, review_ids
+from llmrec.features.build.profile_vectors import write_profile_logs
 from llmrec.features.build.reduce_shards import collect, of_range, scatter_rows, side_by_side
 from llmrec.features.dataset.examples import CHUNK, Clicks, example_table
 from llmrec.features.dataset.fitting import draw, fit
@@ -46,6 +47,8 @@ def write_items(inputs: BuildInputs, plan: BuildPlan, reductions: Reductions) ->
     shown = scatter_rows(side_by_side(columns, plan.n_items), where, n)
     save_vectors(inputs.history, inputs.settings, described, shown, dims)
     write_arrays(f"{inputs.history}/{REDUCTIONS}", to_arrays(reductions))
+    if inputs.readings is not None and inputs.readings.holds("profiles") and TEXT in reductions:
+        write_profile_logs(inputs, reductions[TEXT])
 
 
 def write_range(inputs: BuildInputs, plan: BuildPlan, dims: Mapping[str, int], name: str, number: int) -> None:

@@ -63,7 +63,7 @@ class FeatureSpec(SpecState):
         further, earlier = history.further, np.unique(data.user_rows[data.times < cutoff])
         labels = most_frequent(data.user_attributes[earlier], data.user_attribute_names, settings.attribute_columns)
         learned = Learned(settings, history.text_dim, *attributes, scores, *contexts, *dims, history.reading_dim,
-                          further.kinds, further.relations is not None, *labels)  # fmt: skip
+                          history.profile_dim, further.kinds, further.relations is not None, *labels)  # fmt: skip
         users, items = (vocabulary(rows, data.times, cutoff) for rows in (data.user_rows, data.item_rows))
         spec = cls(learned, users, items, cutoff)
         spec._fit_scalers(history, training)
@@ -77,10 +77,12 @@ class FeatureSpec(SpecState):
         learned, data, further = self.learned, history.data, history.further
         kept = {"settings": learned.settings, "text_dim": learned.text_dim, "sequence_dim": learned.sequence_dim,
                 "vector_dims": dict(learned.vector_dims), "reading_dim": learned.reading_dim,
-                "event_kinds": learned.event_kinds, "relations": learned.relations}  # fmt: skip
+                "profile_dim": learned.profile_dim, "event_kinds": learned.event_kinds,
+                "relations": learned.relations}  # fmt: skip
         now = {"settings": history.settings, "text_dim": history.text_dim, "sequence_dim": history.sequence_dim,
                "vector_dims": dict(data.vector_dims), "reading_dim": history.reading_dim,
-               "event_kinds": further.kinds, "relations": further.relations is not None}  # fmt: skip
+               "profile_dim": history.profile_dim, "event_kinds": further.kinds,
+               "relations": further.relations is not None}  # fmt: skip
         if differ := [name for name in kept if kept[name] != now[name]]:
             raise ValueError(f"features: {', '.join(differ)} differ from those of the bundle that is to go on, "
                              "expected the same corpus and section `features`; run jobs.pipeline")  # fmt: skip

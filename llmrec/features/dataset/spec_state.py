@@ -15,7 +15,7 @@ from llmrec.features.families.learned import Learned, Side
 from llmrec.features.transforms.scaling import Scaler
 
 SIDES: tuple[Side, ...] = ("user", "item", "pair")
-VERSION = 4
+VERSION = 5
 _ARRAYS, _REST = "spec.safetensors", "spec.json"
 _SCALER = [f.name for f in fields(Scaler)]
 _SCORES = "collaborative."
@@ -61,6 +61,7 @@ def save_state(folder_uri: str, state: SpecState, columns: Mapping[Side, Sequenc
         "sequence_dim": learned.sequence_dim,
         "vector_dims": learned.vector_dims,
         "reading_dim": learned.reading_dim,
+        "profile_dim": learned.profile_dim,
         "event_kinds": learned.event_kinds,
         "relations": learned.relations,
         "user_attribute_names": learned.user_attribute_names,
@@ -90,5 +91,5 @@ def _learned(arrays: Mapping[str, Any], rest: Mapping[str, Any]) -> Learned:
     scores = collaborative.from_arrays(settings.collaborative, mine)
     attributes, contexts = ((arrays[f"{k}s"], tuple(rest[f"{k}_names"])) for k in ("attribute", "context"))
     return Learned(settings, rest["text_dim"], *attributes, scores, *contexts, rest["sequence_dim"],
-                   rest["vector_dims"], rest["reading_dim"], tuple(rest["event_kinds"]), rest["relations"],
-                   arrays["user_attributes"], tuple(rest["user_attribute_names"]))  # fmt: skip
+                   rest["vector_dims"], rest["reading_dim"], rest["profile_dim"], tuple(rest["event_kinds"]),
+                   rest["relations"], arrays["user_attributes"], tuple(rest["user_attribute_names"]))  # fmt: skip

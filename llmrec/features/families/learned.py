@@ -29,6 +29,7 @@ class Learned:
     sequence_dim: int = 0
     vector_dims: Mapping[str, int] = field(default_factory=dict)  # column of the items -> its reduced width
     reading_dim: int = 0  # 0: nothing was read
+    profile_dim: int = 0  # 0: no profiles were made
     event_kinds: tuple[str, ...] = ()
     relations: bool = False  # whether anybody follows anybody
     user_attributes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # hashes, the most frequent first

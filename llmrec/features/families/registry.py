@@ -6,7 +6,7 @@ from typing import Any
 
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.asof.vector_layout import VectorLayout
-from llmrec.features.families import behaviour, crosses, events, readings, text
+from llmrec.features.families import behaviour, crosses, events, profiles, readings, text
 from llmrec.features.families import item_vectors as vectors
 from llmrec.features.families.columns import chosen
 from llmrec.features.families.learned import Learned, Side, Values
@@ -164,6 +164,7 @@ FAMILIES: dict[str, Family] = {
         vector=True,
     ),
     "text_read_match": Family("pair", lambda _: readings.MATCH_NAMES, lambda _, u, i: readings.match(u, i)),
+    "text_read_profiles": Family("pair", lambda _: profiles.NAMES, lambda _, u, i: profiles.similarities(u, i)),
     "text_similarity": Family("pair", lambda _: text.similarity_names(), lambda _, u, i: text.similarities(u, i)),
 }
 
@@ -195,6 +196,8 @@ def active(learned: Learned) -> dict[str, Family]:
         off.add("text_user_sequence")
     if not learned.reading_dim:
         off |= {name for name in families if name.startswith(readings.PREFIX)}
+    if not learned.profile_dim:
+        off.add("text_read_profiles")
     if not learned.user_attribute_names:
         off.add("user_attributes")
     if not learned.relations:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from llmrec.config import ReviewReadingConfig, RunConfig
-from llmrec.reading.reading import Readings
+from llmrec.reading.reading import Reading, Readings
 from llmrec.storage import Artifact, Storage
 
 
@@ -47,6 +47,6 @@ class Reader(Protocol):
     @property
     def fingerprint(self) -> str: ...
 
-    def encode(self, texts: Sequence[str]) -> Readings:
+    def encode(self, texts: Sequence[str]) -> Readings[Reading]:
         """The readings of `texts`, in order. A text that cannot be read has an `error`."""
         ...

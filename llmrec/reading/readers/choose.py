@@ -53,7 +53,7 @@ class ChooseReader:
         deciding = {"model": model, "prompt": hashlib.sha256(said.encode()).hexdigest()}
         return {"prompt": prompt, "shots": shots}, deciding
 
-    def encode(self, texts: Sequence[str]) -> Readings:
+    def encode(self, texts: Sequence[str]) -> Readings[Reading]:
         if not len(texts):
             return Readings((), np.zeros(0, np.int32))
         found = zip(self._shares(texts), self._habits, strict=True)

@@ -78,7 +78,7 @@ class GenerateReader:
         model = content_hash(generator_folder(settings.model, settings.revision))
         return {"prompt": prompt}, {"model": model, "prompt": hashlib.sha256(said.encode()).hexdigest()}
 
-    def encode(self, texts: Sequence[str]) -> Readings:
+    def encode(self, texts: Sequence[str]) -> Readings[Reading]:
         prompts = [self._before + self._engine.prompts.review(text) + self._behind for text in texts]
         found = self._read(texts, prompts, WrittenReading)
         again = [row for row, reading in enumerate(found) if reading.error]  # once, and shorter

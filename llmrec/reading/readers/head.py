@@ -45,7 +45,7 @@ class HeadReader:
         digest = hashlib.sha256(weights.tobytes() + bias.tobytes()).hexdigest()
         return state, {"encoder": store.fingerprint, "head": digest, "rows": len(labels)}
 
-    def encode(self, texts: Sequence[str]) -> Readings:
+    def encode(self, texts: Sequence[str]) -> Readings[Reading]:
         keys = text_keys(self._store.fingerprint, prompted_texts(self._encoder, list(texts)))
         known = [row for row, key in enumerate(keys) if key is not None]
         found = self._store.find([str(keys[row]) for row in known])

@@ -25,7 +25,7 @@ class LexiconReader:
     def prepare(cls, inputs: ReadInputs) -> tuple[dict[str, Any], dict[str, Any]]:
         return {}, {"max_chars": MAX_CHARS}
 
-    def encode(self, texts: Sequence[str]) -> Readings:
+    def encode(self, texts: Sequence[str]) -> Readings[Reading]:
         values = tuple(read_by_words(text) for text in texts)
         return Readings(values, np.array([len(text.split()) for text in texts], np.int32))
 
