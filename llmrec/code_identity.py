@@ -19,7 +19,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parent
 _PACKAGE, _LEFT_OUT = "llmrec", ("llmrec.config.", "llmrec.catalogue.")
-_RELATIVE_PATH = re.compile(r"\w[\w./-]*")
+_RELATIVE_PATH = re.compile(r"\w[\w./-]{0,200}", re.ASCII)  # a longer word names no file, and asking for it fails
 
 
 @cache

@@ -10,6 +10,7 @@ import pyarrow as pa
 from llmrec.features.arrays import Floats32, Ints
 from llmrec.features.asof.ids import Ids
 from llmrec.files import map_arrow, write_arrow
+from llmrec.reading.private import holds_private
 from llmrec.reasons import Because, ItemReasons, sentences
 from llmrec.reasons.statements import MOST, by_kind
 from llmrec.schema import Column as C
@@ -84,9 +85,9 @@ def build_quotes(
 
 
 def _sentence(text: str) -> str | None:
-    """The first that says something and is not long."""
+    """The first that says something, is not long, and names nobody and no address."""
     fit = (s for s in sentences(text) if len(s) <= MOST_CHARACTERS and len(terms(s)) >= LEAST_WORDS)
-    return next(fit, None)
+    return next((s for s in fit if not holds_private(s)), None)
 
 
 def _means(storage: Storage, corpus: Artifact, embeddings: Artifact, item_ids: Ids) -> Floats32:

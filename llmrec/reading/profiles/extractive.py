@@ -29,10 +29,11 @@ class Extractive:
             frozenset(a["category"] for a in aspects if (a["polarity"] > 0) - (a["polarity"] < 0) == sign)
             for sign in (1, -1, 0)
         )
-        attributes = (reading or {}).get("attributes") or []
-        private = hold_back(text)
-        phrases = (p.lower() for p in (reading or {}).get("key_phrases") or [] if p.lower() in private.lower())
-        return Found(liked, disliked, spoken, frozenset(a["value"].lower() for a in attributes), frozenset(phrases))
+        public = hold_back(text).lower()
+        attributes = (a["value"].lower() for a in (reading or {}).get("attributes") or [])
+        phrases = (phrase.lower() for phrase in (reading or {}).get("key_phrases") or [])
+        named, said = (frozenset(words for words in found if words in public) for found in (attributes, phrases))
+        return Found(liked, disliked, spoken, named, said)
 
     def document(self, side: str, kept: Sequence[Found]) -> str:
         """The profile: the same words for users and for items, so that what they share draws their vectors together."""
