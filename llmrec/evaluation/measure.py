@@ -21,7 +21,8 @@ from llmrec.evaluation.records.families import FamilyStudy, FusionWeights
 from llmrec.evaluation.records.results import ControlResult, Headline, Results, TrainingCurve
 from llmrec.evaluation.records.tables import Protocol
 from llmrec.evaluation.statistics.power import effort
-from llmrec.files import write_bytes
+from llmrec.files import copy_file, write_bytes
+from llmrec.reading.page import ASPECTS
 from llmrec.storage import Artifact, Storage, artifact_id
 from llmrec.variants import NO_TEXT, TEXT
 
@@ -57,6 +58,8 @@ def measure(
         with told() as progress:
             e = EvaluationRun(config, storage, corpus, embeddings, bundles, writer, controls, progress)
             results = _results(e)
+        if e.readings is not None:
+            copy_file(e.readings.uri(ASPECTS), writer.uri(ASPECTS))
         run = corpus_facts.run_facts(config, made, storage, corpus, bundles, time.perf_counter() - started)
         write_bytes(writer.uri("results.json"), results.model_copy(update={"run": run}).to_json().encode())
     built = storage.find(_STAGE, made)

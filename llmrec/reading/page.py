@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 
 from llmrec.reading.private import hold_back
 
+#: The page, in the artifact `readings` and beside a report.
+ASPECTS = "aspects.html"
 _TEMPLATE = "page.html.j2"
 _EXAMPLES, _CHARS = 3, 400
 
@@ -17,16 +19,22 @@ _EXAMPLES, _CHARS = 3, 400
 class AspectPage:
     """Counts rows of READINGS as they pass; keeps no text but a few examples a category."""
 
-    def __init__(self) -> None:
+    def __init__(self, liked_from: float = 4, disliked_to: float = 2) -> None:
+        """Stars from and up to which a review praises and blames: against them sentiment is measured."""
+        self._liked_from, self._disliked_to = liked_from, disliked_to
+        self._scored: tuple[list[float], list[bool]] = ([], [])  # sentiment, whether it was liked
         self._read: Counter[int] = Counter()  # year -> reviews that were read
         self._sentiment: Counter[int] = Counter()
         self._spoken: dict[str, Counter[tuple[int, int]]] = {}  # category -> (year, -1 | 0 | 1) -> reviews
         self._examples: dict[str, list[Markup]] = {}
 
-    def add(self, row: dict[str, Any], timestamp: int, text: str) -> None:
-        """One review: its row, when it was written (ms), and its text."""
+    def add(self, row: dict[str, Any], timestamp: int, text: str, stars: float | None = None) -> None:
+        """One review: its row, when it was written (ms), its text, and its stars where it has any."""
         if row["sentiment"] is None:
             return
+        if stars is not None and not self._disliked_to < stars < self._liked_from:
+            self._scored[0].append(row["sentiment"])
+            self._scored[1].append(stars >= self._liked_from)
         year = datetime.fromtimestamp(timestamp / 1000, UTC).year
         self._read[year] += 1
         self._sentiment[year] += row["sentiment"]
@@ -39,6 +47,15 @@ class AspectPage:
         for category, polarity in judged.items():
             self._spoken.setdefault(category, Counter())[year, (polarity > 0) - (polarity < 0)] += 1
 
+    def auc(self) -> tuple[float, int] | None:
+        """How well sentiment tells likes from dislikes by stars (AUC), and of how many; None without both."""
+        sentiment, liked = self._scored
+        if len(set(liked)) < 2:
+            return None
+        from sklearn.metrics import roc_auc_score
+
+        return float(roc_auc_score(liked, sentiment)), len(liked)
+
     def html(self, facts: dict[str, Any]) -> str:
         """The page; `facts` of the run stand at its top."""
         years = sorted(self._read)
@@ -48,7 +65,9 @@ class AspectPage:
         ]
         tone = [self._sentiment[year] / self._read[year] for year in years]
         made = Environment(autoescape=True, loader=FileSystemLoader(Path(__file__).parent))
-        return made.get_template(_TEMPLATE).render(facts=facts, years=years, read=self._read, tone=tone, rows=rows)
+        return made.get_template(_TEMPLATE).render(
+            auc=self.auc(), facts=facts, years=years, read=self._read, tone=tone, rows=rows
+        )
 
     def _cell(self, category: str, year: int) -> tuple[float, float] | None:
         """(share of the year's reviews that speak of it, praise less blame of those), None where nobody does."""

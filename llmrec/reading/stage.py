@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from llmrec.encoding.store.keys import keys_array
 from llmrec.encoding.texts.corpus_texts import fragments
 from llmrec.encoding.texts.templates import review_text
 from llmrec.files import files_of, filesystem, write_bytes, write_json, write_parquet
-from llmrec.reading.page import AspectPage
+from llmrec.reading.page import ASPECTS, AspectPage
 from llmrec.reading.profiles.stage import make_profiles
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.readers.factory import make_reader, module_of, prepare
@@ -24,6 +24,9 @@ from llmrec.reading.store import ReadingStore
 from llmrec.schema import READINGS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
+
+if TYPE_CHECKING:
+    from llmrec.encoding.job.distributed import Totals
 
 STAGE = "readings"
 #: The reader, as a bundle takes it along.
@@ -80,12 +83,13 @@ def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: Artifact
     worker = partial(factory, spec)
     settings = job_settings(spec.settings, spec.name in ENGINES)
     totals = encode_corpus(found, settings, store, writer.uri("text_keys"), writer.uri("scratch"), worker)
-    page = AspectPage()
+    scale = corpus.manifest.info.get("scale", {})
+    page = AspectPage(scale.get("liked_from", 4), scale.get("disliked_to", 2))
     reviews = _reviews(corpus)
     folders = writer.uri("text_keys"), writer.uri("readings")
     counts = write_readings(store, *folders, totals.failures, partial(_show, page, reviews))
-    facts = {"reader": spec.name, "texts": totals.unique, "read": totals.encoded} | counts
-    write_bytes(writer.uri("aspects.html"), page.html(facts).encode())
+    facts = {"reader": spec.name, "texts": totals.unique, "read": totals.encoded} | counts | _cost(spec, totals, counts)
+    write_bytes(writer.uri(ASPECTS), page.html(facts).encode())
     write_json(writer.uri(READER), spec.served())
     rows = sum(fragment.n_rows for fragment in found)
     writer.counts.update(rows_in=rows, rows_out=rows, quarantined=0, **counts)
@@ -96,17 +100,24 @@ def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: Artifact
     )  # fmt: skip
 
 
+def _cost(spec: ReaderSpec, totals: "Totals", counts: dict[str, int]) -> dict[str, float]:
+    """Of all texts, whenever they were read; seconds of this run."""
+    tokens, written = totals.n_tokens, counts["output_tokens"]
+    money = (tokens * spec.settings.price_input + written * spec.settings.price_output) / 1e6
+    return {"prompt_tokens": tokens, "seconds": totals.encode_seconds, "money": money}
+
+
 def write_readings(
     store: ReadingStore, keys_uri: str, target: str, failures: dict[str, tuple[str, str]],
     seen: Callable[[dict[str, Any]], None],
 ) -> dict[str, int]:  # fmt: skip
-    """A part of `readings` for each part of `text_keys`; how many rows have an error, how many spans were dropped.
+    """A part of `readings` for each part of `text_keys`; rows with an error, spans that were dropped, tokens written.
 
     `seen` is told every row, in order of the reviews.
     """
     fs, path = filesystem(keys_uri)
     names = [uri.rpartition("/")[2] for uri in files_of(keys_uri)]
-    failed = dropped = 0
+    failed = dropped = written = 0
     for name in names or [""]:
         keys = pq.read_table(f"{path}/{name}", filesystem=fs) if name else pa.table({"id": [], C.KEY: []})
         rows = _rows(store, keys, failures)
@@ -114,12 +125,13 @@ def write_readings(
             seen(row)
         failed += sum(row["error"] is not None for row in rows)
         dropped += sum(row["dropped"] for row in rows)
+        written += sum(row["output_tokens"] for row in rows)
         write_parquet(f"{target}/{name or 'part-00000.parquet'}", pa.Table.from_pylist(rows, schema=READINGS))
-    return {"failed": failed, "spans_dropped": dropped}
+    return {"failed": failed, "spans_dropped": dropped, "output_tokens": written}
 
 
 def _reviews(corpus: Artifact) -> Iterator[dict[str, Any]]:
-    columns = [C.REVIEW_ID, C.TIMESTAMP, C.TITLE, C.TEXT]
+    columns = [C.REVIEW_ID, C.TIMESTAMP, C.STARS, C.TITLE, C.TEXT]
     for batch in corpus.dataset("reviews").to_batches(columns=columns, batch_readahead=1, fragment_readahead=1):
         yield from batch.to_pylist()
 
@@ -127,7 +139,7 @@ def _reviews(corpus: Artifact) -> Iterator[dict[str, Any]]:
 def _show(page: AspectPage, reviews: Iterator[dict[str, Any]], row: dict[str, Any]) -> None:
     review = next(reviews)
     assert review[C.REVIEW_ID] == row[C.REVIEW_ID], "readings lie in order of the reviews"
-    page.add(row, review[C.TIMESTAMP], review_text(review[C.TITLE], review[C.TEXT]))
+    page.add(row, review[C.TIMESTAMP], review_text(review[C.TITLE], review[C.TEXT]), review[C.STARS])
 
 
 def _rows(store: ReadingStore, keys: pa.Table, failures: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from llmrec.encoding import review_text
 from llmrec.encoding.encoders.model_files import content_hash
+from llmrec.reading.conversation import customers_words
 from llmrec.reading.engines.engine import GeneratorEngine
 from llmrec.reading.engines.model_folder import generator_folder
 from llmrec.reading.engines.prompts import load_prompt
@@ -68,7 +69,7 @@ class ChooseReader:
 
         The questions of a review follow each other: up to the question their prompts are one, which is computed once.
         """
-        reviews = [self._engine.prompts.review(text) for text in texts]
+        reviews = [self._engine.prompts.review(customers_words(text).strip()) for text in texts]
         asked = [(b + ids + e, labels) for ids in reviews for (b, e), labels in self._questions]
         found = self._engine.log_odds(*zip(*asked, strict=True))
         each = len(self._questions)

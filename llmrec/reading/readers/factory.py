@@ -11,7 +11,7 @@ from llmrec.reading.settings import deciding
 from llmrec.storage import fingerprint
 
 #: Raised whenever this room changes what a reading means.
-READING_VERSION = 1
+READING_VERSION = 2
 _ROOM = "llmrec.reading.readers"
 #: Name -> "module:Class"; `names.READERS` says a line of each.
 READERS: Mapping[str, str] = MappingProxyType({

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llmrec.encoding.encoders.model_files import content_hash
+from llmrec.reading.conversation import customers_words
 from llmrec.reading.engines.engine import GeneratorEngine
 from llmrec.reading.engines.model_folder import generator_folder
 from llmrec.reading.engines.prompts import load_prompt
@@ -79,7 +80,8 @@ class GenerateReader:
         return {"prompt": prompt}, {"model": model, "prompt": hashlib.sha256(said.encode()).hexdigest()}
 
     def encode(self, texts: Sequence[str]) -> Readings[Reading]:
-        prompts = [self._before + self._engine.prompts.review(text) + self._behind for text in texts]
+        texts = [customers_words(text) for text in texts]
+        prompts = [self._before + self._engine.prompts.review(text.strip()) + self._behind for text in texts]
         found = self._read(texts, prompts, WrittenReading)
         again = [row for row, reading in enumerate(found) if reading.error]  # once, and shorter
         for row, reading in zip(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from llmrec.reading.conversation import customers_words
 from llmrec.reading.language import is_chinese, language_of
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.reading import Reading, Readings
@@ -32,7 +33,7 @@ class LexiconReader:
 
 def read_by_words(text: str) -> Reading:
     """The reading of one text; only its beginning is read, where it is long."""
-    text = text[:MAX_CHARS]
+    text = customers_words(text[:MAX_CHARS])
     language = language_of(text)
     if language is None:
         return Reading(error="no word to read")

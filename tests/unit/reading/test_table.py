@@ -39,12 +39,12 @@ def test_every_review_has_a_row_in_its_place(tmp_path: Path) -> None:
     show = partial(stage._show, page, stage._reviews(corpus))
     counts = stage.write_readings(store, f"{tmp_path}/keys", f"{tmp_path}/read", failures, show)
     table = pds.dataset(f"{tmp_path}/read").to_table().sort_by("review_id")
-    assert table.schema.equals(READINGS) and counts == {"failed": 3, "spans_dropped": 0}
+    assert table.schema.equals(READINGS) and counts == {"failed": 3, "spans_dropped": 0, "output_tokens": 0}
     assert table["error"].to_pylist() == [
         None, "the review has no text", "no word to read", "RuntimeError: out of memory", None
     ]  # fmt: skip
     assert table["sentiment"][0].as_py() == table["sentiment"][4].as_py() > 0
-    shown = page.html({"reader": "lexicon", "texts": 4, "read": 2} | counts)
+    shown = page.html({"reader": "lexicon", "texts": 4, "read": 2, "seconds": 1.0} | counts)
     assert shown.count("<mark>battery</mark>") == 2 and "RuntimeError" not in shown
     with pytest.raises(AssertionError, match="order of the reviews"):
         stage._show(AspectPage(), iter([{"review_id": "other"}]), {"review_id": "r0"})

@@ -198,3 +198,12 @@ def test_model_card_escapes_markup():
     outside_code = re.sub(r"```.*?```|`[^`\n]*`", "", card, flags=re.S)
     assert "<script>" not in outside_code and "<img" not in outside_code
     assert render_model_card(make_quick_results()).count("**Not asked.**") == 1
+
+
+def test_a_run_with_readings_links_to_their_page():
+    results = make_results()
+    linked = 'href="aspects.html"'
+    assert linked not in render_html(results)
+    seconds = results.run.stage_seconds | {"readings": 3.0}
+    run = results.run.model_copy(update={"stage_seconds": seconds})
+    assert linked in render_html(results.model_copy(update={"run": run}))
