@@ -45,7 +45,8 @@ class RecommendUsers:
         ids = users[C.USER_ID].to_pylist()
         history = self.recommender.history
         times = np.full(len(ids), self.time, np.int64)
-        rows, scores = self.recommender.recommend(history.users_at(history.user_rows(ids), times), times, self.k)
+        states, among = history.users_at(history.user_rows(ids), times), self.recommender.context.listable.at(self.time)
+        rows, scores = self.recommender.recommend(states, times, self.k, among=among)
         return ranked_table(ids, rows, scores, history.item_ids)
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llmrec.bundle_files import CARD, MODELS, PROBES, SETTINGS, BundleError, bundle_folder, check_files, write_digests
 from llmrec.config import EncoderConfig, RunConfig
+from llmrec.config.approximate import ApproximateConfig
 from llmrec.encoding import encoder_config
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.rows import load_features
@@ -93,13 +94,11 @@ class Bundle:
         return self.settings.encoder_fingerprint
 
     def recommender(
-        self, retrieve: int = 200, approximate_above: int | None = None, remember: bool = False
+        self, retrieve: int = 200, approximate: ApproximateConfig | None = None, remember: bool = False
     ) -> Recommender:
         """What answers; see `Recommender`. `remember`: what is known at the bundle's last moment is computed once."""
         clock = self.last_time if remember else None
-        return Recommender(
-            self.models, self.context, retrieve=retrieve, approximate_above=approximate_above, clock=clock
-        )
+        return Recommender(self.models, self.context, retrieve=retrieve, approximate=approximate, clock=clock)
 
     @property
     def last_time(self) -> int:

@@ -166,7 +166,8 @@ class Client:
         return Items.of(self.call("GET", f"/v1/items/{quote(item_id, safe='')}/similar?k={k}&by={by}"))
 
     def put_item(self, item_id: str, **fields: Any) -> dict[str, Any]:
-        """Say what an item is: `title=`, `brand=`, `categories=`, `description=`, `price=`, `attributes=`."""
+        """Say what an item is: `title=`, `brand=`, `categories=`, `description=`, `price=`, `attributes=`,
+        `available=`, `available_from=`, `available_until=`."""
         return self.call("PUT", f"/v1/items/{quote(item_id, safe='')}", fields)
 
     def delete_item(self, item_id: str) -> dict[str, Any]:

@@ -5,11 +5,14 @@ What training fits the blender with, and evaluation, `jobs.recommend` and the se
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.config.approximate import ApproximateConfig
 from llmrec.config.outcomes import CLICK, LIKE
+from llmrec.features.asof.item_sets import ItemSet
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import (
@@ -27,8 +30,9 @@ from llmrec.models.base import (
 )
 from llmrec.models.blenders.prior_correction import LOGIT, popularity, popularity_columns
 from llmrec.models.click_rows import click_rows
-from llmrec.models.retrieval import candidates, retrieve
-from llmrec.models.topk import top_k
+from llmrec.models.fixed_order import FixedOrder
+from llmrec.models.retrieval import barred, retrieve
+from llmrec.models.topk import top_k, top_rows
 from llmrec.state_cache import StateCache, item_facts
 
 #: The column of a score that says what an item's outcomes are worth.
@@ -117,17 +121,17 @@ class Recommender:
         context: ModelContext,
         *,
         retrieve: int = 200,
-        approximate_above: int | None = None,
+        approximate: ApproximateConfig | None = None,
         clock: int | None = None,
     ) -> None:
-        """`approximate_above`: catalogues larger than this are searched by an HNSW graph; None searches exactly.
+        """`approximate`: how large catalogues are searched by an HNSW graph; None searches exactly.
 
         `clock` (ms): the time of most requests, whose states are remembered; None remembers nothing.
         """
         self.models, self.context, self.history, self.n_retrieve = models, context, context.history, retrieve
         self.popularity = popularity_columns(context.history.settings.popularity_days)
         for model in models.retrievers.values():
-            model.approximate_above = approximate_above
+            model.approximate = approximate
         self.cache = None if clock is None else StateCache(context, clock)
 
     def user(self, user_id: str, time: int, contexts: Ints) -> UserState:
@@ -169,29 +173,43 @@ class Recommender:
         ordering = [column for column, weight in self.weights.items() if weight]
         return self.nothing_known(users) | np.bool_(ordering == [self.models.fallback])
 
-    def retrieve(self, users: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None = None) -> CandidateSet:
+    def retrieve(
+        self, users: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None = None,
+        among: ItemSet | None = None,
+    ) -> CandidateSet:  # fmt: skip
         """The first stage: the k best of all retrievers together, each giving in turn.
 
-        Candidates are the items known before `times` (Q,), less those that the user had, those in the state's own
-        history, and `exclude` (rows for each query). Some get popularity: see `by_popularity`.
+        Candidates are the items of `among`, or where it is left out those known before `times` (Q,), less those that
+        the user had, those in the state's own history, and `exclude` (rows for each query). Some get popularity: see
+        `by_popularity`.
         """
         requests = self.requests(users, times)
-        found = self.unite(requests, k, exclude)
+        among = self._known(times) if among is None else among
+        found = self.unite(requests, k, exclude, among)
         rows, scores, columns = found.rows, found.scores, found.columns
         cold = self.by_popularity(users) | (rows[:, :1] < 0).all(axis=1)
         for q in np.flatnonzero(cold):
             only = None if exclude is None else [exclude[q]]
-            rows[q], scores[q] = self._popular(requests.take(np.array([q])), k, only)
+            rows[q], scores[q] = self._popular(requests.take(np.array([q])), k, only, among)
             columns[q] = 0
         return CandidateSet(rows, scores, columns)
 
-    def unite(self, requests: Requests, k: int, exclude: Sequence[Ints] | None = None) -> CandidateSet:
+    def unite(
+        self, requests: Requests, k: int, exclude: Sequence[Ints] | None = None, among: ItemSet | None = None
+    ) -> CandidateSet:
         """What the retrievers alone find, without the popularity that answers for them."""
-        rows, scores = self._in_turn(requests, k, exclude)
+        rows, scores = self._in_turn(requests, k, exclude, among)
         return CandidateSet(rows, scores, self._columns(requests, rows, scores))
 
-    def _in_turn(self, requests: Requests, k: int, exclude: Sequence[Ints] | None) -> tuple[Ints, Floats]:
-        found = [retrieve(model, requests, k, exclude) for model in self.models.retrievers.values()]
+    def _known(self, times: Ints) -> ItemSet | None:
+        """The items known before the time of all requests; None where their times differ."""
+        same = len(times) and (times == times[0]).all()
+        return self.context.interactions.known.at(int(times[0])) if same else None
+
+    def _in_turn(
+        self, requests: Requests, k: int, exclude: Sequence[Ints] | None, among: ItemSet | None
+    ) -> tuple[Ints, Floats]:
+        found = [retrieve(model, requests, k, exclude, among) for model in self.models.retrievers.values()]
         for (rows, scores), model in zip(found, self.models.retrievers.values(), strict=True):
             silent = ~model.answers(requests)
             rows[silent], scores[silent] = -1, -np.inf
@@ -207,10 +225,10 @@ class Recommender:
         models = self.models.retrievers.values()
         if len(models) == 1:
             return scores[:, :, None].copy()
-        return np.stack([self._known(model, requests, rows) for model in models], axis=2)
+        return np.stack([self._score(model, requests, rows) for model in models], axis=2)
 
     @staticmethod
-    def _known(model: Retriever, requests: Requests, rows: Ints) -> Floats:
+    def _score(model: Retriever, requests: Requests, rows: Ints) -> Floats:
         """(Q, N) a retriever's scores of the rows (Q, N), 0 where it knows nothing of the user."""
         found = np.where(model.answers(requests)[:, None], model.scores_of(requests, rows), 0)
         return np.asarray(found, np.float32)
@@ -260,7 +278,7 @@ class Recommender:
 
     def _retrieval_scores(self, request: Requests, rows: Ints) -> Floats:
         """(N, R) of one request (Q = 1) and the items `rows`."""
-        columns = [self._known(m, request, rows[None]) for m in self.models.retrievers.values()]
+        columns = [self._score(m, request, rows[None]) for m in self.models.retrievers.values()]
         return np.asarray(np.stack(columns, axis=2)[0])
 
     def click_rows(self, user: UserState, rows: Ints, time: int) -> tuple[Examples, ItemState]:
@@ -278,45 +296,60 @@ class Recommender:
         return {name: r.predict_for(user_row, item_rows, time, user) for name, r in self.models.raters.items()}
 
     def recommend(
-        self, users: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None = None
-    ) -> tuple[Ints, Floats]:
+        self, users: UserState, times: Ints, k: int, exclude: Sequence[Ints] | None = None,
+        among: ItemSet | None = None,
+    ) -> tuple[Ints, Floats]:  # fmt: skip
         """Both stages: rows (Q, k), best first, −1 pads, and scores (Q, k). Beyond `retrieve`, retrieval's order."""
-        return self.order(users, times, self.retrieve(users, times, max(k, self.n_retrieve), exclude), k)
+        return self.order(users, times, self.retrieve(users, times, max(k, self.n_retrieve), exclude, among), k)
 
     def order(self, users: UserState, times: Ints, found: CandidateSet, k: int) -> tuple[Ints, Floats]:
         """The k best of `retrieve`'s answer by the second stage."""
         n, data = self.n_retrieve, self.context.interactions
         head = self.rerank(users, times, CandidateSet(found.rows[:, :n], found.scores[:, :n], found.columns[:, :n]))
         whole = np.concatenate([head, _below(head, found.scores[:, n:])], axis=1)
-        places, best = top_k(whole, k, data.user_hash[users.rows], data.item_hash[found.rows])
-        return np.where(places >= 0, np.take_along_axis(found.rows, np.maximum(places, 0), axis=1), -1), best
+        return top_rows(found.rows, whole, k, data.user_hash[users.rows], data.item_hash)
 
-    def similar(self, item_row: int, k: int, time: int) -> tuple[Ints, Floats]:
-        """The k items nearest to the item, rows (k,) and cosines (k,), as of `time`.
+    def similar(self, item_row: int, k: int, time: int, among: ItemSet | None = None) -> tuple[Ints, Floats]:
+        """The k items of `among`, else of those known, nearest to the item, rows (k,) and cosines (k,), as of `time`.
 
         By the vectors of the first retriever that has some; else what somebody who liked the item would be brought.
         """
         found_by = (model.vectors_at(time) for model in self.models.retrievers.values())
         vectors = next((v for v in found_by if v is not None), None)
         if vectors is None:
-            found = self.retrieve(self.history.cold_start_state(np.array([item_row]), None, time), np.array([time]), k)
+            guest = self.history.cold_start_state(np.array([item_row]), None, time)
+            found = self.retrieve(guest, guest.times, k, among=among)
             return found.rows[0], found.scores[0]
         data, unit = self.context.interactions, vectors[:, :-1]  # the last number is the bias
-        known = data.known_from < time
-        known[item_row] = False
-        cosines = np.where(known, unit @ unit[item_row], np.float32(-np.inf))[None]
+        cosines = unit @ unit[item_row]
+        cosines[item_row] = -np.inf
+        among = data.known.at(time) if among is None else among
+        cosines = np.where(among.held, cosines, np.float32(-np.inf))[None]
         rows, scores = top_k(cosines, k, data.item_hash[item_row : item_row + 1], data.item_hash)
         return rows[0], scores[0]
 
-    def _popular(self, request: Requests, k: int, exclude: Sequence[Ints] | None) -> tuple[Ints, Floats]:
-        allowed, data = candidates(request, exclude), self.context.interactions
-        rows = np.flatnonzero(allowed[0])
-        counts = self.history.item_counts(rows, np.full(len(rows), request.times[0], np.int64))
-        scores = np.full(allowed.shape, -np.inf, np.float32)
-        popular = popularity(counts, self.history.settings.popularity_days)
-        scores[0, rows] = popular[:, self.popularity.index(self.models.fallback)]
-        found, best = top_k(scores, k, data.user_hash[request.users], data.item_hash)
+    def _popular(
+        self, request: Requests, k: int, exclude: Sequence[Ints] | None, among: ItemSet | None
+    ) -> tuple[Ints, Floats]:
+        data, time = self.context.interactions, int(request.times[0])
+        if among is None:
+            among = data.known.at(time)
+        at_clock = self.cache is not None and time == self.cache.clock
+        order = self._fallback if at_clock else self._popular_order(time)
+        found, best = order.best(among, barred(request, exclude), k, data.user_hash[request.users], data.item_hash)
         return found[0], best[0]
+
+    @cached_property
+    def _fallback(self) -> FixedOrder:
+        """All items by the fallback's column, at the clock."""
+        assert self.cache is not None
+        return self._popular_order(self.cache.clock)
+
+    def _popular_order(self, time: int) -> FixedOrder:
+        rows = np.arange(self.context.interactions.n_items)
+        counts = self.history.item_counts(rows, np.full(len(rows), time, np.int64))
+        popular = popularity(counts, self.history.settings.popularity_days)
+        return FixedOrder.of(popular[:, self.popularity.index(self.models.fallback)].astype(np.float32))
 
 
 def _first_of_each(rows: Ints, k: int) -> Ints:

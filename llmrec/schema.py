@@ -30,6 +30,7 @@ class Column:
     PRICE = "price"
     CATEGORIES = "categories"
     AVAILABLE_FROM = "available_from"
+    AVAILABLE_UNTIL = "available_until"
     SOURCE = "source"
     LINE = "line"
     REASON = "reason"
@@ -92,6 +93,7 @@ ITEMS = pa.schema(
         pa.field(C.PRICE, pa.float32()),
         pa.field(C.CATEGORIES, pa.list_(pa.string())),
         pa.field(C.AVAILABLE_FROM, pa.int64()),  # ms; null: known from its first event
+        pa.field(C.AVAILABLE_UNTIL, pa.int64()),  # ms, from which on a server lists it no more; null: none, 0: already
     ]
 )
 

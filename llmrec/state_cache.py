@@ -7,6 +7,7 @@ holds is said by `forget_user`, `forget_item` and, for everything at once, a new
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 
 import cachetools
 import numpy as np
@@ -15,7 +16,7 @@ from llmrec.features.arrays import Floats32, Ints
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.models.base import ModelContext
 
-#: Users kept, and bytes that the items' states and features may take; larger catalogues are read as they are asked for.
+#: Users kept, and bytes that items' states and features may take; of a larger catalogue those asked for last stay.
 MAX_USERS, MAX_ITEM_BYTES = 4_096, 512 << 20
 _CHUNK = 4_096  # items computed at once
 _Key = tuple[int, bytes]
@@ -34,6 +35,46 @@ class ItemFacts:
 
     def take(self, rows: Ints) -> "ItemFacts":
         return ItemFacts(self.state.take(rows), self.features[rows])
+
+    def put(self, rows: Ints, others: "ItemFacts") -> None:
+        """Write others in the place of these `rows`."""
+        self.features[rows] = others.features
+        for f in fields(self.state):
+            getattr(self.state, f.name)[rows] = getattr(others.state, f.name)
+
+
+class LastItems:
+    """Facts of as many items as fit, those computed last, as of one time. Many threads may ask at once."""
+
+    def __init__(self, read: Callable[[Ints], ItemFacts], n: int, capacity: int) -> None:
+        """`read`: the facts of rows, as they are for as long as this stands; `n`: how many items there are."""
+        self._read, self._lock, self._next = read, threading.Lock(), 0
+        self._slot, self._row = np.full(n, -1, np.int64), np.full(capacity, -1, np.int64)  # of a row, and in a slot
+        self._kept: ItemFacts | None = None
+
+    def of(self, rows: Ints) -> ItemFacts:
+        """As `read` has them."""
+        with self._lock:
+            missing = np.unique(rows[self._slot[rows] < 0])
+            if len(missing) > len(self._row):
+                return self._read(rows)
+            if len(missing):
+                self._keep(missing)
+            slots = self._slot[rows]
+            if self._kept is None or (slots < 0).any():  # what came pushed out what was there
+                return self._read(rows)
+            return self._kept.take(slots)
+
+    def _keep(self, rows: Ints) -> None:
+        made, capacity = self._read(rows), len(self._row)
+        if self._kept is None:
+            self._kept = made.take(np.zeros(capacity, np.int64))  # so many of the same, to be written over
+        slots = (self._next + np.arange(len(rows))) % capacity
+        self._next = int(slots[-1] + 1) % capacity
+        left = self._row[slots]
+        self._slot[left[left >= 0]] = -1
+        self._row[slots], self._slot[rows] = rows, slots
+        self._kept.put(slots, made)
 
 
 class StateCache:
@@ -61,10 +102,9 @@ class StateCache:
 
     def items(self, rows: Ints, time: int) -> ItemFacts:
         """Of the items at the History rows `rows` (I,), all at one time."""
-        items = self._items
-        if items is None or time != self.clock or not self._forgotten.isdisjoint(rows.tolist()):
+        if time != self.clock or not self._forgotten.isdisjoint(rows.tolist()):
             return item_facts(self.context, rows, time)
-        return items.take(rows)
+        return self._items.of(rows) if isinstance(self._items, LastItems) else self._items.take(rows)
 
     def forget_user(self, row: int) -> None:
         """Something was learned of the user: whoever asks next reads the history again."""
@@ -81,10 +121,11 @@ class StateCache:
             for key in [k for k, state in self._users.items() if outdated(k, state)]:
                 del self._users[key]
 
-    def _all_items(self) -> ItemFacts | None:
-        n = len(self.context.history.item_ids)
-        if item_facts(self.context, np.zeros(1, np.int64), self.clock).nbytes * n > self._max_item_bytes:
-            return None
+    def _all_items(self) -> ItemFacts | LastItems:
+        n, each = len(self.context.history.item_ids), item_facts(self.context, np.zeros(1, np.int64), self.clock).nbytes
+        if each * n > self._max_item_bytes:
+            read = partial(item_facts, self.context, time=self.clock)
+            return LastItems(read, n, max(1, self._max_item_bytes // each))
         parts = [
             item_facts(self.context, np.arange(start, min(start + _CHUNK, n)), self.clock)
             for start in range(0, n, _CHUNK)

@@ -61,6 +61,10 @@ class Intake:
         yield
         speaker.cancel()
 
+    def last(self) -> int:
+        """The number of the log's last entry."""
+        return self._log.last()
+
     async def events(self, requests: Sequence[EventRequest], several: bool) -> Appended:
         """Log all of them or none. Raises ApiError 422 naming fields, 409 for an id that says something else, 507."""
         facts, problems = list[Fact](), list[Problem]()
@@ -82,9 +86,25 @@ class Intake:
         )
         kept = list(dict.fromkeys(c for c in categories if c))
         words = item_text(title, brand, kept, description) or None
+        begins, ends = self._window(request)
         said = {"title": title, "brand": brand, "categories": kept, "description": description, "price": request.price,
-                "attributes": request.attributes, "words": words, "hidden": False}  # fmt: skip
+                "attributes": request.attributes, "words": words, "hidden": False,
+                "available_from": begins, "available_until": ends}  # fmt: skip
         return await self._log_item(item_id, said)
+
+    def _window(self, request: ItemRequest) -> tuple[int | None, int | None]:
+        """From and until when (ms) an item may be listed; until 0 where it is not available. Raises ApiError 422."""
+        try:
+            begins, ends = (
+                None if (told := getattr(request, name)) is None else self._read(name, parse_timestamp, told)
+                for name in ("available_from", "available_until")
+            )
+            if begins is not None and ends is not None and ends <= begins:
+                raise _FieldError("available_until", "ends_before_it_begins", "expected a time after available_from")
+        except _FieldError as error:
+            problem = Problem(code=error.reason, message=error.expected, where=f"body.{error.name}")
+            raise invalid_request((problem,)) from None
+        return begins, ends if request.available else 0
 
     async def hide(self, item_id: str) -> Appended:
         """Log that the item is in no list from now on."""

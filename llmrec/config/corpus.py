@@ -10,7 +10,8 @@ from llmrec.config.reading import ReadingConfig, SanityConfig
 
 #: Our names that `columns` and `item_columns` may map.
 REVIEW_COLUMNS = ("review_id", "user_id", "item_id", "timestamp", "stars", "title", "text")
-ITEM_COLUMNS = ("item_id", "title", "description", "brand", "price", "categories", "available_from")
+ITEM_COLUMNS = ("item_id", "title", "description", "brand", "price", "categories", "available_from",
+                "available_until", "available")  # fmt: skip
 
 
 #: Words that stand for nothing where an id, a label or a number is expected.

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from llmrec.config.approximate import ApproximateConfig
 from llmrec.config.base import Section
 from llmrec.config.experiments import ExperimentConfig, ExposuresConfig
 from llmrec.config.live import LiveConfig
@@ -78,10 +79,10 @@ class ServingConfig(Section):
         400_000, ge=1_024, description="a larger body is answered 413 before it is read; parsing one holds everybody "
         "for up to .1 ms a kB, so that a larger limit costs others time",
     )  # fmt: skip
-    approximate_above: int | None = Field(
-        None, ge=1, description="catalogues of more items are searched by a graph (HNSW); its recall against exact "
-        "search is measured when a bundle is loaded and stands in /v1/model; none: always exactly",
-    )  # fmt: skip
+    approximate: ApproximateConfig | None = Field(
+        None,
+        description="search large catalogues by a graph: {above: items, recall: what it is to find}; none: all exactly",
+    )
     retrieve: int = Field(200, ge=1, description="candidates the retriever hands to the ranker")
     # Deployments.
     layout: Literal["fused", "composed"] = Field(

@@ -1,8 +1,8 @@
 """What models ask of the past, `ModelContext`, over a history that goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,28 @@ from llmrec.features.arrays import Floats, Ints
 from llmrec.features.asof.events import NEVER
 from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf, Interactions, counts_before
+from llmrec.features.asof.item_sets import ItemWindows
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.live.growing import GrowingArray
 from llmrec.live.live_history import LiveHistory
-from llmrec.models.base import ModelContext
+from llmrec.models.base import ModelContext, windows
 from llmrec.schema import id_hash
+
+T = TypeVar("T")
+
+
+class Remade(Generic[T]):
+    """What is made anew when its version has moved. Safe among threads."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make, self._made = make, dict[object, T]()
+
+    def at(self, version: object) -> T:
+        found = self._made.get(version)
+        if found is None:
+            found = self._make()
+            self._made = {version: found}
+        return found
 
 
 class LiveInteractions(Interactions):
@@ -28,7 +45,8 @@ class LiveInteractions(Interactions):
             "item": history.base_items, "stars": data.stars, "liked_from": history.settings.liked_from,
             "outcomes": data.outcomes, "exclude_seen": history.settings.exclude_seen,
         }  # fmt: skip
-        told |= {"_history": history, "hidden": np.zeros(0, np.int64)}
+        told |= {"_history": history, "hidden": np.zeros(0, np.int64), "_n_hidings": 0}
+        told |= {"_known": Remade(lambda: ItemWindows(self.known_from))}
         told |= {"_users": GrowingArray(id_hash(data.user_ids)), "_items": GrowingArray(id_hash(data.item_ids))}
         for name, value in told.items():
             object.__setattr__(self, name, value)
@@ -40,10 +58,20 @@ class LiveInteractions(Interactions):
         known[self.hidden] = NEVER
         return known
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """Which moves when an item becomes known, is described anew, or is hidden."""
+        return self._history.known_version, self._n_hidings
+
+    @property
+    def known(self) -> ItemWindows:
+        return self._known.at(self.version)
+
     def hide(self, row: int, hidden: bool) -> None:
         """Whether the item is never a candidate."""
         others = self.hidden[self.hidden != row]
         object.__setattr__(self, "hidden", np.append(others, row) if hidden else others)
+        object.__setattr__(self, "_n_hidings", self._n_hidings + 1)
 
     @property
     def user_hash(self) -> npt.NDArray[np.uint64]:
@@ -56,6 +84,8 @@ class LiveInteractions(Interactions):
     _history: LiveHistory
     _users: GrowingArray
     _items: GrowingArray
+    _n_hidings: int
+    _known: "Remade[ItemWindows]"
     hidden: Ints  # rows of items that are no candidates
 
 
@@ -69,6 +99,8 @@ def _hashed(known: GrowingArray, ids: Sequence[str]) -> npt.NDArray[np.uint64]:
 
 class LiveAsOf(AsOf):
     """`AsOf` with the live events in it."""
+
+    settled = False
 
     def __init__(self, history: LiveHistory, data: Interactions) -> None:
         self.data, self.visible = data, np.arange(len(data))
@@ -103,6 +135,14 @@ class LiveContext(ModelContext):
     @cached_property
     def interactions(self) -> LiveInteractions:
         return LiveInteractions(self.history)
+
+    @property
+    def listable(self) -> ItemWindows:
+        return self._listable.at(self.interactions.version)
+
+    @cached_property
+    def _listable(self) -> Remade[ItemWindows]:
+        return Remade(lambda: windows(self.interactions, self.history))
 
     @cached_property
     def as_of(self) -> LiveAsOf:

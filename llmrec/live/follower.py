@@ -180,8 +180,11 @@ class LiveState:
         """What an item is from now on; returns its row, 0 where an unknown one is taken away."""
         body, row = entry.body, int(self._history.item_rows([entry.id])[0])
         if not body["hidden"] and not (row and entry.seq <= self._through):
+            begins = body.get("available_from")
             row = self._history.put_item(
-                entry.id, ItemFields(body["brand"], body["categories"], body["price"]), body["time"]
+                entry.id,
+                ItemFields(body["brand"], body["categories"], body["price"], begins, body.get("available_until")),
+                body["time"] if begins is None else begins,
             )
             if body["words"]:
                 self._spoken[entry.seq] = 0, row

@@ -114,7 +114,7 @@ class LiveHistory(History):
         profiles = base.profiles_of_users, base.profiles_of_items  # what comes while serving is in none yet
         logs = self.live_users.log, self.live_items.log
         super().__init__(base.folder, live, *logs, base.global_stats, base.further, profiles)
-        self._known = GrowingArray(base.known_since)
+        self._known, self.known_version = GrowingArray(base.known_since), 0  # which moves when `known_since` does
         self.timeline = Timeline()
 
     @property
@@ -148,6 +148,7 @@ class LiveHistory(History):
             cast(LiveIds, self.data.item_ids).add([item_id])
         self._known.whole[row] = min(since, int(self._known.whole[row]))
         self._described.put(row, fields)
+        self.known_version += 1
         return row
 
     def describe_item(self, row: int, vector: Floats32) -> None:
@@ -161,7 +162,9 @@ class LiveHistory(History):
         self._order.append(orders)
         order = cast(Ints, orders)
         self.live_items.place(LiveBatch(items, times, order, numbers, stars))
-        np.minimum.at(self._known.whole, items, times)
+        if (times < self._known.whole[items]).any():
+            np.minimum.at(self._known.whole, items, times)
+            self.known_version += 1
         self.timeline.add(items, times, orders, stars)
         self.live_users.place(LiveBatch(users, times, order, numbers, stars))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from llmrec.features.arrays import Floats32, Ints
+from llmrec.features.asof.events import NEVER
 from llmrec.features.asof.history_data import MAX_CATEGORIES, HistoryData, attribute_hash
 from llmrec.live.growing import GrowingArray, GrowingRows, Values
 
@@ -36,6 +37,8 @@ class ItemFields:
     brand: str | None = None
     categories: Sequence[str] = ()
     price: float | None = None
+    available_from: int | None = None  # ms
+    available_until: int | None = None
 
 
 class LiveItems:
@@ -46,6 +49,8 @@ class LiveItems:
         self.columns: dict[str, Any] = {"price": Replaceable(data.price, self._slots, np.nan)}
         for name in ("attributes", "description", "vectors_of_items"):
             self.columns[name] = Replaceable(getattr(data, name), self._slots)
+        for name in ("available_from", "available_until"):
+            self.columns[name] = Replaceable(getattr(data, name), self._slots, NEVER)
 
     def add(self, n: int) -> None:
         """n further items, of which as much is known as of the unknown one."""
@@ -54,8 +59,10 @@ class LiveItems:
     def put(self, row: int, fields: ItemFields) -> None:
         """What an item is from now on; its words are not known yet, or not any more, its own vectors stay."""
         price = np.nan if fields.price is None else fields.price
+        begins, ends = (NEVER if t is None else t for t in (fields.available_from, fields.available_until))
         nothing = np.zeros(self.columns["description"].shape[1], np.float32)
-        self._put(row, price=price, attributes=self._attributes(fields), description=nothing)
+        self._put(row, price=price, attributes=self._attributes(fields), description=nothing,
+                  available_from=begins, available_until=ends)  # fmt: skip
 
     def describe(self, row: int, vector: Floats32) -> None:
         """The reduced vector (D,) of an item's words."""

@@ -1,12 +1,15 @@
 """Retrievers beside a history that grows: what came after a model was fitted is nobody, or nothing, to it."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from llmrec.config.approximate import ApproximateConfig
 from llmrec.features.asof.interactions import AsOf, Interactions
+from llmrec.features.asof.item_sets import ItemSet
 from llmrec.live.context import LiveContext
 from llmrec.models.base import Arrays, Bools, FitData, Floats, Ints, Requests, Retriever
 from llmrec.models.retrievers.nearest.retriever import NearestRetriever
@@ -29,12 +32,12 @@ class Widened(Retriever):
         vars(self)["INFO"] = model.INFO
 
     @property
-    def approximate_above(self) -> int | None:
-        return self._model.approximate_above
+    def approximate(self) -> ApproximateConfig | None:
+        return self._model.approximate
 
-    @approximate_above.setter
-    def approximate_above(self, above: int | None) -> None:
-        self._model.approximate_above = above
+    @approximate.setter
+    def approximate(self, settings: ApproximateConfig | None) -> None:
+        self._model.approximate = settings
 
     def describe(self, rows: Ints) -> None:
         """Items joined, or other things are known of them."""
@@ -47,9 +50,12 @@ class Widened(Retriever):
     def answers(self, requests: Requests) -> Bools:
         return self._model.answers(self._narrowed(requests))
 
-    def retrieve_scores(self, requests: Requests, allowed: Bools, k: int) -> Floats:
+    def retrieve_scores(self, requests: Requests, allowed: Bools) -> Floats:
         narrow = allowed if self._grows else allowed[:, : self._n_items]
-        return self._padded(self._model.retrieve_scores(self._narrowed(requests), narrow, k), requests)
+        return self._padded(self._model.retrieve_scores(self._narrowed(requests), narrow), requests)
+
+    def search(self, requests: Requests, among: ItemSet, barred: Sequence[Ints], k: int) -> tuple[Ints, Floats] | None:
+        return self._model.search(self._narrowed(requests), among, barred, k) if self._grows else None
 
     def scores_of(self, requests: Requests, rows: Any) -> Floats:
         if self._grows or (rows < self._n_items).all():

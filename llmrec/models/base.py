@@ -17,9 +17,12 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from llmrec.catalogue import Role
+from llmrec.config.approximate import ApproximateConfig
 from llmrec.config.outcomes import TaskConfig
+from llmrec.features.asof.events import NEVER
 from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf, Interactions
+from llmrec.features.asof.item_sets import ItemSet, ItemWindows
 from llmrec.features.asof.state import SessionState, UserState
 from llmrec.features.dataset.rows import Examples
 from llmrec.features.dataset.spec import FeatureSpec
@@ -83,6 +86,19 @@ class ModelContext:
     @cached_property
     def as_of(self) -> AsOf:
         return AsOf(self.interactions)
+
+    @cached_property
+    def listable(self) -> ItemWindows:
+        """Which items may be listed at a time: known, and available by their own dates, of which no model learns."""
+        return windows(self.interactions, self.history)
+
+
+def windows(interactions: Interactions, history: History) -> ItemWindows:
+    """From the first moment at which an item is known and, where it has dates, available, to the end of that."""
+    data, known = history.data, interactions.known_from
+    rows = np.arange(len(known))
+    begins, ends = data.available_from[rows], data.available_until[rows]
+    return ItemWindows(np.maximum(known, np.where(begins == NEVER, known, begins)), ends)
 
 
 @dataclass(frozen=True)
@@ -183,8 +199,8 @@ class Retriever(Model):
     """Scores items for requests."""
 
     ROLE = "retriever"
-    #: Catalogues larger than this may be searched approximately, by a model that can; None: all exactly.
-    approximate_above: int | None = None
+    #: How large catalogues are searched, by a model that can do so approximately; None: all exactly.
+    approximate: ApproximateConfig | None = None
 
     def fit(self, data: FitData) -> None:
         """Learn from `data.train` alone."""
@@ -200,9 +216,16 @@ class Retriever(Model):
             return np.ones(len(requests), np.bool_)
         return np.diff(requests.histories.indptr) > 0
 
-    def retrieve_scores(self, requests: Requests, allowed: Bools, k: int) -> Floats:
-        """(Q, n_items) scores, −inf for what is not allowed or, where search is approximate, not among the k found."""
+    def retrieve_scores(self, requests: Requests, allowed: Bools) -> Floats:
+        """(Q, n_items) scores, −inf for what is not allowed."""
         return np.where(allowed, self.scores(requests), np.float32(-np.inf))
+
+    def search(self, requests: Requests, among: ItemSet, barred: Sequence[Ints], k: int) -> tuple[Ints, Floats] | None:
+        """What `models.retrieval.retrieve` answers, without a look at every item; None: all have to be looked at.
+
+        `barred`: rows for each request that it may not be given.
+        """
+        return None
 
     def vectors_at(self, time: int) -> Floats | None:
         """(n_items, dim + 1) unit vectors of items as of `time`, then their bias; None where the model has none."""

@@ -39,6 +39,15 @@ def top_k(scores: Floats, k: int, user_hash: Hashes, item_hash: Hashes) -> tuple
     return _pack(row[order], column[order], value[order], len(scores), k)
 
 
+def top_rows(rows: Ints, scores: Floats, k: int, user_hash: Hashes, item_hash: Hashes) -> tuple[Ints, Floats32]:
+    """`top_k` of the items `rows` (Q, N) alone, -1 being none, whose `scores` (Q, N) are -inf where they may not be.
+
+    `item_hash` (n_items,) -> rows (Q, k), scores (Q, k).
+    """
+    places, best = top_k(scores, k, user_hash, item_hash[rows])
+    return np.where(places >= 0, np.take_along_axis(rows, np.maximum(places, 0), axis=1), -1), best
+
+
 def _candidates(scores: Floats, k: int) -> tuple[Ints, Ints]:
     """(row, column) of cells among which the k best of each row are, found in one pass over the scores.
 

@@ -21,7 +21,8 @@ _REVIEWS = pa.schema(
 )  # fmt: skip
 _ITEMS = pa.schema(
     [(C.ITEM_ID, pa.string()), (C.TITLE, pa.string()), (C.DESCRIPTION, pa.string()), (C.BRAND, pa.string()),
-     (C.PRICE, pa.float64()), (C.CATEGORIES, pa.list_(pa.string())), (C.AVAILABLE_FROM, pa.int64())]
+     (C.PRICE, pa.float64()), (C.CATEGORIES, pa.list_(pa.string())), (C.AVAILABLE_FROM, pa.int64()),
+     (C.AVAILABLE_UNTIL, pa.int64())]
 )  # fmt: skip
 
 
@@ -32,6 +33,12 @@ class LoggedItem:
     body: dict[str, Any] = field(default_factory=dict)
     since: int = 0
     hidden: bool = False
+
+    @property
+    def begins(self) -> int:
+        """From when on it is known: when it is available, where that was told."""
+        told = self.body.get("available_from")
+        return self.since if told is None else int(told)
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def write(folder: str, found: Gathered, known: Mapping[str, float]) -> list[str]
         for b in (entry.body for entry in passed)
     ]
     items = [
-        {C.ITEM_ID: name, C.AVAILABLE_FROM: item.since,
+        {C.ITEM_ID: name, C.AVAILABLE_FROM: item.begins, C.AVAILABLE_UNTIL: item.body.get("available_until"),
          **{column: item.body[column] for column in (C.TITLE, C.DESCRIPTION, C.BRAND, C.PRICE, C.CATEGORIES)}}
         for name, item in found.items.items() if item.body and (name in had or not item.hidden)
     ]  # fmt: skip

@@ -84,11 +84,11 @@ class RetrieverDeployment(_ModelDeployment):
         model = self._swapper.get(encoder=encoder)
         return model if isinstance(model, NotHeld) else await asyncio.to_thread(model.read, text, vector)
 
-    async def similar(self, item_id: str, k: int, by: By) -> RankedItems:
+    async def similar(self, item_id: str, k: int, by: By, time: int | None) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where the bundle does not know it."""
         model = self._swapper.get()
         assert not isinstance(model, NotHeld)
-        return await asyncio.to_thread(model.similar, item_id, k, by)
+        return await asyncio.to_thread(model.similar, item_id, k, by, time)
 
     async def cards(self, ids: list[str]) -> list[ItemCard]:
         """What is to be shown of items, in order."""

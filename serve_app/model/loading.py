@@ -6,6 +6,7 @@ import numpy as np
 
 from llmrec import words
 from llmrec.bundle import Bundle, verify
+from llmrec.config.approximate import ApproximateConfig
 from llmrec.exploration import terms_of
 from llmrec.exposures import ExposureLog
 from llmrec.exposures.learned import LearnedFeedback
@@ -18,9 +19,16 @@ from serve_app.hot_swap import ModelRepository
 from serve_app.messages import RequestUser
 from serve_app.model.served import ServedModel
 
+#: Users whose exact lists are made at once.
+_ASKED = 8
+
 
 def load_model(
-    storage: Storage, version: str, retrieve: int, approximate_above: int | None = None, log: LogFile | None = None
+    storage: Storage,
+    version: str,
+    retrieve: int,
+    approximate: ApproximateConfig | None = None,
+    log: LogFile | None = None,
 ) -> ServedModel:
     """The bundle artifact `version`, loaded whole, checked, and having answered. Raises ValueError where not.
 
@@ -34,11 +42,11 @@ def load_model(
         words.prepare()
     verify(bundle)
     card = {"made_unix": artifact.manifest.created_unix, "variant": bundle.variant, "text": bundle.card}
-    if approximate_above is not None and len(bundle.history.item_ids) > approximate_above:
-        card["recall_of_approximate_search"] = recall_of_approximate_search(bundle, approximate_above)
+    if approximate is not None and len(bundle.history.item_ids) > approximate.above:
+        card["recall_of_approximate_search"] = recall_of_approximate_search(bundle, approximate)
     live, models = go_live(bundle, log) if log else (None, bundle.models)
     bundle = replace(bundle, models=models)
-    recommender = bundle.recommender(retrieve, approximate_above, remember=log is None)
+    recommender = bundle.recommender(retrieve, approximate, remember=log is None)
     learned = None
     if log and log.exposures:
         learned = LearnedFeedback(ExposureLog(log.exposures), terms_of(recommender.columns))
@@ -60,21 +68,31 @@ def probe(model: ServedModel) -> None:
 
 
 def open_repository(
-    root: str, name: str, retrieve: int, approximate_above: int | None = None, log: LogFile | None = None
+    root: str, name: str, retrieve: int, approximate: ApproximateConfig | None = None, log: LogFile | None = None
 ) -> ModelRepository[ServedModel]:
     """The bundles under the storage `root`, CURRENT being that of the registry's `name`."""
     storage = Storage(root)
     return ModelRepository(
         lambda: str(current(storage, name)["id"]),
-        lambda version: load_model(storage, version, retrieve, approximate_above, log),
+        lambda version: load_model(storage, version, retrieve, approximate, log),
     )
 
 
-def recall_of_approximate_search(bundle: Bundle, above: int, k: int = 50, n_users: int = 64) -> float:
-    """Which share of exact search's `k` best the graph finds, over users spread over all."""
-    users = np.unique(np.linspace(1, len(bundle.history.user_ids) - 1, n_users).astype(np.int64))
-    times = np.full(len(users), bundle.last_time)
-    states = bundle.history.users_at(users, times)
-    exact, found = (bundle.recommender(k, limit).retrieve(states, times, k).rows for limit in (None, above))
-    hits = [np.isin(e[e >= 0], f).mean() for e, f in zip(exact, found, strict=True) if (e >= 0).any()]
+def recall_of_approximate_search(
+    bundle: Bundle, approximate: ApproximateConfig, k: int = 50, n_users: int = 64
+) -> float:
+    """Which share of exact search's `k` best the graph finds among what each user had not, over users spread over all.
+
+    They lie between those by whom the graph was tuned.
+    """
+    last = len(bundle.history.user_ids) - 1
+    users = np.unique(np.linspace(1, last, 2 * n_users + 1).astype(np.int64)[1::2])
+    hits = []
+    for some in np.array_split(users, -(-len(users) // _ASKED)):
+        times = np.full(len(some), bundle.last_time)
+        states = bundle.history.users_at(some, times)
+        exact, found = (
+            bundle.recommender(n, by).retrieve(states, times, n).rows for n, by in ((k, None), (4 * k, approximate))
+        )
+        hits += [np.isin(e[e >= 0], f).mean() for e, f in zip(exact, found, strict=True) if (e >= 0).any()]
     return round(float(np.mean(hits)), 4)

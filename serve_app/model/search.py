@@ -25,7 +25,7 @@ def search(model: ServedModel, user: RequestUser, time: int | None, k: int) -> F
     if index is None:
         return None
     at = model.as_of if time is None else time
-    matches = index.find(Asked(wish.text, wish.vector), model.allowed(user.only, at))
+    matches = index.find(Asked(wish.text, wish.vector), model.allowed(user.only, at).held)
     if not matches:
         return _popular(model, index, user, time, k)
     rows, scores, basis = _ordered(model, user, at, matches, k)

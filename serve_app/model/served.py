@@ -13,6 +13,7 @@ from llmrec.bundle import Bundle
 from llmrec.exposures.learned import LearnedFeedback
 from llmrec.features.arrays import Bools, Floats32, Ints
 from llmrec.features.asof.history import History
+from llmrec.features.asof.item_sets import ItemSet
 from llmrec.features.asof.state import UserState
 from llmrec.live.follower import LiveState
 from llmrec.reading.served import ServedReader
@@ -109,17 +110,18 @@ class ServedModel:
         at, n = self._at(time), self.recommender.n_retrieve
         allowed = self.allowed(user.only, at)
         like = int(self.history.item_rows([user.like or ""])[0])
-        kept_out = [*exclude, *user.liked, *user.recent, *user.disliked]
-        allowed[[*self.history.item_rows(kept_out), like]] = False
-        fresh = self._fresh(user, at, allowed) if user.wish is not None or like else allowed
+        kept_out = self.history.item_rows([*exclude, *user.liked, *user.recent, *user.disliked])
+        kept_out = np.append(kept_out[kept_out > 0], like)
+        wanted = user.wish is not None or like > 0
+        fresh = self._fresh(user, at, allowed, kept_out) if wanted else allowed.held
         matches = self.wants.matches(user.wish, fresh)
         state, provenance = self.users.of(user, at, heard=matches is None or bool(matches))
-        found = self.recommender.retrieve(state, state.times, n, [np.flatnonzero(~allowed)])
+        found = self.recommender.retrieve(state, state.times, n, [kept_out], allowed)
         if matches is not None and not matches:
             provenance = replace(provenance, reason=NOTHING_MATCHED)
-        if user.only and not allowed.any():
+        if user.only and np.isin(allowed.rows, kept_out).all():
             provenance = replace(provenance, reason="no_item_allowed")
-        relevance = self.wants.relevance(matches, like, fresh, at) if user.need else None
+        relevance = self.wants.relevance(matches, like, fresh, at) if user.need and wanted else None
         if relevance is not None:
             provenance = _answering(provenance, text=bool(matches), item=bool(like))
         return self._needing(Candidates(provenance, found), user, relevance)
@@ -137,20 +139,24 @@ class ServedModel:
         provenance = replace(candidates.provenance, understood=understood)
         return replace(candidates, provenance=provenance, needed=replace(needed, unwanted=unwanted))
 
-    def _fresh(self, user: RequestUser, at: int, allowed: Bools) -> Bools:
-        """(n_items + 1,) which of the items allowed the user had not yet."""
-        row, fresh = int(self.history.user_rows([user.user_id or ""])[0]), allowed.copy()
+    def _fresh(self, user: RequestUser, at: int, allowed: ItemSet, kept_out: Ints) -> Bools:
+        """(n_items + 1,) which of the items allowed the user had not yet, and that are not kept out."""
+        row, fresh = int(self.history.user_rows([user.user_id or ""])[0]), allowed.held.copy()
         fresh[self.history.seen(row, at)] = False
+        fresh[kept_out] = False
         return fresh
 
-    def allowed(self, only: Restriction, at: int) -> Bools:
-        """(n_items + 1,) which items are known at a time and allowed by a request."""
-        allowed: Bools = self.recommender.context.interactions.known_from < at  # a hidden item is never known
-        if only.filters:
-            allowed &= self._attributes.allowed(only.filters)
+    def allowed(self, only: Restriction, at: int) -> ItemSet:
+        """Which items may be listed at a time and are allowed by a request."""
+        known = self.recommender.context.listable.at(at)  # a hidden item is never known
+        if not only:
+            return known
+        allowed = known.held & self._attributes.allowed(only.filters) if only.filters else known.held.copy()
         if only.allow is not None:
-            allowed &= np.isin(np.arange(len(allowed)), self.history.item_rows(list(only.allow)))
-        return allowed
+            named = np.zeros_like(allowed)
+            named[self.history.item_rows(list(only.allow))] = True
+            allowed &= named
+        return ItemSet(allowed)
 
     @cached_property
     def _attributes(self) -> AttributeFilter:
@@ -247,16 +253,16 @@ class ServedModel:
         return WordsRead(self.reader.fingerprint, self.reader.row(text, vector))
 
     @while_items_stay
-    def similar(self, item_id: str, k: int, by: By) -> RankedItems:
+    def similar(self, item_id: str, k: int, by: By, time: int | None) -> RankedItems:
         """The `k` items nearest to `item_id`; none, and the id under `unknown`, where it is not known."""
-        row = int(self.history.item_rows([item_id])[0])
-        provenance = Provenance(self.version, self.as_of, "item", unknown=() if row else (item_id,))
+        row, at = int(self.history.item_rows([item_id])[0]), self._at(time)
+        provenance = Provenance(self.version, at, "item", unknown=() if row else (item_id,))
         if row == 0:
             return RankedItems(provenance, [], [])
         if by == "behaviour":
-            rows, scores = self.recommender.similar(row, k, self.as_of)
+            rows, scores = self.recommender.similar(row, k, at, self.allowed(Restriction(), at))
             return self._listed(provenance, rows[rows >= 0], scores[rows >= 0])
-        near = self.wants.near(row, by, self.as_of)
+        near = self.wants.near(row, by, at)
         rows = np.argsort(-near, kind="stable")[:k]
         rows = rows[near[rows] > 0]
         return self._listed(provenance, rows, near[rows])

@@ -44,15 +44,16 @@ class Wants:
         return np.asarray(sum(part / (part.max() or 1) for part in wanted) / len(wanted), np.float32)
 
     def near(self, row: int, by: By, at: int) -> Floats32:
-        """(n_items + 1,) of the items known at a time (ms): cosines with one of them, or united reciprocal ranks."""
-        known = self.recommender.context.interactions.known_from < at
+        """(n_items + 1,) of the items that may be listed then: cosines with one of them, or united reciprocal ranks."""
+        listable = self.recommender.context.listable.at(at)
+        known = listable.held.copy()
         known[row] = False
         found: dict[By, Floats32] = {}
         if by != "behaviour":
             cosines = self.likeness.kernel(np.arange(len(known)), np.array([row]))[:, 0]
             found["words"] = np.where(known, np.maximum(cosines, 0), 0).astype(np.float32)
         if by != "words":
-            rows, cosines = self.recommender.similar(row, DEPTH, at)
+            rows, cosines = self.recommender.similar(row, DEPTH, at, listable)
             found["behaviour"] = np.zeros(len(known), np.float32)
             found["behaviour"][rows[rows >= 0]] = np.maximum(cosines[rows >= 0], 0)
         if by != "both":

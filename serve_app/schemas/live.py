@@ -8,6 +8,9 @@ from llmrec.live.event_log import Appended
 from serve_app.schemas.answers import ApiResponse
 from serve_app.schemas.requests import ApiRequest, Id, Text
 
+#: As a corpus may say it.
+Moment = int | float | str
+
 
 class EventRequest(ApiRequest):
     """Somebody took an item. The id is the caller's: sent again with the same content, it is counted once."""
@@ -17,7 +20,7 @@ class EventRequest(ApiRequest):
     item_id: Id = Field(
         description="as in the corpus; an event of an unknown item is kept, and counts once it is known"
     )
-    timestamp: int | float | str | None = Field(
+    timestamp: Moment | None = Field(
         None, description="when, as a corpus may say it: seconds, milliseconds or ISO 8601; now where left out"
     )
     stars: float | None = Field(None, description="on the corpus's scale")
@@ -48,6 +51,9 @@ class ItemRequest(ApiRequest):
     categories: Annotated[list[Text], FailFast()] = Field([], description="the first eight are read")
     description: Text | None = None
     price: float | None = Field(None, ge=0)
+    available: bool = Field(True, description="false: in no list until another PUT says otherwise")
+    available_from: Moment | None = Field(None, description="in no list before; times as of an event's `timestamp`")
+    available_until: Moment | None = Field(None, description="in no list from then on")
     attributes: dict[Id, Text] = Field({}, max_length=32, description="kept in the log; nothing reads them yet")
 
 

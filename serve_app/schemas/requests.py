@@ -185,7 +185,8 @@ class EncodeRequest(ApiRequest):
 #: Every name that a request may use; errors name no other.
 _OF_EVENTS = {"events", "event_id", "timestamp", "stars"}
 _OF_FEEDBACK = {"list_id", "kind"}
-_OF_ITEMS = {"item_id", "title", "brand", "categories", "description", "price", "attributes"}
+_OF_ITEMS = {"item_id", "title", "brand", "categories", "description", "price", "attributes", "available",
+             "available_from", "available_until"}  # fmt: skip
 FIELDS = frozenset({"body", "path", "query"} | _OF_EVENTS | _OF_ITEMS | _OF_FEEDBACK).union(
     *(
         model.model_fields

@@ -179,7 +179,7 @@ class RecommendationService:
 
     async def similar(self, item_id: str, k: int, by: By = "behaviour") -> RankedItems:
         """Items near to `item_id`; ApiError 404 where the bundle does not know it."""
-        found = await self.deployments.call("similar", self.deployments.retriever.similar, item_id, k, by)
+        found = await self.deployments.call("similar", self.deployments.retriever.similar, item_id, k, by, self._now())
         if found.provenance.unknown:
             raise ApiError(404, "unknown_item", f"bundle {found.provenance.bundle} knows no item of that id")
         return found

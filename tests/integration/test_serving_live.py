@@ -93,6 +93,16 @@ def test_events_change_the_next_answer(server: Server) -> None:
     assert answer["basis"] == "history" and not {item["item_id"] for item in answer["items"]} & set(taken)
 
 
+def test_an_item_that_is_not_available_is_in_no_list(server: Server) -> None:
+    first = server.recommended("u7")[0]
+    for told, listed in (({"available": False}, False), ({"available_until": "2099-01-01"}, True)):
+        answer = httpx.put(f"{server.url}/v1/items/{first}", json={"title": first} | told, timeout=120)
+        assert answer.status_code == 200, answer.text
+        logged = answer.json()["sequence"]
+        server.await_(lambda live, logged=logged: live["sequence"] >= logged)  # type: ignore[misc]
+        assert (first in server.recommended("u7")) is listed
+
+
 def test_what_was_shown_is_logged_and_what_came_back_joins_it(server: Server) -> None:
     """Two arms on two bundles, drawn slots, a click and a purchase."""
     explore = {"policy": "linucb", "rate": 0.5}

@@ -183,3 +183,15 @@ def test_a_changed_input_is_read_again_and_an_unchanged_one_is_not(tmp_path: Pat
     changed = run(tmp_path, source="amazon", reviews=[str(path)])
     assert (first.reused, again.reused, changed.reused) == (False, True, False)
     assert first.id == again.id != changed.id
+
+
+def test_items_say_until_when_they_are_to_be_had(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("user_id,item_id,timestamp\nu,a,1400000000\nv,b,1400000001\n")
+    (tmp_path / "i.csv").write_text(
+        "item_id,available_until,available\na,2015-01-01,yes\nb,2015-01-01,no\nc,,\nd,some day,perhaps\n"
+    )
+    made = run(tmp_path, source="table", reviews=[str(tmp_path / "r.csv")], items=[str(tmp_path / "i.csv")])
+    rows = {row["item_id"]: row["available_until"] for row in made.table("items").to_pylist()}
+    assert rows == {"a": 1_420_070_400_000, "b": 0, "c": None, "d": None}
+    repairs = made.manifest.info["repairs"]
+    assert repairs["available_until_unreadable"] == repairs["available_unreadable"] == 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llmrec.config import CorpusConfig
 from llmrec.corpus.values.errors import RowError
-from llmrec.corpus.values.ids import parse_id
+from llmrec.corpus.values.ids import parse_flag, parse_id
 from llmrec.corpus.values.lists import labels
 from llmrec.corpus.values.numbers import parse_price
 from llmrec.corpus.values.stars import StarScale, parse_stars
@@ -82,6 +82,14 @@ def test_days_of_excel_are_read_where_they_are_meant(value: float | str) -> None
 )
 def test_stars_as_sites_of_many_countries_write_them(written: str, stars: float) -> None:
     assert parse_stars(written, StarScale(0.5, 5)) == stars
+
+
+@pytest.mark.parametrize(
+    ("value", "flag"),
+    [(True, True), (0, False), (1.0, True), ("No", False), ("true", True), ("in stock", None), (None, None), (2, None)],
+)
+def test_a_flag_is_yes_or_no_or_nothing(value: object, flag: bool | None) -> None:
+    assert parse_flag(value) is flag
 
 
 @pytest.mark.parametrize("value", ["1_400_000_000", "4_0"])

@@ -11,18 +11,24 @@ from factories.training import TOWERS, folds, tiny_config
 
 from llmrec import bundle
 from llmrec.bundle import Bundle
+from llmrec.config.approximate import ApproximateConfig
 from llmrec.config.models import model_config
+from llmrec.features.asof.item_sets import ItemSet
 from llmrec.models import by_moment
 from llmrec.models.blenders.prior_correction import popularity
+from llmrec.models.fixed_order import FixedOrder
 from llmrec.models.retrieval import retrieve
+from llmrec.models.retrievers.nearest import item_index
 from llmrec.models.retrievers.nearest.item_index import ItemIndex
 from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
 from llmrec.models.store import make_model
+from llmrec.models.topk import top_k
 from llmrec.recommender import Recommender
 from llmrec.schema import DAY_MS, id_hash, tie_hash
 from llmrec.training import train
 
 DAY = 80
+GRAPH = ApproximateConfig(above=1)
 
 
 @pytest.fixture(scope="module")
@@ -204,24 +210,60 @@ def test_similar_items_have_the_highest_cosine(model: Recommender) -> None:
     assert (np.abs(cosines) <= 1 + 1e-5).all()
 
 
-def test_an_hnsw_graph_finds_what_exact_search_finds() -> None:
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.02])
+def test_a_graph_finds_what_exact_search_finds_whatever_may_be_found(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(item_index, "_VISIT", 1)  # so small a catalogue is looked through at once
     rng = np.random.default_rng(0)
-    vectors, queries = (rng.normal(size=(n, 16)).astype(np.float32) for n in (2_000, 20))
-    allowed = rng.random((20, 2_000)) < 0.5
-    exact = ItemIndex(vectors).scores(queries, allowed, 10)
-    found = ItemIndex(vectors, approximate=True).scores(queries, allowed, 10)
-    listed = found > -np.inf
-    assert (listed.sum(1) == 10).all()
-    assert not (listed & ~allowed).any()
-    assert np.allclose(found[listed], exact[listed], atol=1e-4)
-    best = np.argsort(-exact, axis=1)[:, :10]
-    assert np.take_along_axis(listed, best, axis=1).mean() > 0.9
+    vectors, queries, asked = (rng.normal(size=(n, 16)).astype(np.float32) for n in (4_000, 20, 50))
+    index = ItemIndex(vectors)
+    index.link(GRAPH, asked)
+    among = ItemSet(rng.random(4_000) < share)
+    barred = [rng.choice(4_000, 30, replace=False) for _ in queries]
+    rows, scores = index.nearest(queries, among, barred, 10)
+    assert rows.shape[1] == (10 if share > 0.1 else among.count)
+    found, exact = 0, queries @ vectors.T
+    for q, mine in enumerate(barred):
+        allowed = among.held & ~np.isin(np.arange(4_000), mine)
+        listed = rows[q][rows[q] >= 0]
+        assert allowed[listed].all() and np.allclose(scores[q][rows[q] >= 0], exact[q, listed], atol=1e-4)
+        found += np.isin(np.argsort(-np.where(allowed, exact[q], -np.inf))[:10], listed).sum()
+    assert index.recall >= GRAPH.recall and found / 200 >= 0.95
+
+
+def test_a_graph_looks_at_more_until_it_finds_what_is_wanted() -> None:
+    """Independent vectors are the hardest case."""
+    rng = np.random.default_rng(1)
+    vectors, asked = (rng.normal(size=(n, 32)).astype(np.float32) for n in (3_000, 100))
+    reached = {}
+    for recall in (0.5, 0.99):
+        wanted = GRAPH.model_copy(update={"recall": recall, "links": 16, "ef_construction": 40})
+        index = ItemIndex(vectors)
+        index.link(wanted, asked)
+        reached[recall] = index.ef, index.recall
+    assert reached[0.5][0] < reached[0.99][0] and reached[0.5][1] < 0.99 <= reached[0.99][1]
+
+
+def test_items_by_one_order_are_those_of_a_look_at_all_of_them() -> None:
+    rng = np.random.default_rng(2)
+    scores, hashes = rng.integers(0, 9, 300).astype(np.float32), id_hash([f"i{n}" for n in range(300)])
+    users = id_hash(["a", "b", "c"])
+    barred = [rng.choice(300, n, replace=False) for n in (0, 40, 290)]
+    among = ItemSet(rng.random(300) < 0.4)
+    rows, best = FixedOrder.of(scores).best(among, barred, 20, users, hashes)
+    allowed = np.repeat(among.held[None], 3, axis=0)
+    for q, mine in enumerate(barred):
+        allowed[q, mine] = False
+    expected = top_k(np.where(allowed, scores, np.float32(-np.inf)), 20, users, hashes)
+    np.testing.assert_array_equal(rows, expected[0])
+    np.testing.assert_array_equal(best, expected[1])
 
 
 def test_the_approximate_recommender_mostly_agrees(loaded: Bundle, loaded_uri: str) -> None:
     state, times = users(loaded.recommender(), [1, 2, 3])
     exact, _ = loaded.recommender(6).recommend(state, times, 5)
-    near, _ = Bundle.load(loaded_uri).recommender(6, approximate_above=5).recommend(state, times, 5)
+    near, _ = Bundle.load(loaded_uri).recommender(6, approximate=ApproximateConfig(above=5)).recommend(state, times, 5)
     assert np.mean([np.isin(a, b).mean() for a, b in zip(exact, near, strict=True)]) > 0.8
 
 

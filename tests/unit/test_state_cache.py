@@ -1,5 +1,6 @@
 """What is remembered answers as what is read from the history, until somebody says that it is outdated."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from factories.bundles import make_bundle
 
 from llmrec.bundle import Bundle
-from llmrec.state_cache import StateCache
+from llmrec.state_cache import LastItems, StateCache, item_facts
 from llmrec.storage import Storage
 
 
@@ -104,3 +105,27 @@ def test_a_catalogue_that_would_fill_the_memory_is_read_as_it_is_asked_for(bundl
     assert reads.asked == ["items_at"]
     kept = StateCache(bundle.context, bundle.last_time).items(np.array([2, 5]), bundle.last_time)
     np.testing.assert_array_equal(found.features, kept.features)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+def test_of_a_large_catalogue_the_last_items_are_kept_and_are_what_the_history_says(
+    bundle: Bundle, share: float
+) -> None:
+    n = len(bundle.history.item_ids)
+    every = item_facts(bundle.context, np.arange(n), bundle.last_time)
+    asked, cache = list[int](), StateCache(bundle.context, bundle.last_time, int(share * every.nbytes))
+    assert isinstance(cache._items, LastItems)
+    read = cache._items._read
+    cache._items._read = lambda rows: asked.append(len(rows)) or read(rows)  # type: ignore[func-returns-value]
+    draw = np.random.default_rng(0)
+    for size in (1, 5, 5, 12, 3, 30, 8, 2, 20, 1, 12):
+        rows = draw.integers(0, n, size)
+        found = cache.items(rows, bundle.last_time)
+        np.testing.assert_array_equal(found.features, every.features[rows])
+        for field in fields(every.state):
+            np.testing.assert_array_equal(getattr(found.state, field.name), getattr(every.state, field.name)[rows])
+    before = len(asked)
+    if share == 0.9:
+        for _ in range(2):
+            cache.items(np.array([3, 1, 3]), bundle.last_time)
+        assert len(asked) <= before + 1  # the second time nothing is read

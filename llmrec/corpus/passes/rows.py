@@ -10,7 +10,7 @@ from llmrec.corpus.passes.lookup import Lookup, finder
 from llmrec.corpus.readers.form import Format
 from llmrec.corpus.values.clean import clean_text
 from llmrec.corpus.values.errors import RowError, Unreadable, missing, show
-from llmrec.corpus.values.ids import parse_id, parse_label
+from llmrec.corpus.values.ids import parse_flag, parse_id, parse_label
 from llmrec.corpus.values.lists import labels
 from llmrec.corpus.values.numbers import parse_price, parse_vector
 from llmrec.corpus.values.stars import StarScale, parse_stars
@@ -71,8 +71,14 @@ class RowParser:
             C.PRICE: self._optional(fields, C.PRICE, lambda value: parse_price(value, self.form.decimal)),
             C.CATEGORIES: self._optional(fields, C.CATEGORIES, self._categories),
             C.AVAILABLE_FROM: self._optional(fields, C.AVAILABLE_FROM, lambda v: parse_date(v, self.form.dates)),
+            C.AVAILABLE_UNTIL: self._until(fields),
             **{name: self._optional(fields, name, parse_vector) for name in self._vectors},
         }
+
+    def _until(self, fields: dict[str, Any]) -> int | None:
+        """When the item ends; 0 where `available` says that it is over."""
+        until = self._optional(fields, C.AVAILABLE_UNTIL, lambda value: parse_date(value, self.form.dates))
+        return 0 if self._optional(fields, "available", parse_flag) is False else until
 
     def _needed(self, fields: dict[str, Any], name: str, parse: Callable[[Any, str], Any]) -> Any:
         value = None

@@ -357,5 +357,6 @@ def _write_items(config: SampleConfig, truth: SampleTruth, sentences: Sentences,
         C.PRICE: np.round(rng.lognormal(3 + truth.category / 5, 0.4), 2).astype(np.float32),
         C.CATEGORIES: [[nouns[c]] for c in truth.category],
         C.AVAILABLE_FROM: truth.available,
+        C.AVAILABLE_UNTIL: [None] * n,
     }
     return pa.table([pa.array(columns[f.name], f.type) for f in ITEMS], ITEMS)

@@ -10,6 +10,8 @@ from llmrec.corpus.values.errors import RowError, missing, show
 MAX_ID_CHARS = 512
 _BAD_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
+_FLAGS = dict.fromkeys(("true", "yes", "y", "1"), True) | dict.fromkeys(("false", "no", "n", "0"), False)
+
 
 def parse_id(value: Any, name: str, nothing: Collection[str] = ()) -> str:
     """An id as text; whole numbers are written out. Raises RowError `missing_NAME` or `bad_NAME`.
@@ -56,3 +58,9 @@ def parse_label(value: Any) -> str | None:
         return None
     text = str(value).strip()
     return None if len(text) > MAX_ID_CHARS or _BAD_ID.search(text) else text
+
+
+def parse_flag(value: Any) -> bool | None:
+    """Yes or no, as a truth value, 1 and 0, or a word for it; None where it is neither."""
+    label = parse_label(value)
+    return None if label is None else _FLAGS.get(label.casefold())

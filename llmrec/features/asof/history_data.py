@@ -17,7 +17,7 @@ MAX_CATEGORIES = 8
 #: The reductions of reviews and items, of sequences, and of readings, which stay as they are.
 TEXT, SEQUENCE, READING = "text", "sequence", "reading"
 _EVENTS = ("times", "event_order", "user_rows", "item_rows", "stars", "contexts", "outcomes")
-_ITEMS = ("available_from", "price", "attributes")
+_ITEMS = ("available_from", "available_until", "price", "attributes")
 _USERS = ("user_attributes",)
 _VECTORS = ("description", "vectors_of_items")
 _USER_IDS, _ITEM_IDS, _NAMES, _REST = "user_ids.arrow", "item_ids.arrow", "names.json", "history.json"
@@ -39,6 +39,7 @@ class HistoryData:
     context_columns: tuple[str, ...]
     context_names: dict[int, str]
     available_from: Ints  # (n_items + 1,) ms; NEVER where known from the first event only
+    available_until: Ints  # (n_items + 1,) ms, from which on it is not listed; NEVER where nothing ends it
     price: Floats32  # (n_items + 1,) NaN where unknown
     attributes: Ints  # (n_items + 1, 1 + MAX_CATEGORIES) hashes, 0 where none
     attribute_names: dict[int, str]

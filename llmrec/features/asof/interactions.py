@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from llmrec.features.asof.events import EntityEvents, flatten, n_before
 from llmrec.features.asof.history import History
+from llmrec.features.asof.item_sets import ItemWindows
 from llmrec.schema import DAY_MS, event_order, id_hash
 from llmrec.schema import Column as C
 
@@ -117,6 +118,11 @@ class Interactions:
         return len(self.item_ids)
 
     @cached_property
+    def known(self) -> ItemWindows:
+        """Which items are known before a time."""
+        return ItemWindows(self.known_from)
+
+    @cached_property
     def user_hash(self) -> npt.NDArray[np.uint64]:
         return id_hash(self.user_ids)
 
@@ -134,6 +140,9 @@ class Interactions:
 
 class AsOf:
     """Answers "what is known before t" from the events that histories may hold."""
+
+    #: Whether what was known before a time stays what it was.
+    settled = True
 
     def __init__(self, data: Interactions, visible: Ints | None = None) -> None:
         """`visible`: (n_visible,) rows of `data`; None: all of them."""

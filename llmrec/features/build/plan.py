@@ -30,7 +30,7 @@ from llmrec.schema import Column as C
 from llmrec.shuffle_files import read_range, write_ranges
 from llmrec.storage import Artifact, Storage
 
-_ITEMS = [C.ITEM_ID, C.BRAND, C.PRICE, C.CATEGORIES, C.AVAILABLE_FROM]
+_ITEMS = [C.ITEM_ID, C.BRAND, C.PRICE, C.CATEGORIES, C.AVAILABLE_FROM, C.AVAILABLE_UNTIL]
 #: Positions of a range of a log: with 64 dimensions their vectors take 68 MB.
 RANGE_ROWS = 1 << 18
 _MOST_RANGES = 64  # beyond, ranges get longer: who maps a history holds some files of each open

@@ -46,10 +46,12 @@ def item_arrays(items: pa.Table, where: Ints, n: int, first: tuple[Ints, Ints]) 
     """
     arrays: dict[str, Any] = {
         "available_from": np.full(n, NEVER),
+        "available_until": np.full(n, NEVER),
         "price": np.full(n, np.nan, np.float32),
         "attributes": np.zeros((n, 1 + MAX_CATEGORIES), np.int64),
     }
     arrays["available_from"][where] = items[C.AVAILABLE_FROM].fill_null(NEVER).to_numpy()
+    arrays["available_until"][where] = items[C.AVAILABLE_UNTIL].fill_null(NEVER).to_numpy()
     np.minimum.at(arrays["available_from"], *first)
     arrays["price"][where] = items[C.PRICE].to_pandas().to_numpy(np.float32)
     arrays["attribute_names"] = _fill_attributes(arrays["attributes"], where, items)

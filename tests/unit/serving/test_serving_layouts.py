@@ -11,6 +11,9 @@ from factories.serving import NAME, Faulty, Parts, make_parts
 from httpx import ASGITransport
 
 from llmrec.bundle import Bundle
+from llmrec.config.approximate import ApproximateConfig
+from llmrec.models.retrievers.nearest import item_index
+from llmrec.models.retrievers.nearest.item_graph import ItemGraph
 from serve_app.api import make_api
 from serve_app.deployments.stages import RecommenderDeployment
 from serve_app.model import open_repository, recall_of_approximate_search
@@ -86,7 +89,8 @@ def test_a_fused_replica_swaps_whole_bundles(tmp_path: Path) -> None:
 
 def test_a_large_catalogue_is_searched_by_a_graph_whose_recall_is_told(parts: Parts) -> None:
     exact, graph, small = (
-        open_repository(parts.storage.root, NAME, 20, above).load("first") for above in (None, 10, 1_000)
+        open_repository(parts.storage.root, NAME, 20, by).load("first")
+        for by in (None, ApproximateConfig(above=10), ApproximateConfig(above=1_000))
     )
     for model in (exact, small):
         assert "recall_of_approximate_search" not in model.card
@@ -97,16 +101,14 @@ def test_a_large_catalogue_is_searched_by_a_graph_whose_recall_is_told(parts: Pa
 
 
 def test_the_recall_of_a_graph_that_sees_half_is_lower(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llmrec.models.retrievers.nearest.item_index import ItemIndex
+    bundle, wanted = Bundle.load(f"{parts.storage.root}/bundle/first"), ApproximateConfig(above=10)
+    assert recall_of_approximate_search(bundle, wanted, k=10) > 0.95
+    seeing = ItemGraph.search
 
-    bundle = Bundle.load(f"{parts.storage.root}/bundle/first")
-    assert recall_of_approximate_search(bundle, 10, k=10) > 0.95
-    blind = ItemIndex.scores
+    def half_blind(self: Any, queries: Any, k: int, among: Any = None, barred: Any = None) -> Any:
+        rows = seeing(self, queries, k, among, barred)
+        return np.where(rows % 2 == 0, rows, -1)
 
-    def half_blind(self: Any, queries: Any, allowed: Any, k: int) -> Any:
-        if self._graph is not None:
-            allowed = allowed & (np.arange(allowed.shape[1]) % 2 == 0)
-        return blind(self, queries, allowed, k)
-
-    monkeypatch.setattr(ItemIndex, "scores", half_blind)
-    assert recall_of_approximate_search(bundle, 10, k=10) < 0.8
+    monkeypatch.setattr(ItemGraph, "search", half_blind)
+    monkeypatch.setattr(item_index, "_VISIT", 0)
+    assert recall_of_approximate_search(bundle, wanted, k=10) < 0.8

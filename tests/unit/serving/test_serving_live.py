@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from factories.bundles import THINGS
 from factories.disk import full_disk
 from factories.serving import SMALL, Parts, fake_vector, make_parts
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from llmrec.client import Client
 from llmrec.config import RunConfig, ServingConfig
 from llmrec.live.event_log import EventLog
 from serve_app import app as serve_app
+from serve_app.messages import Restriction
 from serve_app.middleware.keys import KeyRing, parse_keys
 
 LIVE = SMALL | {"live": {"enabled": True, "max_batch": 40, "max_events": 500}}
@@ -152,6 +154,58 @@ def test_a_hidden_item_is_in_no_list(client: TestClient, parts: Parts) -> None:
     similar = client.get("/v1/items/i3/similar?k=20").json()
     assert first not in [item["item_id"] for item in similar["items"]]
     assert client.get("/v1/model").json()["live"]["hidden_items"] == 1
+
+
+def lists_of(client: TestClient, item: str) -> dict[str, bool]:
+    """Where an item of a searchable bundle stands, and where it does not."""
+    title = f"{THINGS[3][0]} 103"
+    asked = {"recommend": {"user_id": "u9", "k": 40}, "popular": {"k": 40}, "need": {"text": title, "k": 40}}
+    answers = {name: client.post("/v1/recommend", json=body).json() for name, body in asked.items()}
+    answers["page"] = client.post("/v1/recommend", json={"k": 4, "user_id": "u9"}).json()
+    if "next" in answers["page"] and answers["page"]["next"]:
+        more = client.post("/v1/recommend", json={"k": 40, "user_id": "u9", "cursor": answers["page"]["next"]}).json()
+        answers["page"]["items"] += more["items"]
+    answers["search"] = client.post("/v1/search", json={"text": title, "k": 40}).json()
+    batch = client.post("/v1/recommend/batch", json={"requests": [{"user_id": "u9", "k": 40}]}).json()
+    answers["batch"] = batch["answers"][0]["answer"]
+    for by in ("words", "behaviour", "both"):
+        answers[by] = client.get(f"/v1/items/i7/similar?k=40&by={by}").json()
+    return {name: item in [found["item_id"] for found in answer["items"]] for name, answer in answers.items()}
+
+
+def test_what_is_not_available_is_in_no_list(tmp_path: Path) -> None:
+    patient = {"max_k": 60, "retrieve": 60, "request_timeout_s": 60, "text_timeout_s": 20}
+    parts = make_parts(str(tmp_path), searchable=True, **LIVE | patient)
+    now, item = int(time.time() * 1000), "i3"
+    told = {"title": f"{THINGS[3][0]} 103", "categories": ["violin"]}
+    with TestClient(parts.app(), raise_server_exceptions=False) as client:
+
+        def put(**more: Any) -> dict[str, bool]:
+            assert client.put(f"/v1/items/{item}", json=told | more).status_code == 200
+            for model in models(parts):
+                model.live.catch_up()
+            return lists_of(client, item)
+
+        before = lists_of(client, item)
+        assert all(before.values()), before
+        hour = 3_600_000
+        for window in (
+            {"available": False}, {"available_until": now - 1_000}, {"available_from": now + hour},
+            {"available_from": now - 2 * hour, "available_until": now - hour},
+        ):  # fmt: skip
+            assert not any(put(**window).values()), window
+        for window in ({}, {"available_from": now - hour, "available_until": now + hour}):
+            assert put(**window) == before
+        for model in models(parts):  # nobody says anything more: time goes on
+            row = int(model.history.item_rows([item])[0])
+            at = [model.allowed(Restriction(), now + later).held[row] for later in (-hour, 0, hour - 1, hour)]
+            assert at == [False, True, True, False]
+        ranked = client.post("/v1/rank", json={"candidates": [item, "i1"]}).json()
+        assert len(ranked["items"]) == 2  # who names it gets it
+        wrong = client.put(f"/v1/items/{item}", json={"available_from": now, "available_until": now - 1})
+        assert wrong.status_code == 422 and wrong.json()["details"][0]["where"] == "body.available_until"
+        unread = client.put(f"/v1/items/{item}", json={"available_from": "soon"})
+        assert unread.status_code == 422 and unread.json()["details"][0]["where"] == "body.available_from"
 
 
 def test_a_new_item_can_be_recommended_at_once_and_found_by_its_words(client: TestClient, parts: Parts) -> None:
@@ -295,6 +349,6 @@ def test_every_replica_is_told_where_the_log_lies(tmp_path: Path) -> None:
     served = serve_app.ServedVersion("b")
     ingress = serve_app.compose(config, served, str(tmp_path), "run")
     assert isinstance(ingress, Application)
-    intake = ingress._bound_deployment.init_args[-2]
+    intake = ingress._bound_deployment.init_args[5]
     recommender = ingress._bound_deployment.init_args[1]._bound_deployment
     assert intake.path == recommender.init_args[0].args[-1].path == str(tmp_path / "log")

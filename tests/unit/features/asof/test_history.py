@@ -1,6 +1,6 @@
 """History against plain loops, its storage, and somebody new."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,11 @@ from factories.features import DIM, START, World, by_event, encode
 from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.asof.events import BLOCK, EntityEvents
 from llmrec.features.asof.history import History
+from llmrec.features.asof.interactions import Interactions
 from llmrec.features.asof.state import TEXT_VARIANTS, ItemState, UserState
 from llmrec.features.asof.sums import BlockedSums
 from llmrec.features.transforms.projection import Moments, Projection
+from llmrec.models.base import windows
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 
@@ -107,6 +109,22 @@ def test_candidates_are_dated_or_seen_strictly_before(world: World, history: His
     assert set(names[history.known_items(time + 1)]) == dated | {
         r[C.ITEM_ID] for r in world.reviews if r[C.TIMESTAMP] <= time
     }
+
+
+def test_what_is_listed_keeps_the_dates_of_items_which_nothing_else_does(world: World) -> None:
+    ends = START + 50 * DAY_MS
+    told = {"i001": {C.AVAILABLE_UNTIL: ends}, "i002": {C.AVAILABLE_UNTIL: 0}, "i003": {C.AVAILABLE_FROM: ends}}
+    items = [item | told.get(item[C.ITEM_ID], {}) for item in world.items]
+    history = replace(world, items=items).prepare().history
+    data, names = Interactions.of_history(history), np.array(history.item_ids)
+    listable, plain = windows(data, history), {}
+    for time in (ends - 1, ends, ends + 1):
+        known, listed = data.known.at(time), listable.at(time)
+        assert known is data.known.at(time) and listed is listable.at(time)  # made once
+        assert known.count == len(known.rows) == history.known_items(time).sum()
+        plain[time - ends] = set(names[known.rows]) - set(names[listed.rows])
+        assert not listed.held[~known.held].any()
+    assert plain == {-1: {"i002", "i003"}, 0: {"i001", "i002", "i003"}, 1: {"i001", "i002"}}
 
 
 def test_a_state_does_not_depend_on_its_batch(history: History) -> None:

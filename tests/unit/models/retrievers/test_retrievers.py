@@ -167,7 +167,7 @@ def test_scores_are_those_of_each_request_alone(name: str, once: dict[str, Retri
     np.testing.assert_allclose(of_rows[rows > 0], whole[some[:, None], rows][rows > 0], rtol=1e-5, atol=1e-6)
     allowed = np.zeros((2, CLOCK.data.n_items), np.bool_)
     allowed[:, 4] = True
-    masked = model.retrieve_scores(requests.take(some), allowed, 3)
+    masked = model.retrieve_scores(requests.take(some), allowed)
     assert np.isfinite(masked[:, 4]).all() and np.isneginf(np.delete(masked, 4, axis=1)).all()
 
 
