@@ -47,6 +47,13 @@ def current(storage: Storage, name: str) -> dict[str, Any]:
     return _with_uri(storage, pointer)
 
 
+def versions(storage: Storage, name: str) -> list[dict[str, Any]]:
+    """The pointers of all that was ever published, in order, without `uri`."""
+    numbers = range(1, _latest_sequence(storage, name) + 1)
+    found = (_pointer(storage, name, f"versions/{number:06d}") for number in numbers)
+    return [pointer for pointer in found if pointer is not None]
+
+
 def previous(storage: Storage, name: str) -> dict[str, Any] | None:
     """The pointer that `rollback` would go back to; None where there is none."""
     before = current(storage, name)["previous"]

@@ -17,11 +17,13 @@ from serve_app.middleware.keys import KeyRing
 from serve_app.middleware.limits import RequestLimits
 from serve_app.middleware.observation import Observation
 from serve_app.middleware.scopes import STATIC
+from serve_app.operator import Console
 from serve_app.routes import encode, health, metrics, model, rank, recommend, search, similar
 from serve_app.routes.events import router as events
 from serve_app.routes.experiments import router as experiments
 from serve_app.routes.feedback import router as feedback
 from serve_app.routes.items import router as items
+from serve_app.routes.operator import router as operator_router
 from serve_app.routes.page import files as page_files
 from serve_app.routes.page import router as page_router
 from serve_app.schemas.answers import ErrorResponse
@@ -52,8 +54,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_api(service: RecommendationService, keys: KeyRing | None = None) -> FastAPI:
-    """The whole application. `keys`: those that open it, None where none is wanted."""
+def make_api(service: RecommendationService, keys: KeyRing | None = None, console: Console | None = None) -> FastAPI:
+    """The whole application. `keys`: those that open it, None where none is wanted; `console`: with `/operator`."""
     app = FastAPIOffline(
         title="llmrec", version=llmrec.__version__, description=DESCRIPTION, redoc_url=None, static_url=STATIC,
         favicon_url="data:,", swagger_ui_parameters={"validatorUrl": None},
@@ -69,6 +71,8 @@ def make_api(service: RecommendationService, keys: KeyRing | None = None) -> Fas
     for router in (*(route.router for route in ROUTES), *optional):
         app.include_router(router(service), prefix="/v1", responses=ERRORS, dependencies=security)
     app.include_router(page_router(service, keys is not None))
+    if console is not None:
+        app.include_router(operator_router(service, console, keys is not None))
     app.router.routes.append(page_files())
     _wrap(app, service, keys)
     return app

@@ -29,8 +29,9 @@ from serve_app.intake import IntakeSettings
 from serve_app.middleware.keys import keys_in_environment, open_key_ring
 from serve_app.middleware.request_id import CleanRequestId
 from serve_app.model import LogFile, load_model, open_repository
+from serve_app.operator import ConsoleSettings
 from serve_app.trials import ExposureSettings
-from serve_app.trials.bundles import arms_bundles
+from serve_app.trials.bundles import arms_bundles, with_variants
 
 logger = logging.getLogger(__name__)
 #: More than anything sends: the ingress itself bounds what computes, and health is answered whatever is under way.
@@ -58,6 +59,7 @@ def build(args: BuildArgs) -> Application:
     config = load_config(args.config, overrides)
     storage, name = Storage(args.storage or config.storage), args.name or config.name
     version = str(current(storage, name)["id"])
+    config = config.model_copy(update={"serving": with_variants(storage, version, config.serving)})
     beside = arms_bundles(storage, load_model(storage, version, config.serving.retrieve), config.serving)
     needed_encoder(storage, version, config.serving)
     open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
@@ -74,7 +76,7 @@ def compose(config: RunConfig, served: ServedVersion, root: str, name: str) -> A
     exposures = ExposureSettings.of(serving, intake)
     shown = exposures.path if exposures else None
     log = LogFile(intake.path, serving.live.max_events, serving.live.pull_ms / 1000, shown) if intake else None
-    repository = partial(open_repository, root, name, serving.retrieve, serving.approximate_above, log)
+    repository = partial(open_repository, root, name, serving.retrieve, serving.approximate, log)
     encoder = _stage(
         EncoderDeployment, serving, serving.encoder_replicas, replace(served, beside=()), gpus=serving.encoder_gpus
     ).bind(
@@ -89,8 +91,9 @@ def compose(config: RunConfig, served: ServedVersion, root: str, name: str) -> A
         max_ongoing_requests=INGRESS_SLOTS, logging_config=LoggingConfig()
     )
     return ingress.bind(
-        encoder, retriever, ranker, serving, keys_in_environment(serving.api_keys_env), intake, exposures
-    )
+        encoder, retriever, ranker, serving, keys_in_environment(serving.api_keys_env), intake, exposures,
+        ConsoleSettings(root, name, serving.trust_remote_code),
+    )  # fmt: skip
 
 
 def _intake(config: RunConfig, root: str, name: str) -> IntakeSettings | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.samples import Sample
 
 from serve_app.messages import ModelDescription, Provenance
 from serve_app.middleware.traffic import Traffic
@@ -50,6 +51,10 @@ class Metrics:
         self._answers.labels(provenance.basis).inc()
         if provenance.reason is not None:
             self._fallbacks.labels(provenance.reason).inc()
+
+    def samples(self) -> list[Sample]:
+        """All that was counted, a sample each."""
+        return [sample for metric in self._registry.collect() for sample in metric.samples]
 
     def render(self, model: ModelDescription | None) -> bytes:
         """The exposition; without `model` what was known of the bundle before."""

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from llmrec.exposures.served_list import TAKEN, Feedback, Said, ServedList
 from llmrec.live.event_log import Entry
@@ -32,6 +33,15 @@ _COLUMNS = "seq, id, user, time, experiment, arm, body, contexts"
 _CLOCK_MS = 999
 #: A user's last lists that an event is looked up in, so that nobody makes a look-up long.
 _LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many lists of an arm were logged, to how many users, and how many of them got feedback."""
+
+    lists: int
+    users: int
+    answered: int
 
 
 class ExposureLog:
@@ -142,6 +152,18 @@ class ExposureLog:
                 (experiment, arm, before, most),
             ).fetchone()
         return int(found[0]), int(found[1])
+
+    def tallies(self, experiment: str, arms: Sequence[str]) -> dict[str, Tally]:
+        """Arm -> what it showed so far; lists that are drafted from several arms have none."""
+        answered = "(SELECT count(DISTINCT number) FROM feedback WHERE number = lists.seq)"
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT arm, count(*), count(DISTINCT user), sum({answered}) FROM lists WHERE experiment = ? "
+                "GROUP BY arm",
+                (experiment,),
+            ).fetchall()
+        found = {arm: Tally(*counts) for arm, *counts in rows}
+        return {arm: found.get(arm, Tally(0, 0, 0)) for arm in arms}
 
     def stop(self, experiment: str, arm: str, why: str, time: int) -> None:
         """From now on nobody is given the arm; the first reason stays."""

@@ -11,6 +11,7 @@ from serve_app.handles import HandleClient
 from serve_app.intake import Intake, IntakeSettings
 from serve_app.messages import EncoderClient, RankerClient, RecommenderClient, RetrieverClient
 from serve_app.middleware.keys import ApiKey, open_key_ring
+from serve_app.operator import Console, ConsoleSettings
 from serve_app.service import RecommendationService
 from serve_app.trials import ExposureSettings, Recorder, Trials
 
@@ -28,8 +29,10 @@ class IngressDeployment:
         keys: tuple[ApiKey, ...],
         intake: IntakeSettings | None = None,
         exposures: ExposureSettings | None = None,
+        console: ConsoleSettings | None = None,
     ) -> None:
         """`intake`: None where live events are off; `exposures`: None where they are not logged."""
+        self._console = Console(console) if console else None
         self._keys = open_key_ring(config, keys)
         self._service = RecommendationService.over(
             cast(EncoderClient, HandleClient(encoder)),
@@ -42,7 +45,7 @@ class IngressDeployment:
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return make_api(self._service, self._keys)
+        return make_api(self._service, self._keys, self._console)
 
     async def drain(self) -> int:
         """Refuse what is new and wait for what is under way; returns how many requests did not end in time."""

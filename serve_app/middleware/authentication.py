@@ -7,7 +7,7 @@ from serve_app.middleware.keys import ApiKey, KeyRing, Role
 from serve_app.middleware.scopes import header, is_open, path_of, set_client
 
 #: What asks for more than `read`, by the beginning of its path.
-ROLES: dict[str, Role] = {"/metrics": "admin", "/v1/events": "write",
+ROLES: dict[str, Role] = {"/metrics": "admin", "/operate": "admin", "/v1/events": "write",
                            "/v1/feedback": "write", "/v1/experiments": "admin"}  # fmt: skip
 #: Methods that change something.
 WRITING = ("PUT", "DELETE", "PATCH")

@@ -3,8 +3,8 @@
 from starlette.routing import Match
 from starlette.types import Scope
 
-#: Open to everybody: whether the server lives, how it is to be used, and the empty form of the page.
-OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
+#: Open to everybody: whether the server lives, how it is to be used, and the empty forms of the pages.
+OPEN_PATHS = frozenset({"/", "/operator", "/healthz", "/readyz", "/docs", "/openapi.json"})
 STATIC, PAGE_STATIC = "/docs/static", "/page/static"
 NO_ROUTE = "(no route)"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -8,6 +8,8 @@ import jinja2
 
 from llmrec.reasons import Because
 from serve_app.messages import FoundItems, ItemCard, ModelDescription, RankedItems
+from serve_app.operator import OperatorView
+from serve_app.operator.console import ago
 from serve_app.page.state import PageState
 
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -73,6 +75,11 @@ def page(view: PageView) -> str:
     return _environment().get_template("page.html.j2").render(v=view, s=view.state, basis=_basis)
 
 
+def operator_page(view: OperatorView) -> str:
+    """The operator's page."""
+    return _environment().get_template("operator.html.j2").render(v=view)
+
+
 def because(reason: Because, cards: dict[str, ItemCard]) -> str:
     """The statement, an item called by its title."""
     card = cards.get(reason.item_id or "")
@@ -110,5 +117,5 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.globals |= {"because": because, "moved": moved, "terms": terms}
+    environment.globals |= {"ago": ago, "because": because, "moved": moved, "terms": terms}
     return environment

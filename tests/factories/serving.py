@@ -19,6 +19,7 @@ from serve_app.intake import Intake, IntakeSettings
 from serve_app.messages import EncodedTexts, TextKind
 from serve_app.middleware.keys import KeyRing
 from serve_app.model import open_repository
+from serve_app.operator import Console, ConsoleSettings
 from serve_app.service import RecommendationService
 from serve_app.trials import ExposureSettings, Recorder, Trials
 
@@ -103,7 +104,7 @@ class Parts:
         )
 
     def app(self, keys: KeyRing | None = None) -> FastAPI:
-        return make_api(self.service(), keys)
+        return make_api(self.service(), keys, Console(ConsoleSettings(self.storage.root, NAME)))
 
     async def serve(self, part: str, version: str, **order: Any) -> None:
         """Let one deployment hold `version`, as a changed `user_config` does."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import uvicorn
 from factories.chromium import Page, chromium, find_chromium
-from factories.serving import Parts, make_parts
+from factories.serving import NAME, Parts, make_parts
 
 from jobs.serve import free_port
+from llmrec.registry import current, publish
 from serve_app.middleware.keys import KeyRing, parse_keys
 
 AXE = Path(__file__).parent.parent / "fixtures/axe/axe.min.js"
@@ -32,7 +33,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    return make_parts(str(tmp_path_factory.mktemp("page")), searchable=True)
+    """Two bundles were published, an experiment runs, and somebody took something."""
+    made = make_parts(
+        str(tmp_path_factory.mktemp("page")), searchable=True, live={"enabled": True}, exposures={"enabled": True},
+        experiments={"try": {"arms": {"plain": {}, "wordy": {"need": 1.0}}}},
+    )  # fmt: skip
+    second = made.storage.find("bundle", "second")
+    assert second is not None
+    publish(made.storage, second, NAME)
+    return made
 
 
 def serve(parts: Parts, keys: KeyRing | None) -> Iterator[str]:
@@ -54,7 +63,7 @@ def url(parts: Parts) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def locked(parts: Parts) -> Iterator[str]:
-    yield from serve(parts, KeyRing(parse_keys(f"me read {KEY}", "here")))
+    yield from serve(parts, KeyRing(parse_keys(f"me admin {KEY}", "here")))
 
 
 def until(page: Page, told: str) -> None:
@@ -105,17 +114,26 @@ def beside(page: Page, url: str, width: int = 1280, dark: bool = False) -> None:
     until(page, "document.getElementById('without-title')")
 
 
+def operate(page: Page, url: str, width: int = 1280, dark: bool = False) -> None:
+    ask(page, url, width, dark)
+    page.show(f"{url}operator", width, dark=dark)
+    until(page, "document.querySelector('table')")
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("dark", [False, True])
 def test_nothing_is_found_by_axe_and_nothing_sticks_out(page: Page, url: str, width: int, dark: bool) -> None:
-    for begin in (Page.show, ask, search, beside):
+    for begin in (Page.show, ask, search, beside, operate):
         begin(page, url, width, dark=dark)
         page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         page.evaluate(AXE.read_text(encoding="utf-8") + "; 1")
         assert page.evaluate(AUDIT) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.complaints() == []
-        assert {request.split("/page")[0].rstrip("/") for request in page.requests()} <= {url.rstrip("/"), "data:,"}
+        assert {re.split("/page|/operator", request)[0].rstrip("/") for request in page.requests()} <= {
+            url.rstrip("/"),
+            "data:,",
+        }
 
 
 def test_the_keyboard_alone_asks_and_takes_an_item_out(page: Page, url: str) -> None:
@@ -161,3 +179,21 @@ def test_a_key_is_kept_in_the_tab_and_a_wrong_one_is_told(page: Page, locked: st
     assert page.evaluate("document.getElementById('key').value") == KEY
     assert KEY not in page.evaluate("document.documentElement.outerHTML")
     assert not any(KEY in request for request in page.requests())
+
+
+def test_an_operator_activates_a_bundle_by_the_keyboard_once_the_key_is_there(
+    page: Page, locked: str, parts: Parts
+) -> None:
+    page.show(f"{locked}operator", 1280)
+    assert "first" not in page.evaluate("document.querySelector('main').innerText")
+    page.evaluate(f"document.getElementById('key').value = {KEY!r}")
+    page.evaluate("document.querySelector('button.main').click()")
+    until(page, "document.querySelector('table')")
+    tab_to(page, "button[value='activate:first']")
+    press(page, "Enter", "\r")
+    until(page, "document.querySelector('.done')")
+    assert page.evaluate("document.querySelector('[role=status]').innerText").startswith("CURRENT names bundle first")
+    assert current(parts.storage, NAME)["id"] == "first"
+    page.evaluate("document.querySelector('button[value=\"roll back\"]').click()")
+    until(page, "document.querySelector('.done')?.innerText.includes('second')")
+    assert current(parts.storage, NAME)["id"] == "second" and page.complaints() == []
