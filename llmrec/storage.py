@@ -154,6 +154,11 @@ class Storage:
         _check_files(artifact)
         return artifact
 
+    def ids(self, stage: str) -> list[str]:
+        """Of a stage's artifacts, finished or not, in order."""
+        fs, base = filesystem(f"{self.root}/{stage}")
+        return sorted(info.base_name for info in fs.get_file_info(pafs.FileSelector(base, allow_not_found=True)))
+
     @contextmanager
     def build(
         self,

@@ -1,8 +1,8 @@
 """Sections `serving.exposures` and `serving.experiments`: what was shown is logged, and arms are compared."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from llmrec.config.base import Section
 
@@ -42,13 +42,23 @@ class ArmConfig(Section):
         None, min_length=1, description="id of a bundle that replicas hold beside the served one; it must have the "
         "same encoder, or none",
     )  # fmt: skip
+    variant: Literal["text", "no_text"] | None = Field(
+        None, description="the bundle that the served one's run made with, or without, the words: found when the "
+        "server starts, instead of `bundle`",
+    )  # fmt: skip
     need: float | None = Field(None, ge=0, le=1, description="instead of the request's")
     explore: ArmExploration | None = Field(None, description="instead of the request's")
+
+    @model_validator(mode="after")
+    def _one_bundle(self) -> "ArmConfig":
+        if self.bundle is not None and self.variant is not None:
+            raise ValueError(f"variant: found {self.variant!r} beside bundle {self.bundle!r}, expected one of them")
+        return self
 
 
 class GuardsConfig(Section):
     """An arm that breaks one is stopped for good: its users are answered as if there were no experiment, and the log
-    and /v1/experiments say why. The first arm, the control, is never stopped."""
+    and /v1/experiments say why. The control is never stopped."""
 
     least: int = Field(200, ge=20, description="the last so many requests of an arm are judged, no fewer")
     max_error_rate: float | None = Field(0.05, ge=0, le=1, description="share of its requests answered 5xx")
@@ -61,9 +71,8 @@ class GuardsConfig(Section):
 class ExperimentConfig(Section):
     """`split`: each user has one arm. `interleaving`: each list is drafted from both arms in turn."""
 
-    arms: dict[str, ArmConfig] = Field(
-        description="at least two, of interleaving exactly two; the first is the control"
-    )
+    arms: dict[str, ArmConfig] = Field(description="at least two, of interleaving exactly two")
+    control: str = Field("", description="the arm that others are compared with, which no guard stops; the first one")
     design: Literal["split", "interleaving"] = "split"
     share: float = Field(1.0, gt=0, le=1, description="share of the users who take part")
     horizon_s: float = Field(
@@ -77,7 +86,7 @@ class ExperimentConfig(Section):
     @classmethod
     def _names_are_plain(cls, arms: dict[str, ArmConfig]) -> dict[str, ArmConfig]:
         if len(arms) < 2:
-            raise ValueError(f"arms: found {len(arms)}, expected at least two; the first one is the control")
+            raise ValueError(f"arms: found {len(arms)}, expected at least two")
         return arms
 
     @field_validator("design")
@@ -88,7 +97,19 @@ class ExperimentConfig(Section):
             raise ValueError(f"interleaving: found {len(arms)} arms, expected two")
         return design
 
+    @model_validator(mode="before")
+    @classmethod
+    def _first_is_control(cls, data: Any) -> Any:
+        arms = data.get("arms") if isinstance(data, dict) else None
+        return {"control": next(iter(arms)), **data} if isinstance(arms, dict) and arms else data
+
+    @model_validator(mode="after")
+    def _control_is_an_arm(self) -> "ExperimentConfig":
+        if self.control not in self.arms:
+            raise ValueError(f"control: found {self.control!r}, expected one of the arms {', '.join(self.arms)}")
+        return self
+
     @property
-    def control(self) -> str:
-        """The name of the first arm."""
-        return next(iter(self.arms))
+    def others(self) -> tuple[str, ...]:
+        """The arms but the control."""
+        return tuple(arm for arm in self.arms if arm != self.control)

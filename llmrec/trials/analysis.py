@@ -31,7 +31,7 @@ class Taker:
     first: int  # ms
     lists: int = 0
     answered: int = 0  # lists with feedback
-    wins: float = 0.0  # interleaved: lists that the second arm won, less those that it lost
+    wins: float = 0.0  # interleaved: lists that the other arm than the control won, less those that it lost
 
     @property
     def outcome(self) -> float:
@@ -56,7 +56,7 @@ class Seen:
 def analyse(
     name: str, experiment: ExperimentConfig, log: ExposureLog, window_s: float, now: int, confidence: float = 0.95
 ) -> dict[str, Any]:
-    """The report: arms, their differences from the first one with always-valid intervals, verdicts, the ratio check."""
+    """The report: arms, their differences from the control with always-valid intervals, verdicts, the ratio check."""
     feedback = _feedback(log, experiment.kinds)
     seen = _seen(log, name, experiment, feedback)
     settled = seen.settled(now - int(1000 * (experiment.horizon_s + window_s)))
@@ -65,13 +65,13 @@ def analyse(
     alpha = (1 - confidence) / (len(experiment.arms) - 1)
     if experiment.design == "interleaving":
         found = mean_sequence(np.array([t.preference for t in settled]), alpha)
-        second = list(experiment.arms)[1]
+        (second,) = experiment.others
         return told | {"against": experiment.control, "comparisons": {second: _told(found, experiment.margin)}}
     stops = log.stop_times(name)
     ratio = _ratio(seen, experiment, min(stops.values(), default=now + 1))
     comparisons = {
         arm: _told(_compared(settled, experiment, arm, stops.get(arm, now + 1), alpha), experiment.margin)
-        for arm in list(experiment.arms)[1:]
+        for arm in experiment.others
     }
     if ratio["mismatch"]:
         comparisons = {arm: found | {"verdict": "cannot tell"} for arm, found in comparisons.items()}
@@ -90,7 +90,7 @@ def _feedback(log: ExposureLog, kinds: Iterable[str]) -> dict[int, set[int]]:
 
 def _seen(log: ExposureLog, name: str, experiment: ExperimentConfig, feedback: Mapping[int, set[int]]) -> Seen:
     seen, after, horizon = Seen(), 0, int(1000 * experiment.horizon_s)
-    second = list(experiment.arms)[1]
+    second = experiment.others[0]
     while found := list(log.lists(after, _READ, name)):
         after = found[-1][0]
         for number, served in found:
@@ -105,7 +105,7 @@ def _seen(log: ExposureLog, name: str, experiment: ExperimentConfig, feedback: M
 
 
 def _won(served: ServedList, slots: set[int], second: str) -> int:
-    """1 where the second arm's items got more feedback than the first one's, −1 where less, else 0."""
+    """1 where the second arm's items got more feedback than the control's, −1 where less, else 0."""
     if not served.teams:
         return 0
     credit = sum(1 if served.teams[slot] == second else -1 for slot in slots)

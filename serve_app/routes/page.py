@@ -61,7 +61,7 @@ async def _answer(
     try:
         limits.check(state.request(), table)
         asked = RecommendRequest.model_validate(state.request())
-        ranked = await service.recommend(asked)
+        ranked = await service.asked(asked)
         found = await _found(service, ranked, [*state.liked, *state.excluded])
         searched = await _searched(service, state, table)
         similar = None

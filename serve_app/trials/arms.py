@@ -119,7 +119,7 @@ class Trials:
         for name, experiment in self.experiments.items():
             if experiment.guards.min_feedback_rate is None:
                 continue
-            for arm in list(experiment.arms)[1:]:
+            for arm in experiment.others:
                 counts = await asyncio.to_thread(
                     self.recorder.log.settled, name, arm, before, experiment.guards.least
                 )  # fmt: skip

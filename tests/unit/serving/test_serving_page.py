@@ -1,14 +1,17 @@
 """The page at `/` without a browser: what it shows, what it lets nobody see, and what it never runs."""
 
 import re
+import time
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from factories.serving import SMALL, Parts, make_parts
 from starlette.testclient import TestClient
 
+from llmrec.exposures import ExposureLog
 from llmrec.reasons import Because
 from serve_app.messages import ItemCard
 from serve_app.middleware.keys import KeyRing, parse_keys
@@ -200,3 +203,16 @@ def test_a_need_quotes_the_items_own_words(shop: TestClient) -> None:
     for item in items:
         total = sum(item["reasons"]["contributions"].values())
         assert total == pytest.approx(item["score"] - item["reasons"]["baseline"], abs=2e-3)
+
+
+def test_a_list_of_the_page_is_logged_and_takes_part_in_experiments(tmp_path: Path) -> None:
+    parts = make_parts(str(tmp_path), **SMALL, live={"enabled": True}, exposures={"enabled": True, "flush_ms": 1},
+                       experiments={"try": {"arms": {"a": {}, "b": {}}}})  # fmt: skip
+    with TestClient(parts.app()) as client:
+        shown = post(client, ("user_id", "u3"), ("act", "ask")).titles
+        log, deadline = ExposureLog(parts.exposures), time.monotonic() + 20
+        while not (lists := list(log.lists())):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert len(lists) == 1 and lists[0][1].experiment == "try" and lists[0][1].user == "u3"
+    assert len(lists[0][1].items) == len(shown)

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+from llmrec.config import ServingConfig
 from llmrec.config.experiments import ExperimentConfig, GuardsConfig
 from llmrec.exposures import ExposureLog, Said, ServedList
+from llmrec.storage import Storage
 from llmrec.trials.allocation import arm_of, shares
 from llmrec.trials.analysis import analyse, verdict
 from llmrec.trials.guard_rails import RecentRequests, starved
 from llmrec.trials.sequences import Sequence, difference_sequence, mean_sequence
 from llmrec.trials.team_draft import team_draft
+from serve_app.trials.bundles import with_variants
 
 HOUR = 3_600_000
 TWO = ExperimentConfig.model_validate({"arms": {"old": {}, "new": {}}, "horizon_s": 3_600})
@@ -162,3 +166,31 @@ def test_interleaving_tells_which_team_wins(tmp_path: Path) -> None:
     expected = 0.5 * 0.8 - 0.2 * 0.5  # only the new one clicked, less only the old one
     assert told["verdict"] == "better" and told["low"] < expected < told["high"]
     assert told["difference"] == pytest.approx(expected, abs=0.07)
+
+
+def test_the_control_is_the_first_arm_or_the_one_that_is_named(tmp_path: Path) -> None:
+    assert TWO.control == "old" and TWO.others == ("new",)
+    named = ExperimentConfig.model_validate({"arms": {"a": {}, "b": {}, "c": {}}, "control": "b"})
+    assert named.control == "b" and named.others == ("a", "c")
+    assert ExperimentConfig.model_validate(named.model_dump()) == named
+    with pytest.raises(ValidationError, match=r"control: found 'd', expected one of the arms a, b"):
+        ExperimentConfig.model_validate({"arms": {"a": {}, "b": {}}, "control": "d"})
+
+
+def test_arms_are_named_by_variant_and_become_bundles_of_the_served_run(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    for name, variant, examples in (("t", "text", "e"), ("n", "no_text", "e"), ("o", "no_text", "other")):
+        parents = {"examples": examples, "models": name}
+        with storage.build("bundle", name, module="m", config={}, parents=parents) as writer:
+            writer.info["variant"] = variant
+    arms = {"words": {"variant": "text"}, "none": {"variant": "no_text", "weight": 2.0}, "as it is": {"need": 0.5}}
+    serving = ServingConfig.model_validate(
+        {"live": {"enabled": True}, "exposures": {"enabled": True}, "experiments": {"worth": {"arms": arms}}}
+    )
+    found = with_variants(storage, "t", serving).experiments["worth"]
+    assert {name: arm.bundle for name, arm in found.arms.items()} == {"words": "t", "none": "n", "as it is": None}
+    assert found.arms["none"].weight == 2 and found.control == "words"
+    with pytest.raises(ValueError, match="found no bundle of variant 'text' from the features of the served one, o"):
+        with_variants(storage, "o", serving)
+    with pytest.raises(ValidationError, match="expected one of them"):
+        ExperimentConfig.model_validate({"arms": {"a": {"variant": "text", "bundle": "t"}, "b": {}}})
