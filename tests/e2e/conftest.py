@@ -1,13 +1,7 @@
 """One run of the demo, whose artifacts the other tests go on from."""
 
 import pytest
-from factories.demo import TINY, Demo
-
-
-@pytest.fixture(scope="session")
-def tiny() -> tuple[str, ...]:
-    """Overrides that make the quickstart run tiny."""
-    return TINY
+from factories.demo import Demo
 
 
 @pytest.fixture(scope="session")

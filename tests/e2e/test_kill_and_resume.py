@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,14 +10,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from factories.demo import QUICKSTART, REPOSITORY, TINY, Demo
 
 from llmrec.pipeline import STAGES
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.timeout(900)
 
 
-def _start(root: Path, tiny: tuple[str, ...]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "jobs.pipeline", "--config", "configs/quickstart.yaml", *tiny, f"storage={root}"]
+def _start(root: Path) -> "subprocess.Popen[str]":
+    overrides = [*TINY, "evaluation.baselines=[popularity]", f"storage={root}"]
+    command = [sys.executable, "-m", "jobs.pipeline", "--config", QUICKSTART, *overrides]
     return subprocess.Popen(
         command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -40,28 +43,28 @@ def _manifests(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.glob("*/*/manifest.json")}
 
 
-#: Killed after these stages, that is while the next one works: train; and while every stage works.
+#: Killed after these stages, that is while the next one works: train, on artifacts that are there; and every stage.
 IN_WORK = [
-    pytest.param(("featurize",), ("encoding.encoder.backend=hashing",), id="train"),
+    pytest.param(("featurize",), ("corpus", "embeddings", "vectors", "examples"), id="train"),
     pytest.param(STAGES[:-1], (), id="every stage", marks=pytest.mark.slow),
 ]
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize(("stages", "overrides"), IN_WORK)
+@pytest.mark.parametrize(("stages", "there"), IN_WORK)
 def test_a_run_killed_while_a_stage_works_finishes(
-    stages: tuple[str, ...], overrides: tuple[str, ...], tmp_path: Path, tiny: tuple[str, ...]
+    stages: tuple[str, ...], there: tuple[str, ...], demo: Demo, tmp_path: Path
 ) -> None:
+    for folder in there:
+        shutil.copytree(demo.root / folder, tmp_path / folder)
     finished: dict[str, bytes] = {}
-    tiny += overrides
     for before in stages:
-        log = _kill_after(_start(tmp_path, tiny), f"{before}: done", delay_s=2)
+        log = _kill_after(_start(tmp_path), f"{before}: done", delay_s=2)
         assert any(f"{before}: done" in line for line in log), "".join(log)[-3000:]
         now = _manifests(tmp_path)
         assert now.keys() >= finished.keys()
         assert {k: now[k] for k in finished} == finished  # what was finished was not made again
         finished = now
-    out, err = (process := _start(tmp_path, tiny)).communicate(timeout=600)
+    out, err = (process := _start(tmp_path)).communicate(timeout=600)
     assert process.returncode == 0, err[-4000:]
     answer = json.loads(out.splitlines()[-1])
     assert answer["rows_in"] == answer["rows_out"] + answer["quarantined"] == 700
