@@ -51,7 +51,9 @@ def test_events_alone_are_a_corpus(tmp_path: Path) -> None:
     assert events.timestamp.is_monotonic_increasing and sorted(events.value.dropna()) == list(range(12))
     counts = corpus.manifest.counts
     assert counts["events_in"] == counts["events_out"] == 14 and counts["outcomes"] == 6 and counts["rows_in"] == 0
-    assert check(config)["outcome"] == corpus.manifest.info["outcome"]
+    found = check(config)
+    assert found["outcome"] == corpus.manifest.info["outcome"]
+    assert found["labels"] == {"click": 6, "add_to_basket": 6, "purchase": 6}
 
 
 def test_bad_rows_are_quarantined_with_their_reason(tmp_path: Path) -> None:

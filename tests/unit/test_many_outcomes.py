@@ -12,13 +12,13 @@ from factories.training import Folds, folds, tiny_config
 
 from llmrec.bundle import Bundle, assemble, verify
 from llmrec.config import RunConfig
-from llmrec.corpus.sanity.findings import _outcomes
+from llmrec.corpus import check, ingest, vouch
 from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.labels.outcomes import outcome_tables
 from llmrec.evaluation.records.tables import LabelTable
 from llmrec.reasons.contributions import contributions
 from llmrec.recommender import WORTH, Recommender
-from llmrec.storage import Artifact
+from llmrec.storage import Artifact, Storage
 from llmrec.training import train
 from serve_app.messages import RequestUser
 from serve_app.model.loading import load_model
@@ -109,13 +109,19 @@ def test_each_outcome_stands_beside_a_network_of_its_own_and_rates(made: Made) -
     assert tables["outcome/share"].n_rows > tables["outcome/dwell"].n_rows  # of a click that was none it is known, too
 
 
-def test_check_refuses_an_outcome_that_the_corpus_cannot_tell() -> None:
-    config = RunConfig.model_validate({"training": {"ranker": {"name": "mmoe", "outcomes": ["click", "purchase"]}}})
-    info = {"labels": {"click": 10, "stars": 4}, "languages": {}, "reasons": {}}
-    found = list(_outcomes(config, info))
-    assert [one.level for one in found] == ["refuse"]
-    assert "cannot tell 'purchase'" in found[0].message and "it tells click (10), stars (4)" in found[0].message
-    assert not list(_outcomes(RunConfig(), info))
+def test_what_the_corpus_can_tell_is_listed_and_what_it_cannot_is_refused(tmp_path: Path) -> None:
+    corpus = {"sample": {"n_users": 20, "n_items": 12, "n_reviews": 60}}
+    ranker = {"name": "mmoe", "outcomes": ["click", "purchase"]}
+    config = RunConfig.model_validate({"corpus": corpus, "training": {"ranker": ranker}})
+    found = check(config)
+    n = found["reviews"]
+    assert found["labels"] == {"click": n, "like": n, "stars": n} and n > 50
+    said = [one["message"] for one in found["warnings"] if one["check"] == "outcomes"]
+    assert len(said) == 1 and f"cannot tell 'purchase'; the nearest is 'like'; it tells click ({n})" in said[0]
+    artifact = ingest(config, Storage(str(tmp_path)))
+    with pytest.raises(ValueError, match="the corpus cannot tell 'purchase'"):
+        vouch(config, artifact)
+    vouch(RunConfig.model_validate({"corpus": corpus}), artifact)
 
 
 def test_with_reviews_alone_likes_and_stars_are_told(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def portray_outcome(config: CorpusConfig, buckets: list[BucketReport]) -> dict[s
                                          "exclude_seen": excluded}}  # fmt: skip
     if of["events"]:
         found["events"] = _events(of["events"])
-    rated = sum(sum(b.stars.values()) for b in of["reviews"])
+    rated = sum(int(n) for b in of["reviews"] for n in b.stars.values())
     kinds = found.get("events", {}).get("kinds", {})
     found["labels"] = {CLICK: n, **({LIKE: rated, STARS: rated} if rated else {}),
                        **{kind: count for kind, count in kinds.items() if kind not in NO_OUTCOME}}  # fmt: skip
