@@ -78,10 +78,11 @@ class World:
         )
     )
     dim: int = DIM  # of the encoder's vectors
-    events: Sequence[dict[str, Any]] = ()  # user, item, time, kind, value
+    events: Sequence[dict[str, Any]] = ()  # user, item, time, kind, value; with or without an id
     users: Sequence[dict[str, Any]] = ()  # user, attribute_NAME
     relations: Sequence[dict[str, Any]] = ()
     outcome: str = "review"  # a kind of events, of which each is among the reviews too
+    at_least: float | None = None  # their least value
 
     @classmethod
     def random(cls, n_users: int = 25, n_items: int = 15, n_reviews: int = 240, seed: int = 0) -> "World":
@@ -166,7 +167,7 @@ class World:
         found = dict[str, pa.Table]()
         if self.events:
             order = event_order([e[C.USER_ID] for e in self.events], [e[C.ITEM_ID] or "" for e in self.events])
-            rows = [e | {C.EVENT_ID: f"e{n}", C.EVENT_ORDER: int(o)}
+            rows = [{C.EVENT_ID: f"e{n}"} | e | {C.EVENT_ORDER: int(o)}
                     for n, (e, o) in enumerate(zip(self.events, order, strict=True))]  # fmt: skip
             found["events"] = pa.Table.from_pylist(rows, schema=EVENTS)
         if self.users:
@@ -192,7 +193,11 @@ class World:
             writer.write_table("items", items)
             for name, table in self.further_tables().items():
                 writer.write_table(name, table)
-            writer.info["outcome"] = {"kind": self.outcome, "exclude_seen": self.settings.exclude_seen}
+            writer.info["outcome"] = {
+                "kind": self.outcome,
+                "at_least": self.at_least,
+                "exclude_seen": self.settings.exclude_seen,
+            }
         texts = [("review", r[C.REVIEW_ID], r[C.TEXT]) for file in files for r in file.to_pylist()]
         texts += [("item", i[C.ITEM_ID], i[C.TITLE]) for i in self.items]
         sequences = dict(zip(reviews[C.REVIEW_ID].to_pylist(), self.sequences(reviews), strict=True))

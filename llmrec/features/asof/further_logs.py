@@ -3,18 +3,18 @@
 A moment sees events strictly before it, by the one rule of `events.py`; `features.event_lag` minutes more lie between.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from llmrec import files
 from llmrec.config import FeaturesConfig
-from llmrec.features.arrays import Bools, Floats, Floats32, Ints, Rows, map_array, write_array
-from llmrec.features.asof.entity_log import load_events, save_events
+from llmrec.config.events import OutcomeConfig
+from llmrec.features.arrays import Bools, Floats, Floats32, Ints, Rows, map_array
+from llmrec.features.asof.entity_log import load_events
 from llmrec.features.asof.events import EntityEvents
+from llmrec.features.asof.happened import read_names
 from llmrec.features.asof.sums import BlockedSums
 from llmrec.schema import DAY_MS
 
@@ -23,9 +23,9 @@ FOLLOWED, TAKEN = 20, 5
 #: How far back an impression is the question that a click answers.
 SHOWN_MS, SHOWN = DAY_MS, 20
 IMPRESSION = "impression"
-_SUMS, _NAMES = "sums.npy", "further.json"
-_BY_NUMBER = ("item_rows", "kinds", "values")
-_SIDES = ("users", "items")
+SUMS = "sums.npy"
+BY_NUMBER = ("item_rows", "kinds", "values", "orders", "ties")
+SIDES = ("users", "items")
 
 
 def nearness(ages_ms: Any) -> Any:
@@ -38,12 +38,12 @@ class KindLog:
     """Events of users or of items by kind: an entity is row * K + kind."""
 
     events: EntityEvents
+    values: Floats32  # by position, NaN where none
     sums: BlockedSums
     n_kinds: int
 
     def at(self, rows: Ints, times: Ints) -> Floats:
         """(Q, K, W + 3): events, decayed by each of W constants, the sum of their values, `nearness` of the last."""
-        rows = _held(self.events, rows, self.n_kinds)
         asked = (rows[:, None] * self.n_kinds + np.arange(self.n_kinds)).ravel()
         span = self.events.span(asked, np.repeat(times, self.n_kinds))
         sums = self.sums.at(span)
@@ -62,26 +62,31 @@ class FurtherLogs:
     users: KindLog | None
     items: KindLog | None
     by_user: EntityEvents | None  # all kinds alike
-    numbers: dict[str, Any]  # by number: item_rows (0: none), kinds, values (NaN: none)
+    numbers: dict[str, Any]  # by number, as `Happened` has them: item_rows, kinds, values, orders, ties
     relations: EntityEvents | None  # of followers, in order of their beginning
     followed: Ints  # (relations,) by position
+    follow_orders: Ints  # (relations,) by number: what orders those of one beginning
+    outcome: OutcomeConfig
 
     @classmethod
     def none(cls, settings: FeaturesConfig) -> "FurtherLogs":
-        return cls(settings, (), None, None, None, {}, None, np.zeros(0, np.int64))
+        nobody = np.zeros(0, np.int64)
+        return cls(settings, (), None, None, None, {}, None, nobody, nobody, OutcomeConfig())
 
     @classmethod
     def load(cls, folder_uri: str, settings: FeaturesConfig) -> "FurtherLogs":
         """What `write_events` and `write_relations` wrote, mapped."""
         found: FurtherLogs = cls.none(settings)
         values = vars(found).copy()
-        names = files.read_json(f"{folder_uri}/{_NAMES}") or {"kinds": [], "relations": 0}
-        if names["relations"]:
+        names = read_names(folder_uri)
+        values["outcome"] = names.outcome
+        if names.relations:
             moments = map_array(f"{folder_uri}/relations/moments.npy")
             values["relations"], _ = load_events(f"{folder_uri}/relations", moments)
-            values["followed"] = map_array(f"{folder_uri}/relations/followed.npy")
-        if names["kinds"]:
-            values |= _loaded(f"{folder_uri}", tuple(names["kinds"]), settings)
+            for name in ("followed", "follow_orders"):
+                values[name] = map_array(f"{folder_uri}/relations/{name}.npy")
+        if names.kinds:
+            values |= _loaded(f"{folder_uri}", names.kinds, settings)
         return cls(**values)
 
     @property
@@ -101,11 +106,11 @@ class FurtherLogs:
         """The (Q, R) last events of users, of any kind: items, kinds (from 1; 0 pads), nearness, values (0: none)."""
         if self.by_user is None:
             return dict(zip(_RECENT, _nothing(len(rows)), strict=True))
-        span = self.by_user.span(_held(self.by_user, rows), times - self.lag_ms)
+        span = self.by_user.span(rows, times - self.lag_ms)
         positions, exists = self.by_user.last(span, self.settings.event_history)
         number = np.where(exists, self.by_user.order[positions], 0)
         given = np.nan_to_num(np.maximum(self.numbers["values"][number], 0))
-        near = nearness(times[:, None] - self.by_user.moments[number])
+        near = nearness(times[:, None] - self.by_user.times[positions])
         columns = self.numbers["item_rows"][number], self.numbers["kinds"][number] + 1, near, given
         return {name: np.where(exists, column, 0) for name, column in zip(_RECENT, columns, strict=True)}
 
@@ -117,7 +122,7 @@ class FurtherLogs:
         if self.relations is None:
             items, _, near, _ = _nothing(len(rows))
             return {"followed_items": items, "followed_near": near, "follows": np.zeros(len(rows))}
-        span = self.relations.span(_held(self.relations, rows), times)
+        span = self.relations.span(rows, times)
         positions, exists = self.relations.last(span, FOLLOWED)
         people = np.where(exists, self.followed[positions], 0).ravel()
         at = np.repeat(times, FOLLOWED)
@@ -141,11 +146,6 @@ class FurtherLogs:
         return np.where(exists, self.numbers["item_rows"][self.users.events.order[positions]], 0), exists
 
 
-def _held(events: EntityEvents, rows: Ints, n_kinds: int = 1) -> Ints:
-    """(Q,) `rows`, 0 (unknown) for those that joined while serving: of them nothing is held."""
-    return np.where(rows < (len(events.offsets) - 1) // n_kinds, rows, 0)
-
-
 _RECENT = ("recent_items", "recent_kinds", "recent_near", "recent_values")
 
 
@@ -156,18 +156,19 @@ def _nothing(n: int) -> tuple[Any, ...]:
 
 def _loaded(folder: str, kinds: tuple[str, ...], settings: FeaturesConfig) -> dict[str, Any]:
     moments = map_array(f"{folder}/moments.npy")
-    numbers = {name: map_array(f"{folder}/{name}.npy") for name in _BY_NUMBER}
+    numbers = {name: map_array(f"{folder}/{name}.npy") for name in BY_NUMBER}
     logs = {}
-    for side in _SIDES:
+    for side in SIDES:
         events, values = load_events(f"{folder}/{side}", moments if side == "users" else map_array(
             f"{folder}/item_moments.npy"))  # fmt: skip
-        stored = Rows.mapped([f"{folder}/{side}/{_SUMS}"])
-        logs[side] = KindLog(events, _sums(events, values, settings, stored), len(kinds))
+        stored = Rows.mapped([f"{folder}/{side}/{SUMS}"])
+        logs[side] = KindLog(events, values, kind_sums(events, values, settings, stored), len(kinds))
     by_user, _ = load_events(f"{folder}/by_user", moments)
     return {"kinds": kinds, **logs, "by_user": by_user, "numbers": numbers}
 
 
-def _sums(events: EntityEvents, values: Floats32, settings: FeaturesConfig, stored: Rows | None) -> BlockedSums:
+def kind_sums(events: EntityEvents, values: Floats32, settings: FeaturesConfig, stored: Rows | None) -> BlockedSums:
+    """The sums of a `KindLog` from the values (E,) by position; `stored`: None makes them."""
     days = (np.inf, *settings.popularity_days)
     return BlockedSums(events, partial(_terms, values, len(days)), days, stored)
 
@@ -177,48 +178,3 @@ def _terms(values: Floats32, n_variants: int, positions: Ints) -> tuple[Floats32
     given = np.nan_to_num(np.maximum(values[positions], 0))
     both = np.stack([np.ones_like(given), given], axis=1).astype(np.float32)
     return both, np.ones((len(positions), n_variants), np.float32)
-
-
-@dataclass(frozen=True)
-class Happened:
-    """Events (E,) in order of time: who, what (0: no item), ms, kind, value (NaN: none)."""
-
-    user_rows: Ints
-    item_rows: Ints
-    times: Ints
-    kinds: Ints
-    values: Floats32
-
-
-def write_events(folder: str, happened: Happened, kinds: Sequence[str], n_users: int, n_items: int,
-                 settings: FeaturesConfig) -> None:  # fmt: skip
-    """Write the events of all kinds, with their running sums."""
-    write_array(f"{folder}/moments.npy", happened.times)
-    for name in _BY_NUMBER:
-        write_array(f"{folder}/{name}.npy", getattr(happened, name))
-    by_user = EntityEvents.of(happened.user_rows, happened.times, n_users)
-    save_events(f"{folder}/by_user", by_user, happened.values[by_user.order])
-    about = np.flatnonzero(happened.item_rows)  # a search is about no item
-    write_array(f"{folder}/item_moments.npy", happened.times[about])
-    every = np.arange(len(happened.times))
-    for side, some, rows, n in (("users", every, happened.user_rows, n_users), ("items", about, happened.item_rows,
-                                                                                 n_items)):  # fmt: skip
-        entity = rows[some] * len(kinds) + happened.kinds[some]
-        events = EntityEvents.of(entity, happened.times[some], n * len(kinds))
-        values = happened.values[some][events.order]
-        save_events(f"{folder}/{side}", events, values)
-        write_array(f"{folder}/{side}/{_SUMS}", _sums(events, values, settings, None).stored.whole())
-
-
-def write_relations(folder: str, followers: Ints, followed: Ints, since: Ints, n_users: int) -> None:
-    """Write who follows whom since when (ms), all (n,)."""
-    order = np.argsort(since, kind="stable")
-    relations = EntityEvents.of(followers[order], since[order], n_users)
-    save_events(f"{folder}/relations", relations, np.zeros(len(since), np.float32))
-    write_array(f"{folder}/relations/moments.npy", since[order])
-    write_array(f"{folder}/relations/followed.npy", followed[order][relations.order])
-
-
-def write_names(folder: str, kinds: Sequence[str], n_relations: int) -> None:
-    """Write what there is to load."""
-    files.write_json(f"{folder}/{_NAMES}", {"kinds": list(kinds), "relations": n_relations})
