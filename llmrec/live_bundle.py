@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from llmrec.bundle import Bundle
+from llmrec.bundle_files import bundle_folder
 from llmrec.features.arrays import Ints
+from llmrec.features.asof.happened import Names, read_names
+from llmrec.features.asof.history import FURTHER
 from llmrec.live.context import LiveContext
 from llmrec.live.event_log import EventLog
 from llmrec.live.follower import LiveState
@@ -38,6 +41,11 @@ def go_live(bundle: Bundle, log: LogFile, point: LogPoint | None = None) -> tupl
     widened = {name: Widened(model, context) for name, model in bundle.models.retrievers.items()}
     live.on_items = _describing(widened)
     return live, replace(bundle.models, retrievers=widened)
+
+
+def besides(uri: str) -> Names:
+    """What the features of the bundle's artifact know of besides reviews: kinds of events, relations, the outcome."""
+    return read_names(f"{bundle_folder(uri)[0]}/history/{FURTHER}")
 
 
 def _describing(models: dict[str, Widened]) -> Callable[[Ints], None]:

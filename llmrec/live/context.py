@@ -13,8 +13,8 @@ from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf, Interactions, counts_before
 from llmrec.features.asof.item_sets import ItemWindows
 from llmrec.features.dataset.spec import FeatureSpec
-from llmrec.live.growing import GrowingArray
-from llmrec.live.live_history import LiveHistory
+from llmrec.live.asof.growing import GrowingArray
+from llmrec.live.asof.live_history import LiveHistory
 from llmrec.models.base import ModelContext, windows
 from llmrec.schema import id_hash
 

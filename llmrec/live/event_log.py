@@ -13,16 +13,20 @@ from typing import Any, Literal
 
 import numpy as np
 
+from llmrec.config.events import REVIEW, OutcomeConfig
 from llmrec.features.arrays import Floats32
 from llmrec.live.sqlite_file import open_log, writing
 
-Kind = Literal["event", "item", "words"]
+Kind = Literal["event", "follow", "item", "words"]
+#: What is logged once an id.
+_ONCE: tuple[Kind, ...] = ("event", "follow")
 _FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL,
   body TEXT NOT NULL, has_words INTEGER NOT NULL, vector BLOB);
 CREATE UNIQUE INDEX IF NOT EXISTS event_once ON log (id) WHERE kind = 'event';
+CREATE UNIQUE INDEX IF NOT EXISTS follow_once ON log (id) WHERE kind = 'follow';
 CREATE UNIQUE INDEX IF NOT EXISTS words_once ON log (id) WHERE kind = 'words';
 CREATE INDEX IF NOT EXISTS spoken ON log (seq) WHERE has_words;
 """
@@ -34,7 +38,7 @@ END = (1 << 63) - 1
 
 @dataclass(frozen=True)
 class Fact:
-    """What is to be logged: an event, known by its id, or what an item is from now on.
+    """What is to be logged: an event, known by its id, whom a user follows from now on, or what an item is.
 
     `said`: what the caller sent, by which a repeat is told from a contradiction; `body`: what is kept.
     """
@@ -59,6 +63,19 @@ class Entry:
     id: str
     body: dict[str, Any]
     vector: Floats32 | None = None
+
+    @property
+    def event_kind(self) -> str:
+        """Of an event: a review's body names none."""
+        return str(self.body.get("kind", REVIEW))
+
+    def is_asked(self, outcome: OutcomeConfig) -> bool:
+        """Whether an event is the outcome."""
+        return self.body["item"] is not None and outcome.met(self.event_kind, _stored(self.body.get("value")))
+
+    def interacts(self, outcome: OutcomeConfig) -> bool:
+        """Whether an event enters the interactions: the outcome's, and reviews beside another outcome."""
+        return self.event_kind == REVIEW or self.is_asked(outcome)
 
 
 @dataclass(frozen=True)
@@ -96,13 +113,13 @@ class EventLog:
             return [self._append(batch) for batch in batches]
 
     def _append(self, batch: Sequence[Fact]) -> Appended | ConflictError:
-        known = self._digests([fact.id for fact in batch if fact.kind == "event"])
+        known = {kind: self._digests(kind, [fact.id for fact in batch if fact.kind == kind]) for kind in _ONCE}
         new, conflicts = list[Fact](), list[int]()
         for place, fact in enumerate(batch):
             digest = fact.digest
-            if fact.kind != "event" or known.setdefault(fact.id, digest) is digest:
+            if fact.kind not in _ONCE or known[fact.kind].setdefault(fact.id, digest) is digest:
                 new.append(fact)
-            elif known[fact.id] != digest:
+            elif known[fact.kind][fact.id] != digest:
                 conflicts.append(place)
         if conflicts:
             return ConflictError(conflicts)
@@ -112,12 +129,13 @@ class EventLog:
         )
         return Appended(len(new), len(batch) - len(new), self._last())
 
-    def _digests(self, ids: Sequence[str]) -> dict[str, bytes]:
+    def _digests(self, kind: Kind, ids: Sequence[str]) -> dict[str, bytes]:
         found = dict[str, bytes]()
         for start in range(0, len(ids), _LOOKUP):
             some = ids[start : start + _LOOKUP]
             marks = ",".join("?" * len(some))
-            found |= self._db.execute(f"SELECT id, digest FROM log WHERE kind = 'event' AND id IN ({marks})", some)
+            # named as its index is, which then is used
+            found |= self._db.execute(f"SELECT id, digest FROM log WHERE kind = '{kind}' AND id IN ({marks})", some)
         return found
 
     def since(self, seq: int, limit: int, until: int = END) -> list[Entry]:
@@ -165,6 +183,11 @@ class EventLog:
 
     def _last(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
+
+
+def _stored(value: float | None) -> float | None:
+    """As a corpus's table holds it."""
+    return None if value is None else float(np.float32(value))
 
 
 def _vector(blob: bytes | None) -> Floats32 | None:

@@ -1,34 +1,21 @@
 """From the log into a bundle's history: each entry once, in the log's order, whenever somebody looks."""
 
-import logging
 import threading
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
-from llmrec.features.arrays import Bools, Ints
+from llmrec.features.arrays import Ints
+from llmrec.live.asof.live_items import ItemFields
 from llmrec.live.context import LiveContext
 from llmrec.live.event_log import END, Entry, EventLog
 from llmrec.live.gate import Gate
-from llmrec.live.live_items import ItemFields
 from llmrec.live.log_point import LogPoint
-from llmrec.schema import event_order
+from llmrec.live.placer import Placer
 
-logger = logging.getLogger("ray.serve.llmrec")
 #: Entries read at once.
 _READ = 5_000
-
-
-@dataclass
-class _Batch:
-    entries: list[Entry] = field(default_factory=list)
-
-    def column(self, name: str) -> list[Any]:
-        return [entry.body[name] for entry in self.entries]
 
 
 class LiveState:
@@ -45,18 +32,15 @@ class LiveState:
         before it is in the bundle.
         """
         self._through, self._held = (point.through, frozenset(point.held)) if point else (0, frozenset[int]())
-        self._context, self._log, self._encoder, self._max = context, log, encoder, max_events
+        self._context, self._log, self._encoder = context, log, encoder
         self.pull_s = pull_s
         self._history, self._working = context.history, threading.Lock()
-        self._waiting: defaultdict[str, list[Entry]] = defaultdict(list)
-        self._seen: set[int] = set()
-        #: Entry with words -> user and number of the event, or 0 and the item's row.
-        self._spoken: dict[int, tuple[int, int]] = {}
         self.gate = Gate()  # who asks passes it: items join while nobody does
         self.on_items: Callable[[Ints], None] = lambda rows: None  # told of items that joined or changed
-        self.sequence = self.copies = self.words = self.held_back = 0
+        self.sequence = self.words = self.held_back = 0
         #: Of the bundle, the unknown ones among them.
         self.n_users, self.n_items = len(context.history.user_ids), len(context.history.item_ids)
+        self._placer = Placer(context.history, self.n_users, max_events)
 
     def catch_up(self, until: int = END) -> int:
         """Take in what the log holds by now, up to number `until`; returns how many entries there were."""
@@ -72,11 +56,11 @@ class LiveState:
 
     def describe(self) -> dict[str, int]:
         """For people and tests: the last entry seen, events placed, and what became of the others."""
-        waiting = sum(len(entries) for entries in list(self._waiting.values()))
-        hidden = len(self._context.interactions.hidden)
+        placed, hidden = self._placer, len(self._context.interactions.hidden)
         return {
-            "sequence": self.sequence, "events": self._history.n_live, "copies": self.copies,
-            "of_unknown_items": waiting, "with_words": self.words, "hidden_items": hidden,
+            "sequence": self.sequence, "events": placed.events, "interactions": self._history.n_live,
+            "follows": placed.follows, "copies": placed.copies, "of_unknown_items": placed.of_unknown_items,
+            "of_unknown_kinds": placed.of_unknown_kinds, "with_words": self.words, "hidden_items": hidden,
             "new_items": len(self._history.item_ids) - self.n_items, "held_back": self.held_back,
         }  # fmt: skip
 
@@ -88,86 +72,26 @@ class LiveState:
             if kind == "event":
                 counted = [entry for entry in same if entry.seq not in self._held]
                 self.held_back += len(same) - len(counted)
-                self._place(_Batch(counted))
+                self._placer.place(counted)
+                continue
+            if kind == "follow":
+                self._placer.follow(same)
                 continue
             with self.gate.closed():
                 rows = [row for entry in same if (row := self._speak(entry) if kind == "words" else self._item(entry))]
                 if rows:
                     self.on_items(np.unique(rows))
             if kind == "item":
-                self._place(_Batch([e for entry in same for e in self._waiting.pop(entry.id, ())]))
-
-    def _place(self, batch: _Batch) -> None:
-        history = self._history
-        unknown = history.item_rows(batch.column("item")) == 0
-        for entry, waits in zip(batch.entries, unknown, strict=True):
-            if waits:  # until a bundle, or somebody, says what it is
-                self._waiting[entry.body["item"]].append(entry)
-        batch = self._without(batch, unknown)
-        names = list(dict.fromkeys(batch.column("user")))
-        known = history.user_rows(names)
-        history.new_users([name for name, row in zip(names, known, strict=True) if row == 0])
-        batch = self._without(batch, self._are_copies(batch))
-        room = max(0, self._max - history.n_live)
-        if len(batch.entries) > room:
-            logger.error(
-                "live events: %d more than %d, not counted (serving.live.max_events)", len(batch.entries), room
-            )
-            batch.entries = batch.entries[:room]
-        if not batch.entries:
-            return
-        self._place_known(batch)
-
-    def _place_known(self, batch: _Batch) -> None:
-        """Events of users and items that the history knows, none of them a copy."""
-        history, users, items = self._history, batch.column("user"), batch.column("item")
-        stars = np.array([np.nan if s is None else s for s in batch.column("stars")], np.float32)
-        rows, first = history.user_rows(users), history.n_base + history.n_live
-        for place, entry in enumerate(batch.entries):
-            if entry.body["words"]:
-                self._spoken[entry.seq] = int(rows[place]), first + place
-        times = np.array(batch.column("time"), np.int64)
-        history.place(rows, history.item_rows(items), times, event_order(users, items), stars)
-
-    @staticmethod
-    def _without(batch: _Batch, left_out: Bools) -> _Batch:
-        return _Batch([entry for entry, out in zip(batch.entries, left_out, strict=True) if not out])
-
-    def _are_copies(self, batch: _Batch) -> Bools:
-        """(n,) whether the bundle holds an event of that pair and time, or an earlier one has its words too."""
-        if not batch.entries:
-            return np.zeros(0, np.bool_)
-        users, items = self._history.user_rows(batch.column("user")), self._history.item_rows(batch.column("item"))
-        times = np.array(batch.column("time"), np.int64)
-        found = self._in_bundle(users, items, times)
-        told = zip(users.tolist(), items.tolist(), times.tolist(), batch.column("words"), strict=True)
-        for place, key in enumerate(map(hash, told)):
-            found[place] |= key in self._seen
-            self._seen.add(key)
-        self.copies += int(found.sum())
-        return found
-
-    def _in_bundle(self, users: Ints, items: Ints, times: Ints) -> Bools:
-        events, data = self._history.live_users.events.base, self._history.data
-        found = np.zeros(len(users), np.bool_)
-        some = np.flatnonzero(users < self.n_users)
-        place, stop = events.span(users[some], times[some]).end, events.offsets[users[some] + 1]
-        while len(some):
-            there = place < stop
-            some, place, stop = some[there], place[there], stop[there]
-            there = events.times[place] == times[some]
-            some, place, stop = some[there], place[there], stop[there]
-            found[some] |= data.item_rows[events.order[place]] == items[some]
-            place = place + 1
-        return found
+                for entry in same:
+                    self._placer.item_known(entry.id)
 
     def _speak(self, entry: Entry) -> int:
         """Count words; returns the row of the item that they describe, 0 where they are an event's, or not counted."""
-        said = self._spoken.get(entry.body["of"])
+        said = self._placer.spoken.get(entry.body["of"])
         theirs = entry.body["encoder"] != self._encoder or not self._history.text_dim
         if said is None or entry.vector is None or theirs:
             return 0
-        del self._spoken[entry.body["of"]]
+        del self._placer.spoken[entry.body["of"]]
         self.words += 1
         user, number = said
         if user:
@@ -187,7 +111,7 @@ class LiveState:
                 body["time"] if begins is None else begins,
             )
             if body["words"]:
-                self._spoken[entry.seq] = 0, row
+                self._placer.spoken[entry.seq] = 0, row
         if row:
             self._context.interactions.hide(row, bool(body["hidden"]))
         return row

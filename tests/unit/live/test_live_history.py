@@ -1,89 +1,30 @@
 """The online state equals the offline one: live events placed one batch after the other, against a corpus with them."""
 
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from factories.features import START, Prepared, World, encode
+from factories.live import (
+    N_ITEMS,
+    assert_equal,
+    assert_same,
+    doings,
+    follow,
+    happen,
+    offline,
+    place,
+    relations,
+    stream,
+)
 
 from llmrec.features.asof.events import BLOCK, NEVER
-from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf, Interactions
-from llmrec.features.asof.state import ItemState, UserState
+from llmrec.live.asof.live_history import LiveHistory
+from llmrec.live.asof.live_items import ItemFields
 from llmrec.live.context import LiveContext
-from llmrec.live.live_history import LiveHistory
-from llmrec.live.live_items import ItemFields
-from llmrec.schema import DAY_MS, event_order
+from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
-
-N_ITEMS = 15
-#: What is the corpus's own place of a user, and what is not made online: what they had, as text.
-BUT = {"rows", "sequence"}
-
-
-def stream(world: World, n: int, seed: int) -> list[dict[str, Any]]:
-    """n events in the order in which they come: repeats of pairs, late ones, ties with the corpus's, new users."""
-    rng, last = np.random.default_rng(seed), START + 90 * DAY_MS
-    taken = {(r[C.USER_ID], r[C.ITEM_ID], r[C.TIMESTAMP]) for r in world.reviews}
-    found = list[dict[str, Any]]()
-    while len(found) < n:
-        who = f"new{rng.integers(6)}" if rng.random() < 0.3 else f"u{rng.integers(25):03d}"
-        late = rng.random() < 0.3
-        time = START + int(rng.integers(0, 90)) * DAY_MS if late else last + int(rng.integers(0, 40)) * DAY_MS // 8
-        item = f"i{int(rng.integers(N_ITEMS) * rng.random()):03d}"  # some are taken often: their blocks fill up
-        if (who, item, time) not in taken:
-            taken.add((who, item, time))
-            found.append({
-                C.REVIEW_ID: f"live{len(found)}", C.USER_ID: who, C.ITEM_ID: item, C.TIMESTAMP: time,
-                C.STARS: float(rng.integers(1, 6)) if rng.random() < 0.8 else None, C.TITLE: None, C.TEXT: "",
-            })  # fmt: skip
-    return found
-
-
-def place(history: LiveHistory, events: list[dict[str, Any]]) -> None:
-    names = list(dict.fromkeys(e[C.USER_ID] for e in events if not history.user_rows([e[C.USER_ID]])[0]))
-    history.new_users(names)
-    users, items = ([e[name] for e in events] for name in (C.USER_ID, C.ITEM_ID))
-    stars = np.array([np.nan if e[C.STARS] is None else e[C.STARS] for e in events], np.float32)
-    times = np.array([e[C.TIMESTAMP] for e in events])
-    history.place(history.user_rows(users), history.item_rows(items), times, event_order(users, items), stars)
-
-
-def offline(world: World, base: Prepared, events: list[dict[str, Any]]) -> History:
-    return replace(world, reviews=[*world.reviews, *events]).prepare(fitted=base).history
-
-
-def assert_same(one: UserState | ItemState, other: UserState | ItemState) -> None:
-    for f in fields(one):
-        if f.name not in BUT:
-            np.testing.assert_array_equal(getattr(one, f.name), getattr(other, f.name), err_msg=f.name)
-
-
-def assert_equal(online: LiveHistory, offline: History, base: Prepared) -> None:
-    ids, rng = offline.user_ids[1:], np.random.default_rng(1)
-    assert set(ids) == set(online.user_ids[1:])
-    for _ in range(6):
-        times = START + rng.integers(0, 100 * DAY_MS, len(ids))
-        times[::3] = times[::3] // DAY_MS * DAY_MS  # where events are
-        mine, theirs = (h.users_at(h.user_rows(ids), times) for h in (online, offline))
-        assert_same(mine, theirs)
-        np.testing.assert_array_equal(
-            *(np.delete(base.spec.user_features(s), sequence_columns(base), axis=1) for s in (mine, theirs))
-        )
-        rows = rng.integers(1, N_ITEMS + 1, len(ids))
-        items, theirs_ = online.items_at(rows, times), offline.items_at(rows, times)
-        assert_same(items, theirs_)
-        np.testing.assert_array_equal(*(base.spec.item_features(s) for s in (items, theirs_)))
-        np.testing.assert_array_equal(*(h.item_counts(rows, times).decayed for h in (online, offline)))
-        for user, time in zip(ids, times.tolist(), strict=True):
-            seen = [h.seen(int(h.user_rows([user])[0]), time).tolist() for h in (online, offline)]
-            assert seen[0] == seen[1]
-    np.testing.assert_array_equal(online.known_since, offline.known_since)
-
-
-def sequence_columns(base: Prepared) -> list[int]:
-    return [k for k, c in enumerate(base.spec.user_columns) if c.family == "text_user_sequence"]
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +53,34 @@ def test_after_any_stream_the_state_is_that_of_a_corpus_with_these_events(
     assert_equal(history, made, prepared)
 
 
-def test_what_happened_besides_stays_what_the_bundle_knows() -> None:
+@pytest.mark.parametrize(("seed", "lag"), [(0, 0.0), (1, 90.0)])
+def test_after_any_stream_of_many_kinds_the_state_is_that_of_a_corpus_with_it(seed: int, lag: float) -> None:
+    world = World.eventful(seed=seed, event_lag=lag)
+    prepared, rng = world.prepare(), np.random.default_rng([8, seed])
+    history, reviews, besides = LiveHistory(prepared.history), stream(world, 100, seed), doings(world, 500, seed)
+    follows = relations(world, 40, seed)
+    for start in range(0, 500, 50):
+        place(history, reviews[start // 5 : start // 5 + 10])
+        batch = besides[start : start + 50]
+        for part in np.array_split(np.arange(50), np.sort(rng.integers(1, 50, 4))):
+            happen(history, [batch[k] for k in part])
+        follow(history, follows[start // 10 : start // 10 + 5])
+    told = replace(world, events=[*world.events, *besides], relations=[*world.relations, *follows])
+    made = offline(told, prepared, reviews)
+    assert made.further.items is not None and np.diff(made.further.items.events.offsets).max() > 2 * BLOCK
+    assert_equal(history, made, prepared)
+    users, times = list(made.user_ids), np.full(len(made.user_ids), START + 97 * DAY_MS)
+    one, other = (h.users_at(h.user_rows(users), times) for h in (history, made))
+    items = [h.items_at(np.arange(1, N_ITEMS + 1), times[:N_ITEMS]) for h in (history, made)]
+    for name, (mine, theirs) in {"user": (one, other), "item": items}.items():
+        assert mine.events.any(axis=(0, 2)).sum() == len(made.further.kinds) - (name == "item"), name  # but searches
+        np.testing.assert_array_equal(mine.events, theirs.events)
+    assert one.followed_items.any() and (one.follows[[u.startswith("new") for u in users]] > 0).any()
+
+
+def test_of_what_does_not_happen_to_it_an_item_that_joins_knows_nothing() -> None:
     world = World.eventful()
-    prepared, events = world.prepare(), stream(world, 150, 5)
-    history = LiveHistory(prepared.history)
-    place(history, events)
-    assert_equal(history, offline(world, prepared, events), prepared)
+    history = LiveHistory(world.prepare().history)
     row = history.put_item("a new one", ItemFields("brand1", [], 5.0), START)
     state = history.items_at(np.array([row, 3]), np.full(2, START + 95 * DAY_MS))
     assert not state.events[0].any() and state.events[1].any()

@@ -7,8 +7,8 @@ import pytest
 from factories.features import START, World
 
 from llmrec.config import TrainingConfig
+from llmrec.live.asof.live_items import ItemFields
 from llmrec.live.context import LiveContext
-from llmrec.live.live_items import ItemFields
 from llmrec.live.widened import Widened
 from llmrec.models.base import Requests
 from llmrec.models.retrieval import retrieve

@@ -7,7 +7,7 @@ import numpy as np
 
 from llmrec.features.arrays import Ints
 from llmrec.features.asof.events import BLOCK, EntityEvents, Span
-from llmrec.live.growing import GrowingRows, Mapped
+from llmrec.live.asof.growing import GrowingRows, Mapped
 
 _BITS = 24
 #: Events that one entity may have at most.

@@ -3,20 +3,23 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast, overload
+from typing import cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from llmrec.features.arrays import Floats, Floats32, Ints
 from llmrec.features.asof.events import n_before
+from llmrec.features.asof.happened import Happened
 from llmrec.features.asof.history import History, columns_of, global_stats_of
 from llmrec.features.asof.history_data import TEXT
 from llmrec.features.asof.ids import Ids
 from llmrec.features.transforms.reduction import reduce_vectors, with_presence
-from llmrec.live.growing import GrowingArray, GrowingRows
-from llmrec.live.live_items import ItemFields, LiveItems
-from llmrec.live.live_log import LiveBatch, LiveLog
+from llmrec.live.asof.growing import GrowingArray, GrowingRows
+from llmrec.live.asof.live_further import LiveFurther
+from llmrec.live.asof.live_items import ItemFields, LiveItems
+from llmrec.live.asof.live_log import LiveLog
+from llmrec.live.asof.live_segments import LiveBatch
 
 
 class LiveIds(Ids):
@@ -108,18 +111,21 @@ class LiveHistory(History):
             data, user_ids=LiveIds(data.user_ids), item_ids=LiveIds(data.item_ids), item_rows=cast(Ints, self._items),
             **self._described.columns,
         )  # fmt: skip
-        order_of = cast(Any, self._order.take)
-        self.live_users = LiveLog(base.users, data.settings, partial(columns_of, live), order_of)
-        self.live_items = LiveLog(base.items, data.settings, lambda events: None, order_of)
+        self.live_users = LiveLog(base.users, data.settings, partial(columns_of, live), self._orders_of)
+        self.live_items = LiveLog(base.items, data.settings, lambda events: None, self._orders_of)
+        self.live_further = LiveFurther(base.further)
         profiles = base.profiles_of_users, base.profiles_of_items  # what comes while serving is in none yet
-        logs = self.live_users.log, self.live_items.log
-        super().__init__(base.folder, live, *logs, base.global_stats, base.further, profiles)
+        logs = self.live_users.log, self.live_items.log, base.global_stats, self.live_further.logs
+        super().__init__(base.folder, live, *logs, profiles)
         self._known, self.known_version = GrowingArray(base.known_since), 0  # which moves when `known_since` does
         self.timeline = Timeline()
 
+    def _orders_of(self, numbers: Ints) -> npt.NDArray[np.uint64]:
+        return self._order.take(numbers)[:, None]
+
     @property
     def n_live(self) -> int:
-        """How many live events were placed."""
+        """How many live interactions were placed."""
         return len(self._items) - self.n_base
 
     @property
@@ -132,6 +138,7 @@ class LiveHistory(History):
     def new_users(self, ids: Sequence[str]) -> None:
         """Users that are not known yet, each once; their rows follow the others'."""
         self.live_users.events.add_entities(len(ids))
+        self.live_further.add_users(len(ids))
         cast(LiveIds, self.data.user_ids).add(ids)
 
     def put_item(self, item_id: str, fields: ItemFields, since: int) -> int:
@@ -143,6 +150,7 @@ class LiveHistory(History):
         if not row:
             row = len(self.item_ids)
             self.live_items.events.add_entities(1)
+            self.live_further.add_items(1)
             self._described.add(1)
             self._known.append(np.full(1, since))
             cast(LiveIds, self.data.item_ids).add([item_id])
@@ -156,17 +164,26 @@ class LiveHistory(History):
         self._described.describe(row, reduce_vectors(vector[None], self.reductions.get(TEXT), "item")[0])
 
     def place(self, users: Ints, items: Ints, times: Ints, orders: npt.NDArray[np.uint64], stars: Floats32) -> None:
-        """Put N live events at their own times: rows of users and items, ms, `event_order`, NaN without stars."""
+        """Put N live interactions at their own times: rows of users and items, ms, `event_order`, NaN without stars."""
         numbers = np.arange(len(self._items), len(self._items) + len(users))
         self._items.append(items)
         self._order.append(orders)
-        order = cast(Ints, orders)
-        self.live_items.place(LiveBatch(items, times, order, numbers, stars))
+        self.live_items.place(LiveBatch(items, times, orders[:, None], numbers, stars))
+        self._are_known(items, times)
+        self.timeline.add(items, times, orders, stars)
+        self.live_users.place(LiveBatch(users, times, orders[:, None], numbers, stars))
+
+    def happen(self, new: Happened) -> None:
+        """Put N live events of other kinds, or of the outcome's beside `place`, at their own times."""
+        about = new.item_rows > 0
+        self._are_known(new.item_rows[about], new.times[about])
+        self.live_further.place(new)
+
+    def _are_known(self, items: Ints, times: Ints) -> None:
+        """From their events on at the latest."""
         if (times < self._known.whole[items]).any():
             np.minimum.at(self._known.whole, items, times)
             self.known_version += 1
-        self.timeline.add(items, times, orders, stars)
-        self.live_users.place(LiveBatch(users, times, order, numbers, stars))
 
     def speak(self, user: int, number: int, vector: Floats32) -> None:
         """The encoder's vector (dim,) of what was written in the live event `number` of a user."""

@@ -9,7 +9,7 @@ import numpy as np
 from llmrec.features.arrays import Floats32, Ints
 from llmrec.features.asof.events import NEVER
 from llmrec.features.asof.history_data import MAX_CATEGORIES, HistoryData, attribute_hash
-from llmrec.live.growing import GrowingArray, GrowingRows, Values
+from llmrec.live.asof.growing import GrowingArray, GrowingRows, Values
 
 
 class Replaceable:

@@ -1,0 +1,1 @@
+"""A history that grows: events and items are put behind the mapped files, where as-of states find them."""
