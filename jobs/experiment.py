@@ -28,7 +28,7 @@ def experiment(config: RunConfig, storage: Storage, args: argparse.Namespace) ->
         known = ", ".join(serving.experiments) or "none"
         raise ValueError(f"serving.experiments: found no {unknown[0]!r}; expected one of: {known}")
     window = serving.exposures.window_s
-    join_all(log, paths.events, window)
+    join_all(log, paths.events, window, config.corpus.outcome)
     now = int(1000 * time.time())
     return {"experiments": [analyse(name, serving.experiments[name], log, window, now) for name in names]}
 

@@ -45,7 +45,7 @@ def _of_table(args: argparse.Namespace) -> LoggedSlots:
 def _of_log(config: RunConfig, storage: Storage, args: argparse.Namespace) -> LoggedSlots:
     paths = log_paths(config, storage.root)
     log = ExposureLog(paths.exposures)
-    join_all(log, paths.events, config.serving.exposures.window_s)
+    join_all(log, paths.events, config.serving.exposures.window_s, config.corpus.outcome)
     target, kinds = Target.parse(args.target or "greedy"), set(args.kind) or None
     return slots_of_log(log, target, args.depth, kinds, args.policy, args.min_rate)
 

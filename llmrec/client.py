@@ -150,6 +150,7 @@ class Client:
     def events(self, events: Sequence[Mapping[str, Any]]) -> int:
         """Log any number of events, each with an `event_id` of the caller's; how many of them were new.
 
+        Of each: `user_id`, `item_id`, `timestamp`; of a review `stars`, `text`; of another `kind` `value`, `session`.
         What was answered is kept; a broken call can be made again: an id counts once.
         """
         most = self.model()["limits"]["events.maxItems"]
@@ -164,6 +165,11 @@ class Client:
     def similar(self, item_id: str, k: int = 10, by: Literal["words", "behaviour", "both"] = "behaviour") -> Items:
         """Items near to one. Raises ApiError 404 where it is not known."""
         return Items.of(self.call("GET", f"/v1/items/{quote(item_id, safe='')}/similar?k={k}&by={by}"))
+
+    def follow(self, user_id: str, other: str) -> bool:
+        """Say that a user follows another from now on; whether that was new."""
+        path = f"/v1/users/{quote(user_id, safe='')}/follows/{quote(other, safe='')}"
+        return bool(self.call("PUT", path)["stored"])
 
     def put_item(self, item_id: str, **fields: Any) -> dict[str, Any]:
         """Say what an item is: `title=`, `brand=`, `categories=`, `description=`, `price=`, `attributes=`,

@@ -26,6 +26,7 @@ from serve_app.routes.items import router as items
 from serve_app.routes.operator import router as operator_router
 from serve_app.routes.page import files as page_files
 from serve_app.routes.page import router as page_router
+from serve_app.routes.users import router as users
 from serve_app.schemas.answers import ErrorResponse
 from serve_app.service import RecommendationService
 
@@ -33,7 +34,7 @@ DESCRIPTION = """Recommendations from reviews. Start with `POST /v1/recommend`: 
 `{"text": "…"}` or `{"liked_items": ["…"]}` for somebody new. Every answer names the one `bundle` that made it."""
 ROUTES = (recommend, search, rank, encode, similar, model)
 #: Those that are there only where live events are on.
-LIVE_ROUTES = (events, items)
+LIVE_ROUTES = (events, items, users)
 #: Those that are there only where exposures are logged.
 TRIAL_ROUTES = (feedback, experiments)
 

@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from llmrec.config import RunConfig, ServingConfig, load_config
 from llmrec.config.replicas import ResourcesConfig
 from llmrec.exposures.paths import events_path
+from llmrec.live_bundle import besides
 from llmrec.registry import current
 from llmrec.storage import Storage
 from serve_app.deployments.encoder import EncoderDeployment
@@ -72,7 +73,7 @@ def build(args: BuildArgs) -> Application:
 def compose(config: RunConfig, served: ServedVersion, root: str, name: str) -> Application:
     """The deployments and how they hang together. `root` must be seen by every node that runs a replica."""
     serving = config.serving
-    intake = _intake(config, root, name)
+    intake = _intake(config, root, name, served.bundle)
     exposures = ExposureSettings.of(serving, intake)
     shown = exposures.path if exposures else None
     log = LogFile(intake.path, serving.live.max_events, serving.live.pull_ms / 1000, shown) if intake else None
@@ -96,7 +97,7 @@ def compose(config: RunConfig, served: ServedVersion, root: str, name: str) -> A
     )  # fmt: skip
 
 
-def _intake(config: RunConfig, root: str, name: str) -> IntakeSettings | None:
+def _intake(config: RunConfig, root: str, name: str, bundle: str) -> IntakeSettings | None:
     """Where live events go and how they are read; None where they are off. Raises ValueError where they cannot be."""
     live = config.serving.live
     if not live.enabled:
@@ -106,12 +107,18 @@ def _intake(config: RunConfig, root: str, name: str) -> IntakeSettings | None:
             "serving.live: found corpus.repeats 'last', of which live events know nothing: the state would not be that "
             "of the next corpus; expected 'keep'"
         )
+    policy = config.corpus.event_repeats.get(config.corpus.outcome.kind, "keep")
+    if policy != "keep":
+        raise ValueError(
+            f"serving.live: found corpus.event_repeats {policy!r} of the outcome, {config.corpus.outcome.kind}: live "
+            "events know nothing of visits; expected 'keep'"
+        )
     if live.path is None and "://" in root:
         raise ValueError(
             f"serving.live.path: found none beside the storage {root!r}; expected a file on a local disk of the "
             "machine that serves"
         )
-    return IntakeSettings(events_path(config, root, name), live, config.corpus)
+    return IntakeSettings(events_path(config, root, name), live, config.corpus, besides(f"{root}/bundle/{bundle}"))
 
 
 def refuse_several_machines() -> None:

@@ -5,21 +5,19 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from llmrec.config import CorpusConfig
 from llmrec.config.live import LiveConfig
-from llmrec.corpus.values.clean import clean_text
-from llmrec.corpus.values.errors import RowError
-from llmrec.corpus.values.ids import parse_id
-from llmrec.corpus.values.stars import StarScale, parse_stars
-from llmrec.corpus.values.times import parse_timestamp
-from llmrec.encoding import item_text, review_text
+from llmrec.encoding import review_text
+from llmrec.features.asof.happened import Names
 from llmrec.live.event_log import Appended, ConflictError, Entry, EventLog, Fact
 from serve_app.errors import ApiError, invalid_request
+from serve_app.event_facts import FactReader, FieldError, problem_fields
 from serve_app.messages import EncoderClient
 from serve_app.schemas.answers import Problem
 from serve_app.schemas.live import EventRequest, ItemRequest
@@ -27,16 +25,19 @@ from serve_app.schemas.live import EventRequest, ItemRequest
 logger = logging.getLogger("ray.serve.llmrec")
 #: Texts encoded at once, and the seconds between two looks for some, and after a failure.
 _TEXTS, _LOOK_S, _REST_S = 32, 1.0, 2.0
+#: What a path names; the rest is the body's.
+_IN_PATH = ("item_id", "user_id", "other")
 _Waiting = tuple[list[Fact], "asyncio.Future[Appended]"]
 
 
 @dataclass(frozen=True)
 class IntakeSettings:
-    """Where the log lies, its limits, and how the corpus's rows are read."""
+    """Where the log lies, its limits, how the corpus's rows are read, and what features know of."""
 
     path: str
     live: LiveConfig
     corpus: CorpusConfig
+    known: Names
 
 
 class Intake:
@@ -48,11 +49,7 @@ class Intake:
         self._log = EventLog(settings.path)
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
-        corpus = settings.corpus
-        self._nothing = frozenset(word.lower() for word in corpus.missing)
-        unrated = frozenset(v.strip().lower() if isinstance(v, str) else v for v in corpus.not_rated)
-        self._scale = StarScale(corpus.stars_min, corpus.stars_max, unrated | self._nothing)
-        self._full = False
+        self._reader = FactReader(settings.corpus, settings.known, settings.live.max_ahead_s)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
@@ -72,74 +69,33 @@ class Intake:
         for place, request in enumerate(requests):
             where = f"body.events.{place}" if several else "body"
             try:
-                facts.append(self._fact(request, now))
-            except _FieldError as error:
-                problems.append(Problem(code=error.reason, message=error.expected, where=f"{where}.{error.name}"))
+                facts.append(self._reader.event(request, now))
+            except FieldError as error:
+                problems.append(Problem(**problem_fields(error, where)))
         if problems:
             raise invalid_request(tuple(problems))
         return await self._append(facts, several)
 
     async def put_item(self, item_id: str, request: ItemRequest) -> Appended:
         """Log what the item is from now on. Raises ApiError 422, 507."""
-        title, brand, description, *categories = (
-            self._clean(text) for text in (request.title, request.brand, request.description, *request.categories)
-        )
-        kept = list(dict.fromkeys(c for c in categories if c))
-        words = item_text(title, brand, kept, description) or None
-        begins, ends = self._window(request)
-        said = {"title": title, "brand": brand, "categories": kept, "description": description, "price": request.price,
-                "attributes": request.attributes, "words": words, "hidden": False,
-                "available_from": begins, "available_until": ends}  # fmt: skip
-        return await self._log_item(item_id, said)
-
-    def _window(self, request: ItemRequest) -> tuple[int | None, int | None]:
-        """From and until when (ms) an item may be listed; until 0 where it is not available. Raises ApiError 422."""
-        try:
-            begins, ends = (
-                None if (told := getattr(request, name)) is None else self._read(name, parse_timestamp, told)
-                for name in ("available_from", "available_until")
-            )
-            if begins is not None and ends is not None and ends <= begins:
-                raise _FieldError("available_until", "ends_before_it_begins", "expected a time after available_from")
-        except _FieldError as error:
-            problem = Problem(code=error.reason, message=error.expected, where=f"body.{error.name}")
-            raise invalid_request((problem,)) from None
-        return begins, ends if request.available else 0
+        return await self._append_one(partial(self._reader.item, item_id, request))
 
     async def hide(self, item_id: str) -> Appended:
-        """Log that the item is in no list from now on."""
-        return await self._log_item(item_id, {"hidden": True})
+        """Log that the item is in no list from now on. Raises ApiError 422, 507."""
+        return await self._append_one(partial(self._reader.hidden, item_id))
 
-    async def _log_item(self, item_id: str, said: dict[str, Any]) -> Appended:
+    async def follow(self, user_id: str, other: str) -> Appended:
+        """Log that the user follows the other from now on. Raises ApiError 422, 507."""
+        return await self._append_one(partial(self._reader.follow, user_id, other))
+
+    async def _append_one(self, read: Callable[[], Fact]) -> Appended:
+        """Log a fact of which the path says what it is about."""
         try:
-            name = parse_id(item_id, "item_id", self._nothing)
-        except RowError as error:
-            problem = Problem(code=error.reason, message=_expected(error), where="path.item_id")
-            raise invalid_request((problem,)) from None
-        return await self._append([Fact("item", name, said, said | {"time": int(time.time() * 1000)})], False)
-
-    def _clean(self, text: str | None) -> str | None:
-        corpus = self._settings.corpus
-        return clean_text(text, corpus.max_text_chars, corpus.normalise_text).text
-
-    def _fact(self, request: EventRequest, now: int) -> Fact:
-        user, item = (self._read(name, parse_id, getattr(request, name), name, self._nothing)
-                      for name in ("user_id", "item_id"))  # fmt: skip
-        stars = self._read("stars", parse_stars, request.stars, self._scale)
-        when = None if request.timestamp is None else self._read("timestamp", parse_timestamp, request.timestamp)
-        ahead = self._settings.live.max_ahead_s
-        if when is not None and when > now + 1000 * ahead:
-            raise _FieldError("timestamp", "timestamp_in_future", f"expected a time at most {ahead:g} s ahead of now")
-        text = self._clean(request.text)
-        said = {"user": user, "item": item, "stars": stars, "words": text}
-        return Fact("event", request.event_id, said | {"time": when}, said | {"time": now if when is None else when})
-
-    @staticmethod
-    def _read(name: str, parse: Any, *value: Any) -> Any:
-        try:
-            return parse(*value)
-        except RowError as error:
-            raise _FieldError(name, error.reason, _expected(error)) from None
+            fact = read()
+        except FieldError as error:
+            where = "path" if error.name in _IN_PATH else "body"
+            raise invalid_request((Problem(**problem_fields(error, where)),)) from None
+        return await self._append([fact], False)
 
     async def _append(self, facts: list[Fact], several: bool) -> Appended:
         logged: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
@@ -220,14 +176,3 @@ class Intake:
                 logger.error("live events: words that the encoder refuses: %s", type(error).__name__)
                 vectors.append(None)
         return proof.encoder, list(zip(seqs, vectors, strict=True))
-
-
-class _FieldError(ValueError):
-    def __init__(self, name: str, reason: str, expected: str) -> None:
-        super().__init__(reason)
-        self.name, self.reason, self.expected = name, reason, expected
-
-
-def _expected(error: RowError) -> str:
-    """What was expected, without what was found: that is the caller's."""
-    return "expected " + error.detail.rpartition("expected ")[2]

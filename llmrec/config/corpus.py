@@ -83,8 +83,8 @@ class CorpusConfig(EventsConfig):
     reviews: Paths = Field((), description="paths, globs or URIs of review files")
     items: Paths = Field((), description="paths, globs or URIs of item metadata files")
     logged: Paths = Field(
-        (), description="files that jobs.refresh wrote: what came while the server ran, `reviews*.parquet` and "
-        "`items*.parquet`",
+        (), description="files that jobs.refresh wrote: what came while the server ran, `reviews*.parquet`, "
+        "`items*.parquet`, `events*.parquet` and `relations*.parquet`",
     )  # fmt: skip
     columns: dict[str, Theirs] = Field({}, description="our column -> the file's; a.b.c: nested; a list: joined")
     item_columns: dict[str, Theirs] = Field({}, description="the same for item files")
@@ -129,15 +129,16 @@ class CorpusConfig(EventsConfig):
     max_row_bytes: int = Field(32_000_000, ge=1_000, description="a longer row is quarantined unread")
     sample: SampleConfig = SampleConfig()
 
-    def _has(self, kind: Literal["reviews", "events"]) -> bool:
+    def has(self, kind: Literal["reviews", "events"]) -> bool:
+        """Whether there are any."""
         return bool(getattr(self.sample if self.source == "sample" else self, kind))
 
     @model_validator(mode="after")
     def _the_outcome_is_there(self) -> "CorpusConfig":
         switch = "sample.events" if self.source == "sample" else "`events`"
-        if self.outcome.kind != REVIEW and not self._has("events"):
+        if self.outcome.kind != REVIEW and not self.has("events"):
             raise ValueError(f"outcome {self.outcome.kind!r} needs {switch}: found none to take it from")
-        if self.outcome.kind == REVIEW and not self._has("reviews") and self._has("events"):
+        if self.outcome.kind == REVIEW and not self.has("reviews") and self.has("events"):
             raise ValueError(
                 "outcome: found `review` and no reviews; expected the kind of events to predict, such as "
                 "outcome: purchase"
@@ -151,7 +152,7 @@ class CorpusConfig(EventsConfig):
 
     @model_validator(mode="after")
     def _files_are_named(self) -> "CorpusConfig":
-        if not (self._has("reviews") or self._has("events")):
+        if not (self.has("reviews") or self.has("events")):
             raise ValueError(
                 f"source {self.source!r} needs `reviews` or `events`: found none, expected at least one path or glob"
                 if self.source != "sample"

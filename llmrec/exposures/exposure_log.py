@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from llmrec.config.events import OutcomeConfig
 from llmrec.exposures.served_list import TAKEN, Feedback, Said, ServedList
 from llmrec.live.event_log import Entry
 from llmrec.live.sqlite_file import open_log, writing
@@ -83,13 +84,15 @@ class ExposureLog:
             self._db.executemany("DELETE FROM said WHERE rowid = ?", [row[:1] for row in found])
             return self._feed(rows)
 
-    def join_events(self, entries: Sequence[Entry], window_ms: int, up_to: int) -> int:
-        """Events become feedback of the last list that showed this item to this user within the window before.
+    def join_events(self, entries: Sequence[Entry], window_ms: int, up_to: int, outcome: OutcomeConfig) -> int:
+        """The `outcome`'s events become feedback of the last list that showed this item to this user within the window
+        before; events of other kinds (a view, an impression) are none.
 
         `up_to`: the event log's number that is then joined. Returns how many were.
         """
         with self._lock, writing(self._db):
-            rows = [row for e in entries if e.kind == "event" and (row := self._last_shown(e.body, window_ms))]
+            taken = [e for e in entries if e.kind == "event" and e.is_asked(outcome)]
+            rows = [row for e in taken if (row := self._last_shown(e.body, window_ms))]
             self._db.execute("INSERT OR REPLACE INTO joined VALUES ('events', ?)", (up_to,))
             return self._feed(rows)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmrec.config import RunConfig
+from llmrec.config.events import OutcomeConfig
 from llmrec.config.experiments import ExposuresConfig
 from llmrec.exposures.exposure_log import ExposureLog
 from llmrec.live.event_log import EventLog
@@ -41,7 +42,7 @@ def log_paths(config: RunConfig, root: str) -> LogPaths:
     return found
 
 
-def join_all(log: ExposureLog, events: str, window_s: float) -> None:
+def join_all(log: ExposureLog, events: str, window_s: float, outcome: OutcomeConfig) -> None:
     """Join every event anew, those too that overtook their list; what is joined already stays as it is."""
     window = int(window_s * 1000)
     log.join_said(window)
@@ -50,5 +51,5 @@ def join_all(log: ExposureLog, events: str, window_s: float) -> None:
     live, after = EventLog(events), 0
     while entries := live.since(after, _EVENTS):
         after = entries[-1].seq
-        log.join_events(entries, window, after)
+        log.join_events(entries, window, after, outcome)
     live.close()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Discriminator, FailFast, Field, Tag
+from pydantic import ConfigDict, Discriminator, FailFast, Field, Tag
 
 from llmrec.live.event_log import Appended
 from serve_app.schemas.answers import ApiResponse
@@ -13,18 +13,33 @@ Moment = int | float | str
 
 
 class EventRequest(ApiRequest):
-    """Somebody took an item. The id is the caller's: sent again with the same content, it is counted once."""
+    """What somebody did. The id is the caller's: sent again with the same content, it is counted once."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [
+        {"event_id": "order-4711", "user_id": "U0000151", "item_id": "P0000053", "stars": 5, "text": "small and quiet"},
+        {"event_id": "v-17", "user_id": "U0000151", "item_id": "P0000053", "kind": "dwell", "value": 42},
+    ]})  # fmt: skip
 
     event_id: Id = Field(description="one an event; a random UUID will do")
     user_id: Id = Field(description="as in the corpus, or of somebody new")
-    item_id: Id = Field(
-        description="as in the corpus; an event of an unknown item is kept, and counts once it is known"
-    )
+    item_id: Id | None = Field(
+        None, description="as in the corpus; an event of an unknown item is kept, and counts once it is known; only a "
+        "search may have none",
+    )  # fmt: skip
+    kind: Id | None = Field(
+        None, description="review, or a kind of events that the corpus has (corpus.event_kinds), such as view; the "
+        "outcome's where left out",
+    )  # fmt: skip
     timestamp: Moment | None = Field(
         None, description="when, as a corpus may say it: seconds, milliseconds or ISO 8601; now where left out"
     )
-    stars: float | None = Field(None, description="on the corpus's scale")
-    text: Text | None = Field(None, description="what they wrote; encoded soon, and until then an event without words")
+    stars: float | None = Field(None, description="of a review, on the corpus's scale")
+    value: float | None = Field(None, description="of another kind: seconds of a dwell, pieces of a purchase, ...")
+    session: Id | None = Field(None, description="of another kind: the visit that it belongs to")
+    text: Text | None = Field(
+        None, description="what they wrote in a review: encoded soon, and until then an event without words; of other "
+        "kinds, as the words of a search, it is kept",
+    )  # fmt: skip
 
 
 class EventsRequest(ApiRequest):

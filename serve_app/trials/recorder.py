@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from llmrec.config import ServingConfig
+from llmrec.config.events import OutcomeConfig
 from llmrec.config.experiments import ExposuresConfig
 from llmrec.exposures import ExposureLog, Said, ServedList
 from llmrec.exposures.exposure_log import LogError
@@ -36,20 +37,23 @@ class ExposureSettings:
     path: str
     events: str
     config: ExposuresConfig
+    outcome: OutcomeConfig
 
     @classmethod
     def of(cls, serving: ServingConfig, intake: IntakeSettings | None) -> "ExposureSettings | None":
         """Those of a configuration; None where lists are not logged."""
         if not serving.exposures.enabled or intake is None:
             return None
-        return cls(exposures_path(serving.exposures, intake.path), intake.path, serving.exposures)
+        return cls(
+            exposures_path(serving.exposures, intake.path), intake.path, serving.exposures, intake.corpus.outcome
+        )
 
 
 class Recorder:
     """One an ingress. Answers wait for nothing; what cannot be written in time is counted and let go."""
 
     def __init__(self, settings: ExposureSettings) -> None:
-        self.config = settings.config
+        self.config, self._outcome = settings.config, settings.outcome
         self._thread = ThreadPoolExecutor(1, "exposure-log")
         self.log, self._events = ExposureLog(settings.path), EventLog(settings.events)
         self._waiting: list[ServedList] = []
@@ -113,7 +117,7 @@ class Recorder:
         self.logged += len(some)
         self.log.join_said(window)
         while entries := self._events.since(self.log.joined(), _EVENTS):
-            self.log.join_events(entries, window, entries[-1].seq)
+            self.log.join_events(entries, window, entries[-1].seq, self._outcome)
         self.stopped = self.log.stopped() | self.stopped
         if time.monotonic() - self._pruned > _PRUNE_S:
             self._pruned = time.monotonic()

@@ -1,5 +1,6 @@
 """A small real bundle without training: real history, spec and models, random weights. Made in a second."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,13 +43,15 @@ def make_bundle(
     encoder: EncoderConfig | None = None,
     fingerprint: str = "fake-encoder",
     searchable: bool = False,
+    eventful: bool = False,
 ) -> Artifact:
     """The artifact `bundle/VERSION`. Users are `u0…`, items `i0…`, and one item is `i/with slash 琴`.
 
-    `searchable`: with a search index, the items being THINGS.
+    `searchable`: with a search index, the items being THINGS. `eventful`: with views, watches, baskets and relations;
+    the outcome is a purchase.
     """
     items = described(n_items) if searchable else None
-    history = _history(seed, n_users, n_items, dim, items)
+    history = _history(seed, n_users, n_items, dim, items, eventful)
     data = history.data
     spec = FeatureSpec.fit(
         history.settings,
@@ -121,7 +124,8 @@ def index_of(storage: Storage, items: list[dict[str, Any]], history: History, di
     return SearchIndex(made.texts, made.own, made.said, vectors)
 
 
-def _history(seed: int, n_users: int, n_items: int, dim: int, described: list[dict[str, Any]] | None = None) -> History:
+def _history(seed: int, n_users: int, n_items: int, dim: int, described: list[dict[str, Any]] | None = None,
+             eventful: bool = False) -> History:  # fmt: skip
     draw = np.random.default_rng(seed)
     ids = item_ids(n_items)
     pairs = [(f"u{u}", ids[i]) for u in range(n_users) for i in draw.choice(n_items, 5, replace=False)]
@@ -137,7 +141,23 @@ def _history(seed: int, n_users: int, n_items: int, dim: int, described: list[di
     own = described or [{C.ITEM_ID: i, C.TITLE: i, **none} for i in ids]
     items = [item | {IMAGE: image} for item, image in zip(own, images, strict=True)]
     end = int(times[-1]) + 1
-    return World(reviews, items, FeaturesConfig(history_length=5), dim).prepare(cut=(end, end)).history
+    world = World(reviews, items, FeaturesConfig(history_length=5), dim)
+    return (_eventful(world) if eventful else world).prepare(cut=(end, end)).history
+
+
+def _eventful(world: World) -> World:
+    """Each review a purchase, some moments after other events of the pair; users follow the next two."""
+    asked = [{k: r[k] for k in (C.USER_ID, C.ITEM_ID, C.TIMESTAMP)} for r in world.reviews]
+    events = [
+        event | {C.EVENT_ID: f"{kind}{n}", C.KIND: kind, C.VALUE: value, C.TIMESTAMP: event[C.TIMESTAMP] - before}
+        for n, event in enumerate(asked)
+        for kind, value, before in (("purchase", 1.0, 0), ("view", None, 90_000), ("watch", 20.0, 60_000),
+                                    ("add_to_basket", None, 30_000)) if kind == "purchase" or n % 3 == 0
+    ]  # fmt: skip
+    users = sorted({r[C.USER_ID] for r in world.reviews})
+    relations = [{C.FOLLOWER_ID: user, C.FOLLOWED_ID: users[(n + k) % len(users)], C.SINCE: None}
+                 for n, user in enumerate(users) for k in (1, 2)]  # fmt: skip
+    return replace(world, events=events, relations=relations, outcome="purchase")
 
 
 #: What is fitted when the other models are.

@@ -10,7 +10,8 @@ from factories.bundles import DIM, make_bundle, meant
 from fastapi import FastAPI
 
 from llmrec.config import CorpusConfig, ServingConfig
-from llmrec.live_bundle import LogFile
+from llmrec.features.asof.happened import Names
+from llmrec.live_bundle import LogFile, besides
 from llmrec.registry import publish
 from llmrec.storage import Storage
 from serve_app.api import make_api
@@ -24,6 +25,11 @@ from serve_app.service import RecommendationService
 from serve_app.trials import ExposureSettings, Recorder, Trials
 
 NAME = "demo"
+#: Of a bundle made `eventful`.
+EVENTFUL = CorpusConfig.model_validate({
+    "source": "table", "events": ["events.csv"], "relations": ["relations.csv"], "outcome": "purchase",
+    "event_kinds": {"Add to Cart": "add_to_basket"}, "event_repeats": {"watch": "sum"},
+})  # fmt: skip
 #: Limits that a test reaches at once.
 SMALL = {"max_body_bytes": 100_000, "max_text_chars": 500, "max_candidates": 50, "max_k": 20, "max_texts": 4,
          "max_encode_chars": 900, "max_liked": 10, "max_exclude": 30, "request_timeout_s": 2, "body_timeout_s": 0.2,
@@ -76,6 +82,8 @@ class Parts:
     retriever: Any
     ranker: Any
     config: ServingConfig
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    besides: Names = field(default_factory=Names)
 
     @property
     def log(self) -> str:
@@ -90,7 +98,7 @@ class Parts:
     def service(self) -> RecommendationService:
         intake = None
         if self.config.live.enabled:
-            intake = Intake(IntakeSettings(self.log, self.config.live, CorpusConfig()), self.encoder)
+            intake = Intake(IntakeSettings(self.log, self.config.live, self.corpus, self.besides), self.encoder)
         return RecommendationService.over(
             self.encoder, self.retriever, self.ranker, self.config, intake=intake, trials=self.trials()
         )
@@ -100,7 +108,8 @@ class Parts:
         if not shown.enabled:
             return None
         return Trials(
-            self.config.experiments, Recorder(ExposureSettings(shown.path or self.exposures, self.log, shown))
+            self.config.experiments,
+            Recorder(ExposureSettings(shown.path or self.exposures, self.log, shown, self.corpus.outcome)),
         )
 
     def app(self, keys: KeyRing | None = None) -> FastAPI:
@@ -119,10 +128,11 @@ class WordEncoder(FakeEncoder):
         return EncodedTexts("fake-encoder", meant(texts), none, none)
 
 
-def make_parts(root: str, searchable: bool = False, **serving: Any) -> Parts:
-    """Bundles `first` (CURRENT, served by both) and `second` under `root`."""
+def make_parts(root: str, searchable: bool = False, eventful: bool = False, **serving: Any) -> Parts:
+    """Bundles `first` (CURRENT, served by both) and `second` under `root`; `eventful`: see `make_bundle`."""
     storage, config = Storage(root), ServingConfig(**serving)
-    publish(storage, make_bundle(storage, "first", searchable=searchable), NAME)
+    first = make_bundle(storage, "first", searchable=searchable, eventful=eventful)
+    publish(storage, first, NAME)
     make_bundle(storage, "second", seed=1)
 
     def repository() -> Any:
@@ -132,6 +142,8 @@ def make_parts(root: str, searchable: bool = False, **serving: Any) -> Parts:
 
     parts = Parts(storage, WordEncoder() if searchable else FakeEncoder(), None, None, config)
     parts.retriever, parts.ranker = RetrieverDeployment(repository), RankerDeployment(repository)
+    if eventful:
+        parts.corpus, parts.besides = EVENTFUL, besides(first.root)
     for part in ("retriever", "ranker"):
         asyncio.run(parts.serve(part, "first"))
     return parts

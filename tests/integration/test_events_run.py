@@ -1,5 +1,6 @@
 """The whole way on events alone, and on both, with another outcome than a review. (On reviews alone: `small_run`.)"""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import pytest
 from llmrec.bundle import Bundle
 from llmrec.config import RunConfig
 from llmrec.evaluation.records.results import Results
+from llmrec.live.context import LiveContext
+from llmrec.live.event_log import EventLog, Fact
+from llmrec.live_bundle import LogFile, besides, go_live
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.schema import Column as C
 from llmrec.storage import Storage
@@ -49,6 +53,26 @@ def test_the_outcome_is_trained_evaluated_reported_and_published(run: Run) -> No
         bundle.context.spec.families
     )
     assert run.published["variant"] in run.variants
+
+
+def test_live_events_of_every_kind_are_known_and_the_outcomes_are_interactions(run: Run, tmp_path: Path) -> None:
+    root = run.artifacts["bundle.text"].root
+    assert {"view", "dwell", "purchase"} <= set(besides(root).kinds) and besides(root).relations
+    bundle = Bundle.load(root, LiveContext.of)
+    live, _ = go_live(bundle, LogFile(str(tmp_path / "log"), 1_000, 0.1))
+    history, at = bundle.history, bundle.last_time + 1
+    user, item = history.user_ids[1], history.item_ids[1]
+    before = history.users_at(np.array([1]), np.array([at + 1]))
+    for kind, value in (("view", None), ("dwell", 5.0), ("dwell", 25.0), ("purchase", 1.0)):
+        body = {"kind": kind, "user": user, "item": item, "value": value, "session": None, "text": None, "time": at}
+        EventLog(str(tmp_path / "log")).append([[Fact("event", f"{kind}{value}", body, body)]])
+    assert live.catch_up() == 4
+    after = history.users_at(np.array([1]), np.array([at + 1]))
+    assert after.count[0] == before.count[0] + 1  # the purchase, or the long dwell
+    added = (after.events[0, :, 0] - before.events[0, :, 0]).tolist()
+    assert dict(zip(history.further.kinds, added, strict=True)) == {
+        kind: {"view": 1, "dwell": 2, "purchase": 1}.get(kind, 0) for kind in history.further.kinds
+    }
 
 
 def test_what_was_had_is_recommended_again_where_that_is_the_custom(run: Run) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from llmrec.config.events import OutcomeConfig
 from llmrec.exposures import ExposureLog, ServedList
 from llmrec.live.event_log import Entry
 
@@ -32,8 +33,12 @@ def test_an_event_is_of_the_last_list_that_showed_the_item(
     assert log.append(lists) == 4 and log.append(lists) == 0
     event = Entry(7, "event", "e", {"user": user, "item": item, "time": time})
     words = Entry(8, "words", "w", {"of": 7})
-    assert log.join_events([event, words], 2 * HOUR, 8) == (found is not None)
-    assert log.join_events([event], 2 * HOUR, 8) == 0 and log.joined() == 8
+    view = Entry(6, "event", "v", {"kind": "view", "user": user, "item": item, "time": time, "value": None})
+    bought = Entry(7, "event", "b", view.body | {"kind": "purchase"})
+    asked = OutcomeConfig(kind="purchase")
+    assert log.join_events([view, words], 2 * HOUR, 6, asked) == 0  # seen, not taken
+    assert log.join_events([event, words], 2 * HOUR, 8, asked) == (found is not None)
+    assert log.join_events([event, bought], 2 * HOUR, 8, asked) == 0 and log.joined() == 8
     assert [(f.number, f.slot, f.kind) for f in log.feedback()] == ([] if found is None else [(*found, "taken")])
     assert [s for _, s in log.lists()] == lists
 

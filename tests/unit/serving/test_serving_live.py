@@ -325,11 +325,15 @@ def test_where_events_are_off_there_is_no_such_route_and_the_clock_is_the_bundle
 def test_where_a_log_cannot_serve_the_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     config = RunConfig.model_validate({"serving": {"live": {"enabled": True}}})
     with pytest.raises(ValueError, match=r"serving\.live\.path: found none beside the storage 's3://bucket'"):
-        serve_app._intake(config, "s3://bucket", "run")
+        serve_app._intake(config, "s3://bucket", "run", "b")
     last = RunConfig.model_validate({"serving": {"live": {"enabled": True}}, "corpus": {"repeats": "last"}})
     with pytest.raises(ValueError, match=r"corpus\.repeats 'last'"):
-        serve_app._intake(last, "/data", "run")
-    found = serve_app._intake(config, "/data", "run")
+        serve_app._intake(last, "/data", "run", "b")
+    merged = {"source": "table", "events": "e.csv", "outcome": "play", "event_repeats": {"play": "last"}}
+    last = RunConfig.model_validate({"serving": {"live": {"enabled": True}}, "corpus": merged})
+    with pytest.raises(ValueError, match=r"corpus\.event_repeats 'last' of the outcome, play"):
+        serve_app._intake(last, "/data", "run", "b")
+    found = serve_app._intake(config, "/data", "run", "b")
     assert found is not None and found.path == "/data/live/run.sqlite"
     import ray
 
