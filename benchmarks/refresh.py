@@ -40,7 +40,7 @@ from llmrec.live.log_point import LogPoint
 from llmrec.live_bundle import LogFile
 from llmrec.refresh.book import Plan, RefreshBook
 from llmrec.refresh.compare import Asked, served_values
-from llmrec.refresh.gather import gather, write
+from llmrec.refresh.gather import Serving, gather, write
 from llmrec.refresh.stages import held_out, make_candidate, point_of
 from llmrec.schema import DAY_MS, C
 from llmrec.storage import Artifact, Storage
@@ -149,11 +149,11 @@ def plan_of(w: World, log: EventLog, serving: Artifact) -> Plan:
     book = RefreshBook(w.storage, w.config.name)
     if (plan := book.plan(1)) is not None:
         return plan
-    items = dict.fromkeys(sorted(set(w.later[C.ITEM_ID].to_pylist())), 0.01)
-    found, told = gather(log, log.last(), items, None, w.config.refresh.model_copy(update={"least_held": 1_000_000}))
+    known = Serving(dict.fromkeys(sorted(set(w.later[C.ITEM_ID].to_pylist())), 0.01))
+    found, told = gather(log, log.last(), known, None, w.config.refresh.model_copy(update={"least_held": 1_000_000}))
     n_test = int((w.later[C.TIMESTAMP].to_numpy() >= w.month_ends).sum())
     plan = Plan(turn=1, bundle=serving.id, log=log.identity(), through=log.last(), events=len(found.passed()), held={},
-                waiting=[], logged=write(f"{book.folder(1)}/rows", found, items), held_out=n_test,
+                waiting=[], logged=write(f"{book.folder(1)}/rows", found), held_out=n_test,
                 told=told)  # fmt: skip
     book.open(plan)
     return plan

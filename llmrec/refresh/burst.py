@@ -28,18 +28,18 @@ class Caps:
         return max(self.settings.least_held, int(self.n * self.settings.user_share))
 
 
-def held_back(events: Iterable[tuple[int, str, str]], caps: Caps) -> dict[int, str]:
+def held_back(events: Iterable[tuple[int, str, str | None]], caps: Caps) -> dict[int, str]:
     """Number -> `item` or `user`: which of the new events (number, user, item), in order, are too many, and of whom."""
     trusted, held = set(caps.settings.trusted), dict[int, str]()
     items, users = Counter[str](), Counter[str]()
     for seq, user, item in events:
         if user in trusted or item in trusted:
             continue
-        if items[item] >= caps.of_item(item):
+        if item is not None and items[item] >= caps.of_item(item):
             held[seq] = "item"
         elif users[user] >= caps.of_user:
             held[seq] = "user"
         else:
-            items[item] += 1
+            items[item or ""] += 1  # a search is about none
             users[user] += 1
     return held

@@ -63,12 +63,11 @@ def make_candidate(
 
 
 def held_out(made: dict[str, Artifact]) -> Asked:
-    """The events from the candidate's cut-off on, in order of time."""
+    """The outcome's events from the candidate's cut-off on, in order of time."""
     cutoff = made["examples"].manifest.info["cutoff"]
-    rows = (
-        made["corpus"].dataset("reviews").to_table([C.USER_ID, C.ITEM_ID, C.TIMESTAMP], pc.field(C.TIMESTAMP) >= cutoff)
-    )
-    rows = rows.sort_by(C.TIMESTAMP)
+    dataset, late = made["corpus"].dataset("reviews"), pc.field(C.TIMESTAMP) >= cutoff
+    asked = late & pc.field(C.OUTCOME) if C.OUTCOME in dataset.schema.names else late
+    rows = dataset.to_table([C.USER_ID, C.ITEM_ID, C.TIMESTAMP], asked).sort_by(C.TIMESTAMP)
     return Asked(rows[C.USER_ID].to_pylist(), rows[C.ITEM_ID].to_pylist(), rows[C.TIMESTAMP].to_numpy())
 
 

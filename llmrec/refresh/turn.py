@@ -12,9 +12,10 @@ from llmrec.bundle import BundleFile, read_settings
 from llmrec.bundle_files import bundle_folder
 from llmrec.config import RunConfig
 from llmrec.features.asof.history_data import HistoryData
+from llmrec.live_bundle import besides
 from llmrec.refresh.book import Plan, only_one
 from llmrec.refresh.compare import Comparison, compared, served_values
-from llmrec.refresh.gather import gather, write
+from llmrec.refresh.gather import Serving, gather, write
 from llmrec.refresh.stages import Report, TooFewError, held_out, make_candidate, point_of
 from llmrec.refresh.watch import judge
 from llmrec.refresh.work import Refresh
@@ -58,11 +59,11 @@ def _planned(work: Refresh, serving: str) -> tuple[Plan | None, dict[str, Any]]:
     """The next turn, its rows written; None where too little is new."""
     turns, settings = work.book.turns(), work.config.refresh
     last = work.book.plan(turns[-1]) if turns else None
-    known, point = _shares(work.bundle(serving)), read_settings(work.bundle(serving).root).log
+    known, point = _serving(work, serving), read_settings(work.bundle(serving).root).log
     log, through = work.log.identity(), work.log.last()
     same = last if last is not None and last.log == log else None
     found, told = gather(work.log, through, known, same, settings)
-    n = len(found.passed()) - (point.events if point is not None and point.log == log else 0)
+    n = found.interactions() - (point.events if point is not None and point.log == log else 0)
     told |= {"new_events": n, "through": through}
     if n < settings.least_events:
         return None, told | {"because": f"{n} new events, expected at least {settings.least_events} "
@@ -70,16 +71,28 @@ def _planned(work: Refresh, serving: str) -> tuple[Plan | None, dict[str, Any]]:
     turn = (turns[-1] if turns else 0) + 1
     carried = [] if last is None else [u for u in last.logged if same is None or work.book.folder(last.turn) not in u]
     plan = Plan(
-        turn=turn, bundle=serving, log=log, through=through, events=len(found.passed()), held=found.held,
-        waiting=found.waiting, logged=[*carried, *write(f"{work.book.folder(turn)}/rows", found, known)],
+        turn=turn, bundle=serving, log=log, through=through, events=found.interactions(), held=found.held,
+        waiting=found.waiting, logged=[*carried, *write(f"{work.book.folder(turn)}/rows", found)],
         held_out=round(settings.held_out * n), told=told,
     )  # fmt: skip
     work.book.open(plan)
     return plan, told
 
 
+def _serving(work: Refresh, bundle: str) -> Serving:
+    """What the log is measured by. Raises ValueError where the bundle was made for another outcome."""
+    root, asked = work.bundle(bundle).root, work.config.corpus.outcome
+    known = besides(root)
+    if known.outcome != asked:
+        raise ValueError(
+            f"jobs.refresh: found corpus.outcome {asked.model_dump()}, expected {known.outcome.model_dump()}, the "
+            "serving bundle's; run jobs.pipeline"
+        )
+    return Serving(_shares(work.bundle(bundle)), known)
+
+
 def _shares(bundle: Artifact) -> Mapping[str, float]:
-    """Item of the bundle -> its share of the events."""
+    """Item of the bundle -> its share of the interactions."""
     data = HistoryData.load(f"{bundle_folder(bundle.root)[0]}/history")
     counts = np.bincount(np.asarray(data.item_rows), minlength=len(data.item_ids))[1:]
     shares = counts / max(1, counts.sum())

@@ -7,6 +7,7 @@ import numpy as np
 
 from llmrec import registry
 from llmrec.bundle import read_settings
+from llmrec.config.events import OutcomeConfig
 from llmrec.live.event_log import EventLog
 from llmrec.live.log_point import LogPoint
 from llmrec.refresh.compare import Asked, Comparison, compared, least_queries, served_values
@@ -29,7 +30,7 @@ def judge(work: Refresh, pointer: dict[str, Any]) -> dict[str, Any] | None:
     point = read_settings(work.bundle(pointer["id"]).root).log
     if before is None or point is None or point.log != work.log.identity():
         return None
-    asked = events_since(work.log, point, pointer["published_unix"])
+    asked = events_since(work.log, point, pointer["published_unix"], work.config.corpus.outcome)
     if len(asked) < least_queries(work.config.refresh):
         return None
     found = _both(work, (pointer["id"], before["id"]), point, asked)
@@ -42,12 +43,13 @@ def judge(work: Refresh, pointer: dict[str, Any]) -> dict[str, Any] | None:
             "because": because}  # fmt: skip
 
 
-def events_since(log: EventLog, point: LogPoint, published: float) -> Asked:
-    """Events that came behind `point` and happened after the moment `published` (Unix seconds), by time."""
+def events_since(log: EventLog, point: LogPoint, published: float, outcome: OutcomeConfig) -> Asked:
+    """The outcome's events that came behind `point` and happened after `published` (Unix seconds), by time."""
     found, seq, held = list[tuple[int, str, str]](), point.through, set(point.held)
     while entries := log.since(seq, _READ):
         seq = entries[-1].seq
-        bodies = [entry.body for entry in entries if entry.kind == "event" and entry.seq not in held]
+        events = (entry for entry in entries if entry.kind == "event" and entry.seq not in held)
+        bodies = [entry.body for entry in events if entry.is_asked(outcome)]
         found += [(b["time"], b["user"], b["item"]) for b in bodies if b["time"] > published * 1000]
     found.sort()
     times = np.array([time for time, _, _ in found], np.int64)

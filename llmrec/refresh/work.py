@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 
 from llmrec.config import RunConfig
-from llmrec.config.events import REVIEW
 from llmrec.exposures.paths import events_path
 from llmrec.live.event_log import EventLog
 from llmrec.live_bundle import LogFile
@@ -24,10 +23,9 @@ class Refresh:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.config.corpus.outcome.kind != REVIEW or self.config.corpus.repeats == "last":
+        if self.config.corpus.repeats == "last":
             raise ValueError(
-                f"jobs.refresh: found corpus.outcome {self.config.corpus.outcome.kind!r} and corpus.repeats "
-                f"{self.config.corpus.repeats!r}, expected 'review' and 'keep': what the log holds becomes reviews"
+                "jobs.refresh: found corpus.repeats 'last', expected 'keep': the server's log knows nothing of it"
             )
         live = self.config.serving.live
         path = events_path(self.config, self.storage.root, self.config.name)

@@ -1,10 +1,11 @@
 """What came while the server ran, as jobs.refresh wrote it (`corpus.logged`): our own columns, beside any source.
 
-Reviews and items of the log pass the same parsers and passes as those of files. What the log says of an item takes the
+What the log holds passes the same parsers and passes as those of files. What the log says of an item takes the
 place of what files say: its title, brand, categories, description and price; its date and vectors stay.
 """
 
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +19,15 @@ from llmrec.schema import C
 
 #: What a PUT says the whole of.
 SAID = (C.TITLE, C.DESCRIPTION, C.BRAND, C.PRICE, C.CATEGORIES)
-KINDS = ("reviews", "items")
+KINDS = ("reviews", "items", "events", "relations")
 
 
 def reading_of_log(config: CorpusConfig) -> CorpusConfig:
-    """How its rows are read: the corpus's scale and rules, our own columns."""
-    plain = ReadingConfig()
-    own = {"source": "table", "columns": {}, "item_columns": {}, "context_columns": {}, "item_vectors": {},
-           "review_format": plain, "item_format": plain}  # fmt: skip
+    """How its rows are read: the corpus's scale and rules, our own columns and kinds of events."""
+    ours: dict[str, Any] = {name: {} for name in ("columns", "item_columns", "event_columns", "relation_columns")}
+    ours |= {"context_columns": {}, "item_vectors": {}, "event_kinds": {}, "event_kind": None}
+    formats = ("review_format", "item_format", "event_format", "relation_format")
+    own = {"source": "table"} | ours | dict.fromkeys(formats, ReadingConfig())
     return config.model_copy(update=own)
 
 

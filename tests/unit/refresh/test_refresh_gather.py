@@ -6,17 +6,19 @@ from typing import Any
 import pytest
 
 from llmrec.config import RunConfig
+from llmrec.config.events import OutcomeConfig
 from llmrec.config.refresh import RefreshConfig
 from llmrec.corpus import ingest
+from llmrec.features.asof.happened import Names
 from llmrec.live.event_log import EventLog, Fact
 from llmrec.refresh.book import Plan
-from llmrec.refresh.gather import Gathered, gather, write
+from llmrec.refresh.gather import Gathered, Serving, gather, write
 from llmrec.schema import C
 from llmrec.storage import Storage
 
 T = 1_700_000_000_123
 LOOSE = RefreshConfig(least_held=1000)
-KNOWN = {"I1": 0.0, "I2": 0.0}  # of the serving bundle, which had no event
+KNOWN = Serving({"I1": 0.0, "I2": 0.0})  # of the serving bundle, which had no event
 
 
 def event(name: str, user: str = "u", item: str = "I1", time: int = T, words: str | None = None) -> Fact:
@@ -53,7 +55,7 @@ def corpus_of(tmp_path: Path, log: EventLog, **more: Any) -> Any:
         f"u,I1,{T - 1000},5,old words\nv,I2,{T - 2000},3,\nw,I1,{T},4,said before\n"
     )
     (tmp_path / "items.csv").write_text("item_id,title,brand,price,available_from\nI1,Old lamp,Acme,9.5,2001-02-03\n")
-    logged = write(str(tmp_path / "rows"), taken(log), KNOWN)
+    logged = write(str(tmp_path / "rows"), taken(log))
     config = RunConfig.model_validate({"storage": str(tmp_path / "s"), "corpus": {
         "source": "table", "reviews": f"{tmp_path}/reviews.csv", "items": f"{tmp_path}/items.csv", "logged": logged,
         "sanity": {"protocols": "warn"}, **more}})  # fmt: skip
@@ -116,6 +118,58 @@ def test_each_event_is_judged_once(log: EventLog) -> None:
     assert not trusted.held and len(trusted.passed()) == 1008
 
 
+def kind(name: str, kind: str, item: str | None = "I1", value: float | None = None, time: int = T) -> Fact:
+    said = {"kind": kind, "user": "u", "item": item, "value": value, "session": "s", "text": None}
+    return Fact("event", name, said, said | {"time": time})
+
+
+BESIDES = Names(("dwell", "search", "view"), 2, OutcomeConfig(kind="dwell", at_least=30))
+
+
+def test_events_of_other_kinds_and_relations_become_rows_and_the_outcome_is_counted(
+    tmp_path: Path, log: EventLog
+) -> None:
+    (tmp_path / "events.csv").write_text(f"event_id,user_id,item_id,timestamp,kind\nold,u,I1,{T - 9},seen\n")
+    (tmp_path / "follows.csv").write_text("follower_id,followed_id,since\nu,v,2001-02-03\n")
+    log.append([[
+        kind("d1", "dwell", value=45), kind("d2", "dwell", value=2), kind("old", "view"), kind("v", "view"),
+        kind("q", "search", item=None), kind("x", "view", item="X"), kind("strange", "share"), event("r", "w"),
+        Fact("follow", "w\tu", {}, {"user": "w", "followed": "u", "time": T}),
+    ]])  # fmt: skip
+    found, told = gather(log, log.last(), Serving(KNOWN.shares, BESIDES), None, LOOSE)
+    assert found.interactions() == 2 and told["waiting"] == 2  # x: until the item is known; strange: of no such kind
+    files = {"events": f"{tmp_path}/events.csv", "relations": f"{tmp_path}/follows.csv"}
+    kinds = {"event_kinds": {"seen": "view"}, "outcome": {"dwell": {"at_least": 30}}}
+    made = corpus_of(tmp_path, log, logged=write(str(tmp_path / "more"), found), **files, **kinds)
+    events = {e[C.EVENT_ID]: e for e in made.table("events").to_pylist()}
+    assert {n: e[C.KIND] for n, e in events.items()} == {
+        "old": "view",
+        "d1": "dwell",
+        "d2": "dwell",
+        "v": "view",
+        "q": "search",
+    }
+    assert (events["d1"][C.VALUE], events["d1"][C.SESSION], events["q"][C.ITEM_ID]) == (45, "s", None)
+    assert (
+        events["old"][C.TIMESTAMP] == T - 9 and made.manifest.counts["events_quarantined"] == 1
+    )  # the log's is a copy
+    asked = {r[C.REVIEW_ID]: r[C.OUTCOME] for r in made.table("reviews").to_pylist()}
+    assert [name for name, outcome in asked.items() if outcome] == ["event:d1"] and len(asked) == 5
+    assert {(r[C.FOLLOWER_ID], r[C.FOLLOWED_ID]) for r in made.table("relations").to_pylist()} == {
+        ("u", "v"),
+        ("w", "u"),
+    }
+
+
+def test_views_make_no_room_for_what_is_bought(log: EventLog) -> None:
+    log.append([[kind(f"v{n}", "view", item=f"I{n % 2 + 1}") for n in range(100)]])
+    log.append([[kind(f"d{n}", "dwell", value=60) for n in range(10)]])
+    tight = RefreshConfig(least_held=5, item_share=0.1, user_share=1)
+    found, _ = gather(log, log.last(), Serving(KNOWN.shares, BESIDES), None, tight)
+    held = [e.body["kind"] for e in found.events if e.seq in found.held]
+    assert (held.count("dwell"), held.count("view")) == (5, 80)
+
+
 def test_the_log_is_read_up_to_the_turns_number(log: EventLog) -> None:
     log.append([[event("a"), event("b", "v")]])
     log.append([[event("c", "w")]])
@@ -125,5 +179,5 @@ def test_the_log_is_read_up_to_the_turns_number(log: EventLog) -> None:
 def test_files_of_the_log_have_names_that_say_what_they_hold(tmp_path: Path, log: EventLog) -> None:
     log.append([[event("a")]])
     (tmp_path / "other.parquet").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"expected files named reviews\* or items\*"):
+    with pytest.raises(ValueError, match=r"expected files named reviews\* or items\* or events\* or relations\*"):
         corpus_of(tmp_path, log, logged=f"{tmp_path}/other.parquet")

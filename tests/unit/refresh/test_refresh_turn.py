@@ -12,6 +12,7 @@ from factories.refresh import ENCODER, NAME, Served, make_served, stub_encode
 from llmrec import registry
 from llmrec.bundle import Bundle, read_settings
 from llmrec.config import RunConfig
+from llmrec.config.events import OutcomeConfig
 from llmrec.config.refresh import RefreshConfig
 from llmrec.live.context import LiveContext
 from llmrec.live.event_log import EventLog, Fact
@@ -193,13 +194,18 @@ def test_the_live_metric_reads_what_came_and_happened_since(served: Served) -> N
     served.send(served.later)
     point = stages.LogPoint(log="l", through=3, events=3, held=(5,))
     times = sorted(r[C.TIMESTAMP] for r in served.later[3:])
-    asked = watch.events_since(served.log, point, times[50] / 1000)
+    asked = watch.events_since(served.log, point, times[50] / 1000, OutcomeConfig())
     expected = [r for n, r in enumerate(served.later) if n > 2 and n != 4 and r[C.TIMESTAMP] > times[50]]
     assert asked.times.tolist() == sorted(r[C.TIMESTAMP] for r in expected)
     assert sorted(asked.items) == sorted(r[C.ITEM_ID] for r in expected)
 
 
-def test_events_of_other_outcomes_are_refused_by_name(served: Served) -> None:
-    rows = served.config.corpus.model_copy(update={"repeats": "last"})
-    with pytest.raises(ValueError, match="repeats 'last', expected 'review' and 'keep'"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"repeats": "last"}, "repeats 'last', expected 'keep'"),
+     ({"outcome": OutcomeConfig(kind="purchase")}, "'purchase'.*, expected .*'review'")],
+)  # fmt: skip
+def test_what_the_log_cannot_become_is_refused_by_name(served: Served, change: dict[str, Any], message: str) -> None:
+    rows = served.config.corpus.model_copy(update=change)
+    with pytest.raises(ValueError, match=message):
         take_turn(served.config.model_copy(update={"corpus": rows}), served.storage, lambda *_: None)
