@@ -1,12 +1,14 @@
 """Live events: how soon the next answer knows of them, and what they cost the recommendations beside, paired.
 
     .venv/bin/python -m benchmarks.live [--storage ROOT] [--seconds S] [--rounds R] [--per-second N] [--batch B]
+                                        [--kinds]
 
 In each round recommendations are asked for by one connection, first alone, then beside N events a second in batches of
 B; `p50_ratio` is the median over rounds of beside / alone. `lag` is the time from a reply of POST /v1/events until
 /v1/model says that answers know of it, asked every 10 ms. `singles`: events posted one by one,
-by one connection and by eight, as fast as they are acknowledged. The bundle (5,000 reviews of the built-in corpus,
-short fits) is made where --storage does not hold it.
+by one connection and by eight, as fast as they are acknowledged. `--kinds`: the corpus has events, the outcome is a
+purchase, and events are of every kind that the bundle has features of, one as often as another. The bundle (5,000
+reviews of the built-in corpus, short fits) is made where --storage does not hold it.
 """
 
 import argparse
@@ -39,6 +41,10 @@ SETTINGS: dict[str, Any] = {
     "training": {"retrievers": {"two_tower": {"epochs": 1}}, "ranker": {"name": "dcnv2", "epochs": 1}},
     "serving": {"live": {"enabled": True}},
 }  # fmt: skip
+KINDS: dict[str, Any] = {
+    "name": "live_kinds",
+    "corpus": {"sample": SETTINGS["corpus"]["sample"] | {"events": True}, "outcome": "purchase"},
+}
 
 
 @dataclass
@@ -46,8 +52,7 @@ class Stream:
     """While the block runs, `per_second` events come in batches of `batch`; `lags` (s) are measured of each batch."""
 
     url: str
-    users: list[str]
-    items: list[str]
+    crowd: "Crowd"
     per_second: float
     batch: int
     lags: list[float] = field(default_factory=list)
@@ -70,7 +75,7 @@ class Stream:
             while not self._ended.is_set():
                 due = started + self.sent / self.per_second
                 time.sleep(max(0.0, due - time.perf_counter()))
-                events = [event(rng, self.users, self.items) for _ in range(self.batch)]
+                events = [self.crowd.event(rng) for _ in range(self.batch)]
                 answer = client.post(f"{self.url}/v1/events", json={"events": events}).raise_for_status().json()
                 self.sent += self.batch
                 self.lags.append(self._lag(client, answer["sequence"]))
@@ -83,21 +88,37 @@ class Stream:
         return time.perf_counter() - replied
 
 
-def event(rng: np.random.Generator, users: list[str], items: list[str]) -> dict[str, Any]:
-    """What somebody took now."""
-    user, item = users[int(rng.integers(len(users)))], items[int(rng.integers(len(items)))]
-    return {"event_id": uuid.uuid4().hex, "user_id": user, "item_id": item, "stars": int(rng.integers(1, 6))}
+@dataclass(frozen=True)
+class Crowd:
+    """Who may do something, and what; `kinds`: none where all is reviews."""
+
+    users: list[str]
+    items: list[str]
+    kinds: tuple[str, ...]
+
+    @classmethod
+    def of(cls, bundle: Bundle, kinds: bool) -> "Crowd":
+        history = bundle.history
+        return cls(list(history.user_ids[1:]), list(history.item_ids[1:]), history.further.kinds if kinds else ())
+
+    def event(self, rng: np.random.Generator) -> dict[str, Any]:
+        """What somebody does now."""
+        user, item = self.users[int(rng.integers(len(self.users)))], self.items[int(rng.integers(len(self.items)))]
+        value = (
+            {"kind": str(rng.choice(self.kinds)), "value": 20.0} if self.kinds else {"stars": int(rng.integers(1, 6))}
+        )
+        return {"event_id": uuid.uuid4().hex, "user_id": user, "item_id": item, **value}
 
 
 def measure(server: Server, bundle: Bundle, args: argparse.Namespace) -> dict[str, Any]:
     """The rounds."""
-    users, items = list(bundle.history.user_ids[1:]), list(bundle.history.item_ids[1:])
-    bodies = [{"user_id": user} for user in users]
+    crowd = Crowd.of(bundle, args.kinds)
+    bodies = [{"user_id": user} for user in crowd.users]
     load(server, 1, 3.0, bodies)  # warm
     alone, beside, lags, rates = list[float](), list[float](), list[float](), list[float]()
     for _ in range(args.rounds):
         alone.append(load(server, 1, args.seconds, bodies)["p50_ms"])
-        with Stream(server.url, users, items, args.per_second, args.batch) as stream:
+        with Stream(server.url, crowd, args.per_second, args.batch) as stream:
             beside.append(load(server, 1, args.seconds, bodies)["p50_ms"])
         lags += stream.lags
         rates.append(stream.sent / stream.seconds)
@@ -109,13 +130,12 @@ def measure(server: Server, bundle: Bundle, args: argparse.Namespace) -> dict[st
     }  # fmt: skip
 
 
-def singles(server: Server, bundle: Bundle, connections: int, seconds: float) -> dict[str, float]:
+def singles(server: Server, crowd: Crowd, connections: int, seconds: float) -> dict[str, float]:
     """Single posts a second, each acknowledged before the connection sends its next."""
     import asyncio
 
-    rng, history = np.random.default_rng(), bundle.history
-    users, items = list(history.user_ids[1:]), list(history.item_ids[1:])
-    bodies: list[dict[str, object]] = [event(rng, users, items) for _ in range(int(seconds * 2_000))]
+    rng = np.random.default_rng()
+    bodies: list[dict[str, object]] = [crowd.event(rng) for _ in range(int(seconds * 2_000))]
     found = asyncio.run(load_events(f"{server.url}/v1/events", connections, seconds, bodies))
     if found["failed"]:
         raise RuntimeError(f"{found['failed']} of {found['requests']} events were refused")
@@ -130,15 +150,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--per-second", type=float, default=200.0)
     parser.add_argument("--batch", type=int, default=20)
+    parser.add_argument("--kinds", action="store_true", help="events of every kind, not reviews alone")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         storage, path = Storage(args.storage or folder), Path(folder) / "live.yaml"
-        path.write_text(yaml.safe_dump(SETTINGS | {"storage": storage.root}))
+        path.write_text(yaml.safe_dump((SETTINGS | KINDS if args.kinds else SETTINGS) | {"storage": storage.root}))
         bundle = Bundle.load(bundle_uri(load_config(path), storage))
         before = os.getloadavg()[0]
         with ours(str(path), storage, "fused") as server:
             found = measure(server, bundle, args)
-            one, many = (singles(server, bundle, n, args.seconds) for n in (1, 8))
+            one, many = (singles(server, Crowd.of(bundle, args.kinds), n, args.seconds) for n in (1, 8))
             state = httpx.get(f"{server.url}/v1/model").json()["live"]
     found |= {"singles_per_s": one["per_s"], "single_p50_ms": one["p50_ms"], "singles_of_8_per_s": many["per_s"]}
     found = {name: round(value, 4) for name, value in found.items()}
