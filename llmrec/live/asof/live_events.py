@@ -9,7 +9,7 @@ from llmrec.features.arrays import Ints
 from llmrec.features.asof.events import BLOCK, EntityEvents, Span
 from llmrec.live.asof.growing import GrowingRows, Mapped
 
-_BITS = 24
+_BITS = 28
 #: Events that one entity may have at most.
 MOST = (1 << _BITS) - 1
 
