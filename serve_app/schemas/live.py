@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Discriminator, FailFast, Field, Tag
+from pydantic import Discriminator, FailFast, Field, Tag
 
 from llmrec.live.event_log import Appended
 from serve_app.schemas.answers import ApiResponse
-from serve_app.schemas.requests import ApiRequest, Id, Text
+from serve_app.schemas.requests import ApiRequest, Id, Text, examples
 
 #: As a corpus may say it.
 Moment = int | float | str
@@ -15,10 +15,10 @@ Moment = int | float | str
 class EventRequest(ApiRequest):
     """What somebody did. The id is the caller's: sent again with the same content, it is counted once."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [
+    model_config = examples(
         {"event_id": "order-4711", "user_id": "U0000151", "item_id": "P0000053", "stars": 5, "text": "small and quiet"},
         {"event_id": "v-17", "user_id": "U0000151", "item_id": "P0000053", "kind": "dwell", "value": 42},
-    ]})  # fmt: skip
+    )
 
     event_id: Id = Field(description="one an event; a random UUID will do")
     user_id: Id = Field(description="as in the corpus, or of somebody new")
@@ -60,6 +60,8 @@ AnyEvents = Annotated[
 
 class ItemRequest(ApiRequest):
     """What an item is from now on: all that is known of it, as a corpus may say it."""
+
+    model_config = examples({"title": "A quiet kettle", "brand": "Vohazi", "categories": ["kettle"], "price": 39.5})
 
     title: Text | None = None
     brand: Text | None = None

@@ -25,7 +25,7 @@ MAX_NAMES = 64  # of one filter
 Names = Annotated[list[Id], FailFast(), Field(max_length=MAX_NAMES)]
 
 
-def _examples(*bodies: dict[str, Any]) -> ConfigDict:
+def examples(*bodies: dict[str, Any]) -> ConfigDict:
     """For the OpenAPI."""
     return ConfigDict(json_schema_extra={"examples": list(bodies)})
 
@@ -105,7 +105,7 @@ class Diversify(ApiRequest):
 class RecommendRequest(UserRequest):
     """Without a known user, a text or a known liked item the answer is what is popular, and says so."""
 
-    model_config = _examples(
+    model_config = examples(
         {"user_id": "U0000151", "k": 5, "reasons": True},
         {"text": "a warm, sturdy one", "need": 0.6},
         {"liked_items": ["P0000053"], "exclude": ["P0000177"]},
@@ -145,7 +145,7 @@ class RecommendRequest(UserRequest):
 class BatchRequest(ApiRequest):
     """Several bodies of `/v1/recommend`, each answered or refused on its own."""
 
-    model_config = _examples({"requests": [{"user_id": "U0000151", "k": 5}, {"text": "a warm, sturdy one"}]})
+    model_config = examples({"requests": [{"user_id": "U0000151", "k": 5}, {"text": "a warm, sturdy one"}]})
 
     requests: list[dict[str, Any]] = Field(min_length=1)
 
@@ -153,7 +153,7 @@ class BatchRequest(ApiRequest):
 class SearchRequest(ApiRequest):
     """Words to find items by."""
 
-    model_config = _examples({"text": "quiet kettle", "k": 5, "filters": {"price": {"max": 40}}})
+    model_config = examples({"text": "quiet kettle", "k": 5, "filters": {"price": {"max": 40}}})
 
     text: Text = Field(description="what is looked for")
     k: Annotated[int, BeforeValidator(_whole)] = Field(10, ge=1, description="number of items wanted")
@@ -168,7 +168,7 @@ class SearchRequest(ApiRequest):
 class RankRequest(UserRequest):
     """Candidates to order by the probability of a click."""
 
-    model_config = _examples({"user_id": "U0000151", "candidates": ["P0000053", "P0000177"]})
+    model_config = examples({"user_id": "U0000151", "candidates": ["P0000053", "P0000177"]})
 
     candidates: Ids = Field(min_length=1)
 
@@ -176,7 +176,7 @@ class RankRequest(UserRequest):
 class EncodeRequest(ApiRequest):
     """Texts to turn into vectors, with the prompt of documents or of queries."""
 
-    model_config = _examples({"texts": ["small and quiet"], "kind": "query"})
+    model_config = examples({"texts": ["small and quiet"], "kind": "query"})
 
     texts: Annotated[list[Text], FailFast()] = Field(min_length=1)
     kind: Literal["document", "query"] = "document"
