@@ -1,6 +1,6 @@
 """A served bundle and a server's log beside it, in this process: no cluster, and the small world's encoder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Served:
     bundle: Artifact
     later: list[dict[str, Any]]
     log: EventLog
+    doings: list[dict[str, Any]] = field(default_factory=list)  # what happened besides since then
 
     def send(self, rows: list[dict[str, Any]], name: str = "e") -> None:
         """Log them as POST /v1/events does, their words with vectors."""
@@ -70,24 +71,37 @@ class Served:
         spoken = [(first + n, r[C.TEXT]) for n, r in enumerate(rows) if r[C.TEXT]]
         self.log.speak(ENCODER, zip([n for n, _ in spoken], encode([t for _, t in spoken], DIM), strict=True))
 
+    def do(self) -> None:
+        """Log `doings` as POST /v1/events does, and that somebody follows another."""
+        facts = list[Fact]()
+        for r in self.doings:
+            said = {"kind": r[C.KIND], "user": r[C.USER_ID], "item": r[C.ITEM_ID], "value": r[C.VALUE],
+                    "session": r[C.SESSION], "text": r[C.TEXT]}  # fmt: skip
+            facts.append(Fact("event", r[C.EVENT_ID], said, said | {"time": r[C.TIMESTAMP]}))
+        pair = {"user": self.doings[0][C.USER_ID], "followed": "a new user"}
+        facts.append(Fact("follow", "pair", pair, pair | {"time": self.doings[0][C.TIMESTAMP]}))
+        self.log.append([facts])
+
     @staticmethod
     def event(name: str, user: str, item: str, time: int, stars: float | None = 5, words: str | None = None) -> Fact:
         said = {"user": user, "item": item, "stars": stars, "words": words or None}
         return Fact("event", name, said, said | {"time": time})
 
 
-def make_served(root: Path, later: int = 140, n_reviews: int = 500, **refresh: Any) -> Served:
-    """Without the registry's name being taken before."""
-    sample = SampleConfig(n_users=60, n_items=40, n_reviews=n_reviews, seed=3)
+def make_served(root: Path, later: int = 140, n_reviews: int = 500, eventful: bool = False, **refresh: Any) -> Served:
+    """Without the registry's name being taken before. `eventful`: with events, relations, and purchases as outcome."""
+    sample = SampleConfig(n_users=60, n_items=40, n_reviews=n_reviews, seed=3, events=eventful, people=eventful)
     reviews = sample_table(sample, "reviews").sort_by(C.TIMESTAMP)
     first = reviews.slice(0, n_reviews - later)
     pq.write_table(first, root / "reviews.parquet")
     items = sample_table(sample, "items")
     pq.write_table(items.filter(pc.is_in(items[C.ITEM_ID], first[C.ITEM_ID].combine_chunks())), root / "items.parquet")
+    known = set(first[C.ITEM_ID].to_pylist())
+    besides, doings = _besides(root, sample, first[C.TIMESTAMP][-1].as_py(), known) if eventful else ({}, [])
     config = RunConfig.model_validate({
         "name": NAME, "storage": str(root), "training": TRAINING,
         "corpus": {"source": "table", "reviews": f"{root}/reviews.parquet", "items": f"{root}/items.parquet",
-                   "sanity": {"protocols": "warn"}},
+                   "sanity": {"protocols": "warn"}, **besides},
         "features": {"text_dim": 6, "history_length": 5}, "serving": {"live": {"enabled": True}, "retrieve": 100},
         "refresh": {"least_events": 40, "epochs": 1, "tolerance": 10, "least_held": 1000} | refresh,
     })  # fmt: skip
@@ -99,6 +113,16 @@ def make_served(root: Path, later: int = 140, n_reviews: int = 500, **refresh: A
     made = bundle.assemble(config, storage, folds[1], models)
     registry.publish(storage, made, NAME)
     log = EventLog(events_path(config, storage.root, NAME))
-    known = set(first[C.ITEM_ID].to_pylist())
     kept = [row for row in reviews.slice(n_reviews - later).to_pylist() if row[C.ITEM_ID] in known]
-    return Served(config, storage, made, kept, log)
+    return Served(config, storage, made, kept, log, doings)
+
+
+def _besides(root: Path, sample: SampleConfig, until: int, known: set[str]) -> tuple[dict[str, Any], list[Any]]:
+    """The corpus's section of events up to a time (ms), their files written; and later ones of known items."""
+    events = sample_table(sample, "events")
+    early = pc.less_equal(events[C.TIMESTAMP], until)
+    pq.write_table(events.filter(early), root / "events.parquet")
+    pq.write_table(sample_table(sample, "relations"), root / "relations.parquet")
+    files = {name: f"{root}/{name}.parquet" for name in ("events", "relations")}
+    later = events.filter(pc.invert(early)).sort_by(C.TIMESTAMP).to_pylist()
+    return files | {"outcome": "purchase"}, [e for e in later if e[C.ITEM_ID] is None or e[C.ITEM_ID] in known]

@@ -36,9 +36,9 @@ def test_an_event_is_of_the_last_list_that_showed_the_item(
     view = Entry(6, "event", "v", {"kind": "view", "user": user, "item": item, "time": time, "value": None})
     bought = Entry(7, "event", "b", view.body | {"kind": "purchase"})
     asked = OutcomeConfig(kind="purchase")
-    assert log.join_events([view, words], 2 * HOUR, 6, asked) == 0  # seen, not taken
-    assert log.join_events([event, words], 2 * HOUR, 8, asked) == (found is not None)
-    assert log.join_events([event, bought], 2 * HOUR, 8, asked) == 0 and log.joined() == 8
+    assert log.join_events([view, event, words], 2 * HOUR, 6, asked) == 0  # seen, or reviewed: not bought
+    assert log.join_events([bought, words], 2 * HOUR, 8, asked) == (found is not None)
+    assert log.join_events([event, bought], 2 * HOUR, 8, OutcomeConfig()) == 0 and log.joined() == 8  # once a list
     assert [(f.number, f.slot, f.kind) for f in log.feedback()] == ([] if found is None else [(*found, "taken")])
     assert [s for _, s in log.lists()] == lists
 

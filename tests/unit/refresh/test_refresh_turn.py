@@ -31,6 +31,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 @pytest.fixture
 def served(made: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
+    return copied(made, tmp_path, monkeypatch)
+
+
+def copied(made: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
     """A copy, with an empty log; storage at the same kind of place, the corpus's files where they were."""
     monkeypatch.setattr(stages.encoding, "encode", stub_encode)
     root = tmp_path / "storage"
@@ -38,7 +42,7 @@ def served(made: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ser
     storage, config = Storage(str(root)), made.config.model_copy(update={"storage": str(root)})
     bundle = storage.find("bundle", made.bundle.id)
     assert bundle is not None
-    return Served(config, storage, bundle, made.later, EventLog(f"{root}/live/{NAME}.sqlite"))
+    return Served(config, storage, bundle, made.later, EventLog(f"{root}/live/{NAME}.sqlite"), made.doings)
 
 
 def turn(served: Served, **refresh: Any) -> dict[str, Any]:
@@ -83,6 +87,33 @@ def test_what_came_is_learned_published_and_counted_once(served: Served) -> None
     counts = [b.history.item_counts(b.history.item_rows(items), np.full(len(items), now)) for b in (old, new)]
     for name in vars(counts[0]):
         np.testing.assert_allclose(*(getattr(c, name) for c in counts), rtol=1e-9, err_msg=name)
+
+
+def test_events_of_every_kind_and_relations_are_learned_and_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made").mkdir()
+    served = copied(make_served(tmp_path / "made", eventful=True, user_share=1), tmp_path, monkeypatch)
+    served.send(served.later)  # reviews, beside another outcome
+    served.do()
+    asked = [e for e in served.doings if e[C.KIND] == "purchase"]
+    answer = turn(served)
+    assert answer["published"] is not None and answer["waiting"] == 0
+    assert answer["new_events"] == len(asked) + len(served.later) and 0 < answer["compared"]["queries"] < len(asked)
+    old, alive = as_served(served, served.bundle)
+    new, fresh = as_served(served, bundle_of(served, answer))
+    n = len(served.later) + len(served.doings)
+    assert (alive.describe()["events"], alive.describe()["follows"], alive.describe()["copies"]) == (n, 1, 0)
+    assert (fresh.describe()["events"], fresh.describe()["follows"], fresh.describe()["copies"]) == (0, 0, n)
+    ids, now = list(new.history.user_ids)[1:], new.last_time + DAY_MS
+    users = [b.history.users_at(b.history.user_rows(ids), np.full(len(ids), now)) for b in (old, new)]
+    items = [b.history.items_at(np.arange(1, 30), np.full(29, now)) for b in (old, new)]
+    assert old.history.further.kinds == new.history.further.kinds == tuple(sorted({e[C.KIND] for e in served.doings}))
+    for one, other in (users, items):
+        np.testing.assert_array_equal(one.events, other.events)
+        np.testing.assert_array_equal(one.count, other.count)
+    for name in ("recent_items", "recent_kinds", "recent_near", "recent_values", "follows", "followed_near"):
+        np.testing.assert_array_equal(*(getattr(state, name) for state in users), err_msg=name)
 
 
 def test_an_event_after_the_bundles_point_counts_and_what_is_held_back_does_not(served: Served) -> None:
