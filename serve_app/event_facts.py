@@ -6,6 +6,7 @@ from typing import Any
 
 from llmrec.config import CorpusConfig
 from llmrec.config.events import REVIEW
+from llmrec.corpus.formats.names import has_reviews
 from llmrec.corpus.passes.event_rows import SEARCH, kind_name
 from llmrec.corpus.values.clean import clean_text
 from llmrec.corpus.values.errors import RowError
@@ -14,7 +15,7 @@ from llmrec.corpus.values.numbers import FLOAT32_MAX
 from llmrec.corpus.values.stars import StarScale, parse_stars
 from llmrec.corpus.values.times import parse_timestamp
 from llmrec.encoding import item_text
-from llmrec.features.asof.happened import Names
+from llmrec.features.asof.happened import Names, is_outcome
 from llmrec.live.event_log import Fact
 from llmrec.names import nearest
 from serve_app.schemas.live import EventRequest, ItemRequest
@@ -39,7 +40,7 @@ class FactReader:
         self._nothing = frozenset(word.lower() for word in corpus.missing)
         unrated = frozenset(v.strip().lower() if isinstance(v, str) else v for v in corpus.not_rated)
         self._scale = StarScale(corpus.stars_min, corpus.stars_max, unrated | self._nothing)
-        reviews = (REVIEW,) * (corpus.has("reviews") or corpus.outcome.kind == REVIEW)
+        reviews = (REVIEW,) * (has_reviews(corpus) or corpus.outcome.kind == REVIEW)
         merged = {kind for kind, policy in corpus.event_repeats.items() if policy != "keep"}
         self._merged, self._kinds = merged, (*reviews, *(kind for kind in known.kinds if kind not in merged))
 
@@ -115,7 +116,7 @@ class FactReader:
         least = self._corpus.outcome.at_least
         if request.value is not None and abs(request.value) > FLOAT32_MAX:
             raise FieldError("value", "bad_value", f"expected at most {FLOAT32_MAX:g}")
-        if request.kind is None and not self._corpus.outcome.met(kind, request.value):
+        if request.kind is None and not is_outcome(self._corpus.outcome, kind, request.value):
             raise FieldError(
                 "value", "no_outcome", f"expected at least {least:g}, corpus.outcome's; or name the `kind`"
             )

@@ -129,16 +129,15 @@ class CorpusConfig(EventsConfig):
     max_row_bytes: int = Field(32_000_000, ge=1_000, description="a longer row is quarantined unread")
     sample: SampleConfig = SampleConfig()
 
-    def has(self, kind: Literal["reviews", "events"]) -> bool:
-        """Whether there are any."""
+    def _has(self, kind: Literal["reviews", "events"]) -> bool:
         return bool(getattr(self.sample if self.source == "sample" else self, kind))
 
     @model_validator(mode="after")
     def _the_outcome_is_there(self) -> "CorpusConfig":
         switch = "sample.events" if self.source == "sample" else "`events`"
-        if self.outcome.kind != REVIEW and not self.has("events"):
+        if self.outcome.kind != REVIEW and not self._has("events"):
             raise ValueError(f"outcome {self.outcome.kind!r} needs {switch}: found none to take it from")
-        if self.outcome.kind == REVIEW and not self.has("reviews") and self.has("events"):
+        if self.outcome.kind == REVIEW and not self._has("reviews") and self._has("events"):
             raise ValueError(
                 "outcome: found `review` and no reviews; expected the kind of events to predict, such as "
                 "outcome: purchase"
@@ -152,7 +151,7 @@ class CorpusConfig(EventsConfig):
 
     @model_validator(mode="after")
     def _files_are_named(self) -> "CorpusConfig":
-        if not (self.has("reviews") or self.has("events")):
+        if not (self._has("reviews") or self._has("events")):
             raise ValueError(
                 f"source {self.source!r} needs `reviews` or `events`: found none, expected at least one path or glob"
                 if self.source != "sample"

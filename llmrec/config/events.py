@@ -35,10 +35,6 @@ class OutcomeConfig(Section):
             return {"kind": kind, **(value if isinstance(value, dict) else {"at_least": value})}
         return given
 
-    def met(self, kind: str, value: float | None) -> bool:
-        """Whether an event is the outcome, as ingest says; `value` is one that float32 holds exactly."""
-        return kind == self.kind and (self.at_least is None or (value is not None and value >= self.at_least))
-
 
 class EventsConfig(Section):
     """Files beside the reviews, and which of what they hold is the outcome."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from llmrec.config.events import REVIEW, OutcomeConfig
 from llmrec.features.arrays import Floats32
+from llmrec.features.asof.happened import is_outcome
 from llmrec.live.sqlite_file import open_log, writing
 
 Kind = Literal["event", "follow", "item", "words"]
@@ -71,7 +72,7 @@ class Entry:
 
     def is_asked(self, outcome: OutcomeConfig) -> bool:
         """Whether an event is the outcome."""
-        return self.body["item"] is not None and outcome.met(self.event_kind, _stored(self.body.get("value")))
+        return self.body["item"] is not None and is_outcome(outcome, self.event_kind, self.body.get("value"))
 
     def interacts(self, outcome: OutcomeConfig) -> bool:
         """Whether an event enters the interactions: the outcome's, and reviews beside another outcome."""
@@ -183,11 +184,6 @@ class EventLog:
 
     def _last(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
-
-
-def _stored(value: float | None) -> float | None:
-    """As a corpus's table holds it."""
-    return None if value is None else float(np.float32(value))
 
 
 def _vector(blob: bytes | None) -> Floats32 | None:

@@ -49,6 +49,11 @@ SETTINGS = {
 }
 
 
+def has_reviews(config: CorpusConfig) -> bool:
+    """Whether there are any beside the events."""
+    return bool(config.sample.reviews if config.source == "sample" else config.reviews)
+
+
 def known(config: CorpusConfig) -> Known:
     """The corpus that `source` names."""
     return KNOWN.get(config.source, _TABLE)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from llmrec.config.corpus import CorpusConfig
 from llmrec.config.events import REVIEW
 from llmrec.corpus.formats.expand import EXPAND, Fields
-from llmrec.corpus.formats.names import outermost
+from llmrec.corpus.formats.names import has_reviews, outermost
 from llmrec.corpus.passes.event_rows import parser_of
 from llmrec.corpus.passes.logged import reading_of_log
 from llmrec.corpus.passes.rows import RowParser
@@ -40,8 +40,7 @@ _FLUSH_BYTES = 64 << 20
 
 def tables_of(config: CorpusConfig) -> dict[str, pa.Schema]:
     """The schemas of the tables of this configuration."""
-    reviews = config.sample.reviews if config.source == "sample" else config.reviews
-    marked = bool(reviews) and config.outcome.kind != REVIEW  # reviews lie beside the outcome's events
+    marked = has_reviews(config) and config.outcome.kind != REVIEW  # reviews lie beside the outcome's events
     attributes = SAMPLE_ATTRIBUTES if config.source == "sample" else config.user_attributes
     return {
         "reviews": reviews_schema(config.context_columns, marked),

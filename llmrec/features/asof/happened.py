@@ -38,6 +38,13 @@ def event_ties(ids: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     return np.concatenate([np.zeros(0, np.uint64), *parts])
 
 
+def is_outcome(outcome: OutcomeConfig, kind: str, value: float | None) -> bool:
+    """Whether an event is the outcome, as ingest says, which holds values as float32."""
+    if kind != outcome.kind or outcome.at_least is None:
+        return kind == outcome.kind
+    return value is not None and float(np.float32(value)) >= outcome.at_least
+
+
 @dataclass(frozen=True)
 class Names:
     """What there is to load of a history: kinds of events, how many relations; and what is asked for."""
