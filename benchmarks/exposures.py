@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 
+from llmrec.config.events import OutcomeConfig
 from llmrec.config.experiments import ExperimentConfig, ExposuresConfig
 from serve_app.messages import Provenance, RankedItems
 from serve_app.schemas.requests import RecommendRequest
@@ -42,7 +43,8 @@ async def block(ask, n: int) -> tuple[list[float], float]:  # type: ignore[no-un
 
 async def paired(folder: str, blocks: int, n: int) -> dict[str, float]:
     """Medians over the blocks of what logging adds."""
-    settings = ExposureSettings(f"{folder}/shown.sqlite", f"{folder}/events.sqlite", ExposuresConfig(enabled=True))
+    events = f"{folder}/events.sqlite"
+    settings = ExposureSettings(f"{folder}/shown.sqlite", events, ExposuresConfig(enabled=True), OutcomeConfig())
     trials, added = Trials({"try": TWO_ARMS}, Recorder(settings)), list[list[float]]()
     async with trials.lifespan():
         for turn in range(blocks):
