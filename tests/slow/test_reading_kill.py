@@ -29,8 +29,9 @@ def test_twenty_kills_change_no_reading(tmp_path: Path) -> None:
     for root in roots:
         corpus_of(Storage(str(root)), texts)
     victims = drawn_victims()
-    killed_again_and_again(SCRIPT, roots[0], tmp_path / "killed.txt", TEXTS, victims, seed=20)
     finish(start(SCRIPT, roots[1], tmp_path / "left_alone.txt", 0.0))
+    print(f"left alone: {tables_of(roots[1])[1].num_rows} profiles")
+    killed_again_and_again(SCRIPT, roots[0], tmp_path / "killed.txt", TEXTS, victims, seed=20)
     for killed, alone in zip(*map(tables_of, roots), strict=True):
         assert killed.num_rows and killed.equals(alone)
     assert len(paid(tmp_path / "left_alone.txt")) == len(set(paid(tmp_path / "killed.txt"))) == TEXTS
