@@ -85,6 +85,7 @@ def test_amazon_metadata_of_every_year(tmp_path: Path, year: int, name: str) -> 
     assert row == {
         "item_id": "P1", "title": "Guitar", "description": "Six strings" if old else "Six\nstrings\nloud",
         "brand": "Acme", "price": 19.5, "categories": ["Music", "Guitars"], "available_from": None if old else RELEASED,
+        "available_until": None,
     }  # fmt: skip
     counts = corpus.manifest.counts
     assert (counts["items_in"], counts["items_out"], counts["items_quarantined"]) == (1, 1, 0)
