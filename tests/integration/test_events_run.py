@@ -62,12 +62,13 @@ def test_live_events_of_every_kind_are_known_and_the_outcomes_are_interactions(r
     live, _ = go_live(bundle, LogFile(str(tmp_path / "log"), 1_000, 0.1))
     history, at = bundle.history, bundle.last_time + 1
     user, item = history.user_ids[1], history.item_ids[1]
-    before = history.users_at(np.array([1]), np.array([at + 1]))
+    seen = np.array([at + 1 + history.further.lag_ms])  # `features.event_lag` of the run
+    before = history.users_at(np.array([1]), seen)
     for kind, value in (("view", None), ("dwell", 5.0), ("dwell", 25.0), ("purchase", 1.0)):
         body = {"kind": kind, "user": user, "item": item, "value": value, "session": None, "text": None, "time": at}
         EventLog(str(tmp_path / "log")).append([[Fact("event", f"{kind}{value}", body, body)]])
     assert live.catch_up() == 4
-    after = history.users_at(np.array([1]), np.array([at + 1]))
+    after = history.users_at(np.array([1]), seen)
     assert after.count[0] == before.count[0] + 1  # the purchase, or the long dwell
     added = (after.events[0, :, 0] - before.events[0, :, 0]).tolist()
     assert dict(zip(history.further.kinds, added, strict=True)) == {
