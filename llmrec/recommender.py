@@ -52,26 +52,40 @@ class FittedModels:
     raters: Mapping[str, Rater] = field(default_factory=dict)
     calibrators: Mapping[str, Calibrator] = field(default_factory=dict)  # of outcomes beside the click, by name
 
+    def judged(self, rows: Examples) -> tuple[Floats, dict[str, Floats]]:
+        """(N,) the logit of the click, and `outcomes`: a network of several is asked once."""
+        if not self.ranker.outcomes:
+            return self.ranker.logits(rows), {}
+        found = self.ranker.predictions(rows)
+        return found[CLICK], self._in_units(self._calibrated(found))
+
     def said(self, rows: Examples) -> dict[str, Floats]:
         """Outcome -> (N,): the calibrated probability of what is 0 or 1, the log of 1 + a value, stars."""
-        found, by = self.ranker.predictions(rows), {CLICK: self.calibrator, **self.calibrators}
-        return {name: by[name].probability(given) if name in by else given for name, given in found.items()}
+        return self._calibrated(self.ranker.predictions(rows))
 
     def outcomes(self, rows: Examples) -> dict[str, Floats]:
         """Outcome -> (N,) as it is served: as `said`, values in their own unit."""
-        logs = {task.name for task in self.ranker.outcomes if task.form == "log_value"}
-        return {name: np.expm1(given) if name in logs else given for name, given in self.said(rows).items()}
+        return self.judged(rows)[1]
 
-    def log_worth(self, rows: Examples) -> Floats:
-        """(N,) log of what a click is expected to be worth, where the ranker's settings say what outcomes are.
+    def _calibrated(self, predictions: Mapping[str, Floats]) -> dict[str, Floats]:
+        by = {CLICK: self.calibrator, **self.calibrators}
+        return {name: by[name].probability(given) if name in by else given for name, given in predictions.items()}
+
+    def _in_units(self, said: Mapping[str, Floats]) -> dict[str, Floats]:
+        logs = {task.name for task in self.ranker.outcomes if task.form == "log_value"}
+        return {name: np.expm1(given) if name in logs else given for name, given in said.items()}
+
+    def log_worth(self, outcomes: Mapping[str, Floats]) -> Floats:
+        """(N,) log of what a click is expected to be worth, where the ranker's settings say what `outcomes` are.
 
         Σ worth · E[outcome | click]: of what happens or not, its probability over that of the click.
         """
-        said, worth = self.outcomes(rows), self.ranker.worth
-        forms = {task.name: task.form for task in self.ranker.outcomes}
+        worth, forms = self.ranker.worth, {task.name: task.form for task in self.ranker.outcomes}
         given = {
-            name: np.minimum(p / np.maximum(said[CLICK], _LEAST), 1) if forms[name] == "whether" and name != LIKE else p
-            for name, p in said.items()
+            name: np.minimum(p / np.maximum(outcomes[CLICK], _LEAST), 1)
+            if forms[name] == "whether" and name != LIKE
+            else p
+            for name, p in outcomes.items()
         }
         total = sum(weight * np.maximum(given[name], 0) for name, weight in worth.items())
         return np.asarray(np.log(np.maximum(total, _LEAST)), np.float32)
@@ -236,12 +250,16 @@ class Recommender:
     def values(self, user: UserState, rows: Ints, columns: Floats, time: int) -> npt.NDArray[np.float64]:
         """(N, n_columns) of one user's candidates `rows` (N,), whose retrieval scores are `columns` (N, R)."""
         read, items = self.click_rows(user, rows, time)
-        return self._values(read, items, columns)
+        return self._values(read, items, columns)[0]
 
-    def _values(self, read: Examples, items: ItemState, columns: Floats) -> npt.NDArray[np.float64]:
+    def _values(
+        self, read: Examples, items: ItemState, columns: Floats
+    ) -> tuple[npt.NDArray[np.float64], dict[str, Floats]]:
+        """`values`, and the outcomes (N,) that were predicted with them."""
         popular = popularity(items, self.history.settings.popularity_days)
-        worth = [self.models.log_worth(read)] if self.models.ranker.worth else []
-        return np.column_stack([columns, self.models.ranker.logits(read), popular, *worth])
+        logits, outcomes = self.models.judged(read)
+        worth = [self.models.log_worth(outcomes)] if self.models.ranker.worth else []
+        return np.column_stack([columns, logits, popular, *worth]), outcomes
 
     def rerank(self, users: UserState, times: Ints, found: CandidateSet) -> Floats:
         """The second stage: its score for each candidate, (Q, N); −inf where there is none.
@@ -261,11 +279,11 @@ class Recommender:
         """The items `item_rows` (N,) for one user (Q = 1), scored as `recommend` would: its order, on any items."""
         request = self.requests(user, np.array([time], np.int64))
         read, items = self.click_rows(user, item_rows, time)
-        values = self._values(read, items, self._retrieval_scores(request, item_rows))
+        values, outcomes = self._values(read, items, self._retrieval_scores(request, item_rows))
         named = {name: values[:, place] for place, name in enumerate(self.columns)}
         scores = named[self.models.fallback] if self.nothing_known(user)[0] else self.score(values)
         clicks = self.models.calibrator.probability(named[LOGIT].astype(np.float32))
-        return RankedRows(np.asarray(scores, np.float32), clicks, self.models.outcomes(read))
+        return RankedRows(np.asarray(scores, np.float32), clicks, outcomes)
 
     def outcomes(self, user: UserState, item_rows: Ints, time: int) -> dict[str, Floats]:
         """Outcome -> (N,) calibrated prediction of the items `item_rows` (N,) for one user (Q = 1)."""

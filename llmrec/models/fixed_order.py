@@ -1,7 +1,9 @@
 """Items in one order for everybody, from which each request takes the first that it may be given."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import neg
 from typing import Self
 
 import numpy as np
@@ -43,7 +45,7 @@ class FixedOrder:
             stop *= 4
         if listed.sum() >= k:  # whoever equals the last one may be it
             last = self.scores[np.flatnonzero(listed)[k - 1]]
-            stop = int(np.searchsorted(-self.scores, -last, side="right"))
+            stop = bisect_right(self.scores, -last, key=neg)
             listed = self._listed(stop, among, barred)
         scores = np.where(listed, self.scores[:stop], np.float32(-np.inf))
         return top_rows(self.rows[None, :stop], scores[None], k, user_hash, item_hash)

@@ -1,15 +1,12 @@
 """PUT and DELETE /v1/items/{id}: what an item is from now on, or that it is in no list."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from serve_app.limits import LimitedRoute
 from serve_app.routes.events import ERRORS
 from serve_app.schemas.live import ItemRequest, LoggedResponse
+from serve_app.schemas.requests import Id
 from serve_app.service import RecommendationService
-
-ItemId = Annotated[str, Path(min_length=1, max_length=512)]
 
 
 def router(service: RecommendationService) -> APIRouter:
@@ -19,12 +16,12 @@ def router(service: RecommendationService) -> APIRouter:
     assert intake is not None
 
     @routes.put("/items/{item_id:path}", responses=ERRORS)
-    async def put(item_id: ItemId, request: ItemRequest) -> LoggedResponse:
+    async def put(item_id: Id, request: ItemRequest) -> LoggedResponse:
         """A new item, which can be recommended at once, or other things to know of one; its words are encoded soon."""
         return LoggedResponse.of(await intake.put_item(item_id, request))
 
     @routes.delete("/items/{item_id:path}", responses=ERRORS)
-    async def delete(item_id: ItemId) -> LoggedResponse:
+    async def delete(item_id: Id) -> LoggedResponse:
         """From now on the item is in no list; what users did with it stays known."""
         return LoggedResponse.of(await intake.hide(item_id))
 

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from serve_app.messages import By
 from serve_app.schemas.answers import ErrorResponse, SimilarResponse, ranked
+from serve_app.schemas.requests import Id
 from serve_app.service import RecommendationService
 
 
@@ -16,7 +17,7 @@ def router(service: RecommendationService) -> APIRouter:
 
     @routes.get("/items/{item_id:path}/similar", responses=not_found)  # type: ignore[arg-type]
     async def similar(
-        item_id: Annotated[str, Path(min_length=1, max_length=512)],
+        item_id: Id,
         k: Annotated[int, Query(ge=1, le=service.config.max_k)] = 10,
         by: Annotated[By, Query(description="what is written of them and what they are, who took them, or both")] = (
             "behaviour"

@@ -1,15 +1,12 @@
 """PUT /v1/users/{id}/follows/{other}: whom a user follows from now on."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from serve_app.limits import LimitedRoute
 from serve_app.routes.events import ERRORS
 from serve_app.schemas.live import LoggedResponse
+from serve_app.schemas.requests import Id
 from serve_app.service import RecommendationService
-
-UserId = Annotated[str, Path(min_length=1, max_length=512)]
 
 
 def router(service: RecommendationService) -> APIRouter:
@@ -19,7 +16,7 @@ def router(service: RecommendationService) -> APIRouter:
     assert intake is not None
 
     @routes.put("/users/{user_id:path}/follows/{other:path}", responses=ERRORS)
-    async def follow(user_id: UserId, other: UserId) -> LoggedResponse:
+    async def follow(user_id: Id, other: Id) -> LoggedResponse:
         """From now on the user follows the other; where they do already, nothing is new. There is no way back."""
         return LoggedResponse.of(await intake.follow(user_id, other))
 

@@ -27,15 +27,13 @@ class Popularity(Retriever):
     Config: ClassVar[Any] = PopularityConfig
     INFO = ModelInfo("Popularity", "number of events before the query's time", "events", answers_all=True)
 
-    def fit(self, data: FitData) -> None:
-        pass
-
     def __init__(self, config: Any, context: ModelContext | None = None) -> None:
         super().__init__(config, context)
-        self._asked, self._order = (
-            0,
-            (0, FixedOrder.of(np.zeros(0, np.float32))),
-        )  # the time asked for last, and a time's order
+        self._asked = 0  # the time asked for last
+        self._order = 0, FixedOrder.of(np.zeros(0, np.float32))  # a time, and the order of all items then
+
+    def fit(self, data: FitData) -> None:
+        pass
 
     def scores(self, requests: Requests) -> Floats:
         return requests.as_of.popularity(requests.times, getattr(self.config, "decay_days", None))
