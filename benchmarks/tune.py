@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.common import RIVAL_PYTHON
 from llmrec.config import EncoderConfig, SampleConfig, TuningConfig
+from llmrec.config.precision import usual_precision
 from llmrec.corpus.sample import generate
 from llmrec.encoding.encoders.model_files import model_folder
 from llmrec.encoding.encoders.tokens import Tokenizer
@@ -90,7 +91,7 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--micro-batch", type=int, default=32)
     parser.add_argument("--cache-gradients", action="store_true")
-    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default=usual_precision())
     parser.add_argument("--ours", help="run our side alone, on this file of pairs")
     args = parser.parse_args()
     if args.ours:

@@ -1,10 +1,11 @@
 """Section `encoding`: the encoder, how texts become prompts, and how many actors run it."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from llmrec.config.base import Section
+from llmrec.config.precision import Precision, usual_precision
 
 Pooling = Literal["mean", "cls", "last", "max", "attention_mean", "mean_max"]
 StorageDtype = Literal["float32", "float16", "int8"]
@@ -25,7 +26,10 @@ class EncoderConfig(Section):
     pooling: Pooling = "mean"
     normalize: bool = True
     max_tokens: int = Field(256, ge=8, description="longer texts are cut here, special tokens included")
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    dtype: Precision = Field(
+        default_factory=usual_precision,
+        description="of products; unless named, bfloat16 on GPUs and on CPUs with units for it, else float32",
+    )
     dimension: int | None = Field(
         None, ge=1, description="vllm: Matryoshka, keep the first n dimensions; other backends: the vector's length"
     )
@@ -69,7 +73,7 @@ class ActorsConfig(Section):
 class EncodingConfig(ActorsConfig):
     """Running the encoder."""
 
-    encoder: EncoderConfig = EncoderConfig()
+    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     sequence_items: int = Field(
         0,
         ge=0,
@@ -78,3 +82,11 @@ class EncodingConfig(ActorsConfig):
     )
     storage_dtype: StorageDtype = "float32"
     max_unknown_share: float = Field(0.05, ge=0, le=1, description="unknown tokens above this share: a warning")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gpus_multiply_bfloat16(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not given.get("gpus_per_actor"):
+            return given
+        encoder = given.get("encoder", {})
+        return {**given, "encoder": {"dtype": "bfloat16", **encoder}} if isinstance(encoder, dict) else given

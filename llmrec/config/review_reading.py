@@ -1,11 +1,12 @@
 """Section `reading`: which reader reads the reviews, and how it runs."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from llmrec.config.base import Section
 from llmrec.config.encoding import ActorsConfig
+from llmrec.config.precision import Precision, usual_precision
 from llmrec.names import PROFILE_MAKERS, READERS, check_names
 
 
@@ -40,7 +41,10 @@ class ReviewReadingConfig(ActorsConfig):
     max_text_tokens: int = Field(256, ge=16, description="of a review that the model is shown; longer ones are cut")
     max_output_tokens: int = Field(160, ge=16, description="of generate's answer")
     shots: int = Field(0, ge=0, le=16, description="of choose: labelled reviews from before T1 that the prompt shows")
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    dtype: Precision = Field(
+        default_factory=lambda section: "bfloat16" if section.get("gpus_per_actor") else usual_precision(),
+        description="of products; unless named, bfloat16 on GPUs and on CPUs with units for it, else float32",
+    )
     price_input: float = Field(0.0, ge=0, description="money a million prompt tokens, for `jobs.read --check`")
     price_output: float = Field(0.0, ge=0, description="money a million output tokens")
     batch_tokens: int = Field(4_096, ge=64, description="tokens of one step of the engine")

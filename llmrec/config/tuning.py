@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from llmrec.config.base import Section
 from llmrec.config.encoding import EncoderConfig
+from llmrec.config.precision import usual_precision
 from llmrec.config.workers import WorkersConfig
 from llmrec.names import AUGMENTATIONS, OBJECTIVES, PAIRS, check_names
 
@@ -53,7 +54,10 @@ class TuningConfig(WorkersConfig):
     clip_norm: float = Field(1.0, gt=0, description="longest gradient of a step")
     dropout: bool = Field(False, description="the model's own; without it any number of workers gives equal weights")
     max_tokens: int = Field(128, ge=8, description="longer texts are cut here while tuning")
-    dtype: Literal["bfloat16", "float32"] = Field("bfloat16", description="of products; weights are float32")
+    dtype: Literal["bfloat16", "float32"] = Field(
+        default_factory=lambda section: "bfloat16" if section.get("gpu") else usual_precision(),
+        description="of products, unless named as encoding.encoder.dtype; weights are float32",
+    )
     temperature: float = Field(0.05, gt=0, description="of contrastive")
     learn_temperature: bool = True
     masked_share: float = Field(0.15, gt=0, lt=1, description="of masked_language_model: words that are hidden")

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from llmrec.config import ConfigError, RunConfig, load_config
+from llmrec.config import ConfigError, EncoderConfig, ReviewReadingConfig, RunConfig, TuningConfig, load_config
+from llmrec.config.precision import usual_precision
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
@@ -132,3 +133,35 @@ def test_the_environment_fills_in(config_file: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(("section", "seeds"), [({}, 1), ({"size": "full"}, 3), ({"size": "full", "seeds": 1}, 1)])
 def test_a_full_run_fits_three_seeds(section: dict[str, Any], seeds: int) -> None:
     assert RunConfig.model_validate({"evaluation": section}).evaluation.seeds == seeds
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "usual"),
+    [
+        ("flags\t\t: fpu avx2 avx512_bf16 amx_bf16\n", "bfloat16"),
+        ("Features\t: fp asimd bf16 sve\n", "bfloat16"),
+        ("flags\t\t: fpu avx2 avx512f\n", "float32"),
+        (None, "float32"),
+    ],
+)
+def test_precision_is_what_the_machine_multiplies_fast(
+    monkeypatch: pytest.MonkeyPatch, cpuinfo: str | None, usual: str
+) -> None:
+    def read_text(self: Path) -> str:
+        if cpuinfo is None:
+            raise FileNotFoundError(self)
+        return cpuinfo
+
+    usual_precision.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", read_text)
+        found = EncoderConfig().dtype, ReviewReadingConfig().dtype, TuningConfig().dtype
+    usual_precision.cache_clear()
+    assert found == (usual,) * 3
+
+
+def test_gpus_multiply_bfloat16_unless_told_otherwise(config_file: Path) -> None:
+    gpus = ["encoding.gpus_per_actor=1", "reading.gpus_per_actor=1", "tuning.gpu=true"]
+    config = load_config(config_file, gpus)
+    assert {config.encoding.encoder.dtype, config.reading.dtype, config.tuning.dtype} == {"bfloat16"}
+    assert load_config(config_file, [*gpus, "encoding.encoder.dtype=float32"]).encoding.encoder.dtype == "float32"

@@ -24,7 +24,8 @@ def encoder_fingerprint(config: EncoderConfig) -> str:
     Where the model lies does not count: the same files give the same fingerprint on every machine. Raises ValueError
     where there is no such model, or where a fitted encoder has not been fitted yet.
     """
-    settings: dict[str, Any] = config.model_dump(exclude={"model", "revision"})
+    left_out = {"model", "revision"} if config.backend == "vllm" else {"model", "revision", "dtype"}
+    settings: dict[str, Any] = config.model_dump(exclude=left_out)
     return fingerprint({"version": VECTOR_VERSION, **settings, "content": _content(config)})
 
 

@@ -22,7 +22,7 @@ def model_at(folder: Path, **config: object) -> Path:
 @pytest.mark.parametrize(
     "change",
     [
-        {"pooling": "cls"}, {"normalize": False}, {"max_tokens": 128}, {"dtype": "float32"}, {"dimension": 64},
+        {"pooling": "cls"}, {"normalize": False}, {"max_tokens": 128}, {"dtype": "float16"}, {"dimension": 64},
         {"query_prompt": "q: "}, {"document_prompt": "p: "}, {"backend": "hashing"},
     ],
     ids=str,
