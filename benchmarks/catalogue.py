@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from llmrec.config.approximate import ApproximateConfig
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.features.asof.interactions import AsOf, Interactions
 from llmrec.features.asof.item_sets import ItemSet
 from llmrec.models.base import Bools, Floats, Ints, Requests

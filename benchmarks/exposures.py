@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
-from llmrec.config.events import OutcomeConfig
-from llmrec.config.experiments import ExperimentConfig, ExposuresConfig
+from llmrec.config.data.events import OutcomeConfig
+from llmrec.config.serving.experiments import ExperimentConfig, ExposuresConfig
 from serve_app.messages import Provenance, RankedItems
 from serve_app.schemas.requests import RecommendRequest
 from serve_app.trials import ExposureSettings, Recorder, Trials

@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from benchmarks.common import private_bytes, sampled
 from llmrec.config import RunConfig
-from llmrec.config.corpus import SampleConfig
+from llmrec.config.data.corpus import SampleConfig
 from llmrec.corpus import sample
 from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.features import featurize

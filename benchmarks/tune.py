@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.common import RIVAL_PYTHON
 from llmrec.config import EncoderConfig, SampleConfig, TuningConfig
-from llmrec.config.precision import usual_precision
+from llmrec.config.text.precision import usual_precision
 from llmrec.corpus.sample import generate
 from llmrec.encoding.encoders.model_files import model_folder
 from llmrec.encoding.encoders.tokens import Tokenizer

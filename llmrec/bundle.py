@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llmrec.bundle_files import CARD, MODELS, PROBES, SETTINGS, BundleError, bundle_folder, check_files, write_digests
 from llmrec.config import EncoderConfig, RunConfig
-from llmrec.config.approximate import ApproximateConfig
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.encoding import encoder_config
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.rows import load_features

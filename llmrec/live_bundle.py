@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from llmrec.bundle import Bundle
 from llmrec.bundle_files import bundle_folder
 from llmrec.features.arrays import Ints
-from llmrec.features.asof.happened import Names, read_names
 from llmrec.features.asof.history import FURTHER
+from llmrec.features.asof.logs.happened import Names, read_names
 from llmrec.live.context import LiveContext
 from llmrec.live.event_log import EventLog
 from llmrec.live.follower import LiveState

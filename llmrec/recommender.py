@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.config.approximate import ApproximateConfig
-from llmrec.config.outcomes import CLICK, LIKE
+from llmrec.config.data.outcomes import CLICK, LIKE
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.features.asof.item_sets import ItemSet
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.dataset.rows import Examples

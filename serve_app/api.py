@@ -18,15 +18,16 @@ from serve_app.middleware.limits import RequestLimits
 from serve_app.middleware.observation import Observation
 from serve_app.middleware.scopes import STATIC
 from serve_app.operator import Console
-from serve_app.routes import encode, health, metrics, model, rank, recommend, search, similar
-from serve_app.routes.events import router as events
-from serve_app.routes.experiments import router as experiments
-from serve_app.routes.feedback import router as feedback
-from serve_app.routes.items import router as items
-from serve_app.routes.operator import router as operator_router
+from serve_app.routes import encode, rank, recommend, search, similar
+from serve_app.routes.live.events import router as events
+from serve_app.routes.live.feedback import router as feedback
+from serve_app.routes.live.items import router as items
+from serve_app.routes.live.users import router as users
+from serve_app.routes.operating import health, metrics, model
+from serve_app.routes.operating.experiments import router as experiments
+from serve_app.routes.operating.operator import router as operator_router
 from serve_app.routes.page import files as page_files
 from serve_app.routes.page import router as page_router
-from serve_app.routes.users import router as users
 from serve_app.schemas.answers import ErrorResponse
 from serve_app.service import RecommendationService
 

@@ -16,7 +16,7 @@ from ray.serve.schema import LoggingConfig
 from starlette.middleware import Middleware
 
 from llmrec.config import RunConfig, ServingConfig, load_config
-from llmrec.config.replicas import ResourcesConfig
+from llmrec.config.serving.replicas import ResourcesConfig
 from llmrec.exposures.paths import events_path
 from llmrec.live_bundle import besides
 from llmrec.registry import current

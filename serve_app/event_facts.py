@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmrec.config import CorpusConfig
-from llmrec.config.events import REVIEW
+from llmrec.config.data.events import REVIEW
 from llmrec.corpus.formats.names import has_reviews
 from llmrec.corpus.passes.event_rows import SEARCH, kind_name
 from llmrec.corpus.values.clean import clean_text
@@ -15,7 +15,7 @@ from llmrec.corpus.values.numbers import FLOAT32_MAX
 from llmrec.corpus.values.stars import StarScale, parse_stars
 from llmrec.corpus.values.times import parse_timestamp
 from llmrec.encoding import item_text
-from llmrec.features.asof.happened import Names, is_outcome
+from llmrec.features.asof.logs.happened import Names, is_outcome
 from llmrec.live.event_log import Fact
 from llmrec.names import nearest
 from serve_app.schemas.live import EventRequest, ItemRequest

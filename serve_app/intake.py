@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 
 from llmrec.config import CorpusConfig
-from llmrec.config.live import LiveConfig
+from llmrec.config.serving.live import LiveConfig
 from llmrec.encoding import review_text
-from llmrec.features.asof.happened import Names
+from llmrec.features.asof.logs.happened import Names
 from llmrec.live.event_log import Appended, ConflictError, Entry, EventLog, Fact
 from serve_app.errors import ApiError, invalid_request
 from serve_app.event_facts import FactReader, FieldError, problem_fields

@@ -13,7 +13,7 @@ from ray import cloudpickle
 
 from jobs.cluster import start_local
 from llmrec.config import EncodingConfig, ReviewReadingConfig, RunConfig
-from llmrec.config.review_reading import ProfilesConfig
+from llmrec.config.text.reading import ProfilesConfig
 from llmrec.encoding import encode
 from llmrec.reading import read
 from llmrec.reading.readers.base import ReaderSpec

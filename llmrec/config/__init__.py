@@ -14,20 +14,20 @@ import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from llmrec.config.base import Section
-from llmrec.config.corpus import CorpusConfig, SampleConfig, SplitConfig
-from llmrec.config.encoding import EncoderConfig, EncodingConfig
+from llmrec.config.data.corpus import CorpusConfig, SampleConfig, SplitConfig
+from llmrec.config.data.events import own_kinds
+from llmrec.config.data.outcomes import check_outcomes
 from llmrec.config.evaluation import EvaluationConfig
-from llmrec.config.events import own_kinds
 from llmrec.config.features import FeaturesConfig
 from llmrec.config.hyperparameters import HyperparametersConfig, check_space
 from llmrec.config.models import ModelConfig
-from llmrec.config.outcomes import check_outcomes
-from llmrec.config.refresh import RefreshConfig
-from llmrec.config.review_reading import ReviewReadingConfig
-from llmrec.config.search import SearchConfig
-from llmrec.config.serving import ServingConfig
+from llmrec.config.serving.refresh import RefreshConfig
+from llmrec.config.serving.search import SearchConfig
+from llmrec.config.serving.serving import ServingConfig
+from llmrec.config.text.encoding import EncoderConfig, EncodingConfig
+from llmrec.config.text.reading import ReviewReadingConfig
+from llmrec.config.text.tuning import TUNED_POOLINGS, TuningConfig
 from llmrec.config.training import TrainingConfig
-from llmrec.config.tuning import TUNED_POOLINGS, TuningConfig
 from llmrec.names import EVENT_KINDS, FAMILIES, check_patterns, event_families, nearest
 from llmrec.schema import VECTOR_PREFIX
 

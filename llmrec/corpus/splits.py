@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.config.corpus import SplitConfig
+from llmrec.config.data.corpus import SplitConfig
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]

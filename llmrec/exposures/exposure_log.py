@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from llmrec.config.events import OutcomeConfig
+from llmrec.config.data.events import OutcomeConfig
 from llmrec.exposures.served_list import TAKEN, Feedback, Said, ServedList
 from llmrec.live.event_log import Entry
 from llmrec.live.sqlite_file import open_log, writing

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmrec.config import RunConfig
-from llmrec.config.events import OutcomeConfig
-from llmrec.config.experiments import ExposuresConfig
+from llmrec.config.data.events import OutcomeConfig
+from llmrec.config.serving.experiments import ExposuresConfig
 from llmrec.exposures.exposure_log import ExposureLog
 from llmrec.live.event_log import EventLog
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from llmrec.config.events import REVIEW, OutcomeConfig
+from llmrec.config.data.events import REVIEW, OutcomeConfig
 from llmrec.features.arrays import Floats32
-from llmrec.features.asof.happened import is_outcome
+from llmrec.features.asof.logs.happened import is_outcome
 from llmrec.live.sqlite_file import open_log, writing
 
 Kind = Literal["event", "follow", "item", "words"]

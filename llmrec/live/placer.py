@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.features.arrays import Bools, Floats32, Ints
-from llmrec.features.asof.happened import Happened, event_ties
+from llmrec.features.asof.logs.happened import Happened, event_ties
 from llmrec.live.asof.live_history import LiveHistory
 from llmrec.live.event_log import Entry
 from llmrec.schema import event_id, event_order

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.config.approximate import ApproximateConfig
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.features.asof.interactions import AsOf, Interactions
 from llmrec.features.asof.item_sets import ItemSet
 from llmrec.live.context import LiveContext
 from llmrec.models.base import Arrays, Bools, FitData, Floats, Ints, Requests, Retriever
 from llmrec.models.retrievers.nearest.retriever import NearestRetriever
-from llmrec.models.retrievers.popularity import Popularity
+from llmrec.models.retrievers.popular.popularity import Popularity
 
 
 class Widened(Retriever):

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from llmrec.catalogue import Role
-from llmrec.config.approximate import ApproximateConfig
-from llmrec.config.outcomes import TaskConfig
+from llmrec.config.data.outcomes import TaskConfig
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.features.asof.events import NEVER
 from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf, Interactions

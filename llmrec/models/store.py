@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llmrec.catalogue import MODELS, Role, model_class
 from llmrec.config.models import ModelConfig, model_config
-from llmrec.features.asof.entity_log import VECTORS
 from llmrec.features.asof.history import History
+from llmrec.features.asof.logs.entity_log import VECTORS
 from llmrec.files import read_json, write_json
 from llmrec.models.base import FitData, Model, ModelContext
 from llmrec.models.networks.weights import WeightsError, load_arrays, save_arrays

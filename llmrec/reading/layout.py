@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from llmrec.reading.reading import INTENTS
-from llmrec.reading.words import CATEGORIES
+from llmrec.reading.text.words import CATEGORIES
 
 #: Buckets that free words are hashed into: attributes (name and value), topics and key phrases.
 BUCKETS = 32

@@ -3,7 +3,7 @@
 from typing import Any
 
 from llmrec.config import EncoderConfig, EncodingConfig, ReviewReadingConfig
-from llmrec.config.encoding import ActorsConfig
+from llmrec.config.text.encoding import ActorsConfig
 
 #: Readers that an engine hosts.
 ENGINES = ("choose", "generate")

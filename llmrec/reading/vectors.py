@@ -11,7 +11,7 @@ from llmrec.encoding.store.keys import Keys, keys_array
 from llmrec.reading.layout import PLACES, WIDTH, bucket
 from llmrec.reading.reading import INTENTS, Reading
 from llmrec.reading.store import ReadingStore
-from llmrec.reading.words import CATEGORIES
+from llmrec.reading.text.words import CATEGORIES
 from llmrec.storage import Artifact, Storage
 
 _ROW = {category: at for at, category in enumerate(CATEGORIES)}

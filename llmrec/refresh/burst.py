@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from llmrec.config.refresh import RefreshConfig
+from llmrec.config.serving.refresh import RefreshConfig
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from llmrec.bundle import Bundle
-from llmrec.config.refresh import RefreshConfig
+from llmrec.config.serving.refresh import RefreshConfig
 from llmrec.evaluation.statistics.bootstrap import Bootstrap
 from llmrec.features.arrays import Floats, Ints
 from llmrec.live.context import LiveContext

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from llmrec.config.events import REVIEW
-from llmrec.config.refresh import RefreshConfig
-from llmrec.features.asof.happened import Names
+from llmrec.config.data.events import REVIEW
+from llmrec.config.serving.refresh import RefreshConfig
+from llmrec.features.asof.logs.happened import Names
 from llmrec.files import write_parquet
 from llmrec.live.event_log import Entry, EventLog
 from llmrec.refresh.book import Plan

@@ -7,7 +7,7 @@ import numpy as np
 
 from llmrec import registry
 from llmrec.bundle import read_settings
-from llmrec.config.events import OutcomeConfig
+from llmrec.config.data.events import OutcomeConfig
 from llmrec.live.event_log import EventLog
 from llmrec.live.log_point import LogPoint
 from llmrec.refresh.compare import Asked, Comparison, compared, least_queries, served_values

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from llmrec.config.outcomes import CLICK
+from llmrec.config.data.outcomes import CLICK
 from llmrec.features.dataset.rows import read_examples
 from llmrec.models.base import Calibrator, Floats, Ranker
 from llmrec.storage import Artifact

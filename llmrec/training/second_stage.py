@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from llmrec.config import TrainingConfig
-from llmrec.config.outcomes import CLICK
+from llmrec.config.data.outcomes import CLICK
 from llmrec.features.dataset.rows import read_examples
 from llmrec.models.base import Blender, Calibrator, Ints, ModelContext, Ranker
 from llmrec.models.blenders.prior_correction import popularity

@@ -7,7 +7,7 @@ that two experiments split the same users independently (Kohavi, Tang & Xu, 2020
 import hashlib
 from collections.abc import Mapping
 
-from llmrec.config.experiments import ExperimentConfig
+from llmrec.config.serving.experiments import ExperimentConfig
 
 _BITS = 1 << 53
 

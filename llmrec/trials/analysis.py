@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import chisquare
 
-from llmrec.config.experiments import ExperimentConfig
+from llmrec.config.serving.experiments import ExperimentConfig
 from llmrec.evaluation.records.estimates import Verdict
 from llmrec.exposures import ExposureLog, ServedList
 from llmrec.trials.allocation import shares

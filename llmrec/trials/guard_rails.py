@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from llmrec.config.experiments import GuardsConfig
+from llmrec.config.serving.experiments import GuardsConfig
 
 
 @dataclass

@@ -6,7 +6,7 @@ import numpy as np
 
 from llmrec import words
 from llmrec.bundle import Bundle, verify
-from llmrec.config.approximate import ApproximateConfig
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.exploration import terms_of
 from llmrec.exposures import ExposureLog
 from llmrec.exposures.learned import LearnedFeedback

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from llmrec.config.experiments import ExperimentConfig
+from llmrec.config.serving.experiments import ExperimentConfig
 from llmrec.exposures import Tally
 from serve_app.messages import ModelDescription
 from serve_app.operator.console import Console, LastRefresh, PublishedBundle

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.config.experiments import ArmConfig, ExperimentConfig
+from llmrec.config.serving.experiments import ArmConfig, ExperimentConfig
 from llmrec.exposures import ServedList
 from llmrec.trials.allocation import arm_of
 from llmrec.trials.guard_rails import RecentRequests, starved

@@ -1,7 +1,7 @@
 """The bundles that arms name, held beside the served one."""
 
 from llmrec.config import ServingConfig
-from llmrec.config.experiments import ArmConfig, ExperimentConfig
+from llmrec.config.serving.experiments import ArmConfig, ExperimentConfig
 from llmrec.storage import Storage
 from serve_app.model import ServedModel, load_model
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from llmrec.config import ServingConfig
-from llmrec.config.events import OutcomeConfig
-from llmrec.config.experiments import ExposuresConfig
+from llmrec.config.data.events import OutcomeConfig
+from llmrec.config.serving.experiments import ExposuresConfig
 from llmrec.exposures import ExposureLog, Said, ServedList
 from llmrec.exposures.exposure_log import LogError
 from llmrec.exposures.paths import exposures_path

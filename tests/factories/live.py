@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from factories.features import START, Prepared, World
 
-from llmrec.features.asof.happened import Happened, event_ties
 from llmrec.features.asof.history import History
+from llmrec.features.asof.logs.happened import Happened, event_ties
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.live.asof.live_history import LiveHistory
 from llmrec.schema import DAY_MS, event_order

@@ -10,7 +10,7 @@ from factories.bundles import DIM, make_bundle, meant
 from fastapi import FastAPI
 
 from llmrec.config import CorpusConfig, ServingConfig
-from llmrec.features.asof.happened import Names
+from llmrec.features.asof.logs.happened import Names
 from llmrec.live_bundle import LogFile, besides
 from llmrec.registry import publish
 from llmrec.storage import Storage

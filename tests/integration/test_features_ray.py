@@ -10,8 +10,8 @@ import pytest
 from factories.features import IMAGE, World, by_event
 
 from llmrec.config import RunConfig, SplitConfig
-from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.asof.history import History
+from llmrec.features.asof.logs.entity_log import SEQUENCES, VECTORS
 from llmrec.features.build import driver, stage
 from llmrec.features.build import plan as planning
 from llmrec.features.dataset.folds import Fold

@@ -7,7 +7,7 @@ import pytest
 from encoding_stub import STUB, corpus_of, stub_factory
 
 from llmrec.config import EncodingConfig, ReviewReadingConfig, RunConfig
-from llmrec.config.review_reading import ProfilesConfig
+from llmrec.config.text.reading import ProfilesConfig
 from llmrec.encoding import encode
 from llmrec.reading.stage import read
 from llmrec.schema import READINGS

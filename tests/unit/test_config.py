@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llmrec.config import ConfigError, EncoderConfig, ReviewReadingConfig, RunConfig, TuningConfig, load_config
-from llmrec.config.precision import usual_precision
+from llmrec.config.text.precision import usual_precision
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrec.config.events import OutcomeConfig
+from llmrec.config.data.events import OutcomeConfig
 from llmrec.exposures import ExposureLog, ServedList
 from llmrec.live.event_log import Entry
 

@@ -11,8 +11,8 @@ from factories.training import TOWERS, folds, tiny_config
 
 from llmrec import bundle
 from llmrec.bundle import Bundle
-from llmrec.config.approximate import ApproximateConfig
 from llmrec.config.models import model_config
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.features.asof.item_sets import ItemSet
 from llmrec.models import by_moment
 from llmrec.models.blenders.prior_correction import popularity

@@ -11,7 +11,7 @@ from llmrec.bundle import Bundle, assemble
 from llmrec.models.base import Requests
 from llmrec.models.blenders.conditional_logit import ConditionalLogit, ConditionalLogitConfig
 from llmrec.models.retrieval import retrieve
-from llmrec.models.retrievers.popularity import RecentPopularity, RecentPopularityConfig
+from llmrec.models.retrievers.popular.popularity import RecentPopularity, RecentPopularityConfig
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 from llmrec.training import train

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from llmrec.config.corpus import ITEM_COLUMNS, REVIEW_COLUMNS, CorpusConfig
-from llmrec.config.events import EVENT_COLUMNS, RELATION_COLUMNS, USER_COLUMNS
-from llmrec.config.reading import ReadingConfig
+from llmrec.config.data.corpus import ITEM_COLUMNS, REVIEW_COLUMNS, CorpusConfig
+from llmrec.config.data.events import EVENT_COLUMNS, RELATION_COLUMNS, USER_COLUMNS
+from llmrec.config.data.files import ReadingConfig
 from llmrec.corpus.formats.known import KNOWN, Known, Names
 from llmrec.corpus.readers.detect import Hints
 from llmrec.corpus.readers.files import InputFile

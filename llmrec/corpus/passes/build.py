@@ -4,12 +4,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from llmrec.config.corpus import CorpusConfig
-from llmrec.config.events import REVIEW
+from llmrec.config.data.corpus import CorpusConfig
+from llmrec.config.data.events import REVIEW
 from llmrec.corpus.formats.names import SETTINGS
-from llmrec.corpus.passes.bucket_report import BucketReport
 from llmrec.corpus.passes.distributed import run_all
-from llmrec.corpus.passes.merge import Origin, even_lengths, merge, relocate, unshare_ids
+from llmrec.corpus.passes.merging.bucket_report import BucketReport
+from llmrec.corpus.passes.merging.merge import Origin, even_lengths, merge, relocate, unshare_ids
 from llmrec.corpus.passes.shard import Unit, UnitReport, part_uri, quarantine_uri, shard, tables_of
 from llmrec.corpus.sanity.portrait import portrait
 from llmrec.corpus.sanity.portrait_events import portray_outcome

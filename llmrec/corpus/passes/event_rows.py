@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from llmrec.config.corpus import CorpusConfig
+from llmrec.config.data.corpus import CorpusConfig
 from llmrec.corpus.passes.rows import Row, RowParser
 from llmrec.corpus.readers.form import Format
 from llmrec.corpus.values.errors import RowError, missing, show

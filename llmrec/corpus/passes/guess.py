@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from llmrec.config.corpus import CorpusConfig
+from llmrec.config.data.corpus import CorpusConfig
 from llmrec.corpus.formats.hints import HINTS, OUTCOMES, REFERENCE
 from llmrec.corpus.formats.known import KNOWN
 from llmrec.corpus.formats.names import REQUIRED, SETTINGS, parts_of

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.config.corpus import CorpusConfig
-from llmrec.config.reading import ReadingConfig
+from llmrec.config.data.corpus import CorpusConfig
+from llmrec.config.data.files import ReadingConfig
 from llmrec.corpus.readers.files import InputFile
 from llmrec.schema import C
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from llmrec.config.corpus import CorpusConfig
+from llmrec.config.data.corpus import CorpusConfig
 from llmrec.corpus.formats.names import SETTINGS, hints_of, names_of, outermost, parts_of, reading_of, required
 from llmrec.corpus.passes.logged import kind_of, reading_of_log
 from llmrec.corpus.passes.lookup import finder

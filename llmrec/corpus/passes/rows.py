@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from llmrec.config.corpus import CorpusConfig
+from llmrec.config.data.corpus import CorpusConfig
 from llmrec.corpus.formats.names import names_of
 from llmrec.corpus.passes.lookup import Lookup, finder
 from llmrec.corpus.readers.form import Format

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmrec.config.corpus import CorpusConfig
-from llmrec.config.events import REVIEW
+from llmrec.config.data.corpus import CorpusConfig
+from llmrec.config.data.events import REVIEW
 from llmrec.corpus.formats.expand import EXPAND, Fields
 from llmrec.corpus.formats.names import has_reviews, outermost
 from llmrec.corpus.passes.event_rows import parser_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import PurePosixPath
 
-from llmrec.config.reading import ReadingConfig
+from llmrec.config.data.files import ReadingConfig
 from llmrec.corpus.readers.dialect import dialect, preamble, with_header
 from llmrec.corpus.readers.encoding import encoding_of, is_utf8
 from llmrec.corpus.readers.files import PACKED, InputFile

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from llmrec.config.corpus import SampleConfig
+from llmrec.config.data.corpus import SampleConfig
 from llmrec.corpus.sample.generate import (
     PERIOD_MS,
     START_MS,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from llmrec.config.corpus import SampleConfig
+from llmrec.config.data.corpus import SampleConfig
 from llmrec.corpus.sample.text import NONE, Ints, Sentences, shuffled
 from llmrec.corpus.sample.words import LANGUAGES, N_ASPECTS, N_CATEGORIES, SYLLABLES
 from llmrec.schema import DAY_MS, ITEMS, REVIEWS, C, event_order, review_id

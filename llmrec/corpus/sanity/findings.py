@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmrec.config import EncoderConfig, RunConfig
-from llmrec.config.corpus import CorpusConfig
+from llmrec.config.data.corpus import CorpusConfig
 from llmrec.corpus.sanity.protocols import Tables, untestable
 from llmrec.names import EVENT_KINDS, nearest
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmrec.corpus.passes.bucket_report import BucketReport
 from llmrec.corpus.passes.keys import hashed_ids
+from llmrec.corpus.passes.merging.bucket_report import BucketReport
 
 _TEXTS = 500
 _SHOWN = 3

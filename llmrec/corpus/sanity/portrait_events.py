@@ -4,10 +4,10 @@ import datetime as dt
 from collections import Counter
 from typing import Any
 
-from llmrec.config.corpus import CorpusConfig
-from llmrec.config.events import REVIEW
-from llmrec.config.outcomes import CLICK, LIKE, NO_OUTCOME, STARS
-from llmrec.corpus.passes.bucket_report import BucketReport
+from llmrec.config.data.corpus import CorpusConfig
+from llmrec.config.data.events import REVIEW
+from llmrec.config.data.outcomes import CLICK, LIKE, NO_OUTCOME, STARS
+from llmrec.corpus.passes.merging.bucket_report import BucketReport
 
 #: Share of an outcome's events above which what comes again is what users do.
 REPEATED = 0.05

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from llmrec.config.encoding import StorageDtype
+from llmrec.config.text.encoding import StorageDtype
 from llmrec.encoding.store.content_store import ContentStore
 from llmrec.encoding.store.keys import Keys, keys_array
 from llmrec.encoding.store.vectors import decode_vectors, encode_vectors

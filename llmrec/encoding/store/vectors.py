@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from llmrec.config.encoding import StorageDtype
+from llmrec.config.text.encoding import StorageDtype
 from llmrec.schema import Column as C
 
 _SCALE = "scale"

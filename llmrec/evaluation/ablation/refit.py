@@ -2,7 +2,7 @@
 
 from llmrec.bundle import assemble
 from llmrec.config import RunConfig
-from llmrec.config.corpus import SplitConfig
+from llmrec.config.data.corpus import SplitConfig
 from llmrec.features import featurize
 from llmrec.storage import Artifact, Storage
 from llmrec.training import train

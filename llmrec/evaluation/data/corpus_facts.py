@@ -14,7 +14,7 @@ import psutil
 
 from llmrec.code_identity import code_version
 from llmrec.config import RunConfig
-from llmrec.config.events import REVIEW
+from llmrec.config.data.events import REVIEW
 from llmrec.corpus.splits import cutoffs
 from llmrec.evaluation.data.survivorship import core_of
 from llmrec.evaluation.records.run import Portrait, RunFacts

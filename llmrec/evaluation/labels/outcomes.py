@@ -11,9 +11,9 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from llmrec.config import EvaluationConfig, RunConfig
-from llmrec.config.events import REVIEW
+from llmrec.config.data.events import REVIEW
+from llmrec.config.data.outcomes import CLICK, LIKE, STARS, TaskConfig
 from llmrec.config.models import model_config
-from llmrec.config.outcomes import CLICK, LIKE, STARS, TaskConfig
 from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.labels.rankers import fit_twice
 from llmrec.evaluation.labels.rows import LabelRows

@@ -11,8 +11,8 @@ import torch
 from scipy.special import expit
 
 from llmrec.catalogue import MODELS
+from llmrec.config.data.outcomes import CLICK
 from llmrec.config.models import ModelConfig, model_config
-from llmrec.config.outcomes import CLICK
 from llmrec.evaluation.labels.rows import LabelRows
 from llmrec.evaluation.labels.tables import Predicted, TestRows
 from llmrec.evaluation.ranking.our_models import Variant

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from llmrec.config.outcomes import TaskConfig
+from llmrec.config.data.outcomes import TaskConfig
 from llmrec.features.asof.interactions import Ints
 from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import ModelContext

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from llmrec.features.arrays import Bools, Floats, Floats32, Ints, map_array, read_arrays
-from llmrec.features.asof.entity_log import READINGS, SEQUENCES, VECTORS, EntityLog, Take, behaviour_values
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.further_logs import FurtherLogs
 from llmrec.features.asof.history_data import TEXT, HistoryData, attribute_hash
 from llmrec.features.asof.ids import Ids
-from llmrec.features.asof.profile_log import ProfileLog
+from llmrec.features.asof.logs.entity_log import READINGS, SEQUENCES, VECTORS, EntityLog, Take, behaviour_values
+from llmrec.features.asof.logs.further_logs import FurtherLogs
+from llmrec.features.asof.logs.profile_log import ProfileLog
+from llmrec.features.asof.logs.vector_layout import VectorLayout
 from llmrec.features.asof.state import TEXT_VARIANTS, UserState
 from llmrec.features.asof.states import AsOfStates
-from llmrec.features.asof.vector_layout import VectorLayout
 from llmrec.features.transforms.reduction import from_arrays
 from llmrec.files import copy_folder, read_json
 from llmrec.schema import CONTEXT_PREFIX

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from llmrec.features.arrays import Floats, Floats32, Ints
-from llmrec.features.asof.entity_log import BEHAVIOUR, COLUMNS, READ, READINGS, SEQUENCES, TEXT, VECTORS, EntityLog
 from llmrec.features.asof.events import Span, n_before
-from llmrec.features.asof.further_logs import FurtherLogs
 from llmrec.features.asof.history_data import HistoryData
-from llmrec.features.asof.profile_log import ProfileLog
+from llmrec.features.asof.logs.entity_log import BEHAVIOUR, COLUMNS, READ, READINGS, SEQUENCES, TEXT, VECTORS, EntityLog
+from llmrec.features.asof.logs.further_logs import FurtherLogs
+from llmrec.features.asof.logs.profile_log import ProfileLog
+from llmrec.features.asof.logs.vector_layout import VectorLayout
 from llmrec.features.asof.state import ItemCounts, ItemState, UserState
-from llmrec.features.asof.vector_layout import VectorLayout
 from llmrec.schema import DAY_MS
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from llmrec.features.arrays import Floats, Floats32, Ints
-from llmrec.features.asof.entity_log import COLUMNS, READINGS, VECTORS
 from llmrec.features.asof.events import Span
 from llmrec.features.asof.history import History
+from llmrec.features.asof.logs.entity_log import COLUMNS, READINGS, VECTORS
+from llmrec.features.asof.logs.vector_layout import VectorLayout
 from llmrec.features.asof.state import SessionState, UserState
-from llmrec.features.asof.vector_layout import VectorLayout
 from llmrec.schema import DAY_MS
 
 #: Arrays of the state that hold one entry an event of the history.

@@ -9,14 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from llmrec.config import FeaturesConfig
-from llmrec.config.events import OutcomeConfig
+from llmrec.config.data.events import OutcomeConfig
 from llmrec.features.arrays import Ints, write_array
-from llmrec.features.asof.entity_log import save_events
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.further_logs import BY_NUMBER, SUMS, kind_sums
-from llmrec.features.asof.happened import Happened, Names, event_ties, write_names
 from llmrec.features.asof.history_data import HistoryData, attribute_hash
 from llmrec.features.asof.ids import Ids
+from llmrec.features.asof.logs.entity_log import save_events
+from llmrec.features.asof.logs.further_logs import BY_NUMBER, SUMS, kind_sums
+from llmrec.features.asof.logs.happened import Happened, Names, event_ties, write_names
 from llmrec.schema import ATTRIBUTE_PREFIX, event_order
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact

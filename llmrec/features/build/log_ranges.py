@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
-from llmrec.features.asof.entity_log import (
+from llmrec.features.asof.events import EntityEvents
+from llmrec.features.asof.logs.entity_log import (
     BEHAVIOUR,
     COLUMNS,
     READ,
@@ -27,8 +28,7 @@ from llmrec.features.asof.entity_log import (
     part_uri,
     sums_of,
 )  # fmt: skip
-from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.sums import BlockedSums
+from llmrec.features.asof.logs.sums import BlockedSums
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from llmrec.config import FeaturesConfig, SplitConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import keys_of_rows, open_store
 from llmrec.features.arrays import Ints, write_array
-from llmrec.features.asof.entity_log import save_events
 from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.history import FURTHER, GLOBAL_STATS, ITEMS, PARTS, USERS, global_stats_of
 from llmrec.features.asof.history_data import READING, SEQUENCE, TEXT, HistoryData
+from llmrec.features.asof.logs.entity_log import save_events
 from llmrec.features.build.further_tables import write_further
 from llmrec.features.build.log_ranges import EventRanges
 from llmrec.features.build.readers import read_numbers, reviews

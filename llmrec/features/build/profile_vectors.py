@@ -9,7 +9,7 @@ from llmrec.encoding.texts.corpus_texts import prompted_texts
 from llmrec.features.arrays import Floats32
 from llmrec.features.asof.history import ITEMS, USERS, profiles_uri
 from llmrec.features.asof.ids import Ids
-from llmrec.features.asof.profile_log import write_profiles
+from llmrec.features.asof.logs.profile_log import write_profiles
 from llmrec.features.build.plan import BuildInputs
 from llmrec.features.transforms.reduction import Reduction, reduce_vectors
 from llmrec.schema import Column as C

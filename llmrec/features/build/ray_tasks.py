@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from llmrec.features.arrays import Ints, Rows, map_array, write_array, write_arrays
-from llmrec.features.asof.entity_log import READINGS, SEQUENCES, VECTORS, Take
 from llmrec.features.asof.events import EntityEvents
 from llmrec.features.asof.history import REDUCTIONS, USERS, History, columns_of
 from llmrec.features.asof.history_data import READING, SEQUENCE, TEXT, HistoryData, save_vectors
+from llmrec.features.asof.logs.entity_log import READINGS, SEQUENCES, VECTORS, Take
 from llmrec.features.build import log_ranges
 from llmrec.features.build.plan import BuildInputs, BuildPlan, outcomes_uri, review_ids
 from llmrec.features.build.profile_vectors import write_profile_logs

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from llmrec.config.outcomes import CLICK, LIKE, STARS, TaskConfig
+from llmrec.config.data.outcomes import CLICK, LIKE, STARS, TaskConfig
 from llmrec.features.arrays import Floats32
 from llmrec.names import nearest
 from llmrec.schema import HAPPENED_PREFIX, VALUE_PREFIX

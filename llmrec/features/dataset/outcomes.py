@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmrec.config.outcomes import NO_OUTCOME
+from llmrec.config.data.outcomes import NO_OUTCOME
 from llmrec.features.arrays import Bools, Floats32, Ints
 from llmrec.features.asof.events import EntityEvents, flatten
 from llmrec.features.asof.history import History

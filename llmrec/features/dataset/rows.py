@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.config.outcomes import TaskConfig
+from llmrec.config.data.outcomes import TaskConfig
 from llmrec.features.asof.history import History
 from llmrec.features.dataset.labels import label_columns, labels_of
 from llmrec.features.dataset.spec import FeatureSpec

@@ -8,7 +8,7 @@ from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.families.text import unit
 from llmrec.reading.layout import PLACES
 from llmrec.reading.reading import INTENTS
-from llmrec.reading.words import CATEGORIES
+from llmrec.reading.text.words import CATEGORIES
 
 PREFIX = "text_read_"
 #: Reviews without a word for or against, added to every share: little that was read says little.

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmrec.features.asof.logs.vector_layout import VectorLayout
 from llmrec.features.asof.state import ItemState, UserState
-from llmrec.features.asof.vector_layout import VectorLayout
 from llmrec.features.families import behaviour, crosses, events, profiles, readings, text
 from llmrec.features.families import item_vectors as vectors
 from llmrec.features.families.columns import chosen

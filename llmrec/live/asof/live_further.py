@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from llmrec.features.arrays import Bools, Ints
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.further_logs import FurtherLogs, KindLog, kind_sums
-from llmrec.features.asof.happened import Happened
+from llmrec.features.asof.logs.further_logs import FurtherLogs, KindLog, kind_sums
+from llmrec.features.asof.logs.happened import Happened
 from llmrec.live.asof.growing import GrowingRows, Mapped
 from llmrec.live.asof.live_segments import LiveBatch, LiveSegments, OrdersOf
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from llmrec.features.arrays import Floats, Floats32, Ints
 from llmrec.features.asof.events import n_before
-from llmrec.features.asof.happened import Happened
 from llmrec.features.asof.history import History, columns_of, global_stats_of
 from llmrec.features.asof.history_data import TEXT
 from llmrec.features.asof.ids import Ids
+from llmrec.features.asof.logs.happened import Happened
 from llmrec.features.transforms.reduction import reduce_vectors, with_presence
 from llmrec.live.asof.growing import GrowingArray, GrowingRows
 from llmrec.live.asof.live_further import LiveFurther

@@ -7,8 +7,8 @@ import numpy as np
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats32, Rows
-from llmrec.features.asof.entity_log import SEQUENCES, VECTORS, ColumnsOf, EntityLog, readings_in, sums_of
 from llmrec.features.asof.events import BLOCK
+from llmrec.features.asof.logs.entity_log import SEQUENCES, VECTORS, ColumnsOf, EntityLog, readings_in, sums_of
 from llmrec.live.asof.growing import GrowingRows, Mapped
 from llmrec.live.asof.live_segments import LiveSegments, OrdersOf
 

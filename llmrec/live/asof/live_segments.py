@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from llmrec.features.arrays import Floats, Floats32, Ints, Rows
 from llmrec.features.asof.events import BLOCK, EntityEvents
-from llmrec.features.asof.sums import BlockedSums
+from llmrec.features.asof.logs.sums import BlockedSums
 from llmrec.live.asof.growing import GrowingRows, Mapped
 from llmrec.live.asof.live_events import MOST, LiveEvents
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmrec.config.review_reading import ProfilesConfig
+from llmrec.config.text.reading import ProfilesConfig
 from llmrec.encoding import review_text
 from llmrec.files import files_of, filesystem, write_parquet
 from llmrec.reading.private import hold_back

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from llmrec.encoding import review_text
 from llmrec.encoding.encoders.model_files import content_hash
-from llmrec.reading.conversation import customers_words
 from llmrec.reading.engines.engine import GeneratorEngine
 from llmrec.reading.engines.model_folder import generator_folder
 from llmrec.reading.engines.prompts import load_prompt
-from llmrec.reading.language import language_of
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.readers.head import first_cutoff, labelled_reviews
 from llmrec.reading.reading import INTENTS, Reading, Readings
+from llmrec.reading.text.conversation import customers_words
+from llmrec.reading.text.language import language_of
 from llmrec.schema import Column as C
 
 Odds = npt.NDArray[np.float64]

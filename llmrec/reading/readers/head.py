@@ -13,9 +13,9 @@ from llmrec.corpus.splits import cutoffs
 from llmrec.encoding import EmbeddingStore, encoder_config, load_vectors, open_store
 from llmrec.encoding.store.keys import text_keys
 from llmrec.encoding.texts.corpus_texts import prompted_texts
-from llmrec.reading.language import language_of
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.reading import Reading, Readings
+from llmrec.reading.text.language import language_of
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from llmrec.reading.conversation import customers_words
-from llmrec.reading.language import is_chinese, language_of
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.reading import Reading, Readings
-from llmrec.reading.spans import aspects_of, attributes_of, intent_of, phrases_of
+from llmrec.reading.text.conversation import customers_words
+from llmrec.reading.text.language import is_chinese, language_of
+from llmrec.reading.text.spans import aspects_of, attributes_of, intent_of, phrases_of
 
 #: Characters that are read: VADER takes time that grows with the square of a text's length.
 MAX_CHARS = 4_000

@@ -14,7 +14,7 @@ from llmrec.reading.engines.prompts import PromptWriter, load_prompt
 from llmrec.reading.readers.choose import ChooseReader, answers, calibrated
 from llmrec.reading.readers.generate import ShortWrittenReading, read_answer
 from llmrec.reading.reading import verbatim
-from llmrec.reading.words import CATEGORIES
+from llmrec.reading.text.words import CATEGORIES
 
 TEXT = "The Battery lasts. 噪音大得可怕。 Write to me: a@b.example"
 ASPECT = {"term": "battery", "category": "battery", "polarity": "positive"}

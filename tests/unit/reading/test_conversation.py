@@ -2,9 +2,9 @@
 
 import pytest
 
-from llmrec.reading.conversation import customers_words
 from llmrec.reading.readers.lexicon import read_by_words
 from llmrec.reading.reading import verbatim
+from llmrec.reading.text.conversation import customers_words
 
 ENGLISH = (
     "Agent: Hello, our battery is excellent and everybody loves it!\n"

@@ -9,7 +9,7 @@ import pytest
 from encoding_stub import corpus_of
 
 from llmrec.config import ReviewReadingConfig, RunConfig
-from llmrec.config.review_reading import ProfilesConfig
+from llmrec.config.text.reading import ProfilesConfig
 from llmrec.encoding.store.keys import text_keys
 from llmrec.files import write_parquet
 from llmrec.reading.profiles.extractive import Extractive

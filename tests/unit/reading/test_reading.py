@@ -11,8 +11,8 @@ from llmrec.reading.layout import PLACES, WIDTH
 from llmrec.reading.readers.lexicon import read_by_words, shares
 from llmrec.reading.reading import AspectSpan, Reading, Readings, held_to, verbatim
 from llmrec.reading.store import ReadingStore
+from llmrec.reading.text.words import CATEGORIES
 from llmrec.reading.vectors import ReadingVectors, reading_row
-from llmrec.reading.words import CATEGORIES
 
 TEXTS = {
     "en": "Great tuner! The battery lasts for a whole week, but the case is not sturdy.",

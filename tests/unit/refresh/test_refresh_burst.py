@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from llmrec.config.refresh import RefreshConfig
+from llmrec.config.serving.refresh import RefreshConfig
 from llmrec.refresh.burst import Caps, held_back
 
 SETTINGS = RefreshConfig(item_share=0.02, user_share=0.02, growth=3, least_held=20)

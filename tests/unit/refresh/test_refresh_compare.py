@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmrec.config import RunConfig
-from llmrec.config.refresh import RefreshConfig
+from llmrec.config.serving.refresh import RefreshConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.refresh.book import Plan, RefreshBook, RefreshingError, only_one
 from llmrec.refresh.compare import Asked, Comparison, compared

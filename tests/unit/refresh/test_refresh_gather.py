@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from llmrec.config import RunConfig
-from llmrec.config.events import OutcomeConfig
-from llmrec.config.refresh import RefreshConfig
+from llmrec.config.data.events import OutcomeConfig
+from llmrec.config.serving.refresh import RefreshConfig
 from llmrec.corpus import ingest
-from llmrec.features.asof.happened import Names
+from llmrec.features.asof.logs.happened import Names
 from llmrec.live.event_log import EventLog, Fact
 from llmrec.refresh.book import Plan
 from llmrec.refresh.gather import Gathered, Serving, gather, write

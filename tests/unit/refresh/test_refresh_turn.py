@@ -12,8 +12,8 @@ from factories.refresh import ENCODER, NAME, Served, make_served, stub_encode
 from llmrec import registry
 from llmrec.bundle import Bundle, read_settings
 from llmrec.config import RunConfig
-from llmrec.config.events import OutcomeConfig
-from llmrec.config.refresh import RefreshConfig
+from llmrec.config.data.events import OutcomeConfig
+from llmrec.config.serving.refresh import RefreshConfig
 from llmrec.live.context import LiveContext
 from llmrec.live.event_log import EventLog, Fact
 from llmrec.live.follower import LiveState

@@ -11,7 +11,7 @@ from factories.serving import NAME, Faulty, Parts, make_parts
 from httpx import ASGITransport
 
 from llmrec.bundle import Bundle
-from llmrec.config.approximate import ApproximateConfig
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.models.retrievers.nearest import item_index
 from llmrec.models.retrievers.nearest.item_graph import ItemGraph
 from serve_app.api import make_api

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from llmrec.config import ServingConfig
-from llmrec.config.experiments import ExperimentConfig, GuardsConfig
+from llmrec.config.serving.experiments import ExperimentConfig, GuardsConfig
 from llmrec.exposures import ExposureLog, Said, ServedList
 from llmrec.storage import Storage
 from llmrec.trials.allocation import arm_of, shares

@@ -11,7 +11,7 @@ from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import Bools, Ints, ModelContext, Requests
 from llmrec.models.click_rows import click_rows
 from llmrec.models.retrieval import candidates, retrieve
-from llmrec.models.retrievers.time_at_risk import TimeAtRisk, TimeAtRiskConfig
+from llmrec.models.retrievers.popular.time_at_risk import TimeAtRisk, TimeAtRiskConfig
 
 #: Of the popularity by time at risk that brings candidates: nothing of it is fitted, so no list knows its answer.
 _DECAYS = (30.0, 365.0)

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from llmrec.config.outcomes import CLICK, LIKE, STARS, TaskConfig
+from llmrec.config.data.outcomes import CLICK, LIKE, STARS, TaskConfig
 from llmrec.models.rankers.click_network import NetworkConfig
 from llmrec.names import check_names
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmrec.config.outcomes import CLICK, LIKE, TaskConfig
+from llmrec.config.data.outcomes import CLICK, LIKE, TaskConfig
 from llmrec.models.base import ModelInfo
 from llmrec.models.networks.layers import mlp
 from llmrec.models.rankers.click_network import Inputs

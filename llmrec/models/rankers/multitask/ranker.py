@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from llmrec.config.outcomes import CLICK, TaskConfig
+from llmrec.config.data.outcomes import CLICK, TaskConfig
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.attribution import Doubles
 from llmrec.models.networks.fit_task import Metrics

@@ -3,7 +3,7 @@
 import faiss
 import numpy as np
 
-from llmrec.config.approximate import ApproximateConfig
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.features.asof.item_sets import ItemSet
 from llmrec.models.base import Floats, Ints
 

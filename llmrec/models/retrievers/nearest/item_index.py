@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import faiss
 import numpy as np
 
-from llmrec.config.approximate import ApproximateConfig
+from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.features.asof.item_sets import ItemSet
 from llmrec.models.base import Bools, Floats, Ints
 from llmrec.models.retrievers.nearest.item_graph import ItemGraph

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from llmrec.features.asof.entity_log import VECTORS
+from llmrec.features.asof.logs.entity_log import VECTORS
 from llmrec.features.asof.state import TEXT_VARIANTS, UserState
 from llmrec.features.families.text import unit
 from llmrec.models.base import Bools, Floats, Ints, ModelContext

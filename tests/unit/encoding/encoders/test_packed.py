@@ -134,7 +134,7 @@ def test_a_packages_packed_file_is_unpacked_once(tmp_path: Path, monkeypatch: py
 
 
 def _real_texts() -> Sequence[str]:
-    from llmrec.config.corpus import SampleConfig
+    from llmrec.config.data.corpus import SampleConfig
     from llmrec.corpus.sample.generate import generate
     from llmrec.encoding.texts.corpus_texts import ids_and_texts
 

@@ -8,7 +8,7 @@ import pytest
 from encoding_stub import corpus_of
 
 from llmrec.config import EncoderConfig, SplitConfig
-from llmrec.config.corpus import SampleConfig
+from llmrec.config.data.corpus import SampleConfig
 from llmrec.corpus.sample.generate import generate
 from llmrec.encoding import encoder_fingerprint, make_encoder
 from llmrec.encoding.encoders.fingerprint import named_content

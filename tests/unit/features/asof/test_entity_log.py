@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec.config import FeaturesConfig
-from llmrec.features.asof.entity_log import VECTORS, EntityLog, load_events, save_events
 from llmrec.features.asof.events import BLOCK, EntityEvents
+from llmrec.features.asof.logs.entity_log import VECTORS, EntityLog, load_events, save_events
 from llmrec.features.build.log_ranges import EventRanges, propagate_carry, write_range
 from llmrec.schema import DAY_MS
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from factories.features import START, World
 
-from llmrec.features.asof.further_logs import FOLLOWED, TAKEN
+from llmrec.features.asof.logs.further_logs import FOLLOWED, TAKEN
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from factories.features import DIM, START, World, by_event, encode
 
-from llmrec.features.asof.entity_log import SEQUENCES, VECTORS
 from llmrec.features.asof.events import BLOCK, EntityEvents
 from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import Interactions
+from llmrec.features.asof.logs.entity_log import SEQUENCES, VECTORS
+from llmrec.features.asof.logs.sums import BlockedSums
 from llmrec.features.asof.state import TEXT_VARIANTS, ItemState, UserState
-from llmrec.features.asof.sums import BlockedSums
 from llmrec.features.transforms.projection import Moments, Projection
 from llmrec.models.base import windows
 from llmrec.schema import DAY_MS

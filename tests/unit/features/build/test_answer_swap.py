@@ -13,9 +13,9 @@ from factories.features import World
 
 from llmrec.config import SplitConfig
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.further_logs import FurtherLogs
 from llmrec.features.asof.history import History
 from llmrec.features.asof.interactions import AsOf
+from llmrec.features.asof.logs.further_logs import FurtherLogs
 from llmrec.features.build.answer_swap import SwapLeak, answer_swaps
 from llmrec.features.build.plan import BuildInputs
 from llmrec.features.dataset.spec import FeatureSpec

@@ -9,7 +9,7 @@ import pytest
 from factories.features import START, T1, T2, World
 from factories.outcomes import DAYS, followed
 
-from llmrec.config.outcomes import TaskConfig
+from llmrec.config.data.outcomes import TaskConfig
 from llmrec.features.dataset.examples import example_table
 from llmrec.features.dataset.labels import label_columns, labels_of
 from llmrec.schema import DAY_MS

@@ -10,7 +10,7 @@ import pytest
 from factories.features import T1, World, encode
 
 from llmrec.config import RunConfig, SplitConfig
-from llmrec.config.review_reading import ProfilesConfig
+from llmrec.config.text.reading import ProfilesConfig
 from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.encoding.store.keys import text_keys
 from llmrec.features.asof.history import History

@@ -8,10 +8,10 @@ from factories.features import START, World
 from llmrec.features.asof.interactions import AsOf, Interactions
 from llmrec.live.context import LiveContext
 from llmrec.models.base import FitData, Requests
-from llmrec.models.dynamic_logit import Beliefs
 from llmrec.models.linear import log_likelihood
-from llmrec.models.retrievers.adaptive_popularity import AdaptivePopularity, AdaptivePopularityConfig
-from llmrec.models.retrievers.popularity import RecentPopularity, RecentPopularityConfig
+from llmrec.models.retrievers.popular.adaptive_popularity import AdaptivePopularity, AdaptivePopularityConfig
+from llmrec.models.retrievers.popular.dynamic_logit import Beliefs
+from llmrec.models.retrievers.popular.popularity import RecentPopularity, RecentPopularityConfig
 from llmrec.schema import DAY_MS, event_order
 
 N_ITEMS, CHANGE, LAST = 30, 200, 300

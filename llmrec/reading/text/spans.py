@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from llmrec.reading.reading import INTENTS, AspectSpan, AttributeSpan, Intent
-from llmrec.reading.words import CLAUSE, COMPARISON, NEGATION, NUMBERED, WISH, finder
+from llmrec.reading.text.words import CLAUSE, COMPARISON, NEGATION, NUMBERED, WISH, finder
 
 #: The sentiment of a clause in [-1, 1].
 Judge = Callable[[str], float]

@@ -5,8 +5,8 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from llmrec.config.base import Section
-from llmrec.config.encoding import ActorsConfig
-from llmrec.config.precision import Precision, usual_precision
+from llmrec.config.text.encoding import ActorsConfig
+from llmrec.config.text.precision import Precision, usual_precision
 from llmrec.names import PROFILE_MAKERS, READERS, check_names
 
 

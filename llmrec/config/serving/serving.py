@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from llmrec.config.approximate import ApproximateConfig
 from llmrec.config.base import Section
-from llmrec.config.experiments import ExperimentConfig, ExposuresConfig
-from llmrec.config.live import LiveConfig
-from llmrec.config.replicas import PARTS, AutoscalingConfig, Part, ResourcesConfig
+from llmrec.config.serving.approximate import ApproximateConfig
+from llmrec.config.serving.experiments import ExperimentConfig, ExposuresConfig
+from llmrec.config.serving.live import LiveConfig
+from llmrec.config.serving.replicas import PARTS, AutoscalingConfig, Part, ResourcesConfig
 
 
 class DiversityConfig(Section):

@@ -10,7 +10,7 @@ from llmrec.models.attribution import Doubles
 from llmrec.models.base import Floats, Ints, ModelInfo
 from llmrec.models.boosting import grow
 from llmrec.models.linear import platt
-from llmrec.models.rankers.boosted import BoostedRanker, BoostedRankerConfig
+from llmrec.models.rankers.trees.boosted import BoostedRanker, BoostedRankerConfig
 
 
 class LambdaRankConfig(BoostedRankerConfig):

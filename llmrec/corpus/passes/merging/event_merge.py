@@ -7,11 +7,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.config.corpus import CorpusConfig
-from llmrec.config.events import REVIEW
-from llmrec.corpus.passes.bucket_report import BucketReport
+from llmrec.config.data.corpus import CorpusConfig
+from llmrec.config.data.events import REVIEW
 from llmrec.corpus.passes.keys import Ints, first_of_each, joint_codes
-from llmrec.corpus.passes.repeats import n_repeats
+from llmrec.corpus.passes.merging.bucket_report import BucketReport
+from llmrec.corpus.passes.merging.repeats import n_repeats
 from llmrec.corpus.passes.shard import UNIT, tables_of
 from llmrec.schema import DAY_MS, C, outcome_id
 

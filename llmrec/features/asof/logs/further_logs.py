@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from llmrec.config import FeaturesConfig
-from llmrec.config.events import OutcomeConfig
+from llmrec.config.data.events import OutcomeConfig
 from llmrec.features.arrays import Bools, Floats, Floats32, Ints, Rows, map_array
-from llmrec.features.asof.entity_log import load_events
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.happened import read_names
-from llmrec.features.asof.sums import BlockedSums
+from llmrec.features.asof.logs.entity_log import load_events
+from llmrec.features.asof.logs.happened import read_names
+from llmrec.features.asof.logs.sums import BlockedSums
 from llmrec.schema import DAY_MS
 
 #: Of those whom a user follows the last so many, and of each the last so many items.

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from llmrec.config.corpus import CorpusConfig
-from llmrec.corpus.passes.bucket_report import BucketReport, portray_items, portray_reviews
-from llmrec.corpus.passes.event_merge import (
+from llmrec.config.data.corpus import CorpusConfig
+from llmrec.corpus.passes.keys import hashed
+from llmrec.corpus.passes.logged import last_word
+from llmrec.corpus.passes.merging.bucket_report import BucketReport, portray_items, portray_reviews
+from llmrec.corpus.passes.merging.event_merge import (
     EVENT_ORDER,
     by_policy,
     copies,
@@ -20,9 +22,7 @@ from llmrec.corpus.passes.event_merge import (
     portray_events,
     with_outcomes,
 )  # fmt: skip
-from llmrec.corpus.passes.keys import hashed
-from llmrec.corpus.passes.logged import last_word
-from llmrec.corpus.passes.repeats import distinct_ids, n_repeats, one_row_each, repeated
+from llmrec.corpus.passes.merging.repeats import distinct_ids, n_repeats, one_row_each, repeated
 from llmrec.corpus.passes.shard import KEY, UNIT, staged_of, tables_of
 from llmrec.files import filesystem, write_parquet
 from llmrec.schema import QUARANTINE, VECTOR_PREFIX, C, review_id

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from llmrec.config.base import Section
-from llmrec.config.precision import Precision, usual_precision
+from llmrec.config.text.precision import Precision, usual_precision
 
 Pooling = Literal["mean", "cls", "last", "max", "attention_mean", "mean_max"]
 StorageDtype = Literal["float32", "float16", "int8"]

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from serve_app.limits import LimitedRoute
-from serve_app.routes.events import ERRORS
+from serve_app.routes.live.events import ERRORS
 from serve_app.schemas.live import LoggedResponse
 from serve_app.schemas.requests import Id
 from serve_app.service import RecommendationService

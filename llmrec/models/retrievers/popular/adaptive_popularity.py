@@ -15,8 +15,8 @@ from llmrec.features.asof.interactions import AsOf
 from llmrec.features.families.behaviour import log_rate
 from llmrec.models.base import Arrays, FitData, Floats, Ints, ModelContext, ModelInfo, Requests
 from llmrec.models.by_moment import by_moment
-from llmrec.models.dynamic_logit import Beliefs
-from llmrec.models.retrievers.popularity import Popularity
+from llmrec.models.retrievers.popular.dynamic_logit import Beliefs
+from llmrec.models.retrievers.popular.popularity import Popularity
 from llmrec.schema import DAY_MS
 
 Doubles = npt.NDArray[np.float64]

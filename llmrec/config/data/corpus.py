@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from llmrec.config.base import ColumnName, Paths, Section, Theirs
-from llmrec.config.events import REVIEW, EventsConfig
-from llmrec.config.reading import ReadingConfig, SanityConfig
+from llmrec.config.data.events import REVIEW, EventsConfig
+from llmrec.config.data.files import ReadingConfig, SanityConfig
 
 #: Our names that `columns` and `item_columns` may map.
 REVIEW_COLUMNS = ("review_id", "user_id", "item_id", "timestamp", "stars", "title", "text")

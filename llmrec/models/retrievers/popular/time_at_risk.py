@@ -8,7 +8,7 @@ from pydantic import Field
 from llmrec.config.models import ModelConfig
 from llmrec.features.families.behaviour import log_rate
 from llmrec.models.base import Floats, ModelInfo, Requests
-from llmrec.models.retrievers.popularity import Popularity
+from llmrec.models.retrievers.popular.popularity import Popularity
 from llmrec.schema import DAY_MS
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from llmrec import files
-from llmrec.config.events import OutcomeConfig
+from llmrec.config.data.events import OutcomeConfig
 from llmrec.corpus.passes.keys import hashed
 from llmrec.features.arrays import Floats32, Ints
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from llmrec.config.events import Kind, OutcomeConfig
+from llmrec.config.data.events import Kind, OutcomeConfig
 from llmrec.names import EVENT_KINDS, check_names
 
 CLICK, LIKE, STARS = "click", "like", "stars"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from llmrec.config.base import ColumnName, Paths, Section, Theirs
-from llmrec.config.reading import ReadingConfig
+from llmrec.config.data.files import ReadingConfig
 from llmrec.names import EVENT_KINDS, nearest
 
 #: Our names that `event_columns`, `user_columns` and `relation_columns` may map.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from llmrec.config import FeaturesConfig
 from llmrec.features.arrays import Floats32, Ints, Rows, map_array, write_array
 from llmrec.features.asof.events import EntityEvents
-from llmrec.features.asof.sums import BlockedSums, Terms
+from llmrec.features.asof.logs.sums import BlockedSums, Terms
 
 BEHAVIOUR, TEXT, COLUMNS, READ = "behaviour", "text", "columns", "read"
 #: Rows by position: reduced review vectors with their presence; of users, what they had up to each event, as text;

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from llmrec.config.base import Section
-from llmrec.config.encoding import EncoderConfig
-from llmrec.config.precision import usual_precision
+from llmrec.config.text.encoding import EncoderConfig
+from llmrec.config.text.precision import usual_precision
 from llmrec.config.workers import WorkersConfig
 from llmrec.names import AUGMENTATIONS, OBJECTIVES, PAIRS, check_names
 

@@ -1,0 +1,1 @@
+"""Sections about what is read: files, columns, events, outcomes."""

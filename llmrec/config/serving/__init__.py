@@ -1,0 +1,1 @@
+"""Sections about answering: the server, its replicas, live events, search, experiments, refreshing."""

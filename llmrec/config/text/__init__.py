@@ -1,0 +1,1 @@
+"""Sections about what is done with words: encoders, readers, tuning."""

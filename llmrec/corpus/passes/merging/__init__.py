@@ -1,0 +1,1 @@
+"""The second pass: the rows of one bucket become tables without copies."""

@@ -1,0 +1,1 @@
+"""Retrievers by how often items were taken."""

@@ -1,0 +1,1 @@
+"""What readers share about words: languages, speakers, spans, lists of words."""

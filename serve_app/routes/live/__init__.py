@@ -1,0 +1,1 @@
+"""Routes by which the server hears: events, feedback, items, users."""
