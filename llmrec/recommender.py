@@ -281,7 +281,7 @@ class Recommender:
         read, items = self.click_rows(user, item_rows, time)
         values, outcomes = self._values(read, items, self._retrieval_scores(request, item_rows))
         named = {name: values[:, place] for place, name in enumerate(self.columns)}
-        scores = named[self.models.fallback] if self.nothing_known(user)[0] else self.score(values)
+        scores = named[self.models.fallback] if self.by_popularity(user)[0] else self.score(values)
         clicks = self.models.calibrator.probability(named[LOGIT].astype(np.float32))
         return RankedRows(np.asarray(scores, np.float32), clicks, outcomes)
 

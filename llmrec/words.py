@@ -70,6 +70,20 @@ def simplified(text: str) -> str:
     return text.translate(_to_simplified())
 
 
+def parts_of_speech(text: str) -> Iterator[tuple[str, str, int]]:
+    """Each word as jieba cuts the text, what kind of word it takes it for, and how often its dictionary has it.
+
+    The words are simplified, and as long together as the text.
+    """
+    frequency = _jieba().get_FREQ
+    from jieba import posseg  # its tables take half a second more
+
+    text = simplified(text)
+    for begin in range(0, len(text), _HAN_AT_ONCE):
+        for pair in posseg.cut(text[begin : begin + _HAN_AT_ONCE]):
+            yield pair.word, pair.flag, frequency(pair.word) or 0
+
+
 def folded(text: str) -> str:
     """A word as it is compared."""
     return unicodedata.normalize("NFKC", text).casefold()

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from llmrec.features.asof.state import UserState
 from llmrec.models.base import Ints
+from llmrec.reasons.aspects import praised_aspects
 from llmrec.reasons.contributions import Contributions, contributions
 from llmrec.reasons.past import Guest, PastEffects, effects_of_events, effects_of_guest
 from llmrec.reasons.reasons import Because, ItemReasons
@@ -36,10 +37,20 @@ class Explainer:
         found = contributions(self.recommender, user, rows, time, scores)
         effects = self._effects(user, rows, listed, time, guest)
         events = self.recommender.history.item_counts(rows, np.full(len(rows), time, np.int64)).count
+        aspects = self._aspects(user, rows[listed], time)
         return [
-            self._of_item(found, int(place), number, effects, guest, float(events[place]), float(events.mean()))
+            self._of_item(
+                found, int(place), number, effects, guest, (float(events[place]), float(events.mean()), aspects[number])
+            )
             for number, place in enumerate(listed)
         ]
+
+    def _aspects(self, user: UserState, rows: Ints, time: int) -> list[str | None]:
+        """What the reviews of the items praise."""
+        history = self.recommender.history
+        if not history.reading_dim:
+            return [None] * len(rows)
+        return praised_aspects(user, history.items_at(rows, np.full(len(rows), time, np.int64)))
 
     def _effects(self, user: UserState, rows: Ints, listed: Ints, time: int, guest: Guest | None) -> PastEffects | None:
         """Against the mean of a sample of the candidates, the listed ones among them."""
@@ -54,11 +65,11 @@ class Explainer:
 
     def _of_item(
         self, found: Contributions, place: int, number: int, effects: PastEffects | None, guest: Guest | None,
-        events: float, mean: float,
+        known: tuple[float, float, str | None],
     ) -> ItemReasons:  # fmt: skip
         said = dict(zip(found.terms, found.values[place].tolist(), strict=True))
         personal = [] if effects is None else self._personal(effects, number, guest)
-        because = statements(said, personal, events, mean)
+        because = statements(said, personal, *known)
         ordered = dict(sorted(said.items(), key=lambda term: -abs(term[1])))
         return ItemReasons(found.baseline, ordered, tuple(because))
 

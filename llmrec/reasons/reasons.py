@@ -7,8 +7,8 @@ from typing import Literal
 #: What decided: words of the request, what they ask for now, an item liked or had before, how much the item is
 #: reviewed, a kind of feature.
 Kind = Literal[
-    "wrote", "liked", "had", "just_had", "popularity", "behaviour", "words", "stars", "attributes", "price", "age",
-    "context", "ids", "outcomes", "other", "asked", "reviewed", "nothing",
+    "wrote", "liked", "had", "just_had", "popularity", "behaviour", "words", "aspects", "stars", "attributes", "price",
+    "age", "context", "ids", "outcomes", "other", "asked", "reviewed", "nothing",
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from llmrec.variants import TEXT_PREFIX
 _KINDS: dict[str, Kind] = {
     POPULARITY: "popularity", RATE: "popularity", "item_popularity": "popularity", "item_rate": "popularity",
     **{f"{RETRIEVER}{name}": "popularity" for name in ("popularity", "recent_popularity", "time_at_risk")},
+    "text_read_profiles": "words", "text_read_": "aspects",
     f"{RETRIEVER}{TEXT_PREFIX}": "words", RETRIEVER: "behaviour", "collaborative": "behaviour",
     "event_": "behaviour", "followed": "behaviour",
     "cross_": "behaviour", "user_": "behaviour", TEXT_PREFIX: "words", "item_stars": "stars",
@@ -26,6 +27,7 @@ _KINDS: dict[str, Kind] = {
 _SAID: dict[Kind, str] = {
     "behaviour": "it goes with what you had, judged by what others had together",
     "words": "what is written of it, beside what you wrote and had, speaks for it",
+    "aspects": "what was read in its reviews, beside what was read in yours, speaks for it",
     "stars": "the stars that it was given speak for it",
     "attributes": "its brand, its categories or what it looks like speak for it",
     "price": "its price speaks for it",
@@ -55,19 +57,21 @@ def by_kind(contributions: Mapping[str, float]) -> dict[Kind, float]:
 
 
 def statements(
-    contributions: Mapping[str, float], personal: list[Because], events: float, mean: float
+    contributions: Mapping[str, float], personal: list[Because], events: float, mean: float, aspect: str | None = None
 ) -> list[Because]:
     """The reasons that weigh most, first: of `personal` and of the kinds of terms.
 
-    `events`: how often the item was reviewed before the request; `mean`: a candidate on average.
+    `events`: how often the item was reviewed before the request; `mean`: a candidate on average; `aspect`: what its
+    reviews praise, as a sentence.
     """
+    said = _SAID | {"popularity": _popularity(events, mean)} | ({"aspects": aspect} if aspect else {})
     kinds = {kind: value for kind, value in by_kind(contributions).items() if value > 0}
     least = LEAST * sum(kinds.values())
     found = [b for b in personal if b.effect > 0 and b.effect >= least]
     told = {"behaviour", "words"} if found else set()  # the same, less plainly
     for kind, value in kinds.items():
         if value >= least and kind not in told:
-            found.append(Because(kind, _popularity(events, mean) if kind == "popularity" else _SAID[kind], value))
+            found.append(Because(kind, said[kind], value))
     found.sort(key=lambda because: -because.effect)
     if not found:
         return [Because("nothing", "nothing speaks for it more than for a candidate on average", 0.0)]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from llmrec.config import TuningConfig
 from llmrec.tuning.data import TuningData
 from llmrec.tuning.gradients import Passes, encode
+from llmrec.tuning.methods import after_step, allocation, orthogonality, restore_allocation
 from llmrec.tuning.network import TextNetwork
 from llmrec.tuning.objectives.base import Objective
 from llmrec.tuning.ranking import TextQueries, ndcg_at, ranks_of, text_queries, text_scores
@@ -42,6 +43,7 @@ class TuneState:
     best_step: int = 0
     best_metric: float = -math.inf
     best: Weights = field(default_factory=dict)
+    allocation: dict[str, Any] = field(default_factory=dict)  # of adalora: which ranks matter
     pairs: dict[str, int] = field(default_factory=dict)
 
     def dump(self) -> bytes:
@@ -113,6 +115,7 @@ def run_steps(task: TuneTask, state: TuneState, group: ProcessGroup, report: Cal
             state.done = last or not patient
             state.heads = {name: _copied(dict(head.named_parameters())) for name, head in heads.items()}
             state.optimizer = {} if state.done else optimizer.state_dict()
+            state.allocation = {} if state.done else allocation(task.network)
             report(state)
 
 
@@ -133,10 +136,14 @@ def one_step(
                 f"tuning.learning_rate ({task.config.learning_rate:g}), or set tuning.dtype=float32"
             )
     weights = [p for g in optimizer.param_groups for p in g["params"]]
+    apart = orthogonality(task.network)
+    if apart is not None and not passes.group.rank:  # once, whatever the number of workers
+        apart.backward()  # type: ignore[no-untyped-call]
     if passes.group.world > 1:
         passes.group.average_gradients(weights, int(passes.group.rank == 0))  # of one row in all: their sum
     nn.utils.clip_grad_norm_(weights, task.config.clip_norm)
     optimizer.step()
+    after_step(task.network, step)
     return losses, n_texts
 
 
@@ -188,6 +195,7 @@ def _restore(
         head.load_state_dict(state.heads[name])
     if state.optimizer:
         optimizer.load_state_dict(state.optimizer)
+    restore_allocation(network, state.allocation)
 
 
 def load_tuned(network: TextNetwork, tuned: Weights) -> None:

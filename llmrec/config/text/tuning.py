@@ -1,8 +1,8 @@
 """Section `tuning`: by what an encoder learns from the corpus before T1, which of its weights, and for how long."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from llmrec.config.base import Section
 from llmrec.config.text.encoding import EncoderConfig
@@ -17,8 +17,9 @@ TUNED_POOLINGS = ("mean", "cls", "last", "max")
 class LowRankConfig(Section):
     """LoRA (Hu et al., ICLR 2022): low-rank updates of linear layers, merged before the encoder is written."""
 
-    rank: int = Field(8, ge=1)
+    rank: int = Field(8, ge=1, description="of each layer; of adalora on average, where the steps end")
     alpha: float = Field(16.0, gt=0, description="the update is scaled by alpha / rank")
+    orthogonality: float = Field(0.5, ge=0, description="adalora: weight of how far the updates' factors are from it")
     targets: tuple[str, ...] = Field((), description="names of linear layers (query, value, …); none: all of them")
 
 
@@ -43,7 +44,7 @@ class TuningConfig(WorkersConfig):
         "alone (encoding.encoder.dimension)",
     )  # fmt: skip
     teacher: EncoderConfig | None = Field(None, description="of distillation; none: the encoder as it came")
-    method: Literal["all", "last_layers", "lora"] = Field("all", description="which weights are tuned")
+    method: Literal["all", "last_layers", "lora", "adalora"] = Field("all", description="which weights are tuned")
     last_layers: int = Field(2, ge=1, description="of method last_layers: how many, counted from the end")
     lora: LowRankConfig = LowRankConfig()
     steps: int = Field(300, ge=1)
@@ -115,3 +116,9 @@ class TuningConfig(WorkersConfig):
         if isinstance(threads, int) and threads < 1:
             raise ValueError("`auto` or at least 1")
         return threads
+
+    @model_validator(mode="after")
+    def _ranks_need_steps_to_fall(self) -> Self:
+        if self.method == "adalora" and self.steps < 10:
+            raise ValueError(f"steps {self.steps}: method adalora needs at least 10, over which its ranks fall")
+        return self

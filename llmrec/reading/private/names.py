@@ -5,13 +5,12 @@ A name alone, unknown and in no such place, is not found. In scripts with capita
 in others the words behind a cue are.
 """
 
-import logging
 import re
 from functools import cache
-from typing import Any
 
 from llmrec.reading.private import name_words as w
 from llmrec.reading.private.addresses import Spans
+from llmrec.words import parts_of_speech
 
 _UPPER = "".join(c for c in map(chr, range(0x41, 0x1E00)) if c.isupper() or c.istitle())
 _WORD = rf"(?<!\w)[{_UPPER}][\w'’\-]{{0,30}}\w"
@@ -21,7 +20,6 @@ _ONE = rf"{_WORD}{_NEXT}{{0,3}}"
 _SEVERAL = rf"(?:{_WORD}|[{_UPPER}]\.){_NEXT}{{1,3}}"
 _HAN, _ARAB, _DEVA, _HANGUL, _HEBREW = r"[一-鿿]", r"[ء-ْٱ-ۓ]", r"[ऀ-ॣ‍‌]", "[가-힣]", "[א-ת]"
 _HAN_RARE = 30  # times in jieba's corpora: 安静, 高清 and 顾客 begin as surnames do, and are more frequent
-_HAN_AT_ONCE = 1_000  # jieba's time grows with the square of a run without marks
 _END = r"\s{0,3}[.!。]?\s{0,3}\Z"
 
 
@@ -97,20 +95,8 @@ def _is_known(run: str) -> bool:
 def _chinese(text: str) -> Spans:
     """Words that jieba takes for names, that begin with a surname, and that its dictionary does not know as frequent."""
     found, at = [], 0
-    for start in range(0, len(text), _HAN_AT_ONCE):
-        for pair in _jieba().posseg.cut(text[start : start + _HAN_AT_ONCE]):
-            word = pair.word
-            if pair.flag == "nr" and 2 <= len(word) <= 4 and word[0] in w.HAN_SURNAMES and len(set(word)) > 1:
-                found += [(at, at + len(word))] if (_jieba().get_FREQ(word) or 0) <= _HAN_RARE else []
-            at += len(word)
+    for word, kind, times in parts_of_speech(text):
+        if kind == "nr" and 2 <= len(word) <= 4 and word[0] in w.HAN_SURNAMES and len(set(word)) > 1:
+            found += [(at, at + len(word))] if times <= _HAN_RARE else []
+        at += len(word)
     return found
-
-
-@cache
-def _jieba() -> Any:
-    import jieba  # its dictionary takes a second
-    import jieba.posseg
-
-    jieba.setLogLevel(logging.WARNING)
-    jieba.initialize()
-    return jieba

@@ -7,7 +7,7 @@ import torch
 from factories.tuning import tiny_bert
 
 from llmrec.config import EncoderConfig, TuningConfig
-from llmrec.tuning.methods import apply_method, merge
+from llmrec.tuning.methods import after_step, allocation, apply_method, merge, orthogonality
 from llmrec.tuning.network import TextNetwork, load_network
 
 IDS = [[101, 2000, 2001, 102], [101, 2002, 102]]
@@ -42,6 +42,42 @@ def test_low_rank_updates_are_merged(network: TextNetwork) -> None:
     merge(network)
     assert torch.allclose(network(IDS), learned, atol=1e-5)
     assert not any("lora" in name for name, _ in network.named_parameters())
+
+
+def test_ranks_are_spent_where_they_matter(network: TextNetwork) -> None:
+    """Three layers of four get no signal: their singular values go first."""
+    config = TuningConfig(
+        method="adalora", steps=20, lora={"rank": 2, "targets": ["query", "key"], "orthogonality": 0.1}
+    )
+    before = network(IDS)
+    apply_method(network, config)
+    assert torch.allclose(network(IDS), before, atol=1e-6)
+    weights = dict(network.named_parameters())
+    named = [n for n in tuned(network) if "lora_E" in n]
+    assert [tuple(weights[n].shape) for n in named] == [(4, 1)] * 4
+    apart, matters = [], sorted(named)[0].replace("lora_E", "%s")
+    optimizer = torch.optim.Adam([weights[n] for n in sorted(tuned(network))], lr=0.05)
+    for step in range(1, 21):
+        optimizer.zero_grad()
+        factor = orthogonality(network)
+        assert factor is not None
+        apart.append(float(factor.detach()))
+        pulled = sum((0.01 * weights[n]).sum() for n in named) + 10 * (weights[matters % "lora_E"] - 1).square().sum()
+        (factor + pulled + 0.01 * network(IDS).sum()).backward()
+        optimizer.step()
+        after_step(network, step)
+    assert apart[-1] < 0.5 * apart[0]
+    left = {n: int((weights[n] != 0).sum()) for n in named}
+    assert sum(left.values()) == 2 * 4 and left[matters % "lora_E"] == 4
+    learned = network(IDS)
+    merge(network)
+    assert torch.allclose(network(IDS), learned, atol=1e-4) and not tuned(network) & set(named)
+
+
+def test_other_methods_have_no_ranks_to_spend(network: TextNetwork) -> None:
+    apply_method(network, TuningConfig(method="lora"))
+    after_step(network, 1)
+    assert orthogonality(network) is None and allocation(network) == {}
 
 
 def test_without_targets_all_linear_layers_are_meant_but_those_that_nothing_depends_on(network: TextNetwork) -> None:

@@ -106,6 +106,10 @@ EVERYTHING = {
 }  # fmt: skip
 
 
+#: Ranks fall from step 5 on: the second half goes by what the first has seen.
+RANKS = {"method": "adalora", "steps": 10, "lora": {"rank": 2}, "validate_every": 6}
+
+
 @pytest.mark.parametrize("also", [{}, EVERYTHING], ids=["plain", "everything"])
 def test_a_killed_run_goes_on_to_the_same_weights(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, also: dict[str, Any]
@@ -128,6 +132,23 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert same(made, whole) and taken == [1, 2, 3, 4, 3, 4]
     assert events(tmp_path / "curves", "tune/ndcg@10") == curve(made, "ndcg@10")
     assert events(tmp_path / "curves", "tune/contrastive") == curve(made, "contrastive")
+
+
+def test_a_killed_run_goes_on_to_the_same_ranks(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(tmp_path / "whole", model, **RANKS)
+    step, taken = fit.one_step, []
+
+    def killed(*arguments: Any) -> Any:
+        taken.append(arguments[-1])
+        if taken == [*range(1, 9)]:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    monkeypatch.setattr(fit, "one_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", model, **RANKS)
+    made = run(tmp_path / "killed", model, **RANKS)
+    assert same(made, whole) and taken == [*range(1, 9), *range(7, 11)]
 
 
 def events(folder: Path, name: str) -> list[tuple[int, float]]:

@@ -5,16 +5,18 @@ from typing import Any
 from torch import nn
 
 from llmrec.config import TuningConfig
-from llmrec.names import nearest
+from llmrec.tuning.methods.low_rank import add_updates, after_step, allocation, orthogonality, restore_allocation
 from llmrec.tuning.network import TextNetwork
+
+__all__ = ["after_step", "allocation", "apply_method", "merge", "orthogonality", "restore_allocation"]
 
 
 def apply_method(network: TextNetwork, config: TuningConfig) -> None:
     """Freeze what `tuning.method` leaves alone, in place. Raises ValueError for layers that are not there."""
     if config.method == "last_layers":
         _last_layers(network, config.last_layers)
-    elif config.method == "lora":
-        _lora(network, config)
+    elif config.method != "all":
+        add_updates(network, config)
 
 
 def merge(network: TextNetwork) -> None:
@@ -32,21 +34,3 @@ def _last_layers(network: TextNetwork, n: int) -> None:
     kept = {id(p) for layer in layers[len(layers) - n :] for p in layer.parameters()}
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.requires_grad and id(parameter) in kept)
-
-
-def _lora(network: TextNetwork, config: TuningConfig) -> None:
-    from peft import LoraConfig, get_peft_model
-
-    used = [name for name, module in network.backbone.named_modules()
-            if isinstance(module, nn.Linear) and module.weight.requires_grad]  # fmt: skip
-    known = sorted({name.rpartition(".")[2] for name in used})
-    for target in config.lora.targets:
-        if target not in known:
-            raise ValueError(
-                f"tuning.lora.targets: no linear layer {target!r} in the model; the nearest is "
-                f"{nearest(target, known)!r} of {', '.join(known)}"
-            )
-    names = [name for name in used if not config.lora.targets or name.rpartition(".")[2] in config.lora.targets]
-    settings = LoraConfig(r=config.lora.rank, lora_alpha=config.lora.alpha, target_modules=names, lora_dropout=0.0)
-    backbone: Any = network.backbone
-    network.backbone = get_peft_model(backbone, settings)
