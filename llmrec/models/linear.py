@@ -9,8 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.preprocessing import StandardScaler
 
 Floats = npt.NDArray[np.floating[Any]]
 _LEAST_SLOPE = 0.05
@@ -29,6 +27,8 @@ class LinearModel:
 
     @classmethod
     def _fitted(cls, model: Any, rows: Floats, target: Any) -> Self:
+        from sklearn.preprocessing import StandardScaler  # a second, which servers never need
+
         scaler = StandardScaler().fit(rows)
         model.fit(scaler.transform(rows), target)
         found = (scaler.mean_, scaler.scale_, np.ravel(model.coef_), np.ravel(model.intercept_))
@@ -37,11 +37,15 @@ class LinearModel:
     @classmethod
     def logistic(cls, rows: Floats, label: npt.NDArray[Any], C: float) -> Self:
         """L2-penalised, `C` being the inverse of the penalty."""
+        from sklearn.linear_model import LogisticRegression
+
         return cls._fitted(LogisticRegression(C=C, max_iter=1_000), rows, label)
 
     @classmethod
     def ridge(cls, rows: Floats, target: Floats, l2: float) -> Self:
         """Least squares with an L2 penalty."""
+        from sklearn.linear_model import Ridge
+
         return cls._fitted(Ridge(l2), rows, target)
 
     def __call__(self, rows: Floats) -> npt.NDArray[np.float64]:

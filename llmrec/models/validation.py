@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import log_loss, roc_auc_score
 
 from llmrec.features.asof.history import History
 from llmrec.features.asof.state import UserState
@@ -65,6 +64,8 @@ def whole_metrics(ranks: Ints, n_queries: int) -> dict[str, float]:
 
 def click_metrics(click: npt.NDArray[np.float32], probability: npt.NDArray[np.floating[Any]]) -> dict[str, float]:
     """Log loss and, where both classes occur, AUC."""
+    from sklearn.metrics import log_loss, roc_auc_score  # a second, which servers never need
+
     found = {"log_loss": float(log_loss(click, np.clip(probability, 1e-7, 1 - 1e-7), labels=[0, 1]))}
     if 0 < click.mean() < 1:
         found["auc"] = float(roc_auc_score(click, probability))

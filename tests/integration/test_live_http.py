@@ -40,7 +40,7 @@ class Server:
         return found
 
     def recommended(self, user: str) -> list[str]:
-        return [item["item_id"] for item in self.post("/v1/recommend", {"user_id": user, "k": 20})["items"]]
+        return [item["item_id"] for item in self.post("/v1/recommend", {"user_id": user, "k": 100})["items"]]
 
     def await_(self, told: Callable[[dict[str, int]], bool]) -> None:
         """Until what a replica says of the log satisfies."""
@@ -89,7 +89,7 @@ def test_events_change_the_next_answer(server: Server) -> None:
     for n, item in enumerate(taken):
         server.post("/v1/events", {"event_id": f"s{n}", "user_id": "shopper", "item_id": item})
     server.await_(lambda live: live["events"] == 2)
-    answer = server.post("/v1/recommend", {"user_id": "shopper", "k": 20})
+    answer = server.post("/v1/recommend", {"user_id": "shopper", "k": 100})
     assert answer["basis"] == "history" and not {item["item_id"] for item in answer["items"]} & set(taken)
 
 

@@ -13,3 +13,9 @@ print([name for name in ("scipy.stats", "sklearn", "torch", "lightgbm", "ray.dat
 
 def test_corpus_encoding_and_features_load_no_library_that_takes_seconds() -> None:
     assert subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_servers_load_nothing_that_only_fitting_needs() -> None:
+    fitting = ("scipy.stats", "sklearn", "lightgbm", "vllm")
+    code = f"import sys, serve_app.app; print([name for name in {fitting} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from llmrec.evaluation.ablation.family_rows import StudyRows
 from llmrec.evaluation.labels.metrics import Bools, auc, click_loss
@@ -27,12 +27,14 @@ class FamilyFit:
     validation_auc: float
 
 
-def click_model(seed: int) -> HistGradientBoostingClassifier:
+def click_model(seed: int) -> Any:
     """Unfitted trees (Friedman 2001; by scikit-learn), which a held-out part must stop.
 
     Trees, because they find products of a user's and an item's columns without being told; few and shallow, and a
     quarter of the columns a split, because the study fits dozens.
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier  # a second, which only this study needs
+
     return HistGradientBoostingClassifier(
         learning_rate=0.2, max_iter=_TREES, max_leaf_nodes=8, min_samples_leaf=40, l2_regularization=5.0, max_bins=63,
         max_features=0.25, early_stopping=True, n_iter_no_change=10, random_state=seed,
