@@ -10,7 +10,7 @@ from llmrec import corpus
 from llmrec.config import RunConfig, load_config
 from llmrec.storage import Artifact, Storage
 
-CASES = Path(__file__).parents[1] / "fixtures" / "cases"
+CASES = Path(__file__).parents[2] / "fixtures" / "cases"
 
 #: Case -> what the manifest must say: counts, `info`, or columns of the tables by their names.
 READ: dict[str, dict[str, Any]] = {
