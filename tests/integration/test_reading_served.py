@@ -1,6 +1,7 @@
 """From nothing to a served answer with readings: a newcomer's words pass through the reader that read the reviews."""
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -73,11 +74,11 @@ def parts(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Parts:
     return made
 
 
-def asked(parts: Parts, **faults: Any) -> Any:
+def asked(parts: Parts, also: dict[str, Any] | None = None, **faults: Any) -> Any:
     retriever = Faulty(parts.retriever, **faults) if faults else parts.retriever
     config = parts.config.model_copy(update={"text_timeout_s": 1.0 if faults else 20.0})
     with TestClient(replace(parts, retriever=retriever, config=config).app()) as client:
-        answered = client.post("/v1/recommend", json={"text": WORDS, "k": 5})
+        answered = client.post("/v1/recommend", json={"text": WORDS, "k": 5} | (also or {}))
     assert answered.status_code == 200, answered.text
     return answered.json()
 
@@ -85,6 +86,10 @@ def asked(parts: Parts, **faults: Any) -> Any:
 def test_what_a_newcomer_says_is_read_and_changes_the_answer(parts: Parts) -> None:
     answer = asked(parts)
     assert (answer["basis"], answer["reason"], len(answer["items"])) == ("text", None, 5)
+    told = [b for i in asked(parts, {"k": 20, "reasons": True})["items"] for b in i["reasons"]["because"]]
+    assert any(
+        b["kind"] == "aspects" and re.search(r"reviews? (speak of|praises) its \w+", b["statement"]) for b in told
+    )
     unread = asked(replace(parts, retriever=Other(parts.retriever)))
     assert [i["score"] for i in unread["items"]] != [i["score"] for i in answer["items"]]
 
