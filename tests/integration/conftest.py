@@ -11,10 +11,7 @@ SMALL = {
     "name": "small",
     "corpus": {"sample": {"n_users": 90, "n_items": 60, "n_reviews": 900, "text_share": 0.7, "skew": 1.0}},
     "encoding": {"encoder": {"backend": "tfidf_svd", "dimension": 16}},
-    "features": {"text_dim": 16, "include": [
-        "text_user_profile", "text_item_profile", "text_item_description", "text_similarity", "user_activity",
-        "user_stars", "item_popularity", "item_rate", "item_stars", "item_age", "collaborative", "context",
-    ]},
+    "features": {"text_dim": 16},
     "training": {"workers": 0, "retrievers": {"two_tower": {"epochs": 3, "hidden": []}},
                  "ranker": {"name": "dcnv2", "epochs": 2}},
     "evaluation": {"protocols": ["temporal", "frozen", "leave_last_out", "random"], "list_length": 30,
