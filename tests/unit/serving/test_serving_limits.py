@@ -135,7 +135,7 @@ def test_no_body_holds_the_event_loop(parts: Parts, kind: str) -> None:
     costs = [asyncio.run(cost()) for _ in range(3)]
     assert {status for _, status in costs} == {422}
     parsing = min(_parse_time(body) for _ in range(3))
-    assert min(seconds for seconds, _ in costs) < 10 * parsing, (costs, parsing)
+    assert min(seconds for seconds, _ in costs) < 8 * parsing, (costs, parsing)
 
 
 def _parse_time(body: bytes) -> float:
