@@ -120,7 +120,7 @@ COSTLY: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("kind", COSTLY)
 def test_no_body_holds_the_event_loop(parts: Parts, kind: str) -> None:
-    """In CPU time of the loop's thread, beside parsing. One error a member costs 10 to 40 times as much as parsing."""
+    """In CPU time of the loop's thread; where memory is slow, beside parsing, of which one error a member is 10 to 40 times."""
     app = Parts(parts.storage, parts.encoder, parts.retriever, parts.ranker, ServingConfig()).app()
     body = COSTLY[kind](ServingConfig().max_body_bytes)
     assert 0.9 * ServingConfig().max_body_bytes < len(body) <= ServingConfig().max_body_bytes
@@ -135,7 +135,7 @@ def test_no_body_holds_the_event_loop(parts: Parts, kind: str) -> None:
     costs = [asyncio.run(cost()) for _ in range(3)]
     assert {status for _, status in costs} == {422}
     parsing = min(_parse_time(body) for _ in range(3))
-    assert min(seconds for seconds, _ in costs) < 8 * parsing, (costs, parsing)
+    assert min(seconds for seconds, _ in costs) < max(0.15, 6 * parsing), (costs, parsing)
 
 
 def _parse_time(body: bytes) -> float:
