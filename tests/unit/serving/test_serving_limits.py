@@ -120,7 +120,7 @@ COSTLY: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("kind", COSTLY)
 def test_no_body_holds_the_event_loop(parts: Parts, kind: str) -> None:
-    """In CPU time of the loop's thread; where memory is slow, in parsings, of which one error a member costs 10 to 40."""
+    """In CPU time of the loop's thread, or beside parsing. An error a member costs 10 to 40 parsings."""
     app = Parts(parts.storage, parts.encoder, parts.retriever, parts.ranker, ServingConfig()).app()
     body = COSTLY[kind](ServingConfig().max_body_bytes)
     assert 0.9 * ServingConfig().max_body_bytes < len(body) <= ServingConfig().max_body_bytes
