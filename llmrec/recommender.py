@@ -3,7 +3,7 @@
 What training fits the blender with, and evaluation, `jobs.recommend` and the server all call.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -33,11 +33,13 @@ from llmrec.models.click_rows import click_rows
 from llmrec.models.fixed_order import FixedOrder
 from llmrec.models.retrieval import barred, retrieve
 from llmrec.models.topk import top_k, top_rows
-from llmrec.state_cache import StateCache, item_facts
+from llmrec.state_cache import ItemFacts, StateCache, item_facts
 
 #: The column of a score that says what an item's outcomes are worth.
 WORTH = "outcomes"
 _LEAST = 1e-6
+#: Queries whose candidates are read at once.
+_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -266,14 +268,22 @@ class Recommender:
 
         Who gets a popularity list keeps its scores.
         """
-        ranked, cold = found.scores.copy(), self.by_popularity(users)
-        for q in np.flatnonzero(~cold):
-            some = found.rows[q] >= 0
-            if some.any():
-                user = users.take(np.array([q]))
-                values = self.values(user, found.rows[q, some], found.columns[q, some], int(times[q]))
-                ranked[q, some] = self.score(values)
+        ranked, there = found.scores.copy(), found.rows >= 0
+        for q, items in self._facts(np.flatnonzero(~self.by_popularity(users) & there.any(axis=1)), found.rows, times):
+            read = click_rows(self.context, users.take(np.array([q])), items.state, items.features)
+            values, _ = self._values(read, items.state, found.columns[q, there[q]])
+            ranked[q, there[q]] = self.score(values)
         return ranked
+
+    def _facts(self, asked: Ints, rows: Ints, times: Ints) -> Iterator[tuple[int, ItemFacts]]:
+        """Each query of `asked` with what is known of its `rows`; of several at once, since the asking costs most."""
+        for start in range(0, len(asked), _TOGETHER):
+            some = asked[start : start + _TOGETHER]
+            real = [rows[q][rows[q] >= 0] for q in some]
+            sizes = [len(mine) for mine in real]
+            facts = self._item_facts(np.concatenate(real), np.repeat(times[some], sizes))
+            for q, end, size in zip(some.tolist(), np.cumsum(sizes), sizes, strict=True):
+                yield q, facts.take(np.arange(end - size, end))
 
     def rank(self, user: UserState, item_rows: Ints, time: int) -> RankedRows:
         """The items `item_rows` (N,) for one user (Q = 1), scored as `recommend` would: its order, on any items."""
@@ -301,8 +311,11 @@ class Recommender:
 
     def click_rows(self, user: UserState, rows: Ints, time: int) -> tuple[Examples, ItemState]:
         """What the ranker reads of one user (Q = 1) and the items `rows` (N,), and what was known of these."""
-        read = item_facts(self.context, rows, time) if self.cache is None else self.cache.items(rows, time)
+        read = self._item_facts(rows, time)
         return click_rows(self.context, user, read.state, read.features), read.state
+
+    def _item_facts(self, rows: Ints, times: Ints | int) -> ItemFacts:
+        return item_facts(self.context, rows, times) if self.cache is None else self.cache.items(rows, times)
 
     def rate(
         self, user_row: int, item_rows: Ints, time: int, user: UserState | None = None

@@ -24,7 +24,7 @@ _Key = tuple[int, bytes]
 
 @dataclass(frozen=True)
 class ItemFacts:
-    """Of I items at one time: their state, and their scaled features (I, Di)."""
+    """Of I items: their state, and the scaled features (I, Di) that the bundle's variant reads."""
 
     state: ItemState
     features: Floats32
@@ -100,10 +100,10 @@ class StateCache:
                 self._users[key] = made
         return made
 
-    def items(self, rows: Ints, time: int) -> ItemFacts:
-        """Of the items at the History rows `rows` (I,), all at one time."""
-        if time != self.clock or not self._forgotten.isdisjoint(rows.tolist()):
-            return item_facts(self.context, rows, time)
+    def items(self, rows: Ints, times: Ints | int) -> ItemFacts:
+        """Of the items at the History rows `rows` (I,), each at its own time or all at one."""
+        if np.any(times != self.clock) or not self._forgotten.isdisjoint(rows.tolist()):
+            return item_facts(self.context, rows, times)
         return self._items.of(rows) if isinstance(self._items, LastItems) else self._items.take(rows)
 
     def forget_user(self, row: int) -> None:
@@ -124,7 +124,7 @@ class StateCache:
     def _all_items(self) -> ItemFacts | LastItems:
         n, each = len(self.context.history.item_ids), item_facts(self.context, np.zeros(1, np.int64), self.clock).nbytes
         if each * n > self._max_item_bytes:
-            read = partial(item_facts, self.context, time=self.clock)
+            read = partial(item_facts, self.context, times=self.clock)
             return LastItems(read, n, max(1, self._max_item_bytes // each))
         parts = [
             item_facts(self.context, np.arange(start, min(start + _CHUNK, n)), self.clock)
@@ -134,7 +134,7 @@ class StateCache:
         return ItemFacts(ItemState(**columns), np.concatenate([p.features for p in parts]))
 
 
-def item_facts(context: ModelContext, rows: Ints, time: int) -> ItemFacts:
-    """Of the items at the History rows `rows` (I,), all at one time, from the history."""
-    state = context.history.items_at(rows, np.full(len(rows), time, np.int64))
-    return ItemFacts(state, context.spec.item_features(state))
+def item_facts(context: ModelContext, rows: Ints, times: Ints | int) -> ItemFacts:
+    """Of the items at the History rows `rows` (I,), each at its own time or all at one, from the history."""
+    state = context.history.items_at(rows, np.array(np.broadcast_to(times, rows.shape), np.int64))
+    return ItemFacts(state, context.spec.item_features(state, context.selection.item))

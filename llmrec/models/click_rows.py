@@ -10,19 +10,18 @@ from llmrec.models.base import Floats, ModelContext
 def click_rows(context: ModelContext, users: UserState, items: ItemState, features: Floats | None = None) -> Examples:
     """Row-aligned states as a ranker reads them; `users` may be one row for all items.
 
-    `features` (I, Di): of the items, scaled, where they are at hand.
+    `features` (I, Di): the items' columns that are read, scaled, where they are at hand.
     """
     spec, chosen, n = context.spec, context.selection, len(items)
-    user = spec.user_features(users)[:, chosen.user]
+    user = spec.user_features(users, chosen.user)
     idx, past, ages = spec.users_idx(users), spec.history_idx(users), spec.history_ages(users)
     if len(users) == 1 and n != 1:
         user, idx, past, ages = (np.broadcast_to(x, (n, *x.shape[1:])) for x in (user, idx, past, ages))
-        users = users.repeat(n)
-    item = spec.item_features(items) if features is None else features
+    item = spec.item_features(items, chosen.item) if features is None else features
     none = np.zeros(0, np.object_)
     return Examples(
         item_ids=none, user_ids=none, query=np.zeros(n, np.int64), times=items.times, click=np.zeros(n, np.float32),
         user_idx=idx.astype(np.int64), item_idx=spec.items_idx(items).astype(np.int64),
-        history=past.astype(np.int64), ages=ages, user=user, item=item[:, chosen.item],
-        pair=spec.pair_features(users, items)[:, chosen.pair], outcomes=np.zeros((n, 0), np.float32),
+        history=past.astype(np.int64), ages=ages, user=user, item=item,
+        pair=spec.pair_features(users, items, chosen.pair), outcomes=np.zeros((n, 0), np.float32),
     )  # fmt: skip

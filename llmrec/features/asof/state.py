@@ -3,8 +3,6 @@
 from dataclasses import dataclass, fields
 from typing import Protocol, Self
 
-import numpy as np
-
 from llmrec.features.arrays import Bools, Floats, Floats32, Ints
 
 #: Variants of a text profile, the second axis of `text`: all reviews alike, recent ones more, by stars apart.
@@ -24,18 +22,6 @@ class _Aligned:
     def take(self, index: Ints) -> Self:
         """The rows `index`, in that order, possibly repeated."""
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
-
-    def repeat(self, n: int) -> Self:
-        """One row seen as n rows, without copying. Raises ValueError where there is more than one."""
-        if len(self) != 1:
-            raise ValueError(f"repeat: found a state of {len(self)} rows, expected 1; use take(index) for several")
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return type(self)(**{k: np.broadcast_to(v, (n, *v.shape[1:])) for k, v in values.items()})
-
-    def once(self) -> Self:
-        """The single row behind a state that `repeat` made, so that work on it is done once; else the state."""
-        repeated = len(self) > 1 and self.rows.strides[0] == 0
-        return self.take(np.zeros(1, np.int64)) if repeated else self
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """`FeatureSpec`: everything that is learned about features, fitted on training rows, used by job and server alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -28,6 +28,15 @@ FIT_ROWS = 20_000
 _CHUNK = 1_024
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What is made for columns that somebody reads: whole families, of which `places` are handed on."""
+
+    families: list[Family]
+    scaler: Scaler
+    places: Ints
+
+
 @dataclass(eq=False)
 class FeatureSpec(SpecState):
     """Vocabularies, scalers, collaborative models and chosen columns. Make one with `fit` or `load`."""
@@ -36,12 +45,13 @@ class FeatureSpec(SpecState):
         self.settings = self.learned.settings
         self._families = _families(self.learned)
         self._columns = {side: self._named(side) for side in SIDES}
+        self._made = dict[tuple[Side, bytes], _Made]()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k != "_families"}  # functions do not travel
+        return {k: v for k, v in vars(self).items() if k not in ("_families", "_made")}  # functions do not travel
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _families=_families(state["learned"]))
+        vars(self).update(state, _families=_families(state["learned"]), _made={})
 
     @classmethod
     def fit(cls, settings: FeaturesConfig, history: History, training: Pairs, cutoff: int) -> "FeatureSpec":
@@ -101,9 +111,9 @@ class FeatureSpec(SpecState):
             rows = training.take(chosen[start : start + _CHUNK])
             users = history.users_at(rows.user_rows, rows.times, rows.contexts)
             items = history.items_at(rows.item_rows, rows.times)
-            raw["user"].append(self._raw("user", users))
-            raw["item"].append(self._raw("item", items))
-            raw["pair"].append(self._raw("pair", users, items))
+            raw["user"].append(self.unscaled("user", users))
+            raw["item"].append(self.unscaled("item", items))
+            raw["pair"].append(self.unscaled("pair", users, items))
         for side in SIDES:
             blocks = self._blocks(side)
             self.scalers[side] = Scaler.fit(
@@ -192,24 +202,42 @@ class FeatureSpec(SpecState):
         times = np.where(users.history_mask, users.history_times, users.times[:, None])
         return days_between(times, users.times[:, None]).astype(np.float32)
 
-    def user_features(self, users: UserState) -> Floats32:
-        """(Q, Du), scaled."""
-        return self.scalers["user"](self._raw("user", users))
+    def user_features(self, users: UserState, columns: Ints | None = None) -> Floats32:
+        """(Q, Du), scaled; of `columns` alone, ascending places, where they are named."""
+        return self._scaled("user", columns, users)
 
-    def item_features(self, items: ItemState) -> Floats32:
-        """(I, Di), scaled."""
-        return self.scalers["item"](self._raw("item", items))
+    def item_features(self, items: ItemState, columns: Ints | None = None) -> Floats32:
+        """(I, Di), scaled; of `columns` as in `user_features`."""
+        return self._scaled("item", columns, items)
 
-    def pair_features(self, users: UserState, items: ItemState) -> Floats32:
-        """(N, Dp), scaled, of row-aligned states; `users.repeat(N)` sets one user beside N items at little cost."""
-        if len(users) != len(items):
-            raise ValueError(f"pair_features: found {len(users)} users and {len(items)} items, expected as many")
-        return self.scalers["pair"](self._raw("pair", users.once(), items))
+    def pair_features(self, users: UserState, items: ItemState, columns: Ints | None = None) -> Floats32:
+        """(N, Dp), scaled, of N items, each beside its user or all beside one; of `columns` as in `user_features`."""
+        if len(users) not in (1, len(items)):
+            raise ValueError(
+                f"pair_features: found {len(users)} users and {len(items)} items, expected as many, or one"
+            )
+        return self._scaled("pair", columns, users, items)
 
-    def _raw(self, side: Side, *states: UserState | ItemState) -> Values:
-        """Unscaled columns of one side, families in order."""
-        parts = [family.values(self.learned, *states) for family in self._families[side].values()]
-        return np.concatenate([np.zeros((len(states[-1]), 0)), *parts], axis=1)
+    def _scaled(self, side: Side, columns: Ints | None, *states: UserState | ItemState) -> Floats32:
+        if columns is None:
+            return self.scalers[side](self.unscaled(side, *states))
+        key = side, columns.tobytes()
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._make(side, columns)
+        return made.scaler(_values(made.families, self.learned, states))[:, made.places]
+
+    def _make(self, side: Side, columns: Ints) -> _Made:
+        """A family of which no column is read is not made."""
+        named = self._columns[side]
+        read = {named[place].family for place in columns.tolist()}
+        whole = indices(named, read)
+        families = [family for name, family in self._families[side].items() if name in read]
+        return _Made(families, self.scalers[side].take(whole), np.searchsorted(whole, columns))
+
+    def unscaled(self, side: Side, *states: UserState | ItemState) -> Values:
+        """(n, D) all columns of a side as their families make them; pairs: of users and of items."""
+        return _values(self._families[side].values(), self.learned, states)
 
     def _named(self, side: Side) -> list[FeatureColumn]:
         return [
@@ -224,6 +252,12 @@ class FeatureSpec(SpecState):
     def save(self, folder_uri: str) -> None:
         """Write two files, which `load` reads."""
         save_state(folder_uri, self, self._columns)
+
+
+def _values(families: Iterable[Family], learned: Learned, states: Sequence[UserState | ItemState]) -> Values:
+    """Families in order."""
+    parts = [family.values(learned, *states) for family in families]
+    return np.concatenate([np.zeros((len(states[-1]), 0)), *parts], axis=1)
 
 
 def _families(learned: Learned) -> dict[Side, dict[str, Family]]:

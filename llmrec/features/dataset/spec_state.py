@@ -79,7 +79,7 @@ def _arrays(state: SpecState) -> dict[str, np.ndarray[Any, Any]]:
                               "user_attributes": learned.user_attributes}  # fmt: skip
     arrays |= {f"{_SCORES}{k}": v for k, v in collaborative.to_arrays(learned.collaborative).items()}
     for side, scaler in state.scalers.items():
-        arrays |= {f"{side}.{name}": values for name, values in vars(scaler).items()}
+        arrays |= {f"{side}.{name}": getattr(scaler, name) for name in _SCALER}
     if state.kept is not None:
         arrays |= {f"kept.{side}": getattr(state.kept, side) for side in SIDES}
     return arrays

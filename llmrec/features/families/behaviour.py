@@ -134,10 +134,11 @@ def shared_attributes(user: UserState, item: ItemState) -> Floats:
     brand = item.attributes[:, None, 0]
     same_brand = ((past[:, :, 0] == brand) & (brand > 0)).sum(axis=1) / number
     overlap = np.zeros(np.broadcast_shapes(past.shape[:2], (len(item), past.shape[1])))
-    for slot in range(1, item.attributes.shape[1]):
-        category = item.attributes[:, None, None, slot]
-        overlap += ((past[:, :, 1:] == category) & (category > 0)).any(axis=2)
-    overlap /= np.maximum((item.attributes[:, 1:] > 0).sum(axis=1), 1)[:, None]
+    theirs, own = past[:, :, 1:], item.attributes[:, 1:]
+    theirs, own = theirs[:, :, theirs.any(axis=(0, 1))], own[:, own.any(axis=0)]  # most slots are empty
+    for category in own.T[:, :, None, None]:
+        overlap += ((theirs == category) & (category > 0)).any(axis=2)
+    overlap /= np.maximum((own > 0).sum(axis=1), 1)[:, None]
     overlap *= mask
     return np.column_stack([same_brand, overlap.sum(axis=1) / number, overlap.max(axis=1)])
 

@@ -1,6 +1,6 @@
 """Names of feature columns and of the families that they belong to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -49,6 +49,6 @@ def chosen(families: Iterable[str], include: Sequence[str] = ("*",), exclude: Se
     return [n for n in kept if not any(fnmatchcase(n, p) for p in exclude)]
 
 
-def indices(columns: Sequence[FeatureColumn], families: Sequence[str]) -> Ints:
+def indices(columns: Sequence[FeatureColumn], families: Container[str]) -> Ints:
     """Ascending positions of the columns whose family is in `families`."""
     return np.array([k for k, c in enumerate(columns) if c.family in families], np.int64)

@@ -1,6 +1,7 @@
 """Normalisation fitted on training rows: scalars one by one, vectors as one block each."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -55,12 +56,23 @@ class Scaler:
         """(n, k) -> (n, k) float32; an absent (all-zero) vector stays zero, which is where the mean lies."""
         scaled = (self._reshaped(values) - self.centre) / self.scale
         np.clip(scaled, -CLIP, CLIP, out=scaled)
-        for columns in _groups(self.block):
-            if self.block[columns[0]] >= 0:
-                span = slice(int(columns[0]), int(columns[-1]) + 1)
-                absent: Bools = ~np.any(values[:, span], axis=1)
-                scaled[absent, span] = 0
+        for span in self._vectors:
+            absent: Bools = ~np.any(values[:, span], axis=1)
+            scaled[absent, span] = 0
         return scaled.astype(np.float32)
+
+    def take(self, columns: npt.NDArray[np.int64]) -> "Scaler":
+        """Of these columns alone: ascending, and of a vector all or none."""
+        scalars = np.isin(np.flatnonzero(self.block < 0), columns)
+        shape = {name: getattr(self, name) for name in ("exponents", "quantiles")}
+        kept = {name: found[:, scalars] if found.size else found for name, found in shape.items()}
+        return replace(self, centre=self.centre[columns], scale=self.scale[columns], block=self.block[columns], **kept)
+
+    @cached_property
+    def _vectors(self) -> list[slice]:
+        """Where each vector's columns lie."""
+        groups = (columns for columns in _groups(self.block) if self.block[columns[0]] >= 0)
+        return [slice(int(columns[0]), int(columns[-1]) + 1) for columns in groups]
 
     def _reshaped(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Scalars through the power or the quantile transform, vectors as they are."""

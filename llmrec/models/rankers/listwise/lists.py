@@ -138,7 +138,7 @@ def _rows_of(context: ModelContext, asked: ListQueries, some: Ints, lists: list[
     who, times, sizes = asked.users[some], asked.times[some], [len(rows) for rows in lists]
     users = context.history.users_at(who, times, context.history.contexts_at(who, times))
     items = context.history.items_at(np.concatenate(lists), np.repeat(times, sizes))
-    features, ends = context.spec.item_features(items), np.cumsum(sizes)
+    features, ends = context.spec.item_features(items, context.selection.item), np.cumsum(sizes)
     for n, (end, size) in enumerate(zip(ends, sizes, strict=True)):
         part = np.arange(end - size, end)
         yield click_rows(context, users.take(np.array([n])), items.take(part), features[part])

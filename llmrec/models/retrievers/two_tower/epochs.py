@@ -67,7 +67,7 @@ class TowerData:
         known = self.history.known_since[rows] < times
         states = self.history.items_at(rows[known], times[known])
         idx = self.spec.items_idx(states).astype(np.int64)
-        return SampledItems(rows[known], idx, self.spec.item_features(states)[:, self.selection.item])
+        return SampledItems(rows[known], idx, self.spec.item_features(states, self.selection.item))
 
 
 class TowerTask:

@@ -43,7 +43,7 @@ class TwoTowerRetriever(NearestRetriever):
             torch.as_tensor(spec.user_idx(users.rows)).long(),
             torch.as_tensor(spec.history_idx(users)).long(),
             torch.as_tensor(spec.history_ages(users)),
-            torch.as_tensor(spec.user_features(users)[:, self.context.selection.user]),
+            torch.as_tensor(spec.user_features(users, self.context.selection.user)),
         )
         return np.asarray(vectors.numpy(), np.float32)
 
@@ -57,4 +57,4 @@ class TwoTowerRetriever(NearestRetriever):
 
     def _features_of(self, time: int, rows: Ints) -> Floats:
         states = self.context.history.items_at(rows, np.full(len(rows), time, np.int64))
-        return np.asarray(self.context.spec.item_features(states)[:, self.context.selection.item], np.float32)
+        return self.context.spec.item_features(states, self.context.selection.item)

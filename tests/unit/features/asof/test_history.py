@@ -193,14 +193,6 @@ def test_more_likes_than_the_history_holds_keep_the_last(history: History) -> No
     assert guest.count.tolist() == [8]
 
 
-def test_repeat_is_take_of_one_row(history: History) -> None:
-    one = history.users_at(np.array([4]), np.array([START + 80 * DAY_MS]))
-    assert_equal(one.repeat(3), one.take(np.zeros(3, np.int64)))
-    assert len(one.repeat(3).once()) == 1
-    with pytest.raises(ValueError, match="found a state of 3 rows, expected 1"):
-        one.take(np.zeros(3, np.int64)).repeat(2)
-
-
 def test_vectors_of_another_encoder_are_refused(history: History) -> None:
     with pytest.raises(ValueError, match=f"found 5 dimensions, expected {DIM}"):
         history.cold_start_state(np.zeros(0, np.int64), np.ones(5, np.float32), START)

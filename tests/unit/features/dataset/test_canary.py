@@ -1,7 +1,7 @@
 """Promise 1: no feature sees the future or its own answer. Each planted leak must make a check below fail."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families import collaborative
 from llmrec.features.transforms import autoencoder
 from llmrec.features.transforms.reduction import to_arrays
+from llmrec.features.transforms.scaling import Scaler
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 
@@ -138,6 +139,10 @@ def scores_of(prepared: Prepared, users: np.ndarray, items: np.ndarray, times: n
     return prepared.spec.learned.collaborative(history.users_at(users, times), history.items_at(items, times))
 
 
+def _arrays_of(scaler: Scaler) -> list[tuple[str, np.ndarray]]:
+    return [(f.name, getattr(scaler, f.name)) for f in fields(scaler)]
+
+
 def fitted_of(prepared: Prepared) -> dict[str, Any]:
     """All that was learned, vocabularies by id."""
     history, spec = prepared.history, prepared.spec
@@ -150,7 +155,7 @@ def fitted_of(prepared: Prepared) -> dict[str, Any]:
         "kept": None if spec.kept is None else [getattr(spec.kept, side).tolist() for side in SIDES],
     }
     for side, scaler in spec.scalers.items():
-        state |= {f"{side}.{k}": v.tobytes() for k, v in vars(scaler).items()}
+        state |= {f"{side}.{k}": v.tobytes() for k, v in _arrays_of(scaler)}
     reductions = {k: v.tobytes() for k, v in to_arrays(history.reductions).items()}
     assert {name.partition(".")[0] for name in reductions} == {"text", "sequence", "vector_image"}
     scores = {

@@ -13,6 +13,7 @@ from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 from llmrec.features.dataset.examples import example_table
 from llmrec.features.dataset.pairs import Pairs
 from llmrec.features.dataset.spec import FeatureSpec
+from llmrec.features.families.columns import FeatureSelection
 from llmrec.features.transforms.scaling import CLIP, Scaler
 from llmrec.schema import Column as C
 
@@ -56,6 +57,33 @@ def test_families_can_be_chosen_by_pattern(prepared: Prepared) -> None:
         spec.select(exclude=("no_such",))
     with pytest.raises(ValueError, match="'both': expected one of text, no_text"):
         spec.columns_of("both")
+
+
+@pytest.mark.parametrize("normalisation", ["standard", "power", "quantile"])
+def test_columns_that_are_asked_for_are_those_of_all(normalisation: str) -> None:
+    """To the bit: families that nobody reads are left out, vectors of which a part is read are scaled whole."""
+    world = World.random()
+    settings = world.settings.model_copy(update={"normalisation": normalisation})
+    prepared = replace(world, settings=settings).prepare()
+    spec, data = prepared.spec, prepared.history.data
+    last = slice(-40, None)
+    users = prepared.history.users_at(data.user_rows[last], data.times[last])
+    items = prepared.history.items_at(data.item_rows[last], data.times[last])
+    made = {
+        "user": spec.user_features(users),
+        "item": spec.item_features(items),
+        "pair": spec.pair_features(users, items),
+    }
+    for chosen in (
+        spec.columns_of("no_text"),
+        spec.select(exclude=("item_*",)),
+        FeatureSelection(*(np.arange(n) for n in (1, 2, 0))),
+    ):
+        for side, whole in made.items():
+            states = (users, items) if side == "pair" else (users if side == "user" else items,)
+            columns = getattr(chosen, side)
+            asked = getattr(spec, f"{side}_features")(*states, columns)
+            np.testing.assert_array_equal(asked, whole[:, columns])
 
 
 def test_a_run_without_text_makes_no_text_family() -> None:
@@ -114,7 +142,7 @@ def test_the_same_row_offline_and_online(prepared: Prepared) -> None:
         online = {
             "user": np.repeat(spec.user_features(user), rows.num_rows, axis=0),
             "item": spec.item_features(items),
-            "pair": spec.pair_features(user.repeat(rows.num_rows), items),
+            "pair": spec.pair_features(user, items),
         }
         for side, values in online.items():
             np.testing.assert_allclose(values, np.stack(rows[f"{side}_features"].to_numpy()), rtol=0, atol=2e-6)

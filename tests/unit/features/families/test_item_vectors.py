@@ -48,7 +48,7 @@ def test_similarities_are_cosines_of_the_mean_and_of_the_last_item(prepared: Pre
     data = history.data
     users, items = history.users_at(data.user_rows, data.times), history.items_at(data.item_rows, data.times)
     places = columns(prepared, "pair", f"{IMAGE}_similarity")
-    found = spec._raw("pair", users, items)[:, places]
+    found = spec.unscaled("pair", users, items)[:, places]
 
     def cosine(a: np.ndarray, b: np.ndarray) -> float:
         length = np.linalg.norm(a) * np.linalg.norm(b)
@@ -59,7 +59,7 @@ def test_similarities_are_cosines_of_the_mean_and_of_the_last_item(prepared: Pre
         expected = [cosine(mine, own[row]) for mine in (users.vectors[e], own[users.history[e, -1]])]
         np.testing.assert_allclose(found[e], expected, atol=1e-5)
     user = users.take(np.array([100]))
-    beside = spec.pair_features(user.repeat(len(items)), items)
+    beside = spec.pair_features(user, items)
     np.testing.assert_array_equal(beside, spec.pair_features(user.take(np.zeros(len(items), np.int64)), items))
 
 
@@ -71,7 +71,7 @@ def test_an_item_without_a_vector_and_a_user_without_events_are_zero(prepared: P
     assert not spec.item_features(items)[:, columns(prepared, "item", f"{IMAGE}_item")].any()
     everybody = history.users_at(np.arange(1, 4), moments)
     assert everybody.vectors.any()
-    assert not spec._raw("pair", everybody, items)[:, columns(prepared, "pair", f"{IMAGE}_similarity")].any()
+    assert not spec.unscaled("pair", everybody, items)[:, columns(prepared, "pair", f"{IMAGE}_similarity")].any()
     nobody = history.users_at(np.zeros(1, np.int64), moments[:1])
     assert not spec.user_features(nobody)[:, columns(prepared, "user", f"{IMAGE}_user")].any()
 
