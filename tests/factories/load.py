@@ -32,6 +32,7 @@ class Load:
     requests: list[dict[str, Any]]
     clients: int = 2
     pause_s: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
     replies: list[Reply] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -55,7 +56,7 @@ class Load:
             time.sleep(0.01)
 
     def _run(self, n: int) -> None:
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=60, headers=self.headers) as client:
             while not self._stop.is_set():
                 request = self.requests[n % len(self.requests)]
                 n += self.clients
