@@ -11,8 +11,8 @@ from typing import Any
 
 from jobs.cli import main, parser, report
 from llmrec.config import RunConfig
-from llmrec.refresh import take_turn
 from llmrec.refresh.book import RefreshingError
+from llmrec.refresh.turn import take_turn
 from llmrec.storage import Storage
 
 logger = logging.getLogger("llmrec.jobs")

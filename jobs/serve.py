@@ -30,13 +30,14 @@ READY_PATIENCE_S = 120
 CONTROLLER_SETTINGS = {
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",  # a dead proxy is replaced after three looks: 3 s instead of 30
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
+    "RAY_SERVE_PROXY_GRACEFUL_SHUTDOWN_TIMEOUT_S": "1",  # of one that no longer answers: it is killed then
     "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",  # a frozen replica cannot end gracefully: kill it
 }
 #: What every process of a cluster reads that this one starts.
 SETTINGS = CONTROLLER_SETTINGS | {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # one event loop a replica, gRPC between deployments, buffered access logs
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # the one port that was asked for, no more
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.app:proxy_middlewares",
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.middleware.request_id:proxy_middlewares",
 }
 
 

@@ -31,14 +31,13 @@ from llmrec.features.families.readings import PREFIX as READ_PREFIX
 from llmrec.files import read_bytes, read_json, write_bytes, write_json
 from llmrec.live.log_point import LogPoint
 from llmrec.models.base import Arrays, ModelContext
-from llmrec.models.networks.weights import load_arrays, save_arrays
+from llmrec.models.models_file import SUMMARY, ModelsFile
 from llmrec.models.store import load_model, save_model
+from llmrec.models.weights_file import load_arrays, save_arrays
 from llmrec.recommender import FittedModels, Recommender
 from llmrec.search.build import build_index
 from llmrec.search.index import SearchIndex
 from llmrec.storage import Artifact, Storage, artifact_id
-from llmrec.training.second_stage import as_models
-from llmrec.training.stage import SUMMARY, ModelsFile
 from llmrec.variants import reads_text
 
 FORMAT = 5
@@ -145,7 +144,7 @@ def load_models(folder: str, file: ModelsFile, context: ModelContext) -> FittedM
     fitted = {key: load_model(f"{folder}/{key}", context) for key in file.models}
     blender, calibrator = (load_model(f"{folder}/{role}", context) for role in ("blender", "calibrator"))
     calibrators = {name: load_model(f"{folder}/calibrator.{name}", context) for name in file.outcomes}
-    return as_models(fitted, blender, calibrator, file.fallback, calibrators)
+    return FittedModels.of_keys(fitted, blender, calibrator, file.fallback, calibrators)
 
 
 def last_time(history: History) -> int:

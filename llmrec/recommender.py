@@ -6,6 +6,7 @@ What training fits the blender with, and evaluation, `jobs.recommend` and the se
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,18 @@ class FittedModels:
     calibrator: Calibrator
     raters: Mapping[str, Rater] = field(default_factory=dict)
     calibrators: Mapping[str, Calibrator] = field(default_factory=dict)  # of outcomes beside the click, by name
+
+    @classmethod
+    def of_keys(
+        cls, fitted: Mapping[str, Any], blender: Blender, calibrator: Calibrator, fallback: str,
+        calibrators: Mapping[str, Calibrator],
+    ) -> "FittedModels":  # fmt: skip
+        """Models by the keys of `TrainingConfig.models` as what serves together."""
+
+        def of(role: str) -> dict[str, Any]:
+            return {key.partition(".")[2]: model for key, model in fitted.items() if key.startswith(f"{role}.")}
+
+        return cls(of("retriever"), fitted["ranker"], blender, fallback, calibrator, of("rater"), calibrators)
 
     def judged(self, rows: Examples) -> tuple[Floats, dict[str, Floats]]:
         """(N,) the logit of the click, and `outcomes`: a network of several is asked once."""

@@ -13,7 +13,6 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import BackpressureConfig
 from ray.serve.schema import LoggingConfig
-from starlette.middleware import Middleware
 
 from llmrec.config import RunConfig, ServingConfig, load_config
 from llmrec.config.serving.replicas import ResourcesConfig
@@ -28,7 +27,6 @@ from serve_app.encoders import needed_encoder, open_encoders
 from serve_app.hot_swap import ServedVersion
 from serve_app.intake import IntakeSettings
 from serve_app.middleware.keys import keys_in_environment, open_key_ring
-from serve_app.middleware.request_id import CleanRequestId
 from serve_app.model import LogFile, load_model, open_repository
 from serve_app.operator import ConsoleSettings
 from serve_app.trials import ExposureSettings
@@ -193,11 +191,6 @@ def _warn_if_open(serving: ServingConfig) -> None:
             "serving on %s without a key: set serving.api_keys_env or api_keys_file, or keep a gateway before it",
             serving.host,
         )
-
-
-def proxy_middlewares() -> list[Middleware]:
-    """What runs in Serve's proxy, before it logs."""
-    return [Middleware(CleanRequestId)]
 
 
 def key_names(serving: ServingConfig) -> list[str]:

@@ -12,8 +12,6 @@ from llmrec.features.asof.interactions import AsOf, Interactions
 from llmrec.features.asof.item_sets import ItemSet
 from llmrec.live.context import LiveContext
 from llmrec.models.base import Arrays, Bools, FitData, Floats, Ints, Requests, Retriever
-from llmrec.models.retrievers.nearest.retriever import NearestRetriever
-from llmrec.models.retrievers.popular.popularity import Popularity
 
 
 class Widened(Retriever):
@@ -28,7 +26,6 @@ class Widened(Retriever):
         super().__init__(model.config, context)
         data = context.interactions
         self._model, self._n_users, self._n_items = model, data.n_users, data.n_items
-        self._grows = isinstance(model, NearestRetriever | Popularity)
         vars(self)["INFO"] = model.INFO
 
     @property
@@ -40,9 +37,7 @@ class Widened(Retriever):
         self._model.approximate = settings
 
     def describe(self, rows: Ints) -> None:
-        """Items joined, or other things are known of them."""
-        if isinstance(self._model, NearestRetriever):
-            self._model.describe(rows)
+        self._model.describe(rows)
 
     def scores(self, requests: Requests) -> Floats:
         return self._padded(self._model.scores(self._narrowed(requests)), requests)
@@ -51,14 +46,14 @@ class Widened(Retriever):
         return self._model.answers(self._narrowed(requests))
 
     def retrieve_scores(self, requests: Requests, allowed: Bools) -> Floats:
-        narrow = allowed if self._grows else allowed[:, : self._n_items]
+        narrow = allowed if self._model.grows else allowed[:, : self._n_items]
         return self._padded(self._model.retrieve_scores(self._narrowed(requests), narrow), requests)
 
     def search(self, requests: Requests, among: ItemSet, barred: Sequence[Ints], k: int) -> tuple[Ints, Floats] | None:
-        return self._model.search(self._narrowed(requests), among, barred, k) if self._grows else None
+        return self._model.search(self._narrowed(requests), among, barred, k) if self._model.grows else None
 
     def scores_of(self, requests: Requests, rows: Any) -> Floats:
-        if self._grows or (rows < self._n_items).all():
+        if self._model.grows or (rows < self._n_items).all():
             return self._model.scores_of(self._narrowed(requests), rows)
         new = rows >= self._n_items
         found = np.array(self._model.scores_of(self._narrowed(requests), np.where(new, 0, rows)))
@@ -81,7 +76,7 @@ class Widened(Retriever):
 
     def _narrowed(self, requests: Requests) -> Requests:
         """The request as the model may read it."""
-        wide = not self._grows and requests.as_of.data.n_items > self._n_items
+        wide = not self._model.grows and requests.as_of.data.n_items > self._n_items
         if not wide and (requests.users < self._n_users).all():
             return requests
         users = np.where(requests.users < self._n_users, requests.users, 0)

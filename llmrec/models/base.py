@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,11 @@ from llmrec.features.dataset.rows import Examples
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.families.columns import FeatureColumn, FeatureSelection
 from llmrec.models.attribution import Doubles, shapley
-from llmrec.models.networks.fit_task import FitTask
 from llmrec.storage import Artifact
-from llmrec.workers.process_group import ProcessGroup
+
+if TYPE_CHECKING:  # torch takes three seconds of every process that names a model
+    from llmrec.models.networks.fit_task import FitTask
+    from llmrec.workers.process_group import ProcessGroup
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -179,7 +181,7 @@ class Model(ABC):
         """`context`: None where the model reads events alone."""
         self.config, self.context = config, context
 
-    def fit_task(self, examples: Artifact, group: ProcessGroup, validate: bool) -> FitTask | None:
+    def fit_task(self, examples: Artifact, group: "ProcessGroup", validate: bool) -> "FitTask | None":
         """The fit of a network, that Ray Train runs epoch by epoch; None: `fit` does, in one task.
 
         `examples`: the fold that is learned from; each worker reads its shard. `validate`: also the validation rows.
@@ -201,6 +203,11 @@ class Retriever(Model):
     ROLE = "retriever"
     #: How large catalogues are searched, by a model that can do so approximately; None: all exactly.
     approximate: ApproximateConfig | None = None
+    #: Whether items that joined after it was fitted are candidates to it.
+    grows: ClassVar[bool] = False
+
+    def describe(self, rows: Ints) -> None:
+        """Items joined, or other things are known of them: what was kept of these rows no longer holds."""
 
     def fit(self, data: FitData) -> None:
         """Learn from `data.train` alone."""

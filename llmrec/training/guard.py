@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from llmrec.models.base import Blender, Ints
+from llmrec.models.models_file import Guarded
 
 Doubles = npt.NDArray[np.float64]
 #: Shares of the blend, tested one after the other; the first that fails ends it.
@@ -19,18 +19,6 @@ MARGIN, _Z = 0.05, 1.96
 _BLOCKS = 4
 #: Queries from which on they can judge: of fewer a handful has a hit. And the length of the lists that are judged.
 _LEAST, _TOP = 200, 10
-
-
-class Guarded(BaseModel):
-    """What the guard found: (1 − `share`) · `term` + `share` · the blend is what orders.
-
-    `lower`: the lower end of its difference to the term alone, as a share of what the term reaches.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-    term: str
-    share: float
-    lower: float
 
 
 @dataclass(frozen=True)

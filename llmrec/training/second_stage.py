@@ -11,6 +11,7 @@ from llmrec.config.data.outcomes import CLICK
 from llmrec.features.dataset.rows import read_examples
 from llmrec.models.base import Blender, Calibrator, Ints, ModelContext, Ranker
 from llmrec.models.blenders.prior_correction import popularity
+from llmrec.models.models_file import Guarded
 from llmrec.models.retrieval import candidates
 from llmrec.models.store import make_model
 from llmrec.models.topk import top_k
@@ -18,7 +19,7 @@ from llmrec.models.validation import WHOLE, ValidationQueries, ranking_metrics, 
 from llmrec.recommender import FittedModels, Recommender
 from llmrec.storage import Artifact
 from llmrec.training.calibrate import calibrate, uncertain
-from llmrec.training.guard import Guarded, JudgedLists, gain, gains, guard
+from llmrec.training.guard import JudgedLists, gain, gains, guard
 from llmrec.variants import VALIDATED
 
 
@@ -54,7 +55,7 @@ def fit_second_stage(
     by_outcome = {name: make_model("calibrator", config.calibrator, context) for name in uncertain(ranker)}
     learns = config.calibrator.name != "none"
     calibrated = calibrate({CLICK: calibrator, **by_outcome}, ranker, examples) if learns else {}
-    models = as_models(fitted, blender, calibrator, "", by_outcome)
+    models = FittedModels.of_keys(fitted, blender, calibrator, "", by_outcome)
     recommender = Recommender(models, context, retrieve=n_retrieve)
     popular = _popular_lists(recommender, queries)
     metrics = {name: ranking_metrics(rows, queries.targets) for name, rows in popular.items()}
@@ -92,19 +93,6 @@ def _whole(recommender: Recommender, lists: JudgedLists, guarded: Guarded | None
     scored = [(recommender.score(v), target) for v, target in zip(lists.values, lists.targets, strict=True)]
     ranks = np.array([1 + int((scores > scores[target]).sum()) for scores, target in scored], np.int64)
     return whole_metrics(ranks, len(lists.users))
-
-
-def as_models(
-    fitted: Mapping[str, object], blender: Blender, calibrator: Calibrator, fallback: str,
-    calibrators: Mapping[str, Calibrator],
-) -> FittedModels:  # fmt: skip
-    """Models by the keys of `TrainingConfig.models` as what serves together."""
-
-    def of(role: str) -> dict[str, object]:
-        return {key.partition(".")[2]: model for key, model in fitted.items() if key.startswith(f"{role}.")}
-
-    ranker, raters = fitted["ranker"], of("rater")
-    return FittedModels(of("retriever"), ranker, blender, fallback, calibrator, raters, calibrators)  # type: ignore[arg-type]
 
 
 def _popular_lists(recommender: Recommender, queries: ValidationQueries) -> dict[str, Ints]:

@@ -6,40 +6,21 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from llmrec.catalogue import Role, model_class, module_of
 from llmrec.config import RunConfig
 from llmrec.files import delete_folder
 from llmrec.models.base import Model, ModelContext
+from llmrec.models.models_file import SUMMARY, ModelsFile
 from llmrec.models.networks.weights import from_arrays
 from llmrec.models.store import fit_data, make_model, save_model
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 from llmrec.training.closed_form import Fitted, fit_both_folds
 from llmrec.training.fit import Plan, Progress, load_context, models_of, role_of, run_plans
-from llmrec.training.guard import Guarded
 from llmrec.training.second_stage import fit_second_stage
 from llmrec.workers.loop import TrainRun
 from llmrec.workers.process_group import ProcessGroup
 
 logger = logging.getLogger(__name__)
-SUMMARY = "models.json"
-
-
-class ModelsFile(BaseModel):
-    """`models.json`: what was fitted for a variant, and what validation chose."""
-
-    model_config = ConfigDict(extra="forbid")
-    variant: str
-    models: dict[str, dict[str, Any]]  # key -> settings, as fitted at last
-    columns: dict[str, list[str]]  # of user, item and pair features, after the variant's selection, in order
-    families: dict[str, list[str]]
-    chosen: dict[str, dict[str, Any]] = {}  # key -> what validation chose: epochs, rounds
-    validation: dict[str, dict[str, float]] = {}
-    blender: dict[str, float] = {}  # column -> weight
-    fallback: str = ""
-    outcomes: list[str] = []  # beside the click, those with a calibrator of their own
-    guarded: Guarded | None = None  # how much of the blend orders
 
 
 def train(

@@ -15,8 +15,9 @@ from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.dataset.vocabulary import lookup
 from llmrec.models.base import Arrays, ModelContext
 from llmrec.models.networks.layers import IdEmbedding
-from llmrec.models.networks.weights import from_arrays, load_arrays
+from llmrec.models.networks.weights import from_arrays
 from llmrec.models.store import WEIGHTS
+from llmrec.models.weights_file import load_arrays
 
 
 def carried_rows(old: tuple[Ids, Ints], new: tuple[Ids, Ints]) -> Ints:

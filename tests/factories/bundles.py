@@ -15,6 +15,7 @@ from llmrec.features.dataset.pairs import Pairs
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.models.base import ModelContext
 from llmrec.models.blenders.prior_correction import LOGIT, popularity_columns
+from llmrec.models.models_file import ModelsFile
 from llmrec.models.store import fit_data, make_model
 from llmrec.recommender import FittedModels
 from llmrec.schema import DAY_MS, ITEMS, REVIEWS, review_id
@@ -24,8 +25,6 @@ from llmrec.search.build import build_index
 from llmrec.search.vectors import ItemVectors
 from llmrec.storage import Artifact, Storage
 from llmrec.training.fit import models_of, role_of
-from llmrec.training.second_stage import as_models
-from llmrec.training.stage import ModelsFile
 from llmrec.words import terms
 
 START = 1_600_000_000_000
@@ -177,4 +176,4 @@ def untrained(context: ModelContext, training: TrainingConfig | None = None) -> 
     blender.fit((*(c.name for c in config.retrievers), LOGIT, *columns), [], [])
     calibrator = make_model("calibrator", config.calibrator, context)
     calibrator.restore({"x": np.zeros(0), "y": np.zeros(0)}, fit_data(context, calibrator))  # the logit as it is
-    return as_models(fitted, blender, calibrator, columns[0], {})
+    return FittedModels.of_keys(fitted, blender, calibrator, columns[0], {})

@@ -7,7 +7,7 @@ from llmrec.config import RunConfig
 from llmrec.exposures.paths import events_path
 from llmrec.live.event_log import EventLog, Fact
 from llmrec.pipeline import Run
-from llmrec.refresh import take_turn
+from llmrec.refresh.turn import take_turn
 from llmrec.schema import DAY_MS, C
 
 NAME = "refreshed"

@@ -18,8 +18,9 @@ from llmrec.live.context import LiveContext
 from llmrec.live.event_log import EventLog, Fact
 from llmrec.live.follower import LiveState
 from llmrec.live_bundle import LogFile, go_live
-from llmrec.refresh import stages, take_turn, watch
+from llmrec.refresh import stages, watch
 from llmrec.refresh.compare import Comparison
+from llmrec.refresh.turn import take_turn
 from llmrec.schema import DAY_MS, C
 from llmrec.storage import Artifact, Storage
 

@@ -31,6 +31,7 @@ class NearestRetriever(Retriever):
 
     context: ModelContext
     net: nn.Module
+    grows = True
 
     def __init__(self, config: Any, context: ModelContext | None = None, refresh_ms: int = DAY_MS) -> None:
         super().__init__(config, context)

@@ -26,6 +26,7 @@ class Popularity(Retriever):
 
     Config: ClassVar[Any] = PopularityConfig
     INFO = ModelInfo("Popularity", "number of events before the query's time", "events", answers_all=True)
+    grows = True
 
     def __init__(self, config: Any, context: ModelContext | None = None) -> None:
         super().__init__(config, context)
