@@ -26,16 +26,17 @@ def server(tmp_path: Path) -> Iterator[Running]:
 
 
 #: Who is struck how, with which request going on, for how many seconds, and how long an answer may take then. Nobody
-#: fails but where `gap` says so: connections to the one proxy, and what was inside the one ingress, are lost with it.
+#: fails but within the last number of seconds: connections to the one proxy, and what was inside the one ingress, are
+#: lost with it.
 STRIKES = (
-    ("ray::ServeReplica:llmrec:Recommender", signal.SIGSTOP, KNOWN, 14, 20, False),
-    ("ray::ServeReplica:llmrec:Encoder", signal.SIGSTOP, NEWCOMER, 10, 4, False),
-    ("ray::ServeReplica:llmrec:Encoder", signal.SIGKILL, NEWCOMER, 8, 4, False),
-    ("ray::ServeReplica:llmrec:Recommender", signal.SIGKILL, KNOWN, 8, 20, False),
-    ("ray::ServeReplica:llmrec:Ingress", signal.SIGKILL, KNOWN, 12, 30, True),
-    ("ray::ServeReplica:llmrec:Ingress", signal.SIGSTOP, KNOWN, 16, 30, True),
-    ("ray::ProxyActor", signal.SIGKILL, KNOWN, 12, 30, True),
-    ("ray::ProxyActor", signal.SIGSTOP, KNOWN, 16, 30, True),
+    ("ray::ServeReplica:llmrec:Recommender", signal.SIGSTOP, KNOWN, 14, 20, 0),
+    ("ray::ServeReplica:llmrec:Encoder", signal.SIGSTOP, NEWCOMER, 10, 4, 0),
+    ("ray::ServeReplica:llmrec:Encoder", signal.SIGKILL, NEWCOMER, 8, 4, 0),
+    ("ray::ServeReplica:llmrec:Recommender", signal.SIGKILL, KNOWN, 8, 20, 0),
+    ("ray::ServeReplica:llmrec:Ingress", signal.SIGKILL, KNOWN, 12, 30, 14),
+    ("ray::ServeReplica:llmrec:Ingress", signal.SIGSTOP, KNOWN, 16, 30, 14),
+    ("ray::ProxyActor", signal.SIGKILL, KNOWN, 12, 30, 14),  # 23 to 30 s by Ray's own settings
+    ("ray::ProxyActor", signal.SIGSTOP, KNOWN, 30, 30, 30),
 )
 
 
@@ -52,7 +53,7 @@ def test_killed_and_frozen_parts_cost_no_answer_and_ingress_and_proxy_a_gap(serv
         print(json.dumps(figures[-1]), flush=True)
         assert load.replies[-1].status == 200, figures
         assert figures[-1]["longest_s"] < most and (gap or not failed), figures
-        assert figures[-1]["gap_s"] < 14, figures  # 23 to 30 s by Ray's own settings
+        assert figures[-1]["gap_s"] <= gap, figures
 
 
 def test_it_listens_on_loopback_prints_one_block_and_ends_what_it_began(server: Running) -> None:
