@@ -78,6 +78,7 @@ def test_columns_that_are_asked_for_are_those_of_all(normalisation: str) -> None
         spec.columns_of("no_text"),
         spec.select(exclude=("item_*",)),
         FeatureSelection(*(np.arange(n) for n in (1, 2, 0))),
+        FeatureSelection(*(np.arange(0, whole.shape[1], 3) for whole in made.values())),  # parts of vectors
     ):
         for side, whole in made.items():
             states = (users, items) if side == "pair" else (users if side == "user" else items,)
