@@ -30,11 +30,11 @@ from llmrec.models.base import (
     Retriever,
 )
 from llmrec.models.blenders.prior_correction import LOGIT, popularity, popularity_columns
-from llmrec.models.click_rows import click_rows
+from llmrec.models.click_rows import ItemFacts, click_rows, item_facts
 from llmrec.models.fixed_order import FixedOrder
 from llmrec.models.retrieval import barred, retrieve
 from llmrec.models.topk import top_k, top_rows
-from llmrec.state_cache import ItemFacts, StateCache, item_facts
+from llmrec.state_cache import StateCache
 
 #: The column of a score that says what an item's outcomes are worth.
 WORTH = "outcomes"

@@ -6,41 +6,21 @@ holds is said by `forget_user`, `forget_item` and, for everything at once, a new
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 
 import cachetools
 import numpy as np
 
-from llmrec.features.arrays import Floats32, Ints
+from llmrec.features.arrays import Ints
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.models.base import ModelContext
+from llmrec.models.click_rows import ItemFacts, item_facts
 
 #: Users kept, and bytes that items' states and features may take; of a larger catalogue those asked for last stay.
 MAX_USERS, MAX_ITEM_BYTES = 4_096, 512 << 20
 _CHUNK = 4_096  # items computed at once
 _Key = tuple[int, bytes]
-
-
-@dataclass(frozen=True)
-class ItemFacts:
-    """Of I items: their state, and the scaled features (I, Di) that the bundle's variant reads."""
-
-    state: ItemState
-    features: Floats32
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.features.nbytes + sum(getattr(self.state, f.name).nbytes for f in fields(self.state)))
-
-    def take(self, rows: Ints) -> "ItemFacts":
-        return ItemFacts(self.state.take(rows), self.features[rows])
-
-    def put(self, rows: Ints, others: "ItemFacts") -> None:
-        """Write others in the place of these `rows`."""
-        self.features[rows] = others.features
-        for f in fields(self.state):
-            getattr(self.state, f.name)[rows] = getattr(others.state, f.name)
 
 
 class LastItems:
@@ -132,9 +112,3 @@ class StateCache:
         ]
         columns = {f.name: np.concatenate([getattr(p.state, f.name) for p in parts]) for f in fields(ItemState)}
         return ItemFacts(ItemState(**columns), np.concatenate([p.features for p in parts]))
-
-
-def item_facts(context: ModelContext, rows: Ints, times: Ints | int) -> ItemFacts:
-    """Of the items at the History rows `rows` (I,), each at its own time or all at one, from the history."""
-    state = context.history.items_at(rows, np.array(np.broadcast_to(times, rows.shape), np.int64))
-    return ItemFacts(state, context.spec.item_features(state, context.selection.item))

@@ -1,10 +1,40 @@
 """What is known of a user and of items, as the rows that a ranker reads."""
 
+from dataclasses import dataclass, fields
+
 import numpy as np
 
+from llmrec.features.arrays import Floats32
 from llmrec.features.asof.state import ItemState, UserState
 from llmrec.features.dataset.rows import Examples
-from llmrec.models.base import Floats, ModelContext
+from llmrec.models.base import Floats, Ints, ModelContext
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """Of I items: their state, and the scaled features (I, Di) that the bundle's variant reads."""
+
+    state: ItemState
+    features: Floats32
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.features.nbytes + sum(getattr(self.state, f.name).nbytes for f in fields(self.state)))
+
+    def take(self, rows: Ints) -> "ItemFacts":
+        return ItemFacts(self.state.take(rows), self.features[rows])
+
+    def put(self, rows: Ints, others: "ItemFacts") -> None:
+        """Write others in the place of these `rows`."""
+        self.features[rows] = others.features
+        for f in fields(self.state):
+            getattr(self.state, f.name)[rows] = getattr(others.state, f.name)
+
+
+def item_facts(context: ModelContext, rows: Ints, times: Ints | int) -> ItemFacts:
+    """Of the items at the History rows `rows` (I,), each at its own time or all at one, from the history."""
+    state = context.history.items_at(rows, np.array(np.broadcast_to(times, rows.shape), np.int64))
+    return ItemFacts(state, context.spec.item_features(state, context.selection.item))
 
 
 def click_rows(context: ModelContext, users: UserState, items: ItemState, features: Floats | None = None) -> Examples:

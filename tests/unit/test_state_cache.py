@@ -8,7 +8,8 @@ import pytest
 from factories.bundles import make_bundle
 
 from llmrec.bundle import Bundle
-from llmrec.state_cache import LastItems, StateCache, item_facts
+from llmrec.models.click_rows import item_facts
+from llmrec.state_cache import LastItems, StateCache
 from llmrec.storage import Storage
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import Bools, Ints, ModelContext, Requests
-from llmrec.models.click_rows import click_rows
+from llmrec.models.click_rows import click_rows, item_facts
 from llmrec.models.retrieval import candidates, retrieve
 from llmrec.models.retrievers.popular.time_at_risk import TimeAtRisk, TimeAtRiskConfig
 
@@ -137,8 +137,7 @@ def _rows_of(context: ModelContext, asked: ListQueries, some: Ints, lists: list[
     """Of the queries `some`; states and features are made at once, since most of their cost is the asking."""
     who, times, sizes = asked.users[some], asked.times[some], [len(rows) for rows in lists]
     users = context.history.users_at(who, times, context.history.contexts_at(who, times))
-    items = context.history.items_at(np.concatenate(lists), np.repeat(times, sizes))
-    features, ends = context.spec.item_features(items, context.selection.item), np.cumsum(sizes)
-    for n, (end, size) in enumerate(zip(ends, sizes, strict=True)):
-        part = np.arange(end - size, end)
-        yield click_rows(context, users.take(np.array([n])), items.take(part), features[part])
+    facts = item_facts(context, np.concatenate(lists), np.repeat(times, sizes))
+    for n, (end, size) in enumerate(zip(np.cumsum(sizes), sizes, strict=True)):
+        items = facts.take(np.arange(end - size, end))
+        yield click_rows(context, users.take(np.array([n])), items.state, items.features)
