@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from factories.nodes import second_node
 
 from jobs.cluster import storage_root
-from jobs.local import LocalCluster, free_port, local_cluster
+from jobs.local import LocalCluster, local_cluster
 
 CONNECT = """
 import sys
@@ -64,16 +65,16 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def two_nodes(hidden: Path) -> Iterator[LocalCluster]:
     """Two nodes of two CPUs and one logical GPU each."""
-    with local_cluster(2, "--num-gpus=1", joinable=True) as cluster:
-        start = [str(Path(sys.executable).parent / "ray"), "start", f"--address={cluster.address}", "--num-cpus=2",
-                 "--num-gpus=1", "--block", f"--dashboard-agent-listen-port={free_port()}"]  # fmt: skip
-        if HIDES:
-            start = ["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs {hidden} && exec {' '.join(start)}"]
-        node = subprocess.Popen(start, env=cluster.environment, stdout=subprocess.DEVNULL, start_new_session=True)
+
+    def hiding(command: list[str]) -> list[str]:
+        return ["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs {hidden} && exec {' '.join(command)}"]
+
+    with (
+        local_cluster(2, "--num-gpus=1", joinable=True) as cluster,
+        second_node(cluster, hiding if HIDES else list),
+    ):
         _both_are_there(cluster, hidden.parent)
         yield cluster
-        node.terminate()
-        node.wait(90)
 
 
 def _run(cluster: LocalCluster, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -83,7 +84,7 @@ def _run(cluster: LocalCluster, *arguments: str) -> "subprocess.CompletedProcess
 
 
 def _both_are_there(cluster: LocalCluster, root: Path) -> None:
-    deadline, said = time.monotonic() + 90, ""
+    deadline, said = time.monotonic() + 180, ""  # a node of a busy machine is given up after 30 s, and started again
     while "shared 2 2.0" not in said and time.monotonic() < deadline:
         said = _run(cluster, CONNECT, str(root)).stdout
     assert "shared 2 2.0" in said  # the positive control: a folder that both see

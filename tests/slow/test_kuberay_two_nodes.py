@@ -1,7 +1,5 @@
 """The application that the KubeRay manifest embeds, deployed through the dashboard as KubeRay does, on two nodes."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 import yaml
 from factories.bundles import make_bundle
 from factories.load import Load
+from factories.nodes import second_node
 from factories.running import HASHING
 
 from jobs.local import LocalCluster, free_port, local_cluster
@@ -32,15 +31,8 @@ def cluster() -> Iterator[LocalCluster]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (SETTINGS | {"PYTHONPATH": str(ROOT)}).items():
             patch.setenv(name, value)
-        with local_cluster(2, joinable=True) as cluster:
-            join = [str(Path(sys.executable).parent / "ray"), "start", f"--address={cluster.address}", "--num-cpus=2",
-                    "--num-gpus=1", "--block", f"--dashboard-agent-listen-port={free_port()}"]  # fmt: skip
-            node = subprocess.Popen(join, env=cluster.environment, stdout=subprocess.DEVNULL, start_new_session=True)
-            try:
-                yield cluster
-            finally:
-                node.terminate()
-                node.wait(90)
+        with local_cluster(2, joinable=True) as cluster, second_node(cluster):
+            yield cluster
 
 
 def embedded(storage: Storage, folder: Path, port: int) -> dict[str, Any]:
