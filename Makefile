@@ -73,7 +73,7 @@ serve: setup ## serve the published quickstart model on http://127.0.0.1:8000 un
 bench: setup rivals ## run every benchmark; the last line of each is JSON
 	@echo "llmrec: running the benchmarks"
 	@for name in benchmarks/[a-z]*.py; do module=$$(basename $$name .py); \
-		case $$module in __init__|common*) continue;; esac; \
+		case $$module in __init__|common|probe|*_rival|*_rivals) continue;; esac; \
 		echo "== benchmarks.$$module" && $(BIN)/python -m benchmarks.$$module || exit 1; done
 
 rivals: .venv-rivals/ready ## install what the benchmarks pair us with into .venv-rivals

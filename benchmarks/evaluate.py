@@ -1,6 +1,6 @@
 """Ranking, metrics and intervals of an evaluation whose models are fitted, on events of MovieLens-latest's size.
 
-    .venv/bin/python -m benchmarks.evaluate [--ratings N] [--models NAME,…] [--cache FOLDER]
+    .venv/bin/python -m benchmarks.evaluate [--ratings N] [--models NAME,…] [--cache FOLDER] [--rounds R]
 
 610 users × 9,724 items, 100,836 events of unequal activity and popularity, each user's within a few sittings, the
 last tenth being the test; protocols `temporal` and `leave_last_out`. `seconds` is what lies between fitted models and
@@ -8,11 +8,17 @@ the table: lists, metrics, parts of the queries, comparisons with their resampli
 of this process, which other work on the machine does not lengthen as much; `fit_seconds` the fits of the
 baselines with their default settings, stated apart. `--cache`: fitted models are kept there, so that a second run
 measures ranking alone. Our own models need a bundle and are not in it.
+
+Then, `--rounds` times in turns with RecTools + implicit (`make rivals`): the same models with the same settings on the
+transductive protocols, which are all that they know; fits, lists of 100 and metrics of accuracy (ours also diversity,
+novelty, coverage and recall over k). `ratio_vs_rectools`: their seconds / ours, the median over rounds, fits and all;
+`by_model` the same of each model, fits and ranking apart. NDCG@10 must agree.
 """
 
 import argparse
 import json
 import pickle
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,9 +27,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import RIVAL_PYTHON, RivalProcess
 from llmrec.config import EvaluationConfig
+from llmrec.config.models import model_config
 from llmrec.evaluation.data.folds import Split
-from llmrec.evaluation.data.protocols import leave_last_out, temporal
+from llmrec.evaluation.data.protocols import leave_last_out, random_split, temporal
 from llmrec.evaluation.data.slices import slices
 from llmrec.evaluation.ranking.baselines import UNITED, WithFallback, fit_data, info, make
 from llmrec.evaluation.ranking.evaluator import Answer, Catalogue, EvaluatedModel, Table
@@ -36,6 +44,9 @@ from llmrec.schema import DAY_MS
 USERS, ITEMS, SITTINGS = 610, 9_724, 3
 MODELS = ("popularity", "recent_popularity", "time_at_risk", "item_knn", "ease", "ials")
 FALLBACK_DAYS = 90.0
+PAIRED = ("popularity", "item_knn", "ease", "ials")
+METRIC, TOLERANCE = "ndcg@10", 0.01  # ties, items nobody had, and ALS's last half step are treated otherwise there
+Seconds = dict[str, dict[str, float]]  # model -> part -> seconds, and its NDCG
 
 
 def make_events(n: int, seed: int = 7) -> Interactions:
@@ -105,12 +116,69 @@ def measure(split: Split, models: list[str], cache: Path | None) -> tuple[float,
     return spent, cpu, fits
 
 
+def ours(split: Split) -> Seconds:
+    """The paired models by this tree, on a transductive protocol."""
+    found, config = Seconds(), EvaluationConfig()
+    with tempfile.TemporaryDirectory() as folder, Lists(folder, split.test.data) as lists:
+        table = Table(lists, Catalogue.of(split.test, None), config.cutoffs, config.list_length)
+        for name in PAIRED:
+            model, fit = fitted(name, split, None)
+            started = time.perf_counter()
+            table.ask(next(asked(name, model, split)), split.test, 0)
+            found[name] = {"fit": fit, "rank": time.perf_counter() - started}
+        for measured in table.measured:
+            found[measured.answer.name]["ndcg"] = float(measured.values[METRIC].mean())
+    return found
+
+
+def theirs(rival: RivalProcess, split: Split) -> Seconds:
+    """The same by RecTools and implicit, with the settings of ours."""
+    fold, config = split.test, EvaluationConfig()
+    settings = {n: model_config("retriever", {"name": n}).model_dump(exclude={"name"}) for n in PAIRED}
+    with tempfile.TemporaryDirectory() as folder:
+        file, q = Path(folder) / "events.npz", fold.queries
+        train = {"user": fold.data.user[fold.train], "item": fold.data.item[fold.train]}
+        np.savez(file, allow_pickle=False, **train, test_user=np.repeat(q.user, np.diff(q.indptr)), test_item=q.item)
+        return rival.ask(
+            events=str(file), models=PAIRED, settings=settings, k=config.list_length, cutoffs=config.cutoffs
+        )
+
+
+def paired(splits: list[Split], rounds: int) -> dict[str, object]:
+    """Of each protocol: their seconds over ours, in all and by model. Raises RuntimeError where NDCG differs."""
+    if not RIVAL_PYTHON.exists() or not rounds:
+        return {"ratio_vs_rectools": None}
+    rival, ratios = RivalProcess(RIVAL_PYTHON, "evaluate_rivals.py"), dict[str, list[float]]()
+    for turn in range(rounds):
+        for split in splits:
+            first = ours(split) if turn % 2 == 0 else None
+            other = theirs(rival, split)
+            mine = first or ours(split)
+            for name in PAIRED:
+                a, b = mine[name], other[name]
+                print(f"{split.name}: {name}: {METRIC} {a['ndcg']:.4f} and {b['ndcg']:.4f}; fit {a['fit']:.2f} and "
+                      f"{b['fit']:.2f} s, ranking {a['rank']:.2f} and {b['rank']:.2f} s", flush=True)  # fmt: skip
+                if abs(a["ndcg"] - b["ndcg"]) > TOLERANCE:
+                    raise RuntimeError(f"{name}: {METRIC} {a['ndcg']} here and {b['ndcg']} there: not the same work")
+                for part in ("fit", "rank"):
+                    ratios.setdefault(f"{split.name}.{name}.{part}", []).append(b[part] / a[part])
+            ratios.setdefault(split.name, []).append(_total(other) / _total(mine))
+    rival.close()
+    found = {name: round(statistics.median(values), 2) for name, values in ratios.items()}
+    return {"ratio_vs_rectools": {s.name: found.pop(s.name) for s in splits}, "by_model": found}
+
+
+def _total(seconds: Seconds) -> float:
+    return sum(s["fit"] + s["rank"] for s in seconds.values())
+
+
 def main() -> None:
-    """Measure both protocols and print one line of JSON."""
+    """Measure both protocols, then in turns with the rivals, and print one line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ratings", type=int, default=100_836)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--cache", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     data = make_events(options.ratings)
     cut = np.quantile(data.time, (0.8, 0.9))
@@ -122,6 +190,7 @@ def main() -> None:
         "cpu_seconds": round(sum(cpu for _, cpu, _ in found.values()), 1),
         "fit_seconds": round(sum(fits for _, _, fits in found.values()), 1),
         "by_protocol": {name: round(spent, 1) for name, (spent, _, _) in found.items()},
+        **paired([splits[1], random_split(data, 7)], options.rounds),
     }  # fmt: skip
     print(json.dumps(line, separators=(",", ":")))
 
