@@ -164,7 +164,7 @@ def _deployment(kind: type, serving: ServingConfig, replicas: int, gpus: float =
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=serving.retry_after_s),
         max_surge_percent=100,
         health_check_period_s=serving.health_check_s,
-        health_check_timeout_s=serving.health_check_s,
+        health_check_timeout_s=serving.health_check_timeout_s,
         graceful_shutdown_timeout_s=serving.request_timeout_s,
         logging_config=LoggingConfig(enable_access_log=False),  # the ingress logs each request, once
         **options,

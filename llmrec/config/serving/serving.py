@@ -124,8 +124,9 @@ class ServingConfig(Section):
     text_timeout_s: float = Field(
         2, gt=0, description="how long a recommendation waits for its text's vector; then it does without and says so"
     )
-    health_check_s: float = Field(
-        1, gt=0, description="between two looks at each replica, and how long each waits; three failed ones replace it"
+    health_check_s: float = Field(1, gt=0, description="between two looks at a replica; three failed ones replace it")
+    health_check_timeout_s: float = Field(
+        3, gt=0, description="how long a look waits: less takes for dead what overload or a new engine keeps busy"
     )
 
     @property
