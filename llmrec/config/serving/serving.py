@@ -126,7 +126,7 @@ class ServingConfig(Section):
     )
     health_check_s: float = Field(1, gt=0, description="between two looks at a replica; three failed ones replace it")
     health_check_timeout_s: float = Field(
-        3, gt=0, description="how long a look waits: less takes for dead what overload or a new engine keeps busy"
+        2, gt=0, description="how long a look waits: less takes for dead what overload or a new engine keeps busy"
     )
 
     @property
