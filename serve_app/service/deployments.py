@@ -44,7 +44,7 @@ class Deployments:
     def patience(self) -> Patience:
         """How long a recommendation waits."""
         config = self.config
-        return Patience(config.hop_timeout_s, config.request_timeout_s / 2, config.retry_after_s)
+        return Patience(config.hop_timeout_s, config.request_timeout_s * 2 / 3, config.retry_after_s)
 
     async def remember(self, name: str, ask: Callable[[], Awaitable[T]]) -> T:
         """One question at a time, whoever asks: open paths cost the deployments nothing more."""

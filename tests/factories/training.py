@@ -1,5 +1,8 @@
 """Artifacts of small worlds for the tests of training, bundle and recommender."""
 
+import pickle
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,9 +57,22 @@ class Folds:
     test: Artifact
 
 
+_MADE: dict[bytes, Path] = {}
+_FOLDERS = tempfile.TemporaryDirectory(prefix="folds-")
+
+
 def folds(root: Path, world: World) -> Folds:
+    """A copy of its own for each caller; a world that a process asks for again is not made again."""
+    made = _MADE.get(key := pickle.dumps(world))
+    if made is None:
+        made = _MADE[key] = Path(tempfile.mkdtemp(dir=_FOLDERS.name))
+        for fold in ("validation", "test"):
+            examples(Storage(str(made)), world, fold)
+    shutil.copytree(made, root, dirs_exist_ok=True)
     storage = Storage(str(root))
-    return Folds(storage, examples(storage, world, "validation"), examples(storage, world, "test"))
+    validation, test = (storage.find("examples", fold) for fold in ("validation", "test"))
+    assert validation is not None and test is not None
+    return Folds(storage, validation, test)
 
 
 def checkerboard(n: int = 40, seed: int = 0) -> World:

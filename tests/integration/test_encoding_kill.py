@@ -29,6 +29,7 @@ def run_with_kills(folder: Path, n_texts: int, victims: list[str], seed: int) ->
     assert not [p for p in root.rglob("*.tmp") if p.stat().st_size and "vectors" not in p.parts]
 
 
+@pytest.mark.slow
 def test_a_killed_actor_and_a_killed_job(tmp_path: Path) -> None:
     run_with_kills(tmp_path, 500, ["actor", "driver"], seed=3)
 

@@ -56,7 +56,7 @@ def test_a_search_that_was_stopped_goes_on_and_its_best_is_a_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = folds(tmp_path, World.random())
-    values = {"hyperparameters": {"trials": 4, "space": {"ranker.ridge": {"least": 1, "most": 1000, "log": True}}}}
+    values = {"hyperparameters": {"trials": 3, "space": {"ranker.ridge": {"least": 1, "most": 1000, "log": True}}}}
     training = tiny_config(retrievers=["time_at_risk"], ranker="listwise")
     config = RunConfig.model_validate(training.model_dump() | values)
     with monkeypatch.context() as context:  # stopped after the defaults and one trial
@@ -70,7 +70,7 @@ def test_a_search_that_was_stopped_goes_on_and_its_best_is_a_configuration(
             stage.search(config, made.storage, made.validation, "text")
     found = stage.search(config, made.storage, made.validation, "text")
     rows = found.table("trials").to_pylist()
-    assert [r["state"] for r in rows] == ["complete"] * 4
+    assert [r["state"] for r in rows] == ["complete"] * 3
     assert rows[0]["ranker.ridge"] is None and rows[1]["ranker.ridge"] == "10.0"
     assert found.manifest.info[VALIDATED] == max(r[VALIDATED] for r in rows)
     best = load_config(found.uri(stage.BEST)).training.ranker

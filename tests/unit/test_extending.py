@@ -38,7 +38,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source, target = REPOSITORY / name, root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target)  # what is compiled too, which is valid as long as a file's time is
         else:
             shutil.copy(source, target)
     for name, text in blocks("python"):

@@ -104,9 +104,9 @@ def own_answer_leaks(world: World) -> Iterator[str]:
     before = rows_of(base)
     for review in targets(world):
         name, time = review[C.REVIEW_ID], review[C.TIMESTAMP]
-        for values in ({C.TEXT: "canaryzq " + review[C.TEXT]}, {C.STARS: review[C.STARS] % 5 + 1}):
-            changed = rows_of(world.changed(name, **values).prepare(fitted=base))
-            yield from differing(until(before, time), changed)
+        values = {C.TEXT: "canaryzq " + review[C.TEXT], C.STARS: review[C.STARS] % 5 + 1}
+        changed = rows_of(world.changed(name, **values).prepare(fitted=base))
+        yield from differing(until(before, time), changed)
         free = next(i[C.ITEM_ID] for i in world.items if not pair_exists(world, review[C.USER_ID], i[C.ITEM_ID]))
         moved = {C.TIMESTAMP: time + 9 * DAY_MS}
         for other in (world.changed(name, **moved), world.changed(name, item_id=free), world.without(name)):
@@ -172,14 +172,11 @@ def fit_leaks(world: World) -> Iterator[str]:
         learned, training = fitted_of(base), until(rows_of(base), cutoff - 1)
         held_out = [r for r in world.reviews if r[C.TIMESTAMP] >= cutoff][:1]
         for review in held_out:
-            for values in (
-                {C.TEXT: "canaryzq " + review[C.TEXT]},
-                {C.STARS: review[C.STARS] % 5 + 1},
-                {C.TIMESTAMP: review[C.TIMESTAMP] + 3 * DAY_MS},
-                {DEVICE: "watch"},
-                {C.USER_ID: "a-newcomer"},
-                {C.ITEM_ID: "a-new-item"},
-            ):
+            for values in (  # what was said and when, and by whom of what
+                {C.TEXT: "canaryzq " + review[C.TEXT], C.STARS: review[C.STARS] % 5 + 1, DEVICE: "watch",
+                 C.TIMESTAMP: review[C.TIMESTAMP] + 3 * DAY_MS},
+                {C.USER_ID: "a-newcomer", C.ITEM_ID: "a-new-item"},
+            ):  # fmt: skip
                 other = world.changed(review[C.REVIEW_ID], **values).prepare(fold)
                 yield from (k for k, v in fitted_of(other).items() if v != learned[k])
                 yield from differing(training, rows_of(other))
