@@ -1,6 +1,7 @@
 """The study of feature families on a built-in corpus whose taste only the text shows, its cells spread over Ray."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow.compute as pc
@@ -8,6 +9,7 @@ import pytest
 
 from llmrec.config.features import SelectionConfig
 from llmrec.evaluation.ablation import family_rows as rows
+from llmrec.evaluation.ablation import family_study
 from llmrec.evaluation.ablation.family_rows import SplitRows, StudyRows, all_columns
 from llmrec.evaluation.ablation.family_study import study
 from llmrec.evaluation.ablation.stage import family_studies
@@ -45,7 +47,8 @@ def found(run: Run, examples: Artifact) -> FamilyStudy:
     clean = read(examples)
     parts = (noisy(p, seed) for seed, p in enumerate((clean.fit, clean.validation, clean.test)))
     asked = run.config.features.selection, run.config.evaluation, run.config.seed
-    return study(StudyRows(clean.columns + columns, *parts), *asked, lambda _: None)[0]
+    with patch.object(family_study, "INTERACTING", 2):  # pairs are the unit tests'
+        return study(StudyRows(clean.columns + columns, *parts), *asked, lambda _: None)[0]
 
 
 def test_the_planted_taste_is_found_in_the_text(found: FamilyStudy) -> None:

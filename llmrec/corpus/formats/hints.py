@@ -2,18 +2,27 @@
 
 from collections.abc import Mapping
 
-_USER = ("user", "customer", "reviewer", "author", "kunde", "member", "visitor", "usuario", "cliente", "client", "uid",
-         "shopper", "用户")  # fmt: skip
-_ITEM = ("item", "product", "asin", "movie", "book", "business", "artikel", "song", "track", "isbn", "article", "sku",
-         "goods", "商品")  # fmt: skip
-_TIME = ("timestamp", "time", "date", "datum", "when", "fecha", "created", "_at", "=ts", "时间")
-_TEXT = ("text", "review", "body", "comment", "content", "kommentar", "内容")
+_USER = ("user", "customer", "reviewer", "author", "kunde", "nutzer", "member", "visitor", "usuario", "usuário",
+         "utente", "utilisateur", "gebruiker", "cliente", "client", "klient", "uid", "shopper", "kullanıcı", "müşteri",
+         "пользователь", "клиент", "用户", "ユーザ", "顧客", "사용자", "고객", "المستخدم", "người dùng",
+         "khách")  # fmt: skip
+_ITEM = ("item", "product", "asin", "movie", "book", "business", "artikel", "produkt", "song", "track", "isbn",
+         "article", "artículo", "producto", "produto", "prodotto", "produit", "sku", "goods", "ürün", "товар", "商品",
+         "製品", "상품", "المنتج", "sản phẩm")  # fmt: skip
+_TIME = ("timestamp", "time", "date", "datum", "when", "fecha", "data", "created", "_at", "=ts", "tarih", "дата",
+         "时间", "日付", "日時", "日期", "날짜", "التاريخ", "ngày")  # fmt: skip
+_STARS = ("star", "rating", "score", "overall", "sterne", "bewertung", "note", "nota", "puntuac", "calificac",
+          "valutazione", "ocena", "puan", "recommend", "оценка", "рейтинг", "评分", "評価", "評分", "평점", "별점",
+          "التقييم", "đánh giá")  # fmt: skip
+_TEXT = ("text", "review", "body", "comment", "content", "kommentar", "rezension", "reseña", "comentario", "comentário",
+         "commentaire", "avis", "recensione", "opinia", "yorum", "отзыв", "текст", "内容", "评论", "評論", "レビュー",
+         "コメント", "리뷰", "내용", "المراجعة", "nội dung")  # fmt: skip
 
 #: Kind of rows -> our column -> parts of names that people give it, the likeliest first; "=name": the name itself.
 HINTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "reviews": {
         "user_id": _USER, "item_id": _ITEM, "timestamp": _TIME,
-        "stars": ("star", "rating", "score", "overall", "sterne", "nota", "评分"),
+        "stars": _STARS,
         "title": ("summary", "headline", "title", "titel"),
         "text": _TEXT,
     },

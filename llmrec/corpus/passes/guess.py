@@ -16,10 +16,13 @@ from llmrec.corpus.passes.event_rows import kind_name
 from llmrec.corpus.passes.plan import Seen, peek
 from llmrec.corpus.readers.files import resolve
 from llmrec.corpus.values.errors import RowError
+from llmrec.corpus.values.stars import StarScale, is_yes_or_no, parse_stars
 from llmrec.corpus.values.times import parse_timestamp
+from llmrec.schema import C
 
 _ROWS = 100  # looked at for what a column holds
 _MOST_KINDS, _MOST_LABELS = 30, 20
+_ANY_STARS = StarScale(-1_000.0, 1_000.0)
 
 
 @dataclass
@@ -51,7 +54,7 @@ def guess(*paths: str) -> tuple[str, bool]:
         notes += [
             f"found: {name}: {value}" for name, value in (one.seen.form.describe() if one.seen else {}).items() if value
         ]
-        notes += [f"doubt: {doubt}" for doubt in [*(f"{name}: no column found" for name in one.missing), *one.doubts]]
+        notes += [f"doubt: {doubt}" for doubt in [*one.missing, *one.doubts]]
     if not {"reviews", "events"} & section.keys():
         notes.append("doubt: no file of reviews or events among these; name it, too: --guess REVIEWS ITEMS")
     text = yaml.safe_dump({"name": "guessed", "corpus": section}, sort_keys=False, allow_unicode=True)
@@ -69,21 +72,34 @@ def _describe(one: _Guess, section: dict[str, Any], source: str | None) -> None:
 def _guess(path: str) -> _Guess:
     (file, *_) = resolve([path])
     try:
-        seen = peek(CorpusConfig(source="table", reviews=(path,)), "reviews", file)
+        seen = peek(CorpusConfig(source="table", reviews=(path,)), "reviews", file, every=True)
     except ValueError as error:
         if "no names" not in str(error):
             raise
         header = {"review_format": {"header": ["user_id", "item_id", "timestamp"]}}
-        return _Guess(path, "reviews", missing=["header"], section=header, doubts=[f"{error}"])
-    source = next((name for name, known in KNOWN.items() if _fits(seen, known.reviews, REQUIRED["reviews"], 4)), None)
-    if source:
-        return _Guess(path, "reviews", seen, source=source)
+        return _Guess(path, "reviews", missing=["header: none found"], section=header, doubts=[f"{error}"])
+    if not seen.rows:
+        return _Guess(path, "reviews", seen, missing=["rows: none found; the file is empty, or a header alone"])
     kind = _kind(seen)
     columns = _columns(seen, kind)
+    if source := _known(seen, columns):
+        return _Guess(path, "reviews", seen, source=source)
     if kind == "reviews" and columns:  # dates and decimal marks show in the columns that were found
-        seen = peek(CorpusConfig(source="table", reviews=(path,), columns=dict(columns)), "reviews", file)
-    missing = [name for name in REQUIRED[kind] if name not in columns]
-    return _Guess(path, kind, seen, columns, None, missing, *_rest(seen, kind, columns))
+        seen = peek(CorpusConfig(source="table", reviews=(path,), columns=dict(columns)), "reviews", file, every=True)
+    section, doubts = _rest(seen, kind, columns)
+    if kind == "reviews" and C.TIMESTAMP not in columns and (day := _column_of(seen, columns, C.TIMESTAMP, "excel")):
+        columns[C.TIMESTAMP] = day
+        section["review_format"] = {"dates": "excel"}
+    missing = [f"{name}: no column found" for name in REQUIRED[kind] if name not in columns]
+    return _Guess(path, kind, seen, columns, None, missing, section, doubts)
+
+
+def _known(seen: Seen, columns: Mapping[str, str]) -> str | None:
+    """The corpus whose columns these are; none that would leave stars unread."""
+    return next(
+        (name for name, known in KNOWN.items() if _fits(seen, known.reviews, REQUIRED["reviews"], 4)
+         and (C.STARS in known.reviews or C.STARS not in columns)), None,
+    )  # fmt: skip
 
 
 def _fits(seen: Seen | None, names: Mapping[str, Any], needed: Sequence[str], least: int = 1) -> bool:
@@ -109,18 +125,23 @@ def _kind(seen: Seen) -> str:
 
 def _columns(seen: Seen, kind: str) -> dict[str, str]:
     columns: dict[str, str] = {}
-    for ours, hints in HINTS[kind].items():
-        free = sorted(
-            seen.columns - {*columns.values()}, key=lambda name: (ours in REFERENCE and not _is_id(name), name)
-        )
-        found = next(
-            (name for hint in hints for name in free if _hinted(name, hint) and _can_be(seen, ours, name)), None
-        )
-        if found is None and ours == "timestamp":
-            found = next((name for name in free if _can_be(seen, ours, name)), None)
+    for ours in HINTS[kind]:
+        found = _column_of(seen, columns, ours, seen.form.dates, kind)
+        if found is None and ours == C.TIMESTAMP:
+            free = sorted(seen.columns - {*columns.values()})
+            found = next((name for name in free if _can_be(seen, ours, name, seen.form.dates)), None)
         if found:
             columns[ours] = found
     return columns
+
+
+def _column_of(
+    seen: Seen, columns: Mapping[str, str], ours: str, dates: str | None, kind: str = "reviews"
+) -> str | None:
+    """The likeliest column of those that are free, by its name and what it holds."""
+    free = sorted(seen.columns - {*columns.values()}, key=lambda name: (ours in REFERENCE and not _is_id(name), name))
+    likely = (name for hint in HINTS[kind][ours] for name in free if _hinted(name, hint))
+    return next((name for name in likely if _can_be(seen, ours, name, dates)), None)
 
 
 def _is_id(name: str) -> bool:
@@ -131,14 +152,23 @@ def _hinted(name: str, hint: str) -> bool:
     return name.lower() == hint[1:] if hint.startswith("=") else hint in name.lower()
 
 
-def _can_be(seen: Seen, ours: str, name: str) -> bool:
+def _can_be(seen: Seen, ours: str, name: str, dates: str | None) -> bool:
     values = [row[name] for row in seen.rows[:_ROWS] if row.get(name) is not None]
-    if ours == "timestamp":
-        return bool(values) and sum(_is_time(value, seen.form.dates) for value in values) > 0.5 * len(values)
+    if ours == C.TIMESTAMP:
+        return bool(values) and sum(_is_time(value, dates) for value in values) > 0.5 * len(values)
+    if ours == C.STARS:
+        return not values or sum(map(_is_stars, values)) > 0.5 * len(values)
     if ours == "kind":
         texts = {value for value in values if isinstance(value, str)}
         return 0 < len(texts) <= _MOST_KINDS and all(re.match(r"[^\W\d]", text) and len(text) < 40 for text in texts)
     return True
+
+
+def _is_stars(value: Any) -> bool:
+    try:
+        return is_yes_or_no(value) or parse_stars(value, _ANY_STARS) is not None
+    except RowError:
+        return False
 
 
 def _is_time(value: Any, dates: str | None) -> bool:
@@ -155,7 +185,11 @@ def _rest(seen: Seen, kind: str, columns: dict[str, str]) -> tuple[dict[str, Any
         return {"user_attributes": labels} if labels else {}, []
     if kind == "events" and "kind" in columns:
         return _outcome(Counter(str(row.get(columns["kind"])) for row in seen.rows))
-    return {}, [*_ambiguous(seen, columns)] if kind == "reviews" else []
+    if kind != "reviews":
+        return {}, []
+    given = [row[columns[C.STARS]] for row in seen.rows if row.get(columns.get(C.STARS, "")) is not None]
+    liked = {"stars_min": 0, "stars_max": 1} if given and all(map(is_yes_or_no, given)) else {}
+    return liked, [*_ambiguous(seen, columns)]
 
 
 def _outcome(kinds: Counter[str]) -> tuple[dict[str, Any], list[str]]:

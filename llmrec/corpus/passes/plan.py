@@ -14,6 +14,7 @@ from llmrec.corpus.passes.shard import Unit
 from llmrec.corpus.readers.detect import detect
 from llmrec.corpus.readers.files import InputFile, resolve
 from llmrec.corpus.readers.form import Format
+from llmrec.corpus.readers.parquet import opened
 from llmrec.corpus.readers.records import RecordReader
 from llmrec.corpus.values.written_dates import order_of
 from llmrec.schema import C
@@ -100,11 +101,14 @@ def _of_one_kind(config: CorpusConfig, kind: str, usable: list[Seen]) -> list[Se
     return [replace(s, form=replace(s.form, found=notes.get(s.file.path, s.form.found))) for s in kept]
 
 
-def peek(config: CorpusConfig, kind: str, file: InputFile) -> Seen:
-    """How a file is written, and its first rows. Raises ValueError for a file that cannot be read."""
+def peek(config: CorpusConfig, kind: str, file: InputFile, every: bool = False) -> Seen:
+    """How a file is written, and its first rows; of a Parquet file the columns that are mapped, or `every` one.
+
+    Raises ValueError for a file that cannot be read.
+    """
     reading = reading_of(config, kind)
     form = detect(file, reading, hints_of(config, file, kind))
-    wanted = outermost(config, kind) if form.kind == "parquet" else None
+    wanted = outermost(config, kind) if form.kind == "parquet" and not every else None
     reader = RecordReader(file, form, 0, None, config.max_row_bytes, wanted)
     rows = [record.fields for record in islice(reader, _PEEK_ROWS) if record.fields is not None]
     dates = reading.dates or order_of(_texts(config, kind, _DATES.get(kind, ""), rows))
@@ -135,9 +139,10 @@ def _require_columns(config: CorpusConfig, kind: str, seen: Seen) -> None:
             why = "without a time nothing can be proven leak-free; " if ours == C.TIMESTAMP else ""
             wanted = " or ".join(" + ".join(parts_of(one)) for one in theirs)
             mapping = SETTINGS[kind].columns
+            names = opened(seen.file).schema_arrow.names if seen.form.kind == "parquet" else present
             raise ValueError(
                 f"corpus: {seen.file.path}: no column for {ours}: expected {wanted}, found "
-                f"{', '.join(sorted(present)[:30])}; {_wrapped(seen)}{why}name the right `source`, or map {ours} to a "
+                f"{', '.join(sorted(names)[:30])}; {_wrapped(seen)}{why}name the right `source`, or map {ours} to a "
                 f"column of the file in corpus.{mapping} (the file was read as {seen.form.describe()})"
             )
 

@@ -77,7 +77,9 @@ def _unread(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Fi
     for name, n in lost:
         rows = max(counts["rows_in"], counts["items_in"], 1)
         if n > config.sanity.warn_unread * rows:
-            yield Finding("unread", "warn", f"{n:,} rows lost an optional value: {name}", n / rows)
+            scale = "; no stars were read: corpus.stars_min and stars_max are their scale, 0 and 1 of yes and no"
+            none = scale * (name == "stars_unreadable" and not info["stars"])
+            yield Finding("unread", "warn", f"{n:,} rows lost an optional value: {name}{none}", n / rows)
     outcomes = counts.get("outcomes", 0)  # events have no stars
     n, rows = info["without_stars"] - outcomes, info["reviews"] - outcomes
     if info["stars"] and n > config.sanity.warn_unread * rows:

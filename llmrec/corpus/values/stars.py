@@ -24,6 +24,11 @@ _YES = {"true", "yes", "like", "liked", "up", "thumbs up", "recommended", "posit
 _NO = {"false", "no", "dislike", "disliked", "down", "thumbs down", "not recommended", "negative", "👎"}
 
 
+def is_yes_or_no(value: Any) -> bool:
+    """Whether a value says of an item no more than that it was liked, or not."""
+    return isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in _YES | _NO)
+
+
 @dataclass(frozen=True)
 class StarScale:
     """From `lowest` to `highest`; `not_rated` are values that mean none was given, words in lower case."""
@@ -63,7 +68,8 @@ def _read(value: Any, scale: StarScale) -> float | None:
         text = str(value).strip().lower()
         found = None if text in scale.not_rated else _of_text(text, scale)
         if found is None and text not in scale.not_rated:
-            raise RowError("stars_unreadable", f"found {show(value)}, expected a number")
+            yes_or_no = "; of yes and no set corpus.stars_min: 0, stars_max: 1" * (text in _YES | _NO)
+            raise RowError("stars_unreadable", f"found {show(value)}, expected a number{yes_or_no}")
         return found
     if isinstance(value, Decimal) and not isinstance(value, Unreadable):
         return None if value.is_nan() else _float(value)

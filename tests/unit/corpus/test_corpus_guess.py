@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -79,6 +82,58 @@ def test_known_corpora_are_named_and_their_items_need_no_mapping(tmp_path: Path)
     items = [{"asin": "i", "title": "Lamp", "brand": "Acme"}]
     section = yaml.safe_load(corpus.guess(*written(tmp_path, reviews=reviews, meta=items))[0])["corpus"]
     assert section.keys() == {"source", "reviews", "items"} and section["source"] == "amazon"
+
+
+DAY = 45_000  # as Excel counts: in 2023
+STRANGE: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "german_excel": ("Kunde;Artikel;Bewertung;Datum;Kommentar\n", "u{k};i{n};4,0;{day};so so\n",
+                     {"review_format": {"dates": "excel"}}),
+    "japanese": ("ユーザー,商品,評価,日付,レビュー\n", "u{k},i{n},4,2023年1月{d}日,良い\n", {}),
+    "russian": ("пользователь,товар,оценка,дата,отзыв\n", "u{k},i{n},4,{d}.01.2023,хорошо\n", {}),
+    "recommended": ("user,item,recommended,date,text\n", "u{k},i{n},Not Recommended,2023-01-{d},so so\n",
+                    {"stars_min": 0, "stars_max": 1}),
+    "scored_like_steam": ("user_id,item_id,score,date,text\n", "u{k},i{n},80%,2023-01-{d},so so\n", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_strange_headers_dates_and_scales_are_a_configuration_that_reads_every_row(name: str, tmp_path: Path) -> None:
+    header, row, settings = STRANGE[name]
+    lines = [row.format(k=n % 3, n=n, day=DAY + n, d=f"{n + 10}") for n in range(9)]
+    (tmp_path / "file.csv").write_text("".join([header, *lines]), encoding="utf-8")
+    text, complete = corpus.guess(str(tmp_path / "file.csv"))
+    section = yaml.safe_load(text)["corpus"]
+    assert complete and section["source"] == "table" and len(section["columns"]) == 5
+    assert {key: section.get(key) for key in settings} == settings
+    made = corpus.ingest(RunConfig.model_validate(yaml.safe_load(text)), Storage(str(tmp_path / "artifacts")))
+    assert made.manifest.counts["rows_out"] == 9
+    reviews = made.table("reviews").to_pylist()
+    assert all(r["stars"] is not None and r["text"] for r in reviews)
+    assert {pd.Timestamp(r["timestamp"], unit="ms").year for r in reviews} == {2023}
+
+
+def test_every_column_of_a_parquet_file_is_looked_at(tmp_path: Path) -> None:
+    path = str(tmp_path / "reviews.parquet")
+    pq.write_table(pa.Table.from_pylist(REVIEWS), path)
+    text, complete = corpus.guess(path)
+    assert complete and yaml.safe_load(text)["corpus"]["columns"]["timestamp"] == "bought_at"
+    config = RunConfig.model_validate({"corpus": {"source": "table", "reviews": [path], "columns": {"user_id": "who"}}})
+    with pytest.raises(ValueError, match="no column for user_id: expected who, found bought_at, comment, customer, p"):
+        corpus.check(config)
+
+
+@pytest.mark.parametrize("text", ["", "user,item,rating,time,text\n"])
+def test_a_file_without_a_row_is_said_to_be_so(text: str, tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text(text)
+    said, complete = corpus.guess(str(tmp_path / "file.csv"))
+    assert not complete and "rows: none found; the file is empty, or a header alone" in said
+
+
+def test_stars_of_yes_and_no_on_another_scale_name_the_remedy(tmp_path: Path) -> None:
+    (path,) = written(tmp_path, file=[r | {"rating": "Recommended"} for r in REVIEWS])
+    columns = {"user_id": "customer", "item_id": "product_id", "timestamp": "bought_at", "stars": "rating"}
+    config = RunConfig.model_validate({"corpus": {"source": "table", "reviews": [path], "columns": columns}})
+    assert "no stars were read: corpus.stars_min and stars_max" in json.dumps(corpus.check(config), default=str)
 
 
 def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
