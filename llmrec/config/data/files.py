@@ -30,6 +30,10 @@ class ReadingConfig(Section):
     dates: str | None = Field(
         None, description=f'such as "%d-%m-%Y %H:%M", day_first, month_first, or excel (days since 1900); {_FOUND}'
     )
+    each: str | None = Field(
+        None, min_length=1, description="path of a list in each record, whose parts are rows of their own, such as the "
+        "`lines` of an order: columns are then `lines.sku` and what stands beside the list",
+    )  # fmt: skip
     list_separator: str | None = Field(None, min_length=1, description="between the values of one field")
 
     @field_validator("dates")

@@ -3,17 +3,19 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import yaml
 
 from llmrec.config.data.corpus import CorpusConfig
+from llmrec.config.data.files import ReadingConfig
 from llmrec.corpus.formats.hints import HINTS, OUTCOMES, REFERENCE
 from llmrec.corpus.formats.known import KNOWN
 from llmrec.corpus.formats.names import REQUIRED, SETTINGS, parts_of
 from llmrec.corpus.passes.event_rows import kind_name
-from llmrec.corpus.passes.plan import Seen, peek
+from llmrec.corpus.passes.plan import Seen, lists_of_rows, peek
 from llmrec.corpus.readers.files import resolve
 from llmrec.corpus.values.errors import RowError
 from llmrec.corpus.values.stars import StarScale, is_yes_or_no, parse_stars
@@ -22,6 +24,7 @@ from llmrec.schema import C
 
 _ROWS = 100  # looked at for what a column holds
 _MOST_KINDS, _MOST_LABELS = 30, 20
+_ABOUT = ("max", "min", "count", "total", "average", "mean")  # said of values, nested beside one
 _ANY_STARS = StarScale(-1_000.0, 1_000.0)
 
 
@@ -70,9 +73,8 @@ def _describe(one: _Guess, section: dict[str, Any], source: str | None) -> None:
 
 
 def _guess(path: str) -> _Guess:
-    (file, *_) = resolve([path])
     try:
-        seen = peek(CorpusConfig(source="table", reviews=(path,)), "reviews", file, every=True)
+        seen = _seen(path)
     except ValueError as error:
         if "no names" not in str(error):
             raise
@@ -80,18 +82,46 @@ def _guess(path: str) -> _Guess:
         return _Guess(path, "reviews", missing=["header: none found"], section=header, doubts=[f"{error}"])
     if not seen.rows:
         return _Guess(path, "reviews", seen, missing=["rows: none found; the file is empty, or a header alone"])
+    seen, each = next(_with_lists(path, seen), (seen, None))
     kind = _kind(seen)
     columns = _columns(seen, kind)
     if source := _known(seen, columns):
         return _Guess(path, "reviews", seen, source=source)
     if kind == "reviews" and columns:  # dates and decimal marks show in the columns that were found
-        seen = peek(CorpusConfig(source="table", reviews=(path,), columns=dict(columns)), "reviews", file, every=True)
+        seen = _seen(path, columns, each)
     section, doubts = _rest(seen, kind, columns)
+    written = {"each": each} if each else {}
     if kind == "reviews" and C.TIMESTAMP not in columns and (day := _column_of(seen, columns, C.TIMESTAMP, "excel")):
         columns[C.TIMESTAMP] = day
-        section["review_format"] = {"dates": "excel"}
+        written |= {"dates": "excel"}
+    if written:
+        section[SETTINGS[kind].format] = written
     missing = [f"{name}: no column found" for name in REQUIRED[kind] if name not in columns]
     return _Guess(path, kind, seen, columns, None, missing, section, doubts)
+
+
+def _seen(path: str, columns: Mapping[str, str] | None = None, each: str | None = None) -> Seen:
+    """A file's first rows, what is nested under dotted names. Raises ValueError where it cannot be read."""
+    (file, *_) = resolve([path])
+    config = CorpusConfig(
+        source="table", reviews=(path,), columns=dict(columns or {}), review_format=ReadingConfig(each=each)
+    )
+    seen = peek(config, "reviews", file, every=True)
+    return replace(seen, rows=[dict(_flat(row)) for row in seen.rows])
+
+
+def _flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        yield from _flat(value, f"{before}{name}.") if isinstance(value, dict) else [(before + name, value)]
+
+
+def _with_lists(path: str, seen: Seen) -> Iterator[tuple[Seen, str]]:
+    """The rows that lie in a list of each record, where those are events of somebody's and the records are none."""
+    needed = {*REQUIRED["reviews"]}
+    if not needed <= _columns(seen, "reviews").keys():
+        for each in lists_of_rows(seen.rows[0]):
+            if needed <= _columns(inner := _seen(path, None, each), "reviews").keys():
+                yield inner, each
 
 
 def _known(seen: Seen, columns: Mapping[str, str]) -> str | None:
@@ -139,9 +169,20 @@ def _column_of(
     seen: Seen, columns: Mapping[str, str], ours: str, dates: str | None, kind: str = "reviews"
 ) -> str | None:
     """The likeliest column of those that are free, by its name and what it holds."""
-    free = sorted(seen.columns - {*columns.values()}, key=lambda name: (ours in REFERENCE and not _is_id(name), name))
-    likely = (name for hint in HINTS[kind][ours] for name in free if _hinted(name, hint))
+    free = sorted(
+        seen.columns - {*columns.values()},
+        key=lambda name: (ours in REFERENCE and not _is_id(name), _last(name) in _ABOUT, name),
+    )
+    hints = HINTS[kind][ours]
+    likely = chain(
+        (name for hint in hints for name in free if _hinted(_last(name), hint)),
+        (name for hint in hints for name in free if _hinted(name, hint)),
+    )
     return next((name for name in likely if _can_be(seen, ours, name, dates)), None)
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _is_id(name: str) -> bool:

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 from llmrec.config.data.corpus import CorpusConfig
+from llmrec.corpus.formats.expand import Expand, expansion
 from llmrec.corpus.formats.names import SETTINGS, hints_of, names_of, outermost, parts_of, reading_of, required
 from llmrec.corpus.passes.logged import kind_of, reading_of_log
 from llmrec.corpus.passes.lookup import finder
@@ -16,6 +18,7 @@ from llmrec.corpus.readers.files import InputFile, resolve
 from llmrec.corpus.readers.form import Format
 from llmrec.corpus.readers.parquet import opened
 from llmrec.corpus.readers.records import RecordReader
+from llmrec.corpus.values.errors import RowError
 from llmrec.corpus.values.written_dates import order_of
 from llmrec.schema import C
 
@@ -110,12 +113,18 @@ def peek(config: CorpusConfig, kind: str, file: InputFile, every: bool = False) 
     form = detect(file, reading, hints_of(config, file, kind))
     wanted = outermost(config, kind) if form.kind == "parquet" and not every else None
     reader = RecordReader(file, form, 0, None, config.max_row_bytes, wanted)
-    rows = [record.fields for record in islice(reader, _PEEK_ROWS) if record.fields is not None]
+    rows = list(islice(_rows(reader, expansion(config, kind)), _PEEK_ROWS))
     dates = reading.dates or order_of(_texts(config, kind, _DATES.get(kind, ""), rows))
     decimal = reading.decimal or _decimal(config, kind, rows)
     notes = [f"dates {dates}"] * (dates is not None and not reading.dates)
     notes += [f"decimal mark {decimal}"] * (decimal is not None and not reading.decimal)
     return Seen(file, replace(form, dates=dates, decimal=decimal, found=(*form.found, *notes)), rows)
+
+
+def _rows(reader: RecordReader, expand: Expand) -> Iterator[dict[str, Any]]:
+    for record in islice(reader, _PEEK_ROWS):
+        with suppress(RowError):
+            yield from expand(record.fields) if record.fields is not None else ()
 
 
 def _texts(config: CorpusConfig, kind: str, name: str, rows: list[dict[str, Any]]) -> list[str]:
@@ -142,8 +151,8 @@ def _require_columns(config: CorpusConfig, kind: str, seen: Seen) -> None:
             names = opened(seen.file).schema_arrow.names if seen.form.kind == "parquet" else present
             raise ValueError(
                 f"corpus: {seen.file.path}: no column for {ours}: expected {wanted}, found "
-                f"{', '.join(sorted(names)[:30])}; {_wrapped(seen)}{why}name the right `source`, or map {ours} to a "
-                f"column of the file in corpus.{mapping} (the file was read as {seen.form.describe()})"
+                f"{', '.join(sorted(names)[:30])}; {_wrapped(config, kind, seen)}{why}name the right `source`, or map "
+                f"{ours} to a column of the file in corpus.{mapping} (the file was read as {seen.form.describe()})"
             )
 
 
@@ -159,13 +168,19 @@ def _refuse_columns_as_rows(config: CorpusConfig, kind: str, seen: Seen) -> None
         )
 
 
-def _wrapped(seen: Seen) -> str:
-    """What helps where the rows lie in a list within one object."""
-    only = seen.rows[0] if len(seen.rows) == 1 else {}
-    lists = [name for name, value in only.items() if isinstance(value, list) and isinstance((value or [0])[0], dict)]
+def lists_of_rows(row: dict[str, Any]) -> list[str]:
+    """The names of a row's lists of objects, which may be rows themselves."""
+    return [name for name, value in row.items() if isinstance(value, list) and isinstance((value or [0])[0], dict)]
+
+
+def _wrapped(config: CorpusConfig, kind: str, seen: Seen) -> str:
+    """What helps where the rows lie in a list within each object."""
+    setting = "" if reading_of(config, kind).each else f"corpus.{SETTINGS[kind].format}.each"
     return "".join(
-        f"the rows seem to be the {len(only[name])} elements of {name!r}: write them one a line (jq -c '.{name}[]'); "
-        for name in lists
+        f"the rows seem to be the {len(seen.rows[0][name])} elements of {name!r}: set {setting}: {name}, or write them "
+        f"one a line (jq -c '.{name}[]'); "
+        for name in lists_of_rows(seen.rows[0])
+        if setting
     )
 
 

@@ -3,7 +3,7 @@
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from llmrec.config.data.corpus import CorpusConfig
 from llmrec.config.data.events import REVIEW
-from llmrec.corpus.formats.expand import EXPAND, Fields
+from llmrec.corpus.formats.expand import Expand, expansion
 from llmrec.corpus.formats.names import has_reviews, outermost
 from llmrec.corpus.passes.event_rows import parser_of
 from llmrec.corpus.passes.logged import reading_of_log
@@ -130,8 +130,7 @@ def _shard_file(config: CorpusConfig, report: UnitReport, parts: "_Parts", folde
         unit.file, unit.form, unit.start, unit.end, config.max_row_bytes, outermost(config, unit.kind)
     )
     parser = parser_of(config, unit.kind, unit.form)
-    expand = EXPAND.get((config.source, unit.kind), _alone)
-    for good, bad in _batches(reader, parser, unit, expand):
+    for good, bad in _batches(reader, parser, unit, expansion(config, unit.kind)):
         report.rows_in += len(good) + len(bad)
         report.kept += len(good)
         report.reasons.update(row[C.REASON] for row in bad)
@@ -142,7 +141,7 @@ def _shard_file(config: CorpusConfig, report: UnitReport, parts: "_Parts", folde
 
 
 def _batches(
-    reader: RecordReader, parser: RowParser, unit: Unit, expand: Callable[[Fields], list[Fields]]
+    reader: RecordReader, parser: RowParser, unit: Unit, expand: Expand
 ) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
     good: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
@@ -151,21 +150,24 @@ def _batches(
         try:
             if record.error or record.fields is None:
                 raise record.error or RowError("malformed_row", "found no fields")
-            for fields in expand(record.fields):
+            rows = expand(record.fields)
+            if not rows:
+                parser.repairs["records_of_no_row"] += 1
+        except RowError as error:
+            bad.append(_quarantined(record, error, unit))
+            rows = []
+        for fields in rows:
+            try:
                 row = parser.parse(fields)
                 row[UNIT], row[C.LINE] = unit.index, record.line
                 good.append(row)
-        except RowError as error:
-            bad.append(_quarantined(record, error, unit))
+            except RowError as error:
+                bad.append(_quarantined(record, error, unit))
         size += len(record.raw) or 1_000
         if len(good) + len(bad) >= _FLUSH_ROWS or size >= _FLUSH_BYTES:
             yield good, bad
             good, bad, size = [], [], 0
     yield good, bad
-
-
-def _alone(fields: Fields) -> list[Fields]:
-    return [fields]
 
 
 def _quarantined(record: Record, error: RowError, unit: Unit) -> dict[str, Any]:

@@ -112,6 +112,37 @@ def test_strange_headers_dates_and_scales_are_a_configuration_that_reads_every_r
     assert {pd.Timestamp(r["timestamp"], unit="ms").year for r in reviews} == {2023}
 
 
+NESTED: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "an object around all": (
+        {"n": 9, "reviews": [{"user": {"id": f"u{n}"}, "product": {"sku": f"i{n}"}, "rating": {"max": 5, "value": 4},
+                              "created_at": SECONDS + n, "body": "so so"} for n in range(9)]},
+        {"user_id": "reviews.user.id", "item_id": "reviews.product.sku", "stars": "reviews.rating.value",
+         "timestamp": "reviews.created_at", "text": "reviews.body"},
+    ),
+    "an order with lines": (
+        {"customer": "u1", "date": "2023-01-05", "lines": [{"sku": f"i{n}", "qty": 1} for n in range(9)]},
+        {"user_id": "customer", "item_id": "lines.sku", "timestamp": "date"},
+    ),
+    "a user with reviews": (
+        {"user_id": "u1", "reviews": [{"item_id": str(n), "posted": "Posted November 5, 2011.", "review": "so so",
+                                       "funny": "", "recommend": True} for n in range(9)]},
+        {"user_id": "user_id", "item_id": "reviews.item_id", "timestamp": "reviews.posted", "text": "reviews.review",
+         "stars": "reviews.recommend"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_the_rows_within_each_record_are_found(name: str, tmp_path: Path) -> None:
+    record, columns = NESTED[name]
+    text, complete = corpus.guess(*written(tmp_path, file=[record]))
+    section = yaml.safe_load(text)["corpus"]
+    assert complete and section["columns"] == columns
+    assert section["review_format"] == {"each": columns["item_id"].partition(".")[0]}
+    made = corpus.ingest(RunConfig.model_validate(yaml.safe_load(text)), Storage(str(tmp_path / "artifacts")))
+    assert (made.manifest.counts["rows_in"], made.manifest.counts["rows_out"]) == (9, 9)
+
+
 def test_every_column_of_a_parquet_file_is_looked_at(tmp_path: Path) -> None:
     path = str(tmp_path / "reviews.parquet")
     pq.write_table(pa.Table.from_pylist(REVIEWS), path)
