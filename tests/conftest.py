@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 #: Tests below these folders run one after the other in one process each, for they share a cluster or its artifacts.
 SHARING = {"tests/integration/": "cluster", "tests/e2e/": "demo", "tests/slow/": "slow"}
 #: But these, which start processes or clusters of their own or none. All else is dealt out file by file.
-ALONE = ("browser.py", "test_encoding_engine.py", "test_encoding_kill.py", "family_weights.py")
+ALONE = ("browser.py", "test_encoding_engine.py", "test_encoding_kill.py", "two_nodes.py", "family_weights.py")
 
 
 def group_of(nodeid: str) -> str:
