@@ -112,7 +112,7 @@ def _seen(path: str, columns: Mapping[str, str] | None = None, each: str | None 
 
 def _flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in row.items():
-        yield from _flat(value, f"{before}{name}.") if isinstance(value, dict) else [(before + name, value)]
+        yield from _flat(value, f"{before}{name}.") if isinstance(value, dict) else [(f"{before}{name}", value)]
 
 
 def _with_lists(path: str, seen: Seen) -> Iterator[tuple[Seen, str]]:
