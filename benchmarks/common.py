@@ -21,7 +21,7 @@ class RivalProcess:
         command = [str(python), str(Path(__file__).with_name(script)), *arguments]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env=os.environ | environment,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | environment,
         )  # fmt: skip
 
     def ask(self, **request: Any) -> dict[str, Any]:

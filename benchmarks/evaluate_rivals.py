@@ -15,8 +15,10 @@ from implicit.als import AlternatingLeastSquares
 from implicit.nearest_neighbours import CosineRecommender
 from rectools import Columns
 from rectools.dataset import Dataset
-from rectools.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall, calc_metrics
+from rectools.metrics import calc_metrics
 from rectools.models import EASEModel, ImplicitALSWrapperModel, ImplicitItemKNNWrapperModel, PopularModel
+
+from benchmarks.metrics_rivals import accuracy
 
 
 def make(name: str, settings: dict[str, Any], n_items: int) -> Any:
@@ -40,14 +42,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Each model fitted, its lists of `k` for every user who is asked, and their metrics."""
     data = np.load(request["events"])
     train, test = frame(data["user"], data["item"]), frame(data["test_user"], data["test_item"])
-    metrics = {
-        f"{name}@{k}": metric
-        for k in request["cutoffs"]
-        for name, metric in (
-            ("recall", Recall(k)), ("precision", Precision(k)), ("hit_rate", HitRate(k)), ("mrr", MRR(k)),
-            ("ndcg", NDCG(k, divide_by_achievable=True)), ("map", MAP(k)),
-        )
-    }  # fmt: skip
+    metrics = accuracy(request["cutoffs"])
     users, found = np.intersect1d(data["test_user"], data["user"]), {}  # RecTools' models refuse one without a history
     for name in request["models"]:
         started = time.perf_counter()

@@ -6,6 +6,8 @@ Reads one line of JSON a run, `{"factors": PATH}`, and answers with the seconds 
 import json
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,18 @@ from rectools.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall, calc_me
 CUTOFFS = (10, 50)
 
 
+def accuracy(cutoffs: Sequence[int]) -> dict[str, Any]:
+    """RecTools' metrics by the names of ours."""
+    return {
+        f"{name}@{k}": metric
+        for k in cutoffs
+        for name, metric in (
+            ("recall", Recall(k)), ("precision", Precision(k)), ("hit_rate", HitRate(k)), ("mrr", MRR(k)),
+            ("ndcg", NDCG(k, divide_by_achievable=True)), ("map", MAP(k)),
+        )
+    }  # fmt: skip
+
+
 def run(path: str) -> dict[str, object]:
     """Top 50 of every user, seen items masked, then RecTools' metrics at 10 and 50."""
     data = np.load(path)
@@ -24,14 +38,6 @@ def run(path: str) -> dict[str, object]:
     seen = sp.csr_matrix(
         (np.ones(len(data["seen"]), np.float32), data["seen"], data["seen_indptr"]), (n_users, n_items)
     )
-    metrics = {
-        f"{name}@{k}": metric
-        for k in CUTOFFS
-        for name, metric in (
-            ("recall", Recall(k)), ("precision", Precision(k)), ("hit_rate", HitRate(k)), ("mrr", MRR(k)),
-            ("ndcg", NDCG(k, divide_by_achievable=True)), ("map", MAP(k)),
-        )
-    }  # fmt: skip
     users, ranks = np.arange(n_users), np.arange(1, CUTOFFS[-1] + 1)
     started = time.perf_counter()
     items, scores = topk(data["items"], data["users"], CUTOFFS[-1], filter_query_items=seen, num_threads=0)
@@ -44,7 +50,7 @@ def run(path: str) -> dict[str, object]:
         }
     )
     truth = pd.DataFrame({Columns.User: np.repeat(users, np.diff(data["truth_indptr"])), Columns.Item: data["truth"]})
-    found = calc_metrics(metrics, reco=reco, interactions=truth)
+    found = calc_metrics(accuracy(CUTOFFS), reco=reco, interactions=truth)
     return {"seconds": time.perf_counter() - started, "metrics": {m: float(v) for m, v in found.items()}}
 
 

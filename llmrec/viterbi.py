@@ -31,6 +31,7 @@ class Viterbi:
         for state, following in steps.items():
             self._step[self._place[state], [self._place[s] for s in following]] = list(following.values())
         self._goes_on = np.isfinite(self._step)
+        self._has_next = self._goes_on.any(axis=1)
         self._of, self._emitted = states, emitted
         self._seen = lru_cache(4_000)(self._look_up)
 
@@ -39,7 +40,7 @@ class Viterbi:
         at, emits = self._seen(text[0])
         score, back, places = self._start[at] + emits[at], list[Ints](), [at]
         for char in text[1:]:
-            lasts = self._goes_on[at].any(axis=1)
+            lasts = self._has_next[at]
             before, score = at[lasts], score[lasts]
             at, emits = self._after(before, char)
             ways = score[:, None] + self._step[np.ix_(before, at)] + emits[at]

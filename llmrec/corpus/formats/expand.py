@@ -14,7 +14,7 @@ Expand = Callable[[Fields], list[Fields]]
 
 
 def expansion(config: CorpusConfig, kind: str) -> Expand:
-    """What makes a record's rows of it. Raises RowError where the setting `each` names no list."""
+    """What makes a record's rows of it; it raises RowError for a record in which the setting `each` names no list."""
     each = reading_of(config, kind).each
     return partial(elements, path=each.split(".")) if each else EXPAND.get((config.source, kind), _alone)
 

@@ -55,13 +55,16 @@ def test_fused_both_stages_are_one_deployment(config: str) -> None:
 
 
 def test_the_four_deployments_are_bounded_and_pinned_to_what_current_names(config: str) -> None:
-    overrides = "serving.layout=composed serving.max_queued_requests=7 serving.batch_size=3"
+    overrides = "serving.layout=composed serving.max_queued_requests=7 serving.batch_size=3 "
+    overrides += "serving.health_check_s=3 serving.health_check_timeout_s=5"
     found = deployments(build(BuildArgs(config=config, overrides=overrides)))
     assert found.keys() == {"Ingress", "Encoder", "Retriever", "Ranker"}
     for deployment in found.values():
         assert deployment.max_queued_requests == 7
         assert deployment._deployment_config.backpressure_config.status_code == 429
         assert deployment._deployment_config.max_surge_percent == 100
+        looks = deployment._deployment_config
+        assert (looks.health_check_period_s, looks.health_check_timeout_s) == (3, 5)
     assert found["Ranker"].num_replicas == 2
     order = {"bundle": "good", "follow_seconds": 5.0, "beside": ()}
     assert all(found[part].user_config == order for part in ("Encoder", "Retriever", "Ranker"))
