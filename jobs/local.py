@@ -23,10 +23,11 @@ RAYS_OWN_LINE = re.compile(
 
 @dataclass(frozen=True)
 class LocalCluster:
-    """Addresses of the cluster and of its Jobs API, and the environment (token, PATH) that its clients need."""
+    """Addresses of the cluster, its Jobs API and the agent that starts jobs; what clients need in their environment."""
 
     address: str
     dashboard: str
+    agent: str
     environment: dict[str, str]
 
     def submit(self, *entrypoint: str, working_dir: str = ".") -> list[str]:
@@ -82,7 +83,8 @@ def local_cluster(
     command = [_ray(), "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1",
                f"--num-cpus={num_cpus}", *(f"--{name}={port}" for name, port in ports.items()), *options]  # fmt: skip
     log = Path(os.environ.get("TMPDIR", "/tmp")) / f"llmrec-ray-{ports['port']}.log"
-    cluster = LocalCluster(f"127.0.0.1:{ports['port']}", f"http://127.0.0.1:{ports['dashboard-port']}", environment)
+    dashboard, agent = (f"http://127.0.0.1:{ports[name]}" for name in ("dashboard-port", "dashboard-agent-listen-port"))
+    cluster = LocalCluster(f"127.0.0.1:{ports['port']}", dashboard, agent, environment)
     head = _started(cluster, command, log, timeout_s)
     try:
         yield cluster
@@ -109,20 +111,22 @@ def _started(
 
 
 def _wait(cluster: LocalCluster, head: "subprocess.Popen[bytes]", log: Path, timeout_s: float) -> None:
+    """Until the Jobs API answers and the agent listens, for which a job that is submitted waits 10 s only."""
     headers = {"Authorization": f"Bearer {cluster.environment['RAY_AUTH_TOKEN']}"}
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if head.poll() is not None:
             raise RuntimeError(f"ray start ended with {head.returncode}:\n{log.read_text()[-2000:]}")
         try:
-            if httpx.get(f"{cluster.dashboard}/api/jobs/", headers=headers, timeout=2).status_code == 200:
+            jobs = httpx.get(f"{cluster.dashboard}/api/jobs/", headers=headers, timeout=2)
+            agent = httpx.get(f"{cluster.agent}/api/healthz", headers=headers, timeout=2)
+            if jobs.status_code == 200 and agent.status_code < 500:
                 return
         except httpx.HTTPError:
             pass
         time.sleep(0.5)
-    raise RuntimeError(
-        f"ray start: no Jobs API at {cluster.dashboard} after {timeout_s:.0f} s:\n{log.read_text()[-2000:]}"
-    )
+    where = f"no Jobs API at {cluster.dashboard} or no agent at {cluster.agent}"
+    raise RuntimeError(f"ray start: {where} after {timeout_s:.0f} s:\n{log.read_text()[-2000:]}")
 
 
 def _stop(head: "subprocess.Popen[bytes]") -> None:

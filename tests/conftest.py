@@ -82,7 +82,7 @@ def ray_cluster() -> Iterator[None]:
 
     from jobs.cluster import start_local
 
-    start_local(4, log_to_driver=False, configure_logging=False)
+    start_local(2, log_to_driver=False, configure_logging=False)
     yield
     ray.shutdown()
 

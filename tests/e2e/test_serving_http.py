@@ -346,6 +346,7 @@ def kill(part: str) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow  # a kill
 def test_a_killed_ranker_costs_no_request(server: Server) -> None:
     with Load(f"{server.url}/v1/recommend", [{"user_id": "nobody"}, {"liked_items": ["x"]}]) as load:
         load.wait_for(5)

@@ -180,5 +180,5 @@ def test_cpus_that_somebody_else_holds_are_an_error_and_not_a_hang(
 ) -> None:
     monkeypatch.setattr(tasks, "PATIENCE_S", 2.0)
     storage = Storage(str(tmp_path))
-    with all_cpus_held(), pytest.raises(EncodingError, match=r"for 2 s: 0\S* of the cluster's 4 logical CPUs are free"):
+    with all_cpus_held(), pytest.raises(EncodingError, match=r"for 2 s: 0\S* of the cluster's 2 logical CPUs are free"):
         encode(run_config(tmp_path), storage, corpus_of(storage, ["a"]), factory=stub_factory())

@@ -152,7 +152,7 @@ def test_free_cpus_are_those_that_exist_and_that_nobody_holds(ray_cluster: None)
     free = distributed._free_cpus()
     assert 0 < free <= (os.cpu_count() or 1)
 
-    @ray.remote(num_cpus=4)
+    @ray.remote(num_cpus=ray.cluster_resources()["CPU"])
     class Holder:
         def here(self) -> bool:
             return True

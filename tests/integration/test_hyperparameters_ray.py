@@ -21,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("ray_cluster")
 SPACE = {"ranker.dropout": {"least": 0, "most": 0.5}}
 
 
+@pytest.mark.slow  # a kill
 def test_trials_run_at_once_poor_ones_end_and_a_lost_worker_costs_no_other(tmp_path: Path) -> None:
     """Eight trials of eight epochs, one of which loses its worker."""
     config = HyperparametersConfig.model_validate({"space": SPACE, "concurrent": 2})

@@ -46,6 +46,7 @@ def _cmdline(process: psutil.Process) -> list[str]:
         return []
 
 
+@pytest.mark.slow  # a kill; that a run goes on after any epoch is shown in one process by test_training_fit
 def test_a_worker_killed_mid_epoch_costs_nothing_but_time(made: Folds, tmp_path: Path) -> None:
     """Killed after some epoch's checkpoint; the run ends with the weights and curves of an undisturbed one."""
     plan, config = plan_of(made, workers=1, max_failures=2)

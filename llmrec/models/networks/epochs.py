@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from llmrec.models.networks.fit_task import FitTask, Metrics
+from llmrec.models.networks.optimization import Optimization
 from llmrec.workers.process_group import ProcessGroup
 
 Weights = dict[str, torch.Tensor]
@@ -32,14 +33,15 @@ def run_epochs(
     on_epoch: Callable[[], None],
 ) -> None:  # fmt: skip
     """Run epochs until `epochs`, or until `config.patience` of them brought no better validation metric."""
-    optimizer = torch.optim.AdamW(task.net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = Optimization(task.net, config, config.epochs * (task.n_rows // config.batch_size + 1))
     if state.epoch:
         task.net.load_state_dict(state.model)
         optimizer.load_state_dict(state.optimizer)
     while not state.done:
         state.epoch += 1
         torch.manual_seed((seed * 1_000_003 + state.epoch) * 10_007 + group.rank)
-        loss = task.epoch(optimizer, np.random.default_rng([seed, state.epoch]))
+        with optimizer.autocast(group.device):
+            loss = task.epoch(optimizer, np.random.default_rng([seed, state.epoch]))
         state.curve.append({"epoch": state.epoch, "loss": loss})
         state.model = {k: v.detach().cpu().clone() for k, v in task.net.state_dict().items()}
         state.optimizer = optimizer.state_dict()

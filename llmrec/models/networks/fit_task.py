@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from llmrec.models.networks.optimization import Stepper
 from llmrec.workers.process_group import ProcessGroup
 
 Metrics = dict[str, float]
@@ -18,12 +19,16 @@ class FitTask(Protocol):
     def net(self) -> nn.Module: ...
 
     @property
+    def n_rows(self) -> int:
+        """The most rows that a worker has."""
+
+    @property
     def metric(self) -> str: ...
 
     @property
     def sign(self) -> int: ...
 
-    def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float: ...
+    def epoch(self, optimizer: Stepper, rng: np.random.Generator) -> float: ...
 
     def validate(self) -> Metrics: ...
 

@@ -8,13 +8,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from llmrec.config.models import ModelConfig
 from llmrec.models.base import ModelContext
 from llmrec.models.networks.fusion import Families, places_of_families
 from llmrec.models.networks.layers import IdEmbedding, MeanPool, TargetAttention
+from llmrec.models.networks.optimization import OptimizationConfig
 
 
-class NetworkConfig(ModelConfig):
+class NetworkConfig(OptimizationConfig):
     """What the settings of every click network hold."""
 
     embedding_dim: int = Field(16, ge=1)
@@ -23,8 +23,6 @@ class NetworkConfig(ModelConfig):
     epochs: int = Field(8, ge=1, description="at most; validation chooses how many")
     patience: int = Field(2, ge=1, description="epochs without a better validation metric before the search ends")
     batch_size: int = Field(512, ge=2, description="examples a worker and step")
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
     id_dropout: float = Field(0.5, ge=0, lt=1)
 
 

@@ -16,6 +16,7 @@ from llmrec.models.base import Arrays, FitData, ModelContext, Ranker
 from llmrec.models.networks.epochs import fit_here
 from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.integrated_gradients import integrated_gradients
+from llmrec.models.networks.optimization import Stepper
 from llmrec.models.networks.weights import from_arrays, to_arrays
 from llmrec.models.rankers.click_network import Body, ClickNetwork, NetworkConfig
 from llmrec.models.validation import click_metrics
@@ -52,7 +53,7 @@ CLICK = Target("log_loss", -1, _log_loss, _click_metrics)
 
 
 def ranker_epoch(
-    net: ClickNetwork, optimizer: torch.optim.Optimizer, rows: Examples, config: NetworkConfig, group: ProcessGroup,
+    net: ClickNetwork, optimizer: Stepper, rows: Examples, config: NetworkConfig, group: ProcessGroup,
     rng: np.random.Generator, n_rows: int, target: Target = CLICK,
 ) -> float:  # fmt: skip
     """One pass over all workers' rows in random order; returns the mean loss a row, over all of them.
@@ -111,7 +112,7 @@ class NetworkTask:
         self.net, self.config, self.rows, self.group = net.to(group.device), config, rows, group
         self.held_out, self.n_rows = held_out, most_rows(group, len(rows))
 
-    def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
+    def epoch(self, optimizer: Stepper, rng: np.random.Generator) -> float:
         return ranker_epoch(self.net, optimizer, self.rows, self.config, self.group, rng, self.n_rows, self.target)
 
     def validate(self) -> Metrics:

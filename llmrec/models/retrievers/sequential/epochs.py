@@ -7,7 +7,7 @@ from llmrec.features.dataset.rows import Shard
 from llmrec.models.networks.batches import neighbours
 from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
-from llmrec.models.networks.schedule import advance
+from llmrec.models.networks.optimization import Stepper
 from llmrec.models.retrievers.nearest.validation import RankedValidation
 from llmrec.models.retrievers.sequential.retriever import SequenceRetriever
 from llmrec.models.retrievers.sequential.windows import SequenceWindows, Targets
@@ -31,17 +31,15 @@ class SequenceTask:
                 lambda refresh: type(model)(model.config, context, refresh), context, examples
             )
 
-    def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
+    def epoch(self, optimizer: Stepper, rng: np.random.Generator) -> float:
         """One pass over all workers' windows; the mean loss a target."""
         self.net.train()
         c, group = self.config, self.group
         batches = neighbours(len(self.windows), self.n_rows, c.batch_size, rng)
         own = np.random.default_rng([int(rng.integers(1 << 62)), group.rank])
-        n_steps = c.epochs * (self.n_rows // c.batch_size + 1)
         total = torch.zeros(2, device=group.device)
         for batch in batches:
             optimizer.zero_grad()
-            advance(optimizer, c.learning_rate, n_steps, c.warm_up)
             targets = self.windows.targets.of(batch)
             if len(targets):
                 loss = self.loss(batch, targets, own)

@@ -9,14 +9,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llmrec.config.models import ModelConfig
 from llmrec.models.networks.layers import IdEmbedding
+from llmrec.models.networks.optimization import OptimizationConfig, Schedule
 
 #: A bucket of time for each doubling of 1 + hours: the last begins after 60 years.
 BUCKETS = 20
 
 
-class SequenceConfig(ModelConfig):
+class SequenceConfig(OptimizationConfig):
     """What the settings of every model of sequences hold; the training is that of eSASRec."""
 
     inputs: Literal["ids", "texts", "both"] = Field(
@@ -31,7 +31,8 @@ class SequenceConfig(ModelConfig):
     patience: int = Field(3, ge=1, description="epochs without a better validation metric before the search ends")
     batch_size: int = Field(64, ge=1, description="sequences a worker and step; they are neighbours in time")
     sampled_negatives: int = Field(512, ge=0, description="uniformly drawn items a batch beside the in-batch ones")
-    learning_rate: float = Field(3e-3, gt=0, description="the highest: after the warm-up it falls as a cosine")
+    learning_rate: float = Field(3e-3, gt=0, description="the highest, where it changes")
+    schedule: Schedule = "cosine"
     warm_up: float = Field(0.1, ge=0, lt=1, description="share of the steps of all `epochs` in which the rate rises")
     weight_decay: float = Field(1e-2, ge=0)
     temperature: float = Field(0.1, gt=0, description="divides the cosine; learned from there")

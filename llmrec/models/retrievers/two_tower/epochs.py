@@ -11,6 +11,7 @@ from llmrec.models.base import ModelContext
 from llmrec.models.networks.batches import neighbours
 from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
+from llmrec.models.networks.optimization import Stepper
 from llmrec.models.retrievers.nearest.validation import RankedValidation
 from llmrec.models.retrievers.two_tower.net import TwoTower, TwoTowerConfig
 from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
@@ -87,7 +88,7 @@ class TowerTask:
                 lambda refresh: TwoTowerRetriever(model.config, context, refresh), context, examples
             )
 
-    def epoch(self, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> float:
+    def epoch(self, optimizer: Stepper, rng: np.random.Generator) -> float:
         return tower_epoch(self.net, optimizer, self.data, self.config, self.group, rng, self.n_rows)
 
     def validate(self) -> Metrics:
@@ -95,7 +96,7 @@ class TowerTask:
 
 
 def tower_epoch(
-    model: TwoTower, optimizer: torch.optim.Optimizer, data: TowerData, config: TwoTowerConfig, group: ProcessGroup,
+    model: TwoTower, optimizer: Stepper, data: TowerData, config: TwoTowerConfig, group: ProcessGroup,
     rng: np.random.Generator, n_rows: int,
 ) -> float:  # fmt: skip
     """One pass over all workers' positives; returns the mean loss a row, over all of them.

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from llmrec.config.models import ModelConfig
 from llmrec.models.base import ModelContext
 from llmrec.models.networks.fusion import Families, FusionName, make_fusion, places_of_families
 from llmrec.models.networks.layers import AttentionPool, IdEmbedding, MeanPool, mlp
+from llmrec.models.networks.optimization import OptimizationConfig
 
 
-class TwoTowerConfig(ModelConfig):
+class TwoTowerConfig(OptimizationConfig):
     """Two-tower retrieval."""
 
     name: Literal["two_tower"] = "two_tower"
@@ -29,8 +29,6 @@ class TwoTowerConfig(ModelConfig):
         512, ge=0,
         description="uniformly drawn items a batch beside the in-batch ones, at most as many as there are items",
     )  # fmt: skip
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
     temperature: float = Field(1.0, gt=0, description="divides the cosine; the start value where it is learned")
     learn_temperature: bool = True
     dropout: float = Field(0.2, ge=0, lt=1)
