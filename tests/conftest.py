@@ -49,11 +49,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Groups(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first: the cluster; then the demo and what starts processes of its own.
+    """What lies in tests/slow is slow. What takes longest first: the cluster; then the demo and what starts processes.
 
     The contracts lie between, so that no two clusters start at once: Ray gives up on a node that takes 15 s for it.
     """
+    for item in items:
+        if item.nodeid.startswith("tests/slow/"):
+            item.add_marker(pytest.mark.slow)
     turns = ["cluster", "tests/contract/", "demo", "slow", *SHARING]
     items.sort(
         key=lambda item: next((n for n, t in enumerate(turns) if group_of(item.nodeid).startswith(t)), len(turns))
@@ -77,7 +81,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """A local Ray cluster with 4 logical CPUs, whatever the machine has, so that no stage waits for a slot."""
+    """A local Ray cluster with 2 logical CPUs, whatever the machine has: each more is a process that imports all."""
     import ray
 
     from jobs.cluster import start_local

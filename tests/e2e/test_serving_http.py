@@ -358,7 +358,7 @@ def test_a_killed_ranker_costs_no_request(server: Server) -> None:
 def test_overload_is_429_with_retry_after_and_passes(server: Server) -> None:
     user = Bundle.load(server.bundle(server.model()["bundle"]).root).history.user_ids[1]
     with Load(f"{server.url}/v1/recommend", [{"user_id": user}], clients=60) as load:
-        load.wait_for(250)
+        load.wait_for(150)
     refused = [reply for reply in load.replies if reply.status == 429]
     assert {reply.status for reply in load.replies} == {200, 429}
     assert all(reply.headers["retry-after"] == "1" for reply in refused)

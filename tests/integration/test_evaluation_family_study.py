@@ -51,6 +51,7 @@ def found(run: Run, examples: Artifact) -> FamilyStudy:
         return study(StudyRows(clean.columns + columns, *parts), *asked, lambda _: None)[0]
 
 
+@pytest.mark.slow  # two minutes of fits; `small_run` makes the study too, and unit tests ask it of smaller worlds
 def test_the_planted_taste_is_found_in_the_text(found: FamilyStudy) -> None:
     worth = {f.family: f.contribution for f in found.families}
     for family in ("text*", "text_similarity"):
@@ -61,6 +62,7 @@ def test_the_planted_taste_is_found_in_the_text(found: FamilyStudy) -> None:
         assert estimate is not None and estimate.low is not None and estimate.low <= 0, family
 
 
+@pytest.mark.slow
 def test_a_budget_drops_the_noise_and_keeps_the_text(found: FamilyStudy) -> None:
     assert not [family for family in found.kept if family.startswith("noise")]
     assert "text_similarity" in found.kept and found.budget == 24

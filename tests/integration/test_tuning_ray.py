@@ -26,6 +26,7 @@ def furthest(left: Artifact, right: Artifact) -> float:
     return max(float((one[name] - two[name]).abs().max()) for name in one)
 
 
+@pytest.mark.slow  # the loop over two workers is that of test_training_ray
 def test_two_workers_give_the_weights_of_this_process(tmp_path: Path) -> None:
     """By value, after ten steps of all objectives; that a killed run goes on is shown in this process, and for any loop
     in test_training_ray."""

@@ -15,7 +15,6 @@ from llmrec.evaluation.ranking.baselines import WithFallback, quality, tune
 from llmrec.evaluation.ranking.ranking_model import lists_of
 from llmrec.features.asof.interactions import Interactions
 
-pytestmark = pytest.mark.slow
 _WHEEL = "recbole-1.2.1-py3-none-any.whl"
 
 

@@ -10,7 +10,7 @@ from llmrec.evaluation.records.results import Results
 from llmrec.pipeline import run_pipeline
 from llmrec.storage import Storage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+pytestmark = pytest.mark.timeout(7200)
 CORPORA = 20
 
 

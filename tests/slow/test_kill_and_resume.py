@@ -13,7 +13,7 @@ from factories.demo import QUICKSTART, REPOSITORY, TINY
 
 from llmrec.pipeline import STAGES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.timeout(3600)
 
 
 def _start(root: Path) -> "subprocess.Popen[str]":

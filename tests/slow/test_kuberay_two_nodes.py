@@ -19,7 +19,6 @@ from llmrec.encoding import encoder_fingerprint
 from llmrec.registry import publish
 from llmrec.storage import Storage
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "0123456789abcdef"
 PATIENCE_S = 400

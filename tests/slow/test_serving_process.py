@@ -15,7 +15,6 @@ import pytest
 from factories.load import Load
 from factories.running import Running, command_of, running_server
 
-pytestmark = pytest.mark.slow
 KNOWN, NEWCOMER = {"user_id": "u1"}, {"text": "a drum"}
 
 

@@ -16,7 +16,7 @@ from factories.load import Load, Reply
 from factories.running import Running, running_server
 
 SECONDS, EVERY_S, PAUSE_S = float(os.environ.get("LLMREC_SOAK_S", "1200")), 5.0, 0.02
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 600)]
+pytestmark = pytest.mark.timeout(SECONDS + 600)
 #: After this share of the time caches are full: slopes count from there on.
 SETTLED = 1 / 3
 REQUESTS = [

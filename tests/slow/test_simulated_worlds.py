@@ -17,7 +17,7 @@ from llmrec.evaluation.records.estimates import Comparison
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, combined
 from llmrec.evaluation.statistics.comparisons import Pair, compare
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 WORLDS, QUERIES, USERS, ITEMS, OTHERS, SEEDS = 400, 2_000, 1_200, 250, 60, 3
 EFFECTS = (0.0, 0.03, 0.10)
 #: Worlds in which parts of the queries are set against the rest: two comparisons each, resampled.

@@ -13,7 +13,6 @@ from factories.nodes import second_node
 from jobs.cluster import storage_root
 from jobs.local import LocalCluster, local_cluster
 
-pytestmark = pytest.mark.slow
 CONNECT = """
 import sys
 from jobs.cluster import connect

@@ -38,13 +38,15 @@ def test_traditional_and_simplified_chinese_are_the_same_words() -> None:
 @given(st.text(max_size=200))
 def test_a_word_stands_where_it_says(text: str) -> None:
     found = words(text)
+    assert [w.term for w in found] == terms(text)
     assert [w.start for w in found] == sorted(w.start for w in found)
     for word in found:
         assert word.term in terms(text[word.start : word.end])
 
 
 def test_a_book_pasted_is_cut() -> None:
-    assert len(words("ab " * 2 * MAX_WORDS)) == MAX_WORDS
+    for book in ("ab " * 2 * MAX_WORDS, "的" * 2 * MAX_WORDS, "ab " * (MAX_WORDS - 1) + "สวัสดีสวัสดี"):
+        assert len(words(book)) == len(terms(book)) == MAX_WORDS and [w.term for w in words(book)] == terms(book)
 
 
 def test_a_long_run_of_chinese_is_cut_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
