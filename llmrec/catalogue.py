@@ -46,6 +46,7 @@ MODELS: dict[Role, dict[str, str]] = {
         "lambdarank": f"{_K}.trees.lambdarank:LambdaRank",
         "boosted": f"{_K}.trees.boosted:BoostedRanker",
         "listwise": f"{_K}.listwise.ranker:ListwiseRanker",
+        "ensemble": f"{_K}.ensemble:EnsembleRanker",
         "logistic": f"{_K}.logistic:LogisticRanker",
         "popularity": f"{_K}.logistic:PopularityRanker",
         "text_logistic": f"{_K}.logistic:TextLogisticRanker",

@@ -66,7 +66,8 @@ def modules_of(config: RunConfig) -> tuple[str, ...]:
     """The modules of the models that a run names: its stage `train` depends on them, and on no other model's."""
     t = config.training
     second: set[tuple[Role, str]] = {("blender", t.blender.name), ("calibrator", t.calibrator.name)}
-    return modules_named({(role_of(key), c.name) for key, c in models_of(t).items()} | second)
+    members: set[tuple[Role, str]] = {("ranker", member.name) for member in getattr(t.ranker, "members", ())}
+    return modules_named({(role_of(key), c.name) for key, c in models_of(t).items()} | second | members)
 
 
 def modules_named(named: set[tuple[Role, str]]) -> tuple[str, ...]:
