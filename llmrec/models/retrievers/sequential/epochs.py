@@ -9,7 +9,9 @@ from llmrec.models.networks.fit_task import Metrics, most_rows
 from llmrec.models.networks.losses import accidental_hits, companions, mixture_log_q, sampled_softmax
 from llmrec.models.networks.optimization import Stepper
 from llmrec.models.retrievers.nearest.validation import RankedValidation
+from llmrec.models.retrievers.sequential.augment import augmented
 from llmrec.models.retrievers.sequential.retriever import SequenceRetriever
+from llmrec.models.retrievers.sequential.sequences import Sequences
 from llmrec.models.retrievers.sequential.windows import SequenceWindows, Targets
 from llmrec.storage import Artifact
 from llmrec.workers.process_group import ProcessGroup
@@ -40,9 +42,9 @@ class SequenceTask:
         total = torch.zeros(2, device=group.device)
         for batch in batches:
             optimizer.zero_grad()
-            targets = self.windows.targets.of(batch)
+            shown, targets = augmented(self.windows.sequences(batch), self.windows.targets.of(batch), c.augment, own)
             if len(targets):
-                loss = self.loss(batch, targets, own)
+                loss = self.loss(batch, shown, targets, own)
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += torch.stack([loss.detach(), torch.tensor(float(len(targets)), device=group.device)])
             group.average_gradients(self.net.parameters(), len(targets))
@@ -50,7 +52,7 @@ class SequenceTask:
         summed = group.sum(total)
         return float(summed[0] / summed[1].clamp(min=1))
 
-    def loss(self, batch: slice, targets: Targets, rng: np.random.Generator) -> torch.Tensor:
+    def loss(self, batch: slice, shown: Sequences, targets: Targets, rng: np.random.Generator) -> torch.Tensor:
         """The summed loss of a batch's targets."""
         device, n_items = self.group.device, len(self.known_since) - 1
         drawn = rng.integers(1, n_items + 1, min(self.config.sampled_negatives, n_items))
@@ -59,7 +61,6 @@ class SequenceTask:
         rows = np.concatenate([targets.items, drawn[known]])
         idx, texts = self.reader.items_at(rows, np.concatenate([targets.times, when[known]]))
         items = self.net.item_vectors(torch.as_tensor(idx, device=device), torch.as_tensor(texts, device=device))
-        shown = self.windows.sequences(batch)
         places = self.net.user_vectors(*shown.tensors(device))
         asked = places[torch.as_tensor(targets.window), torch.as_tensor(targets.place)]
         share = torch.as_tensor(self.windows.share(batch, self.config.batch_size)[rows], device=device)

@@ -9,11 +9,26 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from llmrec.config.base import Section
 from llmrec.models.networks.layers import IdEmbedding
 from llmrec.models.networks.optimization import OptimizationConfig, Schedule
 
 #: A bucket of time for each doubling of 1 + hours: the last begins after 60 years.
 BUCKETS = 20
+
+
+class AugmentConfig(Section):
+    """How training sequences are shown otherwise than they were (`augment.py`): shares, each 0 by default."""
+
+    crop: float = Field(0.0, ge=0, lt=1, description="of the sequences: what was before a drawn event is not shown")
+    mask: float = Field(0.0, ge=0, lt=1, description="of the events: shown as an unknown item without words")
+    reorder: float = Field(
+        0.0, ge=0, lt=1, description="of the sequences: up to half of the events, in a row, change places"
+    )
+
+    @property
+    def any(self) -> bool:
+        return self.crop > 0 or self.mask > 0 or self.reorder > 0
 
 
 class SequenceConfig(OptimizationConfig):
@@ -38,6 +53,7 @@ class SequenceConfig(OptimizationConfig):
     temperature: float = Field(0.1, gt=0, description="divides the cosine; learned from there")
     dropout: float = Field(0.2, ge=0, lt=1)
     id_dropout: float = Field(0.2, ge=0, lt=1, description="share of ids replaced by `unknown` where there are words")
+    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="sequences shown otherwise in training")
 
     @model_validator(mode="after")
     def _heads_share_the_vector(self) -> Self:
