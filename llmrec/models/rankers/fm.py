@@ -14,9 +14,15 @@ class FMConfig(NetworkConfig):
     name: Literal["fm"] = "fm"
 
 
-def pairwise_interactions(fields: Tensor) -> Tensor:
-    """(B, n_fields, k) → (B,): sum of <v_i, v_j> over i < j, in linear time (Rendle, ICDM 2010, lemma 3.1)."""
-    return 0.5 * (fields.sum(1).square() - fields.square().sum(1)).sum(1)
+def pairwise_interactions(embedded: Tensor, dense: Tensor, latent: Tensor) -> Tensor:
+    """Fields (B, F, k), and (B, D) values with vectors (D, k) → (B,): sum of <v_i, v_j> over i < j of all F + D.
+
+    In linear time (Rendle, ICDM 2010, lemma 3.1). The dense fields, each its value times its vector, are only ever
+    summed: two products of matrices, where laid out they would be D tables of a batch.
+    """
+    total = embedded.sum(1) + dense @ latent
+    squares = embedded.square().sum(1) + dense.square() @ latent.square()
+    return 0.5 * (total.square() - squares).sum(1)
 
 
 class FM(nn.Module):
@@ -30,8 +36,7 @@ class FM(nn.Module):
     def forward(self, embedded: Tensor, dense: Tensor) -> Tensor:
         """Embeddings (B, F, k) and dense features (B, D) → logits (B,)."""
         x = torch.cat([embedded.flatten(1), dense], dim=1)
-        fields = torch.cat([embedded, dense.unsqueeze(2) * self.latent], dim=1)  # (B, F + D, k)
-        logits: Tensor = self.first_order(x).squeeze(1) + pairwise_interactions(fields)
+        logits: Tensor = self.first_order(x).squeeze(1) + pairwise_interactions(embedded, dense, self.latent)
         return logits
 
 

@@ -25,9 +25,10 @@ def test_the_cross_network_is_equation_1() -> None:
 
 def test_pairwise_interactions_are_the_sum_over_pairs() -> None:
     torch.manual_seed(0)
-    fields = torch.randn(4, 5, 3)
-    pairs = sum((fields[:, i] * fields[:, j]).sum(1) for i, j in combinations(range(5), 2))
-    assert torch.allclose(pairwise_interactions(fields), torch.as_tensor(pairs), atol=1e-5)
+    embedded, dense, latent = torch.randn(4, 5, 3), torch.randn(4, 6), torch.randn(6, 3)
+    fields = torch.cat([embedded, dense[:, :, None] * latent], dim=1)
+    pairs = sum((fields[:, i] * fields[:, j]).sum(1) for i, j in combinations(range(11), 2))
+    assert torch.allclose(pairwise_interactions(embedded, dense, latent), torch.as_tensor(pairs), atol=1e-4)
 
 
 @pytest.mark.parametrize(
