@@ -1,11 +1,11 @@
 """Examples a second of training: Ray Train against a plain loop, our networks against torch-rechub's and RecTools'.
 
-    .venv/bin/python -m benchmarks.train [--users N] [--items N] [--reviews N] [--pairs P] [--epochs E] [--only NAME …]
+    .venv/bin/python -m benchmarks.train [--users N] [--items N] [--reviews N] [--pairs P] [--runs R] [--only NAME …]
 
 On the built-in corpus by ingest, encode (tfidf_svd) and featurize; every process on one torch thread. `ratio`: examples
 a second of ours over theirs, the median of pairs that take turns; `cpu_ratio` the same by the clock of the processes,
 which other work on the machine does not lengthen as much; `rate` and `rival_rate` by the wall; `peak_mb` of a process,
-libraries included. The last line is JSON.
+libraries included; `range` of the pairs; `load` of the machine over 15 minutes. The last line is JSON.
 
 `ray`: `run_plans` of a two-tower and a DeepFM, without validation, by `run_workers` (one worker, as `run_on_ray` starts
 it; its reports with checkpoints are in) against the same loop in a process of its own. An epoch lasts from the end of
@@ -149,13 +149,22 @@ def paired(kind: str, beside: Order, root: str, pairs: int) -> dict[str, Any]:
         print(kind, beside, {side: _rounded(t) for side, t in turns[-1].items()}, flush=True)
     for process in sides.values():
         process.close()
-    rates = {side: [n[side] / t[side]["seconds"] for t in turns[1:]] for side in sides}
-    by_cpu = [n["ours"] / t["ours"]["cpu"] * t["rival"]["cpu"] / n["rival"] for t in turns[1:]]
+    last = {side: turns[-1][side]["peak_mb"] for side in sides}
+    clocks = {clock: {side: [n[side] / t[side][clock] for t in turns[1:]] for side in sides}
+              for clock in ("seconds", "cpu")}  # fmt: skip
     return {
-        "ratio": round(statistics.median(a / b for a, b in zip(*rates.values(), strict=True)), 2),
-        "cpu_ratio": round(statistics.median(by_cpu), 2),
-        "rate": round(statistics.median(rates["ours"])), "rival_rate": round(statistics.median(rates["rival"])),
-        "peak_mb": [round(turns[-1][side]["peak_mb"]) for side in sides],
+        **compared(*clocks["seconds"].values(), *clocks["cpu"].values()),
+        "peak_mb": list(map(round, last.values())),
+    }
+
+
+def compared(ours: list[float], theirs: list[float], cpu: list[float], their_cpu: list[float]) -> dict[str, Any]:
+    """Examples a second, turn by turn, as figures; those after `cpu` by the clock of the processes."""
+    ratios, by_cpu = ([a / b for a, b in zip(*pair, strict=True)] for pair in ((ours, theirs), (cpu, their_cpu)))
+    return {
+        "ratio": round(statistics.median(ratios), 2), "range": [round(f(ratios), 2) for f in (min, max)],
+        "cpu_ratio": round(statistics.median(by_cpu), 2), "cpu_range": [round(f(by_cpu), 2) for f in (min, max)],
+        "rate": round(statistics.median(ours)), "rival_rate": round(statistics.median(theirs)),
     }  # fmt: skip
 
 
@@ -174,39 +183,37 @@ def ray_or_plain(loop: str, root: str, epochs: int) -> dict[str, float]:
     return found
 
 
-def ray(root: str, pairs: int, epochs: int) -> dict[str, Any]:
+def ray(root: str, runs: int, epochs: int) -> dict[str, Any]:
     """Ray Train and a plain loop in turns."""
     turns, loops = list[dict[str, dict[str, float]]](), ("ray", "plain")
-    for turn in range(pairs):
+    for turn in range(runs):
         turns.append({loop: ray_or_plain(loop, root, epochs) for loop in loops[:: 1 if turn % 2 else -1]})
         print("ray", {loop: _rounded(t) for loop, t in turns[-1].items()}, flush=True)
     examples, context = examples_of(root), load_context(examples_of(root), VARIANT)
     n = sum(len(rows_of(kind, examples, context)["click"]) for kind in ("deepfm", "two_tower"))
     middle = {loop: {k: statistics.median(t[loop][k] for t in turns) for k in turns[0][loop]} for loop in loops}
+    rates = [[n / t[loop][clock] for t in turns] for clock in ("seconds", "cpu") for loop in loops]
     return {
-        "ratio": round(statistics.median(t["plain"]["seconds"] / t["ray"]["seconds"] for t in turns), 2),
-        "cpu_ratio": round(statistics.median(t["plain"]["cpu"] / t["ray"]["cpu"] for t in turns), 2),
-        "rate": round(n / middle["ray"]["seconds"]), "rival_rate": round(n / middle["plain"]["seconds"]),
-        "peak_mb": [round(middle[loop]["peak_mb"]) for loop in loops],
+        **compared(*rates), "peak_mb": [round(middle[loop]["peak_mb"]) for loop in loops],
         "startup_seconds": [round(middle[loop]["startup"], 1) for loop in loops],
     }  # fmt: skip
 
 
-def measured(name: str, root: str, pairs: int, epochs: int) -> dict[str, Any] | None:
+def measured(name: str, root: str, options: argparse.Namespace) -> dict[str, Any] | None:
     """One of NAMES; None where the rivals are not installed."""
     if name == "ray":
-        return ray(root, pairs, epochs)
+        return ray(root, options.runs, options.epochs)
     if not RIVAL_PYTHON.exists():
         print(f"{name}: the rivals are not installed (make rivals)", flush=True)
         return None
     kind, beside = PAIRS[name]
-    return paired(kind, beside, root, pairs)
+    return paired(kind, beside, root, options.pairs)
 
 
 def main() -> None:
     """Measure what is asked for, and print one line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    for name, value in {"users": 1000, "items": 800, "reviews": 10_000, "pairs": 3, "epochs": 5}.items():
+    for name, value in {"users": 1000, "items": 800, "reviews": 10_000, "pairs": 7, "runs": 3, "epochs": 5}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--storage", help="kept; a temporary folder where left out")
@@ -218,9 +225,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         storage = Storage(options.storage or scratch)
         root = featurized(storage, options.users, options.items, options.reviews).root
-        found = {name: measured(name, root, options.pairs, options.epochs) for name in options.only}
-    sizes = {name: getattr(options, name) for name in ("users", "items", "reviews", "pairs")}
-    print(json.dumps({"benchmark": "train", **sizes, **found}, separators=(",", ":")))
+        found = {name: measured(name, root, options) for name in options.only}
+    sizes = {name: getattr(options, name) for name in ("users", "items", "reviews", "pairs", "runs")}
+    load = {"cores": os.cpu_count(), "load": round(os.getloadavg()[2], 1)}
+    print(json.dumps({"benchmark": "train", **sizes, **load, **found}, separators=(",", ":")))
 
 
 if __name__ == "__main__":

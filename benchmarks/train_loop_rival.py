@@ -4,7 +4,6 @@ As a script it reads one line of JSON and answers with what the plain loop took.
 """
 
 import json
-import statistics
 import sys
 import time
 from collections.abc import Mapping
@@ -63,7 +62,7 @@ def looped(loop: str, order: Order) -> dict[str, float]:
         torch.set_num_threads(1)
         fits = stamped(plans, ProcessGroup(), lambda *_: None)
     curves = [state.curve for key, state in fits.items() if key.endswith(".test")]
-    took = [{clock: statistics.median(np.diff([e[clock] for e in c])) for clock in ("ended", "cpu")} for c in curves]
+    took = [{clock: float(np.median(np.diff([e[clock] for e in c]))) for clock in ("ended", "cpu")} for c in curves]
     return {
         "seconds": sum(t["ended"] for t in took), "cpu": sum(t["cpu"] for t in took),
         "startup": curves[0][0]["ended"] - order["began"] - took[0]["ended"], "peak_mb": curves[-1][-1]["peak_mb"],

@@ -8,11 +8,11 @@ clock of the process, its loss, and the most memory that the process held so far
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,9 @@ def clocked(epoch: Callable[[], float]) -> tuple[float, float, float]:
 
 
 def peak_mb() -> float:
-    """The most memory that this process held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory that this process held; `ru_maxrss` would begin with what its parent held."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def answer(make: Callable[[Order], Trained]) -> None:
