@@ -9,7 +9,8 @@ libraries included; `range` of the pairs; `load` of the machine over 15 minutes.
 
 `ray`: `run_plans` of a two-tower and a DeepFM, without validation, by `run_workers` (one worker, as `run_on_ray` starts
 it; its reports with checkpoints are in) against the same loop in a process of its own. An epoch lasts from the end of
-the one before; the median one counts. `startup`: from the order to the first epoch, beyond its seconds.
+the one before; the median one counts. `startup`: from the order to the first epoch, beyond its seconds. The
+plain loop runs beside the idle local cluster.
 
 The others: an epoch each in turns after one to warm up, by the rivals' own trainers (`make rivals`), same rows, dims,
 hidden widths, dropout, batch, optimiser (AdamW; RecTools: its Adam) and rates. What is not the same:
