@@ -1,10 +1,10 @@
 """An ensemble: several rankers, or one by several seeds, their logits weighed on rows that none learned from."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from llmrec.config.models import ModelConfig, model_configs
 from llmrec.features.dataset.rows import Examples
@@ -24,10 +24,10 @@ class EnsembleConfig(ModelConfig):
         description="rankers: names, or name: settings",
     )  # fmt: skip
     seeds: int = Field(1, ge=1, description="fits of each member, whose logits are averaged")
-    weights: tuple[float, ...] | None = Field(None, description="of the members' logits; the held-out rows choose")
+    weights: list[float] | None = Field(None, description="of the members' logits; the held-out rows choose")
     shift: float = Field(0.0, description="of the sum; likewise")
-    chosen: tuple[tuple[dict[str, Any], ...], ...] = Field(
-        (), description="settings that the held-out rows chose, of each member's fits"
+    chosen: list[list[dict[str, Any]]] = Field(
+        default_factory=list, description="settings that the held-out rows chose, of each member's fits"
     )
 
     @field_validator("members", mode="before")
@@ -40,6 +40,15 @@ class EnsembleConfig(ModelConfig):
             raise ValueError(f"rankers of the click alone, found {outcomes}, which predict other outcomes too")
         return members
 
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        n = len(self.members)
+        if self.weights is not None and len(self.weights) != n:
+            raise ValueError(f"weights: one of each of the {n} members, found {len(self.weights)}")
+        if self.chosen and [len(fits) for fits in self.chosen] != [self.seeds] * n:
+            raise ValueError(f"chosen: settings of {self.seeds} fits of each of the {n} members")
+        return self
+
 
 class EnsembleRanker(Ranker):
     """logit = shift + Σ weight · mean over seeds of a member's logit: stacking. What explains it adds up likewise."""
@@ -50,7 +59,7 @@ class EnsembleRanker(Ranker):
 
     def __init__(self, config: Any, context: ModelContext) -> None:
         super().__init__(config, context)
-        chosen = config.chosen or (({},) * config.seeds,) * len(config.members)
+        chosen = config.chosen or [[{}] * config.seeds] * len(config.members)
         self.members: list[list[Ranker]] = [
             [make_model("ranker", member.model_copy(update=update), context) for update in updates]
             for member, updates in zip(config.members, chosen, strict=True)
@@ -62,13 +71,13 @@ class EnsembleRanker(Ranker):
         return tuple(dict.fromkeys(c for fits in self.members for c in fits[0].reads_columns()))
 
     def fit(self, rows: Examples, held_out: Examples | None, seed: int) -> dict[str, Any]:
-        chosen = tuple(tuple(fit.fit(rows, held_out, seed + n) for n, fit in enumerate(fits)) for fits in self.members)
+        chosen = [[fit.fit(rows, held_out, seed + n) for n, fit in enumerate(fits)] for fits in self.members]
         if held_out is None or not len(held_out):
             return {}
         stacked = LinearModel.logistic(self._columns(held_out), held_out.click > 0, _C)
         self._weights = stacked.weights / stacked.scale
         self._shift = float(stacked.shift[0] - stacked.mean @ self._weights)
-        found = {"weights": tuple(self._weights.tolist()), "shift": self._shift, "chosen": chosen}
+        found = {"weights": self._weights.tolist(), "shift": self._shift, "chosen": chosen}
         self.config = self.config.model_copy(update=found)
         return found
 

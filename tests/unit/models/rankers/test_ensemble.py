@@ -1,5 +1,6 @@
 """An ensemble of rankers: what it sums, what it chooses on held-out rows, and that it is saved whole."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,7 @@ def test_fitted_anew_it_keeps_what_the_held_out_rows_chose(
     fitted: tuple[EnsembleRanker, dict[str, object]], made: Folds, context: ModelContext
 ) -> None:
     model, chosen = fitted
+    assert json.loads(json.dumps(chosen)) == chosen  # as models.json and the report keep it
     config = model.config.model_copy(update=chosen)
     again = EnsembleRanker(config, context)
     assert again.members[0][1].config.epochs == chosen["chosen"][0][1]["epochs"]  # type: ignore[index]
@@ -78,6 +80,11 @@ def test_it_is_saved_with_every_member(
 def test_its_members_code_is_part_of_the_stages_identity() -> None:
     found = modules_of(tiny_config(ranker={"name": "ensemble", "members": ["lambdarank", "dcnv2"]}))
     assert {f"llmrec.models.rankers.{name}" for name in ("ensemble", "trees.lambdarank", "dcnv2")} <= set(found)
+
+
+def test_a_weight_too_few_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of each of the 2 members, found 1"):
+        model_config("ranker", {"name": "ensemble", "weights": [1.0]})
 
 
 @pytest.mark.parametrize(
