@@ -1,5 +1,6 @@
 """Sentences of reviews, verbatim, that reasons may quote: a few an item, each with when it was written and by whom."""
 
+from bisect import insort
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -72,14 +73,14 @@ def build_quotes(
         worth = times.astype(np.float64) if means is None else (vectors * means[rows]).sum(axis=1)
         users = id_hash(batch[C.USER_ID].to_pylist())
         for place, text in enumerate(batch[C.TEXT].to_pylist()):
+            mine, less = kept[int(rows[place])], -float(worth[place])
+            if not rows[place] or (len(mine) == most and less > mine[-1][0]):
+                continue  # whether it says something takes longest to know
             said = _sentence(text or "")
-            if rows[place] and said is not None:
-                mine = kept[int(rows[place])]
-                mine.append((-float(worth[place]), int(times[place]), int(users[place]), said))
-                if len(mine) > 2 * most:
-                    mine.sort()
-                    del mine[most:]
-    flat = [(row, *said[1:]) for row, mine in enumerate(kept) for said in sorted(mine)[:most]]
+            if said is not None:
+                insort(mine, (less, int(times[place]), int(users[place]), said))
+                del mine[most:]
+    flat = [(row, *said[1:]) for row, mine in enumerate(kept) for said in mine]
     columns = zip(*flat, strict=True) if flat else [()] * len(_SCHEMA)
     return Quotes(pa.table([pa.array(c, t) for c, t in zip(columns, _SCHEMA.types, strict=True)], schema=_SCHEMA))
 
