@@ -40,7 +40,6 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-import torch
 
 from benchmarks.common import RIVAL_PYTHON, RivalProcess
 from benchmarks.train_loop_rival import VARIANT, examples_of, looped
@@ -52,6 +51,7 @@ from llmrec.config.models import model_config
 from llmrec.features.asof.events import flatten
 from llmrec.features.dataset.rows import read_examples
 from llmrec.models.base import ModelContext
+from llmrec.models.networks.epochs import optimization_of
 from llmrec.models.store import make_model
 from llmrec.storage import Artifact, Storage
 from llmrec.training.fit import load_context
@@ -95,8 +95,7 @@ def ours(order: Order) -> Trained:
     c, examples = settings(order["kind"]), examples_of(order["root"])
     model = make_model(MODELS[order["kind"]][0], c, load_context(examples, VARIANT))  # type: ignore[arg-type]
     task = model.fit_task(examples, ProcessGroup(), False)
-    optimizer = torch.optim.AdamW(task.net.parameters(), lr=c.learning_rate, weight_decay=c.weight_decay)
-    rng = np.random.default_rng(7)
+    optimizer, rng = optimization_of(task, c), np.random.default_rng(7)
     n = {"deepfm": lambda: len(task.rows), "two_tower": lambda: len(task.data.positives),
          "sasrec": lambda: len(task.windows.targets)}[order["kind"]]()  # fmt: skip
     return Trained(n, lambda: clocked(lambda: task.epoch(optimizer, rng)))

@@ -13,7 +13,9 @@ from factories.features import START, World
 from llmrec.config import FeaturesConfig, RunConfig, TrainingConfig
 from llmrec.features.dataset.examples import example_table
 from llmrec.features.dataset.folds import Fold
+from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.files import write_parquet
+from llmrec.models.base import ModelContext
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
@@ -55,6 +57,11 @@ class Folds:
     storage: Storage
     validation: Artifact
     test: Artifact
+
+
+def rows_of(made: Folds, context: ModelContext, split: str = "train") -> Examples:
+    """A split of the fold `validation`, as a ranker reads it."""
+    return read_examples(made.validation, split, context.selection, context.history_length, with_ids=False)
 
 
 _MADE: dict[bytes, Path] = {}

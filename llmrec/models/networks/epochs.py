@@ -28,12 +28,17 @@ class FitState:
     best: Weights = field(default_factory=dict)
 
 
+def optimization_of(task: FitTask, config: Any) -> Optimization:
+    """The steps of `config.epochs`: an epoch cut anywhere has a batch more than its rows fill."""
+    return Optimization(task.net, config, config.epochs * (task.n_rows // config.batch_size + 1))
+
+
 def run_epochs(
     task: FitTask, config: Any, state: FitState, group: ProcessGroup, seed: int, epochs: int, validate: bool,
     on_epoch: Callable[[], None],
 ) -> None:  # fmt: skip
     """Run epochs until `epochs`, or until `config.patience` of them brought no better validation metric."""
-    optimizer = Optimization(task.net, config, config.epochs * (task.n_rows // config.batch_size + 1))
+    optimizer = optimization_of(task, config)
     if state.epoch:
         task.net.load_state_dict(state.model)
         optimizer.load_state_dict(state.optimizer)

@@ -25,7 +25,7 @@ class OptimizationConfig(ModelConfig):
     """What the settings of every network hold that Ray Train fits; each has defaults of its own."""
 
     optimizer: OptimizerName = Field(
-        "adamw", description="lion wants a tenth of the rate (Chen et al., NeurIPS 2023); adagrad ten times as much"
+        "adamw", description="lion wants a third to a tenth of the rate of adamw (Chen et al., NeurIPS 2023)"
     )
     learning_rate: float = Field(1e-3, gt=0, description="the highest, where it changes")
     weight_decay: float = Field(1e-4, ge=0)

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from factories.features import World
-from factories.training import Folds, folds, tiny_config
+from factories.training import Folds, folds, rows_of, tiny_config
 
 from llmrec.config.models import model_config
-from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import ModelContext
 from llmrec.models.rankers.ensemble import EnsembleRanker
 from llmrec.models.store import load_model, make_model, save_model
@@ -28,10 +27,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Folds:
 @pytest.fixture(scope="module")
 def context(made: Folds) -> ModelContext:
     return load_context(made.validation, "text")
-
-
-def rows_of(made: Folds, context: ModelContext, split: str) -> Examples:
-    return read_examples(made.validation, split, context.selection, context.history_length, with_ids=False)
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from factories.features import World
-from factories.training import Folds, folds
+from factories.training import Folds, folds, rows_of
 
-from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import ModelContext
 from llmrec.models.linear import fit_weights, log_likelihood, scaled_logit
 from llmrec.models.rankers.listwise.lists import ListQueries, _drawn, list_rows, sampled_lists
@@ -24,10 +23,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Folds:
 @pytest.fixture(scope="module")
 def context(made: Folds) -> ModelContext:
     return load_context(made.validation, "text")
-
-
-def rows_of(made: Folds, context: ModelContext, split: str = "train") -> Examples:
-    return read_examples(made.validation, split, context.selection, context.history_length, with_ids=False)
 
 
 def test_lists_hold_what_could_have_been_recommended_at_the_time(made: Folds, context: ModelContext) -> None:
