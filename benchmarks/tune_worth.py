@@ -20,42 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from llmrec.config import RunConfig, load_config
 from llmrec.corpus import ingest
 from llmrec.corpus.sample import draw_truth
-from llmrec.encoding.encoders.model_files import model_folder
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, mean_over_seeds
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
 from llmrec.tuning import tune, with_encoder
-from llmrec.tuning.data import TuningData, make_data
-from llmrec.tuning.fit import judge
-from llmrec.tuning.network import load_network
-from llmrec.tuning.ranking import TextQueries, ndcg_at, ranks_of, text_queries
-from llmrec.tuning.texts import TuningTexts, read_before, read_texts
-from llmrec.workers.process_group import ProcessGroup
-
-Floats = npt.NDArray[np.float64]
-_ALWAYS = 1 << 62
-
-
-def questions(config: RunConfig, corpus: Artifact, n: int) -> tuple[TuningTexts, TextQueries]:
-    """The whole corpus as texts, and likes of new items from T1 on."""
-    encoder = config.encoding.encoder
-    cut = read_texts(corpus, config.split, encoder, config.tuning.max_events).cut
-    texts = read_before(corpus, _ALWAYS, encoder, _ALWAYS)
-    return texts, text_queries(texts, int(np.searchsorted(texts.time, cut)), n, seed=1, new=True)
-
-
-def judged(config: RunConfig, data: TuningData, queries: TextQueries) -> Floats:
-    """(Q,) NDCG@10 of the encoder that `config` names."""
-    encoder = config.encoding.encoder
-    folder = model_folder(encoder.model, encoder.revision)
-    network = load_network(encoder, folder, config.tuning.dtype, dropout=False)
-    return np.asarray(judge(network, data, queries, ProcessGroup()), np.float64)
+from llmrec.tuning.ranking import TextQueries, ndcg_at, ranks_of
+from llmrec.tuning.texts import TuningTexts, read_texts
+from llmrec.tuning.worth import text_ndcg, text_questions
 
 
 def oracle(config: RunConfig, corpus: Artifact, texts: TuningTexts, queries: TextQueries) -> float | None:
@@ -94,17 +70,18 @@ def worth(config: RunConfig, corpus_seed: int, n: int) -> Worth:
     """Tune on one corpus, and judge."""
     storage = Storage(str(Path(config.storage).absolute()))
     corpus = ingest(config, storage)
-    texts, queries = questions(config, corpus, n)
-    folder = model_folder(config.encoding.encoder.model, config.encoding.encoder.revision)
-    data = make_data(texts, folder, config.tuning, 1, trusted=False)
+    encoder = config.encoding.encoder
+    cut = read_texts(corpus, config.split, encoder, config.tuning.max_events).cut
+    asked = text_questions(config, corpus, cut, n)
+    data, queries = asked.data, asked.new
     started = time.monotonic()
     made = tune(config, storage, corpus)
     step = made.manifest.info["best_step"]
     logging.info("corpus %d, seed %d: best step %s, %.0f s", corpus_seed, config.seed, step, time.monotonic() - started)
-    tuned = judged(with_encoder(config, made), data, queries)
+    tuned = text_ndcg(with_encoder(config, made).encoding.encoder, data, queries)
     return Worth(
         corpus_seed, config.seed, queries.user.tolist(), queries.target.tolist(),
-        judged(config, data, queries).tolist(), tuned.tolist(), oracle(config, corpus, texts, queries), step,
+        text_ndcg(encoder, data, queries).tolist(), tuned.tolist(), oracle(config, corpus, data.texts, queries), step,
     )  # fmt: skip
 
 

@@ -42,19 +42,24 @@ def run_study(
 
 
 def control_names(config: RunConfig) -> tuple[str, ...]:
-    """Those of the config; where it names none, all for size `full`, none for `quick` or without text."""
+    """Those of the config; where it names none, all for size `full`, what tuning is set against for `quick`."""
     asked = config.evaluation.controls
-    if asked is None:
-        asked = tuple(CONTROLS) if config.evaluation.size == "full" and config.features.text else ()
-        if config.reading.reader is None:
-            asked = tuple(name for name in asked if name != "no_readings")
-    return asked
+    if asked is not None:
+        return asked
+    if not config.features.text:
+        return ()
+    absent = {"no_readings"} if config.reading.reader is None else set()
+    absent |= set() if config.tuning.objectives else {"frozen_encoder"}
+    wanted = tuple(CONTROLS) if config.evaluation.size == "full" else ("frozen_encoder",)
+    return tuple(name for name in wanted if name not in absent)
 
 
 def control_embeddings(
     config: RunConfig, storage: Storage, corpus: Artifact, embeddings: Artifact, control: Control
 ) -> Artifact:
     """The `embeddings` that the control reads: encoded otherwise, with texts swapped, or as they are."""
+    if control.frozen:
+        return encode(config, storage, corpus)
     if control.backend is not None:
         encoding = config.encoding.model_copy(update={"encoder": EncoderConfig(backend=control.backend)})
         embeddings = encode(config.model_copy(update={"encoding": encoding}), storage, corpus)

@@ -67,8 +67,13 @@ class Run:
     def _tune(self) -> dict[str, Artifact]:
         if not self.config.tuning.objectives:
             return {}
-        corpus.vouch(self.config, self.artifacts["corpus"])
-        return {"encoder": tuning.tune(self.config, self.storage, self.artifacts["corpus"])}
+        source = self.artifacts["corpus"]
+        corpus.vouch(self.config, source)
+        made = {"encoder": tuning.tune(self.config, self.storage, source)}
+        for n in self.config.tuning.few_pairs:
+            few = tuning.with_few_pairs(self.config, n)
+            made[f"encoder.{n}_pairs"] = tuning.tune(few, self.storage, source)
+        return made
 
     def _encode(self) -> dict[str, Artifact]:
         corpus.vouch(self.config, self.artifacts["corpus"])

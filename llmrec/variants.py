@@ -31,13 +31,14 @@ Swap = Literal["random_vectors", "shuffled_text", "masked_reviews"]
 
 @dataclass(frozen=True)
 class Control:
-    """One control: which variant is fitted, on whose vectors, and with which encoder's backend."""
+    """One control: which variant is fitted, on whose vectors, with which encoder's backend, or with it untuned."""
 
     name: str
     description: str
     variant: str = TEXT
     swap: Swap | None = None
     backend: Literal["tfidf_svd", "word_vectors"] | None = None
+    frozen: bool = False
 
 
 CONTROLS: Mapping[str, Control] = {
@@ -46,6 +47,7 @@ CONTROLS: Mapping[str, Control] = {
         Control("ids_only", "no feature at all: user and item ids, and the ids of past items", variant="ids_only"),
         Control("text_only", "text families alone; ids and the ids of past items remain", variant="text_only"),
         Control("no_readings", "every family but those of what a reader read (reading.reader)", variant="no_readings"),
+        Control("frozen_encoder", "the encoder as it came in place of the tuned one (tuning.objectives)", frozen=True),
         Control("random_vectors", "each text's vector replaced by a random unit vector", swap="random_vectors"),
         Control("shuffled_text", "each review given the text of another, drawn once", swap="shuffled_text"),
         Control("masked_reviews", "reviews without their text; item texts remain", swap="masked_reviews"),

@@ -8,6 +8,7 @@ from llmrec.catalogue import module_of
 from llmrec.config import RunConfig
 from llmrec.evaluation.ablation.family_weights import family_weights
 from llmrec.evaluation.ablation.stage import family_studies
+from llmrec.evaluation.ablation.tuning_study import tuned_encoders, tuning_study
 from llmrec.evaluation.data import corpus_facts
 from llmrec.evaluation.evaluation_run import EvaluationRun
 from llmrec.evaluation.labels.label_tables import measure_labels
@@ -49,6 +50,7 @@ def measure(
     parents = {"corpus": corpus.id} | ({"embeddings": embeddings.id} if embeddings else {})
     parents |= {f"bundle.{variant}": bundle.id for variant, bundle in bundles.items()}
     parents |= {f"control.{name}": bundle.id for name, bundle in controls.items()}
+    parents |= {f"encoder.{name}": made.id for name, made in tuned_encoders(config, storage, corpus).items()}
     also = baseline_modules(config)
     made = artifact_id(__name__, read, parents, also)
     if (found := storage.find(_STAGE, made)) is not None:
@@ -104,6 +106,7 @@ def _results(e: EvaluationRun) -> Results:
         portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),
         headline=headline, protocols=tables, labels=labels, leak_gaps=gaps, families=_families(e),
         family_weights=_family_weights(e), controls=_controls(e, tables), training_curves=_curves(e),
+        tuning=tuning_study(e.config, e.corpus, tuned_encoders(e.config, e.storage, e.corpus)),
     )  # fmt: skip
 
 

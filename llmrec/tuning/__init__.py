@@ -1,5 +1,5 @@
 """Tuning: an encoder that learns from the corpus before T1. See `docs/tuning.md`."""
 
-from llmrec.tuning.stage import tune, with_encoder
+from llmrec.tuning.stage import find_tuned, tune, with_encoder, with_few_pairs
 
-__all__ = ["tune", "with_encoder"]
+__all__ = ["find_tuned", "tune", "with_encoder", "with_few_pairs"]

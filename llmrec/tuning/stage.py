@@ -25,7 +25,8 @@ from llmrec.workers.loop import TrainRun, run_here
 
 logger = logging.getLogger(__name__)
 STAGE = "encoder"
-_HOW = {"workers", "gpu", "max_failures", "threads_per_worker", "tensorboard"}  # it runs, which decides no weight
+#: It runs, which decides no weight; and what is run beside it.
+_HOW = {"workers", "gpu", "max_failures", "threads_per_worker", "tensorboard", "few_pairs"}
 
 
 def tune(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact:
@@ -34,9 +35,7 @@ def tune(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact:
     A run that was killed goes on from its last validation. Raises ValueError for texts, layers or losses that cannot
     be used, and then writes nothing.
     """
-    sections = decisive(config)
-    parents = {"corpus": corpus.id}
-    also = tuple(module_of(name) for name in sorted(config.tuning.objectives))
+    sections, parents, also = decisive(config), {"corpus": corpus.id}, _objectives(config)
     made = artifact_id(__name__, sections, parents, also)
     if (found := storage.find(STAGE, made)) is not None:
         return found
@@ -51,6 +50,17 @@ def tune(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact:
     finished = storage.find(STAGE, made)
     assert finished is not None
     return Artifact(finished.root, finished.manifest)
+
+
+def find_tuned(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact | None:
+    """What `tune` made of the same; None where it has not."""
+    made = artifact_id(__name__, decisive(config), {"corpus": corpus.id}, _objectives(config))
+    return storage.find(STAGE, made)
+
+
+def with_few_pairs(config: RunConfig, n: int) -> RunConfig:
+    """`config` tuning on `n` pairs."""
+    return config.model_copy(update={"tuning": config.tuning.model_copy(update={"max_pairs": n, "tensorboard": None})})
 
 
 def decisive(config: RunConfig) -> dict[str, Any]:
@@ -72,6 +82,11 @@ def with_encoder(config: RunConfig, made: Artifact | None) -> RunConfig:
     folder = made.uri("model/config.json").removesuffix("/config.json")
     encoder = config.encoding.encoder.model_copy(update={"model": folder, "revision": None})
     return config.model_copy(update={"encoding": config.encoding.model_copy(update={"encoder": encoder})})
+
+
+def _objectives(config: RunConfig) -> tuple[str, ...]:
+    """The modules of those that are named: they are imported by name."""
+    return tuple(module_of(name) for name in sorted(config.tuning.objectives))
 
 
 def _threads(config: RunConfig) -> int:

@@ -14,6 +14,7 @@ from llmrec.evaluation.records.families import (
 from llmrec.evaluation.records.results import ControlResult, Headline, LeakGap, Results, TrainingCurve
 from llmrec.evaluation.records.run import Portrait, RunFacts
 from llmrec.evaluation.records.tables import CalibrationBin, LabelTable, ModelKind, ModelResult, Protocol, Slice
+from llmrec.evaluation.records.tuned import TunedEncoder, TuningStudy
 from llmrec.evaluation.report.format import MINUS, NBSP
 
 DAY = 86_400_000
@@ -175,6 +176,21 @@ def family_weights() -> list[FusionWeights]:
     ]  # fmt: skip
 
 
+def tuning() -> TuningStudy:
+    """The encoder as it came, on few pairs, and on all."""
+    found = (("frozen", None, 0, 0.031), ("100_pairs", 100, 40, 0.036), ("tuned", 5_200, 120, 0.052))
+    return TuningStudy(
+        learned="contrastive × 1; lora", n_queries={"every": 500, "new": 80},
+        encoders=[TunedEncoder(name=name, pairs=pairs, steps=steps,
+                               ndcg={"every": estimate(ndcg), "new": estimate(4 * ndcg, 0.04)})
+                  for name, pairs, steps, ndcg in found],
+        comparisons={"every": [comparison("100_pairs", "frozen", 0.005), comparison("tuned", "frozen", 0.021)],
+                     "new": [comparison("tuned", "frozen", 0.084)]},
+        losses=[Point(x=40 * n, y=4.2 - 0.3 * n) for n in range(1, 4)],
+        validation=[Point(x=40 * n, y=0.03 + 0.008 * n) for n in range(4)],
+    )  # fmt: skip
+
+
 def portrait(name: str) -> Portrait:
     return Portrait(
         name=name, n_reviews=10261, n_users=1429, n_items=900, first=START, last=START + 3600 * DAY,
@@ -229,6 +245,7 @@ def make_results(name: str = "Invented Instruments (fixture)", headline: Compari
             ),
             TrainingCurve(model="ranker", metric="auc", points=[Point(x=e, y=0.74 - 0.1 / e) for e in range(1, 7)]),
         ],
+        tuning=tuning(),
     )  # fmt: skip
 
 

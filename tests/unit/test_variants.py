@@ -35,7 +35,7 @@ def test_what_validation_prefers_is_published_and_never_what_was_judged_worse() 
 def test_every_control_withholds_or_replaces_one_thing() -> None:
     for name, control in CONTROLS.items():
         assert control.name == name
-        changed = control.variant != "text", control.swap is not None, control.backend is not None
+        changed = control.variant != "text", control.swap is not None, control.backend is not None, control.frozen
         assert sum(changed) == 1, name
         family_patterns(control.variant)
 

@@ -17,10 +17,16 @@ TUNED_POOLINGS = ("mean", "cls", "last", "max")
 class LowRankConfig(Section):
     """LoRA (Hu et al., ICLR 2022): low-rank updates of linear layers, merged before the encoder is written."""
 
-    rank: int = Field(8, ge=1, description="of each layer; of adalora on average, where the steps end")
+    rank: int = Field(
+        8, ge=1, description="of each layer; of adalora on average, where the steps end; of bottleneck its width"
+    )
     alpha: float = Field(16.0, gt=0, description="the update is scaled by alpha / rank")
     orthogonality: float = Field(0.5, ge=0, description="adalora: weight of how far the updates' factors are from it")
-    targets: tuple[str, ...] = Field((), description="names of linear layers (query, value, …); none: all of them")
+    targets: tuple[str, ...] = Field(
+        (),
+        description="names of linear layers (query, value, …); none: all of them, "
+        "of bottleneck those that write to the residual stream",
+    )
 
 
 class TuningConfig(WorkersConfig):
@@ -32,6 +38,12 @@ class TuningConfig(WorkersConfig):
         min_length=1, description="of contrastive: names of the list `pairs`, each with its share of a batch",
     )  # fmt: skip
     window: int = Field(3, ge=1, description="next_item: how many liked events further the next one may be")
+    max_pairs: int | None = Field(
+        None, ge=2, description="of contrastive: so many pairs at most, drawn once by their shares; none: all of them"
+    )
+    few_pairs: tuple[int, ...] = Field(
+        (), description="the encoder is also tuned on so many pairs alone, one more run each: the report's curve"
+    )
     hard_negatives: int = Field(
         0, ge=0, description="of contrastive: so many items a pair beside the batch, of the 20 that the encoder as it "
         "came takes for nearest to the pair's",
@@ -44,7 +56,9 @@ class TuningConfig(WorkersConfig):
         "alone (encoding.encoder.dimension)",
     )  # fmt: skip
     teacher: EncoderConfig | None = Field(None, description="of distillation; none: the encoder as it came")
-    method: Literal["all", "last_layers", "lora", "adalora"] = Field("all", description="which weights are tuned")
+    method: Literal["all", "last_layers", "lora", "adalora", "bottleneck"] = Field(
+        "all", description="which weights are tuned"
+    )
     last_layers: int = Field(2, ge=1, description="of method last_layers: how many, counted from the end")
     lora: LowRankConfig = LowRankConfig()
     steps: int = Field(300, ge=1)
@@ -96,6 +110,13 @@ class TuningConfig(WorkersConfig):
             raise ValueError(f"shares between 0 and 1, found {', '.join(bad)}; leave out what is not wanted")
         return augment
 
+    @field_validator("few_pairs")
+    @classmethod
+    def _fewer_first(cls, few: tuple[int, ...]) -> tuple[int, ...]:
+        if list(few) != sorted(set(few)) or any(n < 2 for n in few):
+            raise ValueError(f"increasing numbers of at least 2, found {list(few)}")
+        return few
+
     @field_validator("prefixes")
     @classmethod
     def _lengths(cls, prefixes: tuple[int, ...]) -> tuple[int, ...]:
@@ -116,6 +137,14 @@ class TuningConfig(WorkersConfig):
         if isinstance(threads, int) and threads < 1:
             raise ValueError("`auto` or at least 1")
         return threads
+
+    @model_validator(mode="after")
+    def _pairs_are_learned_from(self) -> Self:
+        if (self.max_pairs or self.few_pairs) and self.objectives and "contrastive" not in self.objectives:
+            raise ValueError(
+                "max_pairs and few_pairs count the pairs of contrastive, which tuning.objectives leaves out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _ranks_need_steps_to_fall(self) -> Self:

@@ -13,6 +13,7 @@ from llmrec.evaluation.records.estimates import Comparison, Estimate, Point, Res
 from llmrec.evaluation.records.families import FamilyStudy, FusionWeights
 from llmrec.evaluation.records.run import Portrait, RunFacts
 from llmrec.evaluation.records.tables import LabelTable, Protocol, ResultTable
+from llmrec.evaluation.records.tuned import TuningStudy
 
 #: The file that holds them.
 RESULTS = "results.json"
@@ -83,6 +84,7 @@ class Results(ResultRecord):
     controls: list[ControlResult] = []
     leak_gaps: list[LeakGap] = []
     training_curves: list[TrainingCurve] = []
+    tuning: TuningStudy | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Results":

@@ -20,6 +20,7 @@ from llmrec.evaluation.report.figures.bars import corpus_bars, stage_bars
 from llmrec.evaluation.report.figures.forest import TONES
 from llmrec.evaluation.report.glossary import explained, metric_title
 from llmrec.evaluation.report.tables import ranked, table_views
+from llmrec.evaluation.report.tuned import tuned_view
 from llmrec.evaluation.report.weights import weights_view
 from llmrec.files import write_bytes
 
@@ -47,7 +48,7 @@ def render_html(results: Results) -> str:
         "curves": sections.curve_charts(results), "leaks": sections.leak_rows(results),
         "corpus_facts": facts.corpus_facts(results), "corpus_bars": corpus_bars(results),
         "stage_bars": stage_bars(results), "run_facts": facts.run_facts(results), "glossary": explained(shown),
-        "config_text": _yaml(results.run.config),
+        "tuned": tuned_view(results), "config_text": _yaml(results.run.config),
     }  # fmt: skip
     context["sections"] = _sections(context)
     return _environment().get_template("report.html.j2").render(context)
@@ -66,7 +67,8 @@ def _sections(context: dict[str, Any]) -> list[dict[str, str]]:
     found = [("verdict", "Verdict")] + [(v.id, v.title) for v in [*context["protocols"], *context["labels"]]]
     optional = (
         ("families", "Features", context["families"] or context["weights"]),
-        ("controls", "Controls", context["results"].controls), ("leak", "Leak gap", context["leaks"]),
+        ("controls", "Controls", context["results"].controls),
+        ("tuning", "Tuning", context["tuned"]), ("leak", "Leak gap", context["leaks"]),
         ("training", "Training", context["curves"]),
     )  # fmt: skip
     found += [(anchor, title) for anchor, title, present in optional if present]

@@ -1,10 +1,11 @@
-"""Which weights of an encoder are tuned: all, the last layers, or low-rank updates that are merged afterwards."""
+"""Which weights of an encoder are tuned: all, the last layers, or updates and adapters that are merged afterwards."""
 
 from typing import Any
 
 from torch import nn
 
 from llmrec.config import TuningConfig
+from llmrec.tuning.methods.bottleneck import add_bottlenecks, merge_bottlenecks
 from llmrec.tuning.methods.low_rank import add_updates, after_step, allocation, orthogonality, restore_allocation
 from llmrec.tuning.network import TextNetwork
 
@@ -15,12 +16,15 @@ def apply_method(network: TextNetwork, config: TuningConfig) -> None:
     """Freeze what `tuning.method` leaves alone, in place. Raises ValueError for layers that are not there."""
     if config.method == "last_layers":
         _last_layers(network, config.last_layers)
+    elif config.method == "bottleneck":
+        add_bottlenecks(network, config)
     elif config.method != "all":
         add_updates(network, config)
 
 
 def merge(network: TextNetwork) -> None:
-    """Add low-rank updates to the weights that they belong to, in place."""
+    """Add low-rank updates and adapters to the weights that they belong to, in place."""
+    merge_bottlenecks(network)
     backbone: Any = network.backbone
     if hasattr(backbone, "merge_and_unload"):
         network.backbone = backbone.merge_and_unload()

@@ -8,10 +8,10 @@ near orthogonal.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from llmrec.config import TuningConfig
-from llmrec.names import nearest
+from llmrec.tuning.methods.targets import trained_linears
 from llmrec.tuning.network import TextNetwork
 
 _MORE = 1.5  # ranks a layer to begin with, over those that are left
@@ -24,7 +24,7 @@ def add_updates(network: TextNetwork, config: TuningConfig) -> None:
     """Freeze the network and give its linear layers updates, in place. Raises ValueError for unknown targets."""
     from peft import AdaLoraConfig, LoraConfig, get_peft_model
 
-    names, lora = _layers(network, config.lora.targets), config.lora
+    names, lora = list(trained_linears(network, config.lora.targets)), config.lora
     settings: Any = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=names, lora_dropout=0.0)
     if config.method == "adalora":
         begun = int(lora.rank * _MORE) + 1
@@ -75,19 +75,6 @@ def restore_allocation(network: TextNetwork, known: dict[str, Any]) -> None:
     for name in _AVERAGES:
         setattr(model.rankallocator, name, known[name])
     _settings(model).rank_pattern = known["pattern"]
-
-
-def _layers(network: TextNetwork, targets: tuple[str, ...]) -> list[str]:
-    used = [name for name, module in network.backbone.named_modules()
-            if isinstance(module, nn.Linear) and module.weight.requires_grad]  # fmt: skip
-    known = sorted({name.rpartition(".")[2] for name in used})
-    for target in targets:
-        if target not in known:
-            raise ValueError(
-                f"tuning.lora.targets: no linear layer {target!r} in the model; the nearest is "
-                f"{nearest(target, known)!r} of {', '.join(known)}"
-            )
-    return [name for name in used if not targets or name.rpartition(".")[2] in targets]
 
 
 def _adaptive(network: TextNetwork) -> Any:

@@ -5,11 +5,14 @@ A popular item is a negative more often than a rare one: the logarithm of how of
 negatives stand beside the batch's targets, with the logQ that their items have there.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from llmrec.config import TuningConfig
 from llmrec.tuning.augment import Augmentation
 from llmrec.tuning.gradients import Passes, backward
 from llmrec.tuning.objectives.base import Learning, enough, over_prefixes
@@ -24,18 +27,16 @@ class Contrastive:
     def __init__(self, learning: Learning) -> None:
         data, config = learning.data, learning.data.config
         self._learning, self._size = learning, config.batch_size
-        kinds = [make_pairs(kind, data) for kind in config.pairs]
+        kinds = _at_most(config.max_pairs, [make_pairs(kind, data) for kind in config.pairs], config, data.seed)
         self.counts = dict(zip(config.pairs, map(len, kinds), strict=True))
         found = ", ".join(f"{kind} {n}" for kind, n in self.counts.items())
         enough(
             sum(self.counts.values()), self._size, f"pairs before T1 ({found})",
-            "name more kinds in tuning.pairs, lower tuning.batch_size, or bring reviews of users with several likes",
+            "raise tuning.max_pairs where it is set, name more kinds in tuning.pairs, lower tuning.batch_size, or "
+            "bring reviews of users with several likes",
         )  # fmt: skip
         self._pairs = Pairs.joined(kinds)
-        shares = np.concatenate([
-            np.full(len(pairs), share / max(len(pairs), 1))
-            for pairs, share in zip(kinds, config.pairs.values(), strict=True)
-        ])  # fmt: skip
+        shares = _shares(kinds, config)
         self._cumulated = np.cumsum(shares / shares.sum())
         if config.shuffled_pairs:
             self._pairs = self._pairs.shuffled(data.seed)
@@ -87,6 +88,25 @@ class Contrastive:
         mine = had | (pairs.item[:, None] == items[None, :])
         np.fill_diagonal(mine, False)
         return np.asarray(mine)
+
+
+def _shares(kinds: Sequence[Pairs], config: TuningConfig) -> npt.NDArray[np.float64]:
+    """(n,) how often each pair of all kinds is drawn, up to a factor."""
+    return np.concatenate([
+        np.full(len(pairs), share / max(len(pairs), 1))
+        for pairs, share in zip(kinds, config.pairs.values(), strict=True)
+    ])  # fmt: skip
+
+
+def _at_most(n: int | None, kinds: Sequence[Pairs], config: TuningConfig, seed: int) -> list[Pairs]:
+    """The pairs of each kind, of which `n` in all are left: drawn by the kinds' shares, none twice."""
+    sizes = np.cumsum([0, *map(len, kinds)])
+    if n is None or n >= sizes[-1]:
+        return list(kinds)
+    shares = _shares(kinds, config)
+    kept = np.sort(np.random.default_rng([seed, 2]).choice(sizes[-1], n, replace=False, p=shares / shares.sum()))
+    parts = np.split(kept, np.searchsorted(kept, sizes[1:-1]))
+    return [pairs.take(rows - start) for pairs, rows, start in zip(kinds, parts, sizes[:-1], strict=True)]
 
 
 def info_nce(anchors: Tensor, targets: Tensor, scale: Tensor, log_q: Tensor, excluded: Tensor) -> Tensor:

@@ -99,3 +99,28 @@ def test_without_targets_all_linear_layers_are_meant_but_those_that_nothing_depe
 def test_layers_that_are_not_there(config: dict[str, object], said: str, network: TextNetwork) -> None:
     with pytest.raises(ValueError, match=said):
         apply_method(network, TuningConfig.model_validate(config))
+
+
+def test_bottlenecks_stand_behind_what_writes_to_the_residual_stream_and_are_merged(network: TextNetwork) -> None:
+    before = network(IDS)
+    apply_method(network, TuningConfig(method="bottleneck", lora={"rank": 3}))
+    layers = {name.rpartition(".")[0] for name in tuned(network)}
+    assert {n.replace("encoder.layer.0.", "") for n in layers if "layer.0" in n} == {
+        "backbone.attention.output.dense.down", "backbone.attention.output.dense.up",
+        "backbone.output.dense.down", "backbone.output.dense.up",
+    }  # fmt: skip
+    assert len(tuned(network)) == 2 * 2 * 2 and torch.allclose(network(IDS), before, atol=1e-6)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if ".up." in name:
+                parameter.normal_()
+    learned = network(IDS)
+    assert (learned - before).abs().max() > 1e-3
+    merge(network)
+    assert torch.allclose(network(IDS), learned, atol=1e-5)
+    assert not any(".up." in name or ".layer.weight" in name for name, _ in network.named_parameters())
+
+
+def test_a_bottleneck_behind_no_layer_is_refused(network: TextNetwork) -> None:
+    with pytest.raises(ValueError, match=r"no linear layer 'dens'.*nearest is 'dense'"):
+        apply_method(network, TuningConfig(method="bottleneck", lora={"targets": ["dens"]}))

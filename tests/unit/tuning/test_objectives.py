@@ -85,6 +85,17 @@ def test_what_the_user_had_and_the_same_item_are_no_negatives(folder: Path) -> N
     assert mined[:, 4:].tolist() == [[True, False], [True, False], [False, True], [False, True]]
 
 
+def test_few_pairs_are_drawn_by_the_shares_of_their_kinds_none_twice(folder: Path) -> None:
+    shares = {"description": 3.0, "same_item": 1.0}
+    every = Contrastive(learning(folder, pairs=shares, batch_size=4))
+    few = Contrastive(learning(folder, pairs=shares, batch_size=4, max_pairs=8))
+    assert sum(few.counts.values()) == 8 and few.counts["description"] > few.counts["same_item"] > 0
+    assert Contrastive(learning(folder, pairs=shares, batch_size=4, max_pairs=8)).counts == few.counts
+    assert Contrastive(learning(folder, pairs=shares, batch_size=4, max_pairs=9_999)).counts == every.counts
+    pairs = few._pairs
+    assert len(set(zip(pairs.anchor.tolist(), pairs.target.tolist(), strict=True))) == 8
+
+
 def test_hidden_words_are_asked_for_and_special_ones_never(folder: Path) -> None:
     made = make_objective("masked_language_model", learning(folder, masked_share=0.5))
     ids = [[101, *range(2000, 2400), 102]] * 3

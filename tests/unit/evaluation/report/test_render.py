@@ -100,8 +100,8 @@ def test_text_from_outside_stays_text():
 def test_full_run_shows_every_section():
     page = Document(render_html(make_results("Shop")))
     ids = {a["id"] for _, a in page.tags if a.get("id")}
-    assert ids == {"verdict", "table-0", "table-1", "table-2", "table-3", "families", "controls", "leak", "training",
-                   "corpus", "reproduce", "reading"}  # fmt: skip
+    assert ids == {"verdict", "table-0", "table-1", "table-2", "table-3", "families", "controls", "tuning", "leak",
+                   "training", "corpus", "reproduce", "reading"}  # fmt: skip
     for text in ("[+4.7\xa0%,\xa0+21.9\xa0%] on Shop", "existence leak", "python -m jobs.pipeline"):
         assert text in " ".join(page.text.split(" ")), text
 

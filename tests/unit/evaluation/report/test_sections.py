@@ -1,10 +1,12 @@
 """What stands beside the tables: training curves, feature families, the headline."""
 
 import pytest
-from factories.results import make_results
+from factories.results import comparison, make_quick_results, make_results
 
 from llmrec.evaluation.report.families import family_view
+from llmrec.evaluation.report.render import render_html
 from llmrec.evaluation.report.sections import curve_charts, headline_forest
+from llmrec.evaluation.report.tuned import tuned_view
 
 
 def test_curves_of_one_model_and_metric_share_a_chart():
@@ -47,3 +49,25 @@ def test_headline_band_is_in_the_unit_of_its_axis():
     row = drawn.rows[0]
     per_unit = (row.x - drawn.zero) / head.comparison.difference.value
     assert drawn.band[1] - drawn.zero == pytest.approx(head.comparison.smallest_detectable * per_unit, rel=1e-3)
+
+
+def test_what_tuning_was_worth_is_shown_by_itself_and_to_the_whole():
+    results = make_results()
+    view = tuned_view(results)
+    assert view is not None and view.whole is None
+    assert [(r.title, r.pairs, r.steps) for r in view.rows] == [
+        ("As it came", "", ""), ("Tuned on 100 pairs", "100", "40"), ("Tuned", "5,200", "120"),
+    ]  # fmt: skip
+    assert view.sets == ["all likes of the test (500)", "likes of new items, among such (80)"]
+    assert [[row.label for row in plot.rows] for plot in view.plots] == [["Tuned on 100 pairs", "Tuned"], ["Tuned"]]
+    assert [c.caption for c in view.charts] == [
+        "NDCG@10 by text alone against pairs learned from", "Loss of the encoder",
+        "NDCG@10 by text alone on validation, which chose the step",
+    ]  # fmt: skip
+    assert "was not fitted on the encoder as it came" in render_html(results)
+    control = results.controls[0].model_copy(
+        update={"name": "frozen_encoder", "comparison": comparison("text", "frozen_encoder", 0.0123)}
+    )
+    whole = results.model_copy(update={"controls": [control]})
+    assert "The whole system with the tuned encoder against the same" in render_html(whole)
+    assert tuned_view(make_quick_results()) is None and 'id="tuning"' not in render_html(make_quick_results())
