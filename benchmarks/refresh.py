@@ -35,7 +35,7 @@ from llmrec.corpus.sample import sample_table
 from llmrec.evaluation.statistics.bootstrap import Bootstrap
 from llmrec.exposures.paths import events_path
 from llmrec.features.arrays import Floats
-from llmrec.live.event_log import EventLog, Fact
+from llmrec.live.event_log import EventLog, Fact, open_event_log
 from llmrec.live.log_point import LogPoint
 from llmrec.live_bundle import LogFile
 from llmrec.refresh.book import Plan, RefreshBook
@@ -123,7 +123,7 @@ def fit(w: World, config: RunConfig, parents: tuple[Artifact, Artifact], watch: 
 
 def logged(w: World, vectors: Artifact) -> EventLog:
     """The log with all from the month on, words with the encoder's vectors."""
-    log = EventLog(events_path(w.config, w.storage.root, w.config.name))
+    log = open_event_log(events_path(w.config, w.storage.root, w.config.name))
     if log.last():
         return log
     rows = w.later.sort_by(C.TIMESTAMP).to_pylist()

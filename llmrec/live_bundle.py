@@ -9,7 +9,7 @@ from llmrec.features.arrays import Ints
 from llmrec.features.asof.history import FURTHER
 from llmrec.features.asof.logs.happened import Names, read_names
 from llmrec.live.context import LiveContext
-from llmrec.live.event_log import EventLog
+from llmrec.live.event_log import open_event_log
 from llmrec.live.follower import LiveState
 from llmrec.live.log_point import LogPoint
 from llmrec.live.widened import Widened
@@ -32,7 +32,7 @@ class LogFile:
 def go_live(bundle: Bundle, log: LogFile, point: LogPoint | None = None) -> tuple[LiveState, FittedModels]:
     """The history of a bundle loaded as `LiveContext`, ready to follow the log, and its models, ready for whom and what
     they do not know. `point`: what of the log it is made with, where it is not the bundle's own."""
-    context, events = bundle.context, EventLog(log.path)
+    context, events = bundle.context, open_event_log(log.path)
     assert isinstance(context, LiveContext)
     known = point or bundle.settings.log
     if known is not None and known.log != events.identity():

@@ -17,6 +17,7 @@ from ray.serve.schema import LoggingConfig
 from llmrec.config import RunConfig, ServingConfig, load_config
 from llmrec.config.serving.replicas import ResourcesConfig
 from llmrec.exposures.paths import events_path
+from llmrec.live.event_log import in_database
 from llmrec.live_bundle import besides
 from llmrec.registry import current
 from llmrec.storage import Storage
@@ -64,7 +65,7 @@ def build(args: BuildArgs) -> Application:
     open_key_ring(config.serving, keys_in_environment(config.serving.api_keys_env))  # what is wrong stops the start
     _warn_if_open(config.serving)
     if config.serving.live.enabled:
-        refuse_several_machines()
+        refuse_several_machines(config.serving)
     return compose(config, ServedVersion(version, config.serving.follow_seconds, beside), storage.root, name)
 
 
@@ -114,23 +115,28 @@ def _intake(config: RunConfig, root: str, name: str, bundle: str) -> IntakeSetti
     if live.path is None and "://" in root:
         raise ValueError(
             f"serving.live.path: found none beside the storage {root!r}; expected a file on a local disk of the "
-            "machine that serves"
+            "machine that serves, or postgresql://HOST/DATABASE"
         )
     return IntakeSettings(events_path(config, root, name), live, config.corpus, besides(f"{root}/bundle/{bundle}"))
 
 
-def refuse_several_machines() -> None:
-    """Raise ValueError where the cluster has more than one node that can run something: the log is one machine's."""
+def refuse_several_machines(serving: ServingConfig) -> None:
+    """Raise ValueError where several nodes of the cluster can run something and a log is a file of one machine."""
     import ray
 
+    files = {
+        "serving.live.path": not in_database(serving.live.path or ""), "serving.exposures": serving.exposures.enabled,
+    }  # fmt: skip
+    alone = [setting for setting, is_file in files.items() if is_file]
     nodes = (
         [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")] if ray.is_initialized() else []
     )
-    if len(nodes) > 1:
+    if alone and len(nodes) > 1:
         raise ValueError(
-            f"serving.live: found {len(nodes)} nodes, expected one: events are logged in a SQLite file, which the "
-            "replicas of other machines cannot follow. Serve on one machine, or set serving.live.enabled=false; a log "
-            "on PostgreSQL, which several machines would share, is not there yet"
+            f"{' and '.join(alone)}: found {len(nodes)} nodes, expected one: the log is a SQLite file, which the "
+            "replicas of other machines cannot follow. Serve on one machine, give "
+            "serving.live.path=postgresql://HOST/DATABASE (exposures.enabled=false: what was shown has no log in "
+            "a database yet), or set serving.live.enabled=false"
         )
 
 

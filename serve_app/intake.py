@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from llmrec.config import CorpusConfig
 from llmrec.config.serving.live import LiveConfig
 from llmrec.encoding import review_text
 from llmrec.features.asof.logs.happened import Names
-from llmrec.live.event_log import Appended, ConflictError, Entry, EventLog, Fact
+from llmrec.live.event_log import Appended, ConflictError, Entry, Fact, LogUnavailableError, open_event_log
 from serve_app.errors import ApiError, invalid_request
 from serve_app.event_facts import FactReader, FieldError, problem_fields
 from serve_app.messages import EncoderClient
@@ -46,7 +45,7 @@ class Intake:
     def __init__(self, settings: IntakeSettings, encoder: EncoderClient) -> None:
         self._settings, self._encoder = settings, encoder
         self._thread = ThreadPoolExecutor(1, "event-log")
-        self._log = EventLog(settings.path)
+        self._log = open_event_log(settings.path)
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
         self._reader = FactReader(settings.corpus, settings.known, settings.live.max_ahead_s)
@@ -109,8 +108,8 @@ class Intake:
             message = "taken by an event that says something else; nothing of this request was logged"
             details = tuple(Problem(code="conflict", message=message, where=where) for where in places)
             raise ApiError(409, "conflict", f"{len(places)} event id(s) are taken", details) from None
-        except sqlite3.Error as error:
-            logger.error("live events: cannot write the log %s: %s", self._settings.path, error)
+        except LogUnavailableError as error:
+            logger.error("live events: cannot write the log %s", error)
             raise ApiError(503, "log_unavailable", "the log cannot be written; nothing was logged, try again") from None
 
     async def _write(self) -> None:

@@ -1,38 +1,27 @@
-"""The log of what came while the server ran: one SQLite file, where whatever was acknowledged is there after a crash.
+"""The log of what came while the server ran: whatever was acknowledged is there after a crash, once.
 
-Write-ahead log with `synchronous=FULL`: a commit returns when the disk has it (https://sqlite.org/wal.html). Several
-processes of one machine may write, one at a time, and read meanwhile; numbers ascend in the order of commits.
+Numbers ascend in the order of commits, for all who write. One machine has it in a SQLite file, several share one in
+PostgreSQL: `open_event_log` tells them apart by where it lies.
 """
 
 import hashlib
 import json
-import threading
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from llmrec.config.data.events import REVIEW, OutcomeConfig
 from llmrec.features.arrays import Floats32
 from llmrec.features.asof.logs.happened import is_outcome
-from llmrec.live.sqlite_file import open_log, writing
 
 Kind = Literal["event", "follow", "item", "words"]
+T = TypeVar("T")
 #: What is logged once an id.
 _ONCE: tuple[Kind, ...] = ("event", "follow")
-_FORMAT = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS log (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL,
-  body TEXT NOT NULL, has_words INTEGER NOT NULL, vector BLOB);
-CREATE UNIQUE INDEX IF NOT EXISTS event_once ON log (id) WHERE kind = 'event';
-CREATE UNIQUE INDEX IF NOT EXISTS follow_once ON log (id) WHERE kind = 'follow';
-CREATE UNIQUE INDEX IF NOT EXISTS words_once ON log (id) WHERE kind = 'words';
-CREATE INDEX IF NOT EXISTS spoken ON log (seq) WHERE has_words;
-"""
-#: Ids looked up by one statement.
-_LOOKUP = 500
 #: Behind every number.
 END = (1 << 63) - 1
 
@@ -96,22 +85,54 @@ class ConflictError(ValueError):
         self.places = tuple(places)
 
 
-class EventLog:
-    """One connection; its methods may be called from any thread, one at a time."""
+class LogUnavailableError(OSError):
+    """The log cannot be read or written now: a full disk, or a database that is away. Nothing was logged."""
 
-    def __init__(self, path: str) -> None:
-        """Open the file, made where there is none. Raises ValueError for one that is no such log."""
-        self.path, self._lock = path, threading.Lock()
-        self._db = open_log(path, _SCHEMA, _FORMAT, "serving.live.path")
 
+class EventLog(ABC):
+    """One connection; its methods may be called from any thread, one at a time. They raise LogUnavailableError."""
+
+    path: str  # where it lies, without secrets
+
+    @abstractmethod
     def close(self) -> None:
-        """Give the file back."""
-        self._db.close()
+        """Give the connection back."""
+
+    @abstractmethod
+    def held(self) -> AbstractContextManager[bool]:
+        """Whether nobody else, on any machine, is inside for this log; the system lets go however a process ends."""
 
     def append(self, batches: Sequence[Sequence[Fact]]) -> list[Appended | ConflictError]:
         """Log each batch whole or not at all; when this returns, the disk has them, in one commit."""
-        with self._lock, writing(self._db):
-            return [self._append(batch) for batch in batches]
+        return self._written(lambda: [self._append(batch) for batch in batches])
+
+    def since(self, seq: int, limit: int, until: int = END) -> list[Entry]:
+        """The entries behind number `seq`, at most `limit` and none behind number `until`, in order."""
+        rows = self._read(lambda: self._since(seq, limit, until))
+        return [Entry(n, kind, name, json.loads(body), _vector(blob)) for n, kind, name, body, blob in rows]
+
+    def unspoken(self, encoder: str, after: int, limit: int) -> list[Entry]:
+        """Entries behind number `after` whose words have no vector of that encoder (fingerprint), in order."""
+        rows = self._read(lambda: self._unspoken(encoder, after, limit))
+        return [Entry(n, kind, name, json.loads(body)) for n, kind, name, body in rows]
+
+    def speak(self, encoder: str, vectors: Iterable[tuple[int, Floats32 | None]]) -> None:
+        """Log the vectors of entries' words, by their numbers; None: the encoder refuses these words. Once each."""
+        rows = [
+            (f"{seq}:{encoder}", json.dumps({"of": seq, "encoder": encoder}),
+             b"" if vector is None else np.asarray(vector, np.float32).tobytes())
+            for seq, vector in vectors
+        ]  # fmt: skip
+        self._written(lambda: self._speak(rows))
+
+    def last(self) -> int:
+        """The number of the last entry, 0 where there is none."""
+        return self._read(self._last)
+
+    def identity(self) -> str:
+        """Hex digits that tell this log from others, by its first entry; "" while there is none."""
+        first = self._read(self._first)
+        return hashlib.sha256(repr(first).encode()).hexdigest()[:16] if first else ""
 
     def _append(self, batch: Sequence[Fact]) -> Appended | ConflictError:
         known = {kind: self._digests(kind, [fact.id for fact in batch if fact.kind == kind]) for kind in _ONCE}
@@ -124,66 +145,64 @@ class EventLog:
                 conflicts.append(place)
         if conflicts:
             return ConflictError(conflicts)
-        self._db.executemany(
-            "INSERT INTO log (kind, id, digest, body, has_words) VALUES (?, ?, ?, ?, ?)",
-            [(f.kind, f.id, f.digest, json.dumps(f.body, ensure_ascii=False), bool(f.body.get("words"))) for f in new],
-        )
+        self._insert([
+            (f.kind, f.id, f.digest, json.dumps(f.body, ensure_ascii=False), bool(f.body.get("words"))) for f in new
+        ])  # fmt: skip
         return Appended(len(new), len(batch) - len(new), self._last())
 
+    @abstractmethod
+    def _written(self, work: Callable[[], T]) -> T:
+        """Do `work` in one transaction, while nobody else writes; the disk has it when this returns."""
+
+    @abstractmethod
+    def _read(self, work: Callable[[], T]) -> T:
+        """Do `work`, which writes nothing."""
+
+    @abstractmethod
     def _digests(self, kind: Kind, ids: Sequence[str]) -> dict[str, bytes]:
-        found = dict[str, bytes]()
-        for start in range(0, len(ids), _LOOKUP):
-            some = ids[start : start + _LOOKUP]
-            marks = ",".join("?" * len(some))
-            # named as its index is, which then is used
-            found |= self._db.execute(f"SELECT id, digest FROM log WHERE kind = '{kind}' AND id IN ({marks})", some)
-        return found
+        """Id -> digest of those that are logged."""
 
-    def since(self, seq: int, limit: int, until: int = END) -> list[Entry]:
-        """The entries behind number `seq`, at most `limit` and none behind number `until`, in order."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT seq, kind, id, body, vector FROM log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-                (seq, until, limit),
-            ).fetchall()
-        return [Entry(n, kind, name, json.loads(body), _vector(blob)) for n, kind, name, body, blob in rows]
+    @abstractmethod
+    def _insert(self, rows: Sequence[tuple[str, str, bytes, str, bool]]) -> None:
+        """Log (kind, id, digest, body, whether it has words)."""
 
-    def unspoken(self, encoder: str, after: int, limit: int) -> list[Entry]:
-        """Entries behind number `after` whose words have no vector of that encoder (fingerprint), in order."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT seq, kind, id, body FROM log AS said WHERE has_words AND seq > ? AND NOT EXISTS (SELECT 1 "
-                "FROM log WHERE kind = 'words' AND id = said.seq || ':' || ?) ORDER BY seq LIMIT ?",
-                (after, encoder, limit),
-            ).fetchall()
-        return [Entry(n, kind, name, json.loads(body)) for n, kind, name, body in rows]
+    @abstractmethod
+    def _since(self, seq: int, limit: int, until: int) -> list[tuple[int, Any, str, str, bytes | None]]:
+        """(seq, kind, id, body, vector)"""
 
-    def speak(self, encoder: str, vectors: Iterable[tuple[int, Floats32 | None]]) -> None:
-        """Log the vectors of entries' words, by their numbers; None: the encoder refuses these words. Once each."""
-        rows = [
-            (f"{seq}:{encoder}", b"", json.dumps({"of": seq, "encoder": encoder}),
-             b"" if vector is None else np.asarray(vector, np.float32).tobytes())
-            for seq, vector in vectors
-        ]  # fmt: skip
-        with self._lock, writing(self._db):
-            self._db.executemany(
-                "INSERT OR IGNORE INTO log (kind, id, digest, body, has_words, vector) VALUES ('words', ?, ?, ?, 0, ?)",
-                rows,
-            )
+    @abstractmethod
+    def _unspoken(self, encoder: str, after: int, limit: int) -> list[tuple[int, Any, str, str]]:
+        """(seq, kind, id, body)"""
 
-    def last(self) -> int:
-        """The number of the last entry, 0 where there is none."""
-        with self._lock:
-            return self._last()
+    @abstractmethod
+    def _speak(self, rows: Sequence[tuple[str, str, bytes]]) -> None:
+        """Log (id, body, vector) of kind `words`, but for ids that are there."""
 
-    def identity(self) -> str:
-        """Hex digits that tell this log from others, by its first entry; "" while there is none."""
-        with self._lock:
-            first = self._db.execute("SELECT seq, id, digest FROM log ORDER BY seq LIMIT 1").fetchone()
-        return hashlib.sha256(repr(first).encode()).hexdigest()[:16] if first else ""
+    @abstractmethod
+    def _last(self) -> int: ...
 
-    def _last(self) -> int:
-        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
+    @abstractmethod
+    def _first(self) -> tuple[int, str, bytes] | None:
+        """(seq, id, digest)"""
+
+
+def in_database(path: str) -> bool:
+    """Whether a log lies in PostgreSQL, which several machines may share."""
+    return path.startswith(("postgresql://", "postgres://"))
+
+
+def open_event_log(path: str) -> EventLog:
+    """The log at `path`, made where there is none: a file, or `postgresql://HOST/DATABASE#NAME`.
+
+    Raises ValueError for one that is no such log, LogUnavailableError for a database that does not answer.
+    """
+    if in_database(path):
+        from llmrec.live.postgres_log import PostgresLog  # psycopg, only where it is used
+
+        return PostgresLog(path)
+    from llmrec.live.sqlite_log import SqliteLog
+
+    return SqliteLog(path)
 
 
 def _vector(blob: bytes | None) -> Floats32 | None:

@@ -4,17 +4,16 @@
 cut off; it is taken up again as it was planned, and stages that were finished are found.
 """
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow.fs as pafs
 from pydantic import BaseModel, ConfigDict
 
 from llmrec.files import delete_folder, filesystem, read_json, write_json
+from llmrec.live.event_log import EventLog
 from llmrec.storage import Storage
 
 
@@ -80,18 +79,11 @@ class RefreshBook:
 
 
 @contextmanager
-def only_one(log: str) -> Iterator[None]:
-    """Hold the lock beside the log. The system gives it back however this process ends.
-
-    Raises RefreshingError where another one holds it.
-    """
-    path = Path(f"{log}.refresh")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+def only_one(log: EventLog) -> Iterator[None]:
+    """Be the one refresh of a log. Raises RefreshingError where another one is."""
+    with log.held() as alone:
+        if not alone:
             raise RefreshingError(
-                f"jobs.refresh: another one holds {path}, expected one at a time for a log; wait for it, or end it"
-            ) from None
+                f"jobs.refresh: another one holds {log.path}, expected one at a time for a log; wait for it, or end it"
+            )
         yield

@@ -30,7 +30,7 @@ def take_turn(config: RunConfig, storage: Storage, report: Report) -> dict[str, 
     Raises RefreshingError where another process is at it, FileNotFoundError where nothing is published yet.
     """
     work = Refresh(config, storage, report)
-    with only_one(work.file.path):
+    with only_one(work.log):
         pointer = registry.current(storage, config.name)
         if (fell := judge(work, pointer)) is not None:
             return fell

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from llmrec.config import RunConfig
-from llmrec.exposures.paths import events_path
-from llmrec.live.event_log import EventLog
+from llmrec.exposures.paths import events_path, is_logged
+from llmrec.live.event_log import EventLog, open_event_log
 from llmrec.live_bundle import LogFile
 from llmrec.refresh.book import RefreshBook
 from llmrec.refresh.stages import Report
@@ -29,7 +28,7 @@ class Refresh:
             )
         live = self.config.serving.live
         path = events_path(self.config, self.storage.root, self.config.name)
-        if not Path(path).exists():
+        if not is_logged(path):
             raise FileNotFoundError(
                 f"jobs.refresh: found no log of events at {path} (serving.live.path); expected that of a server with "
                 "serving.live.enabled"
@@ -38,7 +37,7 @@ class Refresh:
 
     @cached_property
     def log(self) -> EventLog:
-        return EventLog(self.file.path)
+        return open_event_log(self.file.path)
 
     @property
     def book(self) -> RefreshBook:

@@ -24,6 +24,8 @@ from serve_app.messages import (
 from serve_app.model import ServedModel, item_cards, search
 
 logger = logging.getLogger("ray.serve.llmrec")
+#: Between two looks at a log that cannot be read.
+_AWAY_S = 1.0
 
 
 class _ModelDeployment:
@@ -48,8 +50,9 @@ class _ModelDeployment:
                 pause_s = model.live.pull_s
                 try:
                     await asyncio.to_thread(model.catch_up)
-                except Exception as error:  # the disk is away for a while: answer from what is known
+                except Exception as error:  # disk or database are away for a while: answer from what is known
                     logger.error("live events: cannot read the log: %s", error)
+                    pause_s = max(pause_s, _AWAY_S)
             await asyncio.sleep(pause_s)
 
     async def describe(self) -> ModelDescription:

@@ -19,7 +19,7 @@ from llmrec.config.serving.experiments import ExposuresConfig
 from llmrec.exposures import ExposureLog, Said, ServedList
 from llmrec.exposures.exposure_log import LogError
 from llmrec.exposures.paths import exposures_path
-from llmrec.live.event_log import EventLog
+from llmrec.live.event_log import open_event_log
 from serve_app.errors import ApiError
 from serve_app.intake import IntakeSettings
 from serve_app.messages import RankedItems
@@ -55,7 +55,7 @@ class Recorder:
     def __init__(self, settings: ExposureSettings) -> None:
         self.config, self._outcome = settings.config, settings.outcome
         self._thread = ThreadPoolExecutor(1, "exposure-log")
-        self.log, self._events = ExposureLog(settings.path), EventLog(settings.events)
+        self.log, self._events = ExposureLog(settings.path), open_event_log(settings.events)
         self._waiting: list[ServedList] = []
         self.logged = self.dropped = 0
         self._pruned = 0.0

@@ -17,7 +17,7 @@ from llmrec.encoding import item_text, review_text
 from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.encoding.store.keys import text_keys
 from llmrec.exposures.paths import events_path
-from llmrec.live.event_log import EventLog, Fact
+from llmrec.live.event_log import EventLog, Fact, open_event_log
 from llmrec.schema import TEXT_KEYS, C
 from llmrec.storage import Artifact, Storage, artifact_id
 
@@ -112,7 +112,7 @@ def make_served(root: Path, later: int = 140, n_reviews: int = 500, eventful: bo
     models = training.train(config, storage, folds[0], folds[1], ("text",))["text"]
     made = bundle.assemble(config, storage, folds[1], models)
     registry.publish(storage, made, NAME)
-    log = EventLog(events_path(config, storage.root, NAME))
+    log = open_event_log(events_path(config, storage.root, NAME))
     kept = [row for row in reviews.slice(n_reviews - later).to_pylist() if row[C.ITEM_ID] in known]
     return Served(config, storage, made, kept, log, doings)
 

@@ -88,7 +88,7 @@ class Parts:
     @property
     def log(self) -> str:
         """Where live events go, if they are on."""
-        return f"{self.storage.root}/live.sqlite"
+        return self.config.live.path or f"{self.storage.root}/live.sqlite"
 
     @property
     def exposures(self) -> str:

@@ -10,7 +10,7 @@ from llmrec.bundle import Bundle
 from llmrec.config import RunConfig
 from llmrec.evaluation.records.results import Results
 from llmrec.live.context import LiveContext
-from llmrec.live.event_log import EventLog, Fact
+from llmrec.live.event_log import Fact, open_event_log
 from llmrec.live_bundle import LogFile, besides, go_live
 from llmrec.pipeline import Run, run_pipeline
 from llmrec.schema import Column as C
@@ -66,7 +66,7 @@ def test_live_events_of_every_kind_are_known_and_the_outcomes_are_interactions(r
     before = history.users_at(np.array([1]), seen)
     for kind, value in (("view", None), ("dwell", 5.0), ("dwell", 25.0), ("purchase", 1.0)):
         body = {"kind": kind, "user": user, "item": item, "value": value, "session": None, "text": None, "time": at}
-        EventLog(str(tmp_path / "log")).append([[Fact("event", f"{kind}{value}", body, body)]])
+        open_event_log(str(tmp_path / "log")).append([[Fact("event", f"{kind}{value}", body, body)]])
     assert live.catch_up() == 4
     after = history.users_at(np.array([1]), seen)
     assert after.count[0] == before.count[0] + 1  # the purchase, or the long dwell

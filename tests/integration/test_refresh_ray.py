@@ -5,7 +5,7 @@ from typing import Any
 from llmrec import registry
 from llmrec.config import RunConfig
 from llmrec.exposures.paths import events_path
-from llmrec.live.event_log import EventLog, Fact
+from llmrec.live.event_log import EventLog, Fact, open_event_log
 from llmrec.pipeline import Run
 from llmrec.refresh.turn import take_turn
 from llmrec.schema import DAY_MS, C
@@ -22,7 +22,7 @@ def config_of(run: Run, **more: Any) -> RunConfig:
 def logged(run: Run, config: RunConfig, n: int = 60) -> EventLog:
     """Events of the month after the corpus, in words of it."""
     rows = run.artifacts["corpus"].table("reviews").sort_by(C.TIMESTAMP).to_pylist()
-    end, log = rows[-1][C.TIMESTAMP], EventLog(events_path(config, run.storage.root, NAME))
+    end, log = rows[-1][C.TIMESTAMP], open_event_log(events_path(config, run.storage.root, NAME))
     facts = []
     for k in range(n):
         row, other = rows[-1 - k], rows[k]

@@ -8,10 +8,10 @@ from llmrec.config.base import Section
 class LiveConfig(Section):
     """Off unless asked for: with events on, requests are answered as of now (`serving.clock` is wall)."""
 
-    enabled: bool = Field(False, description="POST /v1/events, and answers that know of them; on one machine")
+    enabled: bool = Field(False, description="POST /v1/events, and answers that know of them")
     path: str | None = Field(
-        None, min_length=1, description="file of the log, on a disk of the machine that serves; none: "
-        "live/NAME.sqlite below `storage`, where that is a folder",
+        None, min_length=1, description="the log: a file on a disk of the one machine that serves, or, for several, "
+        "postgresql://HOST/DATABASE (the password in PGPASSWORD or ~/.pgpass); none: live/NAME.sqlite below `storage`",
     )  # fmt: skip
     max_batch: int = Field(500, ge=1, le=10_000, description="events of one POST /v1/events")
     max_events: int = Field(

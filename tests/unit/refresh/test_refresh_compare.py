@@ -8,6 +8,7 @@ import pytest
 from llmrec.config import RunConfig
 from llmrec.config.serving.refresh import RefreshConfig
 from llmrec.corpus.splits import cutoffs
+from llmrec.live.event_log import open_event_log
 from llmrec.refresh.book import Plan, RefreshBook, RefreshingError, only_one
 from llmrec.refresh.compare import Asked, Comparison, compared
 from llmrec.refresh.stages import TooFewError, split_of
@@ -81,7 +82,7 @@ def test_what_old_turns_made_is_deleted_but_what_is_needed(tmp_path: Path) -> No
 
 
 def test_there_is_one_refresh_at_a_time(tmp_path: Path) -> None:
-    log = str(tmp_path / "log.sqlite")
+    log = open_event_log(str(tmp_path / "log.sqlite"))
     with only_one(log), pytest.raises(RefreshingError, match="one at a time"), only_one(log):
         pass
     with only_one(log):

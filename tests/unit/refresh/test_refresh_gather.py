@@ -10,7 +10,7 @@ from llmrec.config.data.events import OutcomeConfig
 from llmrec.config.serving.refresh import RefreshConfig
 from llmrec.corpus import ingest
 from llmrec.features.asof.logs.happened import Names
-from llmrec.live.event_log import EventLog, Fact
+from llmrec.live.event_log import EventLog, Fact, open_event_log
 from llmrec.refresh.book import Plan
 from llmrec.refresh.gather import Gathered, Serving, gather, write
 from llmrec.schema import C
@@ -37,7 +37,7 @@ def delete(name: str) -> Fact:
 
 @pytest.fixture
 def log(tmp_path: Path) -> EventLog:
-    return EventLog(str(tmp_path / "log.sqlite"))
+    return open_event_log(str(tmp_path / "log.sqlite"))
 
 
 def taken(log: EventLog, last: Plan | None = None, settings: RefreshConfig = LOOSE) -> Gathered:

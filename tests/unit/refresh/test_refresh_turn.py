@@ -15,7 +15,7 @@ from llmrec.config import RunConfig
 from llmrec.config.data.events import OutcomeConfig
 from llmrec.config.serving.refresh import RefreshConfig
 from llmrec.live.context import LiveContext
-from llmrec.live.event_log import EventLog, Fact
+from llmrec.live.event_log import Fact, open_event_log
 from llmrec.live.follower import LiveState
 from llmrec.live_bundle import LogFile, go_live
 from llmrec.refresh import stages, watch
@@ -43,7 +43,7 @@ def copied(made: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ser
     storage, config = Storage(str(root)), made.config.model_copy(update={"storage": str(root)})
     bundle = storage.find("bundle", made.bundle.id)
     assert bundle is not None
-    return Served(config, storage, bundle, made.later, EventLog(f"{root}/live/{NAME}.sqlite"), made.doings)
+    return Served(config, storage, bundle, made.later, open_event_log(f"{root}/live/{NAME}.sqlite"), made.doings)
 
 
 def turn(served: Served, **refresh: Any) -> dict[str, Any]:

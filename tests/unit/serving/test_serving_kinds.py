@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from llmrec.client import Client
 from llmrec.config import CorpusConfig
 from llmrec.features.asof.state import ItemState, UserState
-from llmrec.live.event_log import EventLog, Fact
+from llmrec.live.event_log import Fact, open_event_log
 from serve_app.model import ServedModel
 
 LIVE = SMALL | {"max_k": 60, "retrieve": 60, "live": {"enabled": True, "max_batch": 40, "max_events": 500}}
@@ -149,7 +149,7 @@ def test_what_the_bundle_holds_counts_once_and_kinds_that_it_does_not_know_are_c
     held = {"event_id": "purchase0", "user_id": first[0], "item_id": first[1], "kind": "purchase"}
     client.post("/v1/events", json=held)
     strange = {"kind": "share", "user": "u1", "item": "i1", "value": None, "session": None, "text": None, "time": 1}
-    EventLog(parts.log).append([[Fact("event", "strange", strange, strange)]])
+    open_event_log(parts.log).append([[Fact("event", "strange", strange, strange)]])
     live.catch_up()
     told = live.describe()
     assert (told["copies"], told["of_unknown_kinds"]) == (before["copies"] + 1, before["of_unknown_kinds"] + 1)

@@ -17,7 +17,9 @@ from starlette.testclient import TestClient
 
 from llmrec.client import Client
 from llmrec.config import RunConfig, ServingConfig
-from llmrec.live.event_log import EventLog
+from llmrec.config.serving.experiments import ExposuresConfig
+from llmrec.exposures.paths import events_path
+from llmrec.live.event_log import open_event_log
 from serve_app import app as serve_app
 from serve_app.messages import Restriction
 from serve_app.middleware.keys import KeyRing, parse_keys
@@ -288,7 +290,7 @@ def test_the_client_sends_as_many_as_the_server_takes(client: TestClient, parts:
     with Client("http://here", transport=httpx.MockTransport(handle)) as ours:
         events = [event(f"c{k}", f"c{k % 7}", "i2") for k in range(90)]
         assert (ours.events(events), ours.events(events)) == (90, 0)
-        last = EventLog(parts.log).last()
+        last = open_event_log(parts.log).last()
         assert ours.put_item("i/with slash 琴", title="A zither")["stored"] == 1
         assert ours.delete_item("i2")["sequence"] >= last + 2
 
@@ -342,10 +344,20 @@ def test_where_a_log_cannot_serve_the_start_says_why(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(
         ray, "nodes", lambda: [node, {"Alive": True, "Resources": {}}, {"Alive": False, "Resources": node}]
     )
-    serve_app.refuse_several_machines()
+    serve_app.refuse_several_machines(config.serving)
     monkeypatch.setattr(ray, "nodes", lambda: [node, node])
-    with pytest.raises(ValueError, match=r"found 2 nodes, expected one: .* PostgreSQL"):
-        serve_app.refuse_several_machines()
+    with pytest.raises(ValueError, match=r"serving\.live\.path: found 2 nodes, expected one: .*postgresql://"):
+        serve_app.refuse_several_machines(config.serving)
+    shared = config.model_copy(update={"name": "the shop", "serving": serving(path="postgresql://h/d")})
+    serve_app.refuse_several_machines(shared.serving)
+    assert events_path(shared, "s3://bucket", "the shop") == "postgresql://h/d#the%20shop"
+    with pytest.raises(ValueError, match=r"serving\.exposures: found 2 nodes"):
+        shown = shared.serving.model_copy(update={"exposures": ExposuresConfig(enabled=True)})
+        serve_app.refuse_several_machines(shown)
+
+
+def serving(**live: Any) -> ServingConfig:
+    return ServingConfig.model_validate({"live": {"enabled": True, **live}})
 
 
 def test_every_replica_is_told_where_the_log_lies(tmp_path: Path) -> None:
