@@ -27,6 +27,7 @@ from llmrec.config.serving.serving import ServingConfig
 from llmrec.config.text.encoding import EncoderConfig, EncodingConfig
 from llmrec.config.text.reading import ReviewReadingConfig
 from llmrec.config.text.tuning import TUNED_POOLINGS, TuningConfig
+from llmrec.config.tracking import TrackingConfig
 from llmrec.config.training import TrainingConfig
 from llmrec.names import EVENT_KINDS, FAMILIES, check_patterns, event_families, nearest
 from llmrec.schema import VECTOR_PREFIX
@@ -34,7 +35,8 @@ from llmrec.schema import VECTOR_PREFIX
 __all__ = [
     "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
     "HyperparametersConfig", "ModelConfig", "RefreshConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig",
-    "SearchConfig", "Section", "ServingConfig", "SplitConfig", "TrainingConfig", "TuningConfig", "load_config",
+    "SearchConfig", "Section", "ServingConfig", "SplitConfig", "TrackingConfig", "TrainingConfig", "TuningConfig",
+    "load_config",
 ]  # fmt: skip
 
 
@@ -57,6 +59,7 @@ class RunConfig(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # names models, whose modules read configurations
     hyperparameters: HyperparametersConfig = HyperparametersConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackingConfig = TrackingConfig()
     search: SearchConfig = SearchConfig()
     serving: ServingConfig = ServingConfig()
     refresh: RefreshConfig = RefreshConfig()

@@ -14,6 +14,7 @@ from llmrec.models.models_file import SUMMARY, ModelsFile
 from llmrec.models.networks.weights import from_arrays
 from llmrec.models.store import fit_data, make_model, save_model
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
+from llmrec.tracking import Tracked
 from llmrec.training.closed_form import Fitted, fit_both_folds
 from llmrec.training.fit import Plan, Progress, load_context, models_of, role_of, run_plans
 from llmrec.training.second_stage import fit_second_stage
@@ -95,11 +96,12 @@ def fit_networks(config: RunConfig, storage: Storage, plans: Mapping[str, Plan],
     """Run the plans, by variant, here or on Ray Train, where a run of the same name goes on from its checkpoint."""
     if not any(plan.models for plan in plans.values()):
         return {variant: {} for variant in plans}
+    tracked = Tracked.of(config, run, "features", "training")
     if config.training.workers == 0:
-        return run_plans(plans, ProcessGroup(), {}, lambda progress: None)
+        return run_plans(plans, ProcessGroup(), {}, lambda progress: None, tracked)
     from llmrec.training.distributed import run_on_ray  # Ray only where it is used
 
-    return run_on_ray(plans, config.training, TrainRun(f"{storage.root}/train_runs", run))
+    return run_on_ray(plans, config.training, TrainRun(f"{storage.root}/train_runs", run), tracked)
 
 
 def make_plan(config: RunConfig, validation: Artifact, test: Artifact, variant: str) -> Plan:

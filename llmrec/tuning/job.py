@@ -2,16 +2,15 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from llmrec.config import EncoderConfig, SplitConfig, TuningConfig
 from llmrec.encoding.encoders.model_files import model_folder
 from llmrec.storage import Artifact
+from llmrec.tracking import Curves, Tracked
 from llmrec.tuning.data import TuningData, make_data
 from llmrec.tuning.fit import TuneState, TuneTask, make_queries, run_steps
 from llmrec.tuning.folder import refuse_other_pooling
@@ -24,6 +23,7 @@ from llmrec.workers.loop import Report
 from llmrec.workers.process_group import ProcessGroup
 
 logger = logging.getLogger(__name__)
+_FIT = "tune"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class TunePlan:
     config: TuningConfig
     seed: int
     threads: int
+    tracked: Tracked
 
 
 def tune_loop(plan: TunePlan, group: ProcessGroup, found: bytes | None, report: Report) -> None:
@@ -51,10 +52,12 @@ def tune_loop(plan: TunePlan, group: ProcessGroup, found: bytes | None, report: 
     try:
         task = make_task(plan, read_texts(plan.corpus, plan.split, plan.encoder, plan.config.max_events), group)
         state.pairs = {kind: n for o in task.objectives.values() for kind, n in getattr(o, "counts", {}).items()}
-        show = _curves(plan.config.tensorboard if group.rank == 0 else None, state.step)
+        curves = plan.tracked.curves() if group.rank == 0 else Curves()
+        if state.curve:
+            curves.resume(_FIT, state.step)
 
         def told(now: TuneState) -> None:
-            show(now.curve)
+            curves.show(_FIT, now.curve, "step")
             report({**now.curve[-1], "best": now.best_metric}, now.dump)
 
         run_steps(task, state, group, told)
@@ -63,29 +66,6 @@ def tune_loop(plan: TunePlan, group: ProcessGroup, found: bytes | None, report: 
         report({"failed": str(error)}, failed.dump)
     finally:
         torch.set_num_threads(threads)
-
-
-def _curves(folder: str | None, step: int) -> Callable[[Sequence[Mapping[str, float]]], None]:
-    """What writes a curve's rows after `step`, each once, for TensorBoard; nothing without a folder."""
-    if folder is None:
-        return lambda rows: None
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ValueError(f"tuning.tensorboard: {error}; run `pip install tensorboard`, or leave it out") from None
-    writer: Any = SummaryWriter(folder, purge_step=step + 1 if step else None)
-    written = step if step else -1
-
-    def show(rows: Sequence[Mapping[str, float]]) -> None:
-        nonlocal written
-        for row in rows:
-            if row["step"] > written:
-                for name, value in row.items():
-                    writer.add_scalar(f"tune/{name}", value, int(row["step"]))
-        written = int(rows[-1]["step"])
-        writer.flush()
-
-    return show
 
 
 def make_task(plan: TunePlan, texts: TuningTexts, group: ProcessGroup) -> TuneTask:

@@ -15,6 +15,7 @@ from llmrec.encoding.encoders.model_files import content_hash, model_folder
 from llmrec.encoding.encoders.tuned import tuned_before
 from llmrec.files import copy_folder, delete_folder
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
+from llmrec.tracking import Tracked
 from llmrec.tuning.fit import METRIC, TuneState, load_tuned
 from llmrec.tuning.folder import TunedFacts, write_folder
 from llmrec.tuning.job import TunePlan, make_network, tune_loop
@@ -26,7 +27,7 @@ from llmrec.workers.loop import TrainRun, run_here
 logger = logging.getLogger(__name__)
 STAGE = "encoder"
 #: It runs, which decides no weight; and what is run beside it.
-_HOW = {"workers", "gpu", "max_failures", "threads_per_worker", "tensorboard", "few_pairs"}
+_HOW = {"workers", "gpu", "max_failures", "threads_per_worker", "few_pairs"}
 
 
 def tune(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact:
@@ -40,7 +41,10 @@ def tune(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact:
     if (found := storage.find(STAGE, made)) is not None:
         return found
     run = TrainRun(f"{storage.root}/tuning_runs", made)
-    plan = TunePlan(corpus, config.encoding.encoder, config.split, config.tuning, config.seed, _threads(config))
+    tracked = Tracked.of(config, made, "tuning")
+    plan = TunePlan(
+        corpus, config.encoding.encoder, config.split, config.tuning, config.seed, _threads(config), tracked
+    )
     with storage.build(STAGE, made, module=__name__, also=also, config=sections, parents=parents) as writer:
         started = time.monotonic()
         state = _tuned(plan, run)
@@ -60,7 +64,7 @@ def find_tuned(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifac
 
 def with_few_pairs(config: RunConfig, n: int) -> RunConfig:
     """`config` tuning on `n` pairs."""
-    return config.model_copy(update={"tuning": config.tuning.model_copy(update={"max_pairs": n, "tensorboard": None})})
+    return config.model_copy(update={"tuning": config.tuning.model_copy(update={"max_pairs": n})})
 
 
 def decisive(config: RunConfig) -> dict[str, Any]:

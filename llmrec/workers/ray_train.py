@@ -1,6 +1,5 @@
 """Ray Train around any resumable loop: workers, checkpoints, resume. A loop's own code is plain torch."""
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from llmrec.files import filesystem
 from llmrec.workers.loop import Loop, Metrics, Report, TrainRun
 from llmrec.workers.process_group import ProcessGroup
 
-logger = logging.getLogger(__name__)
 _FILE = "progress.pt"
 
 
@@ -73,7 +71,6 @@ def _report(metrics: Metrics, dump: Callable[[], bytes], group: ProcessGroup) ->
     if group.rank:
         ray.train.report(metrics)
         return
-    logger.info("%s", " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{v}" for k, v in metrics.items()))
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / _FILE).write_bytes(dump())
         ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))

@@ -85,11 +85,6 @@ class TuningConfig(WorkersConfig):
     validate_every: int = Field(50, ge=1, description="steps between two validations, which are checkpoints too")
     patience: int = Field(3, ge=1, description="validations without a better one before it ends")
     max_events: int = Field(500_000, ge=1, description="the latest so many before T1 are learned from")
-    tensorboard: str | None = Field(
-        None,
-        min_length=1,
-        description="folder for TensorBoard's events: losses and ranking at each validation; one a run",
-    )
     shuffled_pairs: bool = Field(False, description="a control: targets are dealt to others; it must earn nothing")
     threads_per_worker: int | Literal["auto"] = Field("auto", description="CPU threads of one worker")
 

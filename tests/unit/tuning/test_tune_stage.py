@@ -13,7 +13,7 @@ import torch
 from factories.tuning import sample_corpus, tiny_bert, tuning_config
 from safetensors.torch import load_file
 
-from llmrec.config import RunConfig, SplitConfig
+from llmrec.config import RunConfig, SplitConfig, TrackingConfig
 from llmrec.corpus.splits import cutoffs
 from llmrec.encoding.encoders.tokens import Tokenizer
 from llmrec.encoding.encoders.tuned import tuned_before
@@ -39,9 +39,13 @@ def same(left: Artifact, right: Artifact) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
-def run(root: Path, model: Path, edit: Callable[[pa.Table], pa.Table] = lambda t: t, **tuning: Any) -> Artifact:
-    storage = Storage(str(root))
-    return tune(tuning_config(model, root, **tuning), storage, sample_corpus(storage, edit=edit))
+def run(
+    root: Path, model: Path, edit: Callable[[pa.Table], pa.Table] = lambda t: t, curves: Path | None = None,
+    **tuning: Any,
+) -> Artifact:  # fmt: skip
+    storage, config = Storage(str(root)), tuning_config(model, root, **tuning)
+    config = config.model_copy(update={"tracking": TrackingConfig(tensorboard=str(curves) if curves else None)})
+    return tune(config, storage, sample_corpus(storage, edit=edit))
 
 
 def word(at: Callable[[np.ndarray, float], np.ndarray]) -> Callable[[pa.Table], pa.Table]:
@@ -114,8 +118,8 @@ RANKS = {"method": "adalora", "steps": 10, "lora": {"rank": 2}, "validate_every"
 def test_a_killed_run_goes_on_to_the_same_weights(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, also: dict[str, Any]
 ) -> None:
-    tuning = {"dropout": True, "tensorboard": str(tmp_path / "curves"), **also}
-    whole = run(tmp_path / "whole", model, **{**tuning, "tensorboard": None})
+    tuning = {"dropout": True, **also}
+    whole = run(tmp_path / "whole", model, **tuning)
     step, taken = fit.one_step, []
 
     def killed(*arguments: Any) -> Any:
@@ -126,12 +130,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 
     monkeypatch.setattr(fit, "one_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "killed", model, **tuning)
+        run(tmp_path / "killed", model, curves=tmp_path / "curves", **tuning)
     assert not list((tmp_path / "killed").glob("encoder/*/manifest.json"))
-    made = run(tmp_path / "killed", model, **tuning)
+    made = run(tmp_path / "killed", model, curves=tmp_path / "curves", **tuning)
     assert same(made, whole) and taken == [1, 2, 3, 4, 3, 4]
-    assert events(tmp_path / "curves", "tune/ndcg@10") == curve(made, "ndcg@10")
-    assert events(tmp_path / "curves", "tune/contrastive") == curve(made, "contrastive")
+    shown = tmp_path / "curves" / made.id / "tune"
+    assert events(shown, "ndcg@10") == curve(made, "ndcg@10")
+    assert events(shown, "contrastive") == curve(made, "contrastive")
 
 
 def test_a_killed_run_goes_on_to_the_same_ranks(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
