@@ -47,6 +47,7 @@ MODELS: dict[Role, dict[str, str]] = {
         "boosted": f"{_K}.trees.boosted:BoostedRanker",
         "listwise": f"{_K}.listwise.ranker:ListwiseRanker",
         "ensemble": f"{_K}.ensemble:EnsembleRanker",
+        "distilled": f"{_K}.trees.distilled:DistilledRanker",
         "logistic": f"{_K}.logistic:LogisticRanker",
         "popularity": f"{_K}.logistic:PopularityRanker",
         "text_logistic": f"{_K}.logistic:TextLogisticRanker",

@@ -2,12 +2,12 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from llmrec.catalogue import Role, model_class, module_of
-from llmrec.config import RunConfig
+from llmrec.config import ModelConfig, RunConfig
 from llmrec.files import delete_folder
 from llmrec.models.base import Model, ModelContext
 from llmrec.models.models_file import SUMMARY, ModelsFile
@@ -67,8 +67,15 @@ def modules_of(config: RunConfig) -> tuple[str, ...]:
     """The modules of the models that a run names: its stage `train` depends on them, and on no other model's."""
     t = config.training
     second: set[tuple[Role, str]] = {("blender", t.blender.name), ("calibrator", t.calibrator.name)}
-    members: set[tuple[Role, str]] = {("ranker", member.name) for member in getattr(t.ranker, "members", ())}
-    return modules_named({(role_of(key), c.name) for key, c in models_of(t).items()} | second | members)
+    named = {(role_of(key), part.name) for key, c in models_of(t).items() for part in _whole(c)}
+    return modules_named(named | second)
+
+
+def _whole(config: ModelConfig) -> Iterator[ModelConfig]:
+    """A model and, level by level, those that it is made of."""
+    yield config
+    for part in config.parts():
+        yield from _whole(part)
 
 
 def modules_named(named: set[tuple[Role, str]]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     **{name: {"dim": 8, "epochs": 2, "batch_size": 16, "sampled_negatives": 16} for name in ("sasrec", "hstu")},
     "ials": {"factors": 8, "regularization": 0.1}, "bpr": {"iterations": 5}, "lambdarank": {"rounds": 20},
     "ensemble": {"members": ({"name": "lambdarank", "rounds": 20}, "popularity"), "seeds": 2},
+    "distilled": {"teacher": {"name": "lambdarank", "rounds": 20}, "rounds": 40},
     **{name: {"epochs": 2} for name in ("ncf", "text_factorization", "dcnv2", "deepfm", "fm", "autoint", "din",
                                                 "encoder_decoder", "network", "shared_bottom", "mmoe", "ple",
                                                 "esmm")},

@@ -49,6 +49,9 @@ class EnsembleConfig(ModelConfig):
             raise ValueError(f"chosen: settings of {self.seeds} fits of each of the {n} members")
         return self
 
+    def parts(self) -> tuple[ModelConfig, ...]:
+        return self.members
+
 
 class EnsembleRanker(Ranker):
     """logit = shift + Σ weight · mean over seeds of a member's logit: stacking. What explains it adds up likewise."""
