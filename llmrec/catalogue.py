@@ -29,6 +29,7 @@ MODELS: dict[Role, dict[str, str]] = {
         "boosted_text": f"{_R}.pointwise.boosted:BoostedText",
         "text_logistic": f"{_R}.pointwise.text_logistic:TextLogistic",
         "text_similarity": f"{_R}.text_similarity:TextSimilarity",
+        "bm25": f"{_R}.words.bm25:BM25",
         "text_factorization": f"{_R}.text_factorization:TextFactorization",
     },
     "ranker": {

@@ -9,6 +9,8 @@ from llmrec.config.base import Section
 from llmrec.names import BASELINES, RANKING_METRICS, check_names
 from llmrec.variants import CONTROLS
 
+#: What a retriever reads that only a bundle's stages know.
+_OURS = ("features", "words")
 ProtocolName = Literal["temporal", "frozen", "rolling_origins", "leave_last_out", "random"]
 
 
@@ -67,7 +69,7 @@ class EvaluationConfig(Section):
     @classmethod
     def _read_events(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for name in names or ():
-            if name not in MODELS["ranker"] and model_class("retriever", name).INFO.reads == "features":
+            if name not in MODELS["ranker"] and model_class("retriever", name).INFO.reads in _OURS:
                 raise ValueError(f"{name!r} reads a bundle's features: name it in training.retrievers")
         return names
 
@@ -90,5 +92,5 @@ class EvaluationConfig(Section):
 def _refuse_ours(names: tuple[str, ...]) -> None:
     """Raises ValueError for a model that reads a bundle's features: no table has it as a baseline."""
     for name in names:
-        if name not in MODELS["ranker"] and model_class("retriever", name).INFO.reads == "features":
+        if name not in MODELS["ranker"] and model_class("retriever", name).INFO.reads in _OURS:
             raise ValueError(f"{name!r} reads a bundle's features; name it in training.retrievers, and it is evaluated")

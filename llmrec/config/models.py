@@ -15,10 +15,6 @@ class ModelConfig(Section):
 
     name: str
 
-    def parts(self) -> tuple["ModelConfig", ...]:
-        """Models of the same role that this one is made of."""
-        return ()
-
 
 def model_config(role: Role, value: Any, default: str | None = None) -> ModelConfig:
     """The validated settings of the model that `value` names: a name, or settings with a name.

@@ -7,7 +7,7 @@ the probability of a click. Whatever has the shape can be trained by
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -31,7 +31,9 @@ from llmrec.models.attribution import Doubles, shapley
 from llmrec.storage import Artifact
 
 if TYPE_CHECKING:  # torch takes three seconds of every process that names a model
+    from llmrec.config.models import ModelConfig
     from llmrec.models.networks.fit_task import FitTask
+    from llmrec.models.retrievers.words.item_words import ItemWords
     from llmrec.workers.process_group import ProcessGroup
 
 Floats = npt.NDArray[np.float32]
@@ -46,7 +48,8 @@ class ModelInfo:
 
     title: str  # as the report calls it
     description: str
-    reads: Literal["events", "text", "features"]  # text: vectors of reviews too; features: a variant's columns
+    #: text: vectors of reviews too; words: those of items; features: a variant's columns
+    reads: Literal["events", "text", "words", "features"]
     paper: str = ""
     needs_clock: bool = False  # reads the time of the request, so it has no transductive form
     answers_all: bool = False  # also users of whom nothing is known
@@ -112,6 +115,7 @@ class FitData:
     as_of: AsOf
     vectors: Floats | None = None  # (n_events, dim) of the reviews, zero rows where there is no text
     seed: int = 7
+    words: "Callable[[int], ItemWords] | None" = None  # of items, with so many of the reviews before the cut-off
 
     @property
     def matrix(self) -> sp.csr_matrix:
@@ -180,6 +184,11 @@ class Model(ABC):
     def __init__(self, config: Any, context: ModelContext | None = None) -> None:
         """`context`: None where the model reads events alone."""
         self.config, self.context = config, context
+
+    @classmethod
+    def parts(cls, config: Any) -> "tuple[ModelConfig, ...]":
+        """Settings of the models of the same role that one of these settings is made of."""
+        return ()
 
     def fit_task(self, examples: Artifact, group: "ProcessGroup", validate: bool) -> "FitTask | None":
         """The fit of a network, that Ray Train runs epoch by epoch; None: `fit` does, in one task.

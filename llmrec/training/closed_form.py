@@ -1,6 +1,8 @@
 """The fits of models that are no networks: one task each."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,11 @@ import numpy as np
 from llmrec.config.models import ModelConfig
 from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import Arrays, Model, ModelContext, Ranker
+from llmrec.models.retrievers.words.item_words import ItemWords, item_words
 from llmrec.models.store import fit_data, make_model
-from llmrec.storage import Artifact
+from llmrec.storage import Artifact, Storage
 from llmrec.training.fit import Plan, load_context, role_of
+from llmrec.variants import reads_text
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,23 @@ def fit_model(model: Model, examples: Artifact, seed: int, validate: bool) -> di
     if isinstance(model, Ranker):
         rows = _rows(examples, "train", context)
         return model.fit(rows, _rows(examples, "validation", context) if validate else None, seed)
-    model.fit(fit_data(context, model, training_events(context, model), seed))  # type: ignore[attr-defined]
+    data = fit_data(context, model, training_events(context, model), seed)
+    if model.INFO.reads == "words":
+        data = replace(data, words=partial(_words, examples, context))
+    model.fit(data)  # type: ignore[attr-defined]
     return {}
+
+
+def _words(examples: Artifact, context: ModelContext, review_words: int) -> ItemWords:
+    """The words of a fold's items, as known at its cut-off; none where the variant reads no text."""
+    ids = context.history.item_ids
+    if not reads_text(context.variant):
+        return ItemWords([[] for _ in ids], {})
+    storage, made = Storage(examples.root.rsplit("/", 2)[0]), examples.manifest.parents["corpus"]
+    corpus = storage.find("corpus", made)
+    if corpus is None:
+        raise FileNotFoundError(f"{examples.root}: its corpus {made} is gone; run `python -m jobs.ingest` again")
+    return item_words(corpus, ids, math.ceil(context.spec.cutoff), review_words)
 
 
 def training_events(context: ModelContext, model: Model) -> Any:

@@ -67,15 +67,15 @@ def modules_of(config: RunConfig) -> tuple[str, ...]:
     """The modules of the models that a run names: its stage `train` depends on them, and on no other model's."""
     t = config.training
     second: set[tuple[Role, str]] = {("blender", t.blender.name), ("calibrator", t.calibrator.name)}
-    named = {(role_of(key), part.name) for key, c in models_of(t).items() for part in _whole(c)}
+    named = {(role_of(key), part.name) for key, c in models_of(t).items() for part in _whole(role_of(key), c)}
     return modules_named(named | second)
 
 
-def _whole(config: ModelConfig) -> Iterator[ModelConfig]:
+def _whole(role: Role, config: ModelConfig) -> Iterator[ModelConfig]:
     """A model and, level by level, those that it is made of."""
     yield config
-    for part in config.parts():
-        yield from _whole(part)
+    for part in model_class(role, config.name).parts(config):
+        yield from _whole(role, part)
 
 
 def modules_named(named: set[tuple[Role, str]]) -> tuple[str, ...]:

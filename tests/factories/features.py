@@ -184,6 +184,11 @@ class World:
 
     def stored(self, storage: Storage, parts: int = 1) -> tuple[Artifact, Artifact]:
         """The artifacts `corpus`, reviews dealt over `parts` files by user, and `embeddings`, with its store."""
+        corpus, files = self.stored_corpus(storage, parts)
+        return corpus, self._stored_embeddings(storage, files)
+
+    def stored_corpus(self, storage: Storage, parts: int = 1) -> tuple[Artifact, list[pa.Table]]:
+        """The artifact `corpus`, and its files of reviews."""
         reviews, items = self.tables()
         dealt = np.array([int(u[1:] if u[1:].isdigit() else 0) % parts for u in reviews[C.USER_ID].to_pylist()])
         files = [reviews.filter(pa.array(dealt == part)) for part in range(parts)]
@@ -198,6 +203,12 @@ class World:
                 "at_least": self.at_least,
                 "exclude_seen": self.settings.exclude_seen,
             }
+        corpus = storage.find("corpus", "c")
+        assert corpus is not None
+        return corpus, files
+
+    def _stored_embeddings(self, storage: Storage, files: list[pa.Table]) -> Artifact:
+        reviews, _ = self.tables()
         texts = [("review", r[C.REVIEW_ID], r[C.TEXT]) for file in files for r in file.to_pylist()]
         texts += [("item", i[C.ITEM_ID], i[C.TITLE]) for i in self.items]
         sequences = dict(zip(reviews[C.REVIEW_ID].to_pylist(), self.sequences(reviews), strict=True))
@@ -217,9 +228,9 @@ class World:
                 "dim": self.dim,
                 "encoder": EncoderConfig(backend="hashing").model_dump(mode="json"),  # no prompt before a text
             }
-        corpus, embeddings = storage.find("corpus", "c"), storage.find("embeddings", "e")
-        assert corpus and embeddings
-        return corpus, embeddings
+        embeddings = storage.find("embeddings", "e")
+        assert embeddings is not None
+        return embeddings
 
     def prepare(
         self, fold: Fold = "test", fitted: "Prepared | None" = None, cut: tuple[int, int] = (T1, T2)

@@ -37,6 +37,8 @@ def tiny_config(**training: Any) -> RunConfig:
 def examples(storage: Storage, world: World, fold: Fold) -> Artifact:
     """The artifact `examples` of a world's fold, as the stage `featurize` lays it out."""
     prepared = world.prepare(fold)
+    if storage.find("corpus", "c") is None:
+        world.stored_corpus(storage)
     with storage.build("examples", fold, module="llmrec.features", config={}, parents={"corpus": "c"}) as writer:
         writer.info |= {"t1": START + 50 * DAY_MS, "t2": START + 70 * DAY_MS}  # as `World.prepare` cuts
         prepared.history.save(writer.uri("history"))

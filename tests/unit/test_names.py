@@ -25,13 +25,14 @@ def test_the_names_are_those_of_the_rooms() -> None:
     assert tuple(RANKING_METRICS) == RANKING
     assert list(FAMILIES) == list(MADE)
     ranked, labelled = baseline_names("full", None, has_text=True), baseline_rankers("full", None, "")
-    ours = {n for n in MODELS["retriever"] if model_class("retriever", n).INFO.reads == "features"}
+    ours = {n for n in MODELS["retriever"] if model_class("retriever", n).INFO.reads in ("features", "words")}
     assert set(OF_MANY) == {n for n in MODELS["ranker"] if "outcomes" in model_class("ranker", n).Config.model_fields}
     assert {*ranked, *labelled} == set(BASELINES) - ours - set(OF_MANY) and ours == {
         "two_tower",
         "sasrec",
         "hstu",
         "text_similarity",
+        "bm25",
     }
     assert set(GRIDS) < set(ranked)
     assert {*STARS, *LIKES} == set(MODELS["rater"]) - {"boosted", "network"}  # ours

@@ -49,9 +49,6 @@ class EnsembleConfig(ModelConfig):
             raise ValueError(f"chosen: settings of {self.seeds} fits of each of the {n} members")
         return self
 
-    def parts(self) -> tuple[ModelConfig, ...]:
-        return self.members
-
 
 class EnsembleRanker(Ranker):
     """logit = shift + Σ weight · mean over seeds of a member's logit: stacking. What explains it adds up likewise."""
@@ -69,6 +66,10 @@ class EnsembleRanker(Ranker):
         ]
         self._weights = np.array(config.weights or [1 / len(self.members)] * len(self.members))
         self._shift = float(config.shift)
+
+    @classmethod
+    def parts(cls, config: Any) -> tuple[ModelConfig, ...]:
+        return tuple(config.members)
 
     def reads_columns(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(c for fits in self.members for c in fits[0].reads_columns()))

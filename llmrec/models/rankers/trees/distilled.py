@@ -36,9 +36,6 @@ class DistilledRankerConfig(BoostedRankerConfig):
             raise ValueError(f"a ranker of the click alone, found one that predicts {list(outcomes)} too")
         return teacher
 
-    def parts(self) -> tuple[ModelConfig, ...]:
-        return (self.teacher,)
-
 
 class DistilledRanker(BoostedRanker):
     """Squared error against the teacher's logits (Ba & Caruana, NIPS 2014), which is thrown away."""
@@ -46,6 +43,10 @@ class DistilledRanker(BoostedRanker):
     Config = DistilledRankerConfig
     INFO = ModelInfo("Distilled", "trees that learn a teacher's logits, by default an ensemble's", "features",
                      "Ba & Caruana, NIPS 2014", output="probability")  # fmt: skip
+
+    @classmethod
+    def parts(cls, config: Any) -> tuple[ModelConfig, ...]:
+        return (config.teacher,)
 
     def fit(self, rows: Examples, held_out: Examples | None, seed: int) -> dict[str, Any]:
         teacher = _teacher(self.config, self.context)
