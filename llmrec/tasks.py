@@ -84,6 +84,11 @@ def live_nodes() -> list[dict[str, float]]:
     return nodes
 
 
+def cluster_cpus() -> float:
+    """CPUs of all live nodes; 0 where tasks run in this process."""
+    return 0.0 if _alone() else sum(node.get("CPU", 0.0) for node in live_nodes())
+
+
 def data_context() -> Any:
     """Ray Data's settings for a run of ours: silent, errors as they were raised."""
     import ray.data  # takes seconds

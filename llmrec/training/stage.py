@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -93,10 +94,25 @@ def _fit(
 ) -> None:
     """Fit the variants of `writers`, their networks all in one run, and write what each gave."""
     plans = {variant: make_plan(config, *folds, variant) for variant in writers}
-    others = _fit_others(plans, config)
-    progress = fit_networks(config, storage, plans, run)
+    if not _room_beside(config.training.workers):
+        others, progress = _fit_others(plans, config), fit_networks(config, storage, plans, run)
+    else:
+        with ThreadPoolExecutor(1, "others") as beside:
+            fitting = beside.submit(_fit_others, plans, config)
+            progress = fit_networks(config, storage, plans, run)
+            others = fitting.result()
     for variant, writer in writers.items():
+        logger.info("train: %s: the blend, its guard and the fallback, on validation's queries", variant)
         _write(config, plans[variant], progress[variant], others[variant], writer)
+
+
+def _room_beside(workers: int) -> bool:
+    """Whether tasks can run while so many workers of Ray Train do: they would wait for CPUs that these hold."""
+    if not workers:
+        return False
+    from llmrec.tasks import cluster_cpus  # Ray, only where it is used
+
+    return cluster_cpus() > workers
 
 
 def fit_networks(config: RunConfig, storage: Storage, plans: Mapping[str, Plan], run: str) -> dict[str, Progress]:
