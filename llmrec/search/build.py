@@ -37,12 +37,13 @@ def build_index(
                 said.add(row, terms(text))
     vectors = None if embeddings is None else _vectors(storage, corpus, embeddings, item_ids)
     quotes = build_quotes(config.quotes, storage, corpus, embeddings, item_ids)
-    return SearchIndex(texts, _index(own), _index(said), None if vectors is None else ItemVectors.of(vectors), quotes)
-
-
-def _index(documents: Documents) -> WordIndex:
-    words = documents.whole()
-    return WordIndex.fit(words.documents, words.vocabulary)
+    return SearchIndex(
+        texts,
+        WordIndex.fit(own.whole()),
+        WordIndex.fit(said.whole()),
+        None if vectors is None else ItemVectors.of(vectors),
+        quotes,
+    )
 
 
 def _vectors(storage: Storage, corpus: Artifact, embeddings: Artifact, item_ids: Ids) -> Floats32:

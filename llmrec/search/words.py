@@ -1,6 +1,6 @@
 """BM25 over the words of items (Robertson & Zaragoza, 2009; Lucene's variant, computed by bm25s), in mapped files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from llmrec.features.arrays import Floats32, Ints, map_array, write_array
 from llmrec.features.asof.ids import Ids
+from llmrec.models.retrievers.words.item_words import ItemWords, bm25_weights
 
 #: Words of a query that are looked up at most, the rarest first: more say nothing new and cost a list of items each.
 MAX_TERMS = 64
@@ -42,19 +43,12 @@ class WordIndex:
     n_items: int
 
     @classmethod
-    def fit(cls, documents: Sequence[Sequence[int]], vocabulary: Mapping[str, int]) -> Self:
-        """Index `documents`, an item each, of words as numbers from 1 on that `vocabulary` gives, in order."""
-        if not vocabulary:
-            none = np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(2, np.int64)
-            return cls(Ids([""]), *none, len(documents))
-        import bm25s  # a second: only where an index is made
-
-        made = bm25s.BM25(method="lucene")
-        made.index((documents, {"": 0, **vocabulary}), create_empty_token=False, show_progress=False)
-        found = made.scores
+    def fit(cls, words: ItemWords) -> Self:
+        """Index the words of items."""
+        found = bm25_weights(words)
         return cls(
-            Ids(["", *vocabulary]), found["data"].astype(np.float32), found["indices"].astype(np.int32),
-            found["indptr"].astype(np.int64), len(documents),
+            Ids(["", *words.vocabulary]), found.data, found.indices.astype(np.int32), found.indptr.astype(np.int64),
+            len(words.documents),
         )  # fmt: skip
 
     def save(self, folder_uri: str) -> None:

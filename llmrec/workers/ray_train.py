@@ -1,5 +1,6 @@
 """Ray Train around any resumable loop: workers, checkpoints, resume. A loop's own code is plain torch."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -8,6 +9,9 @@ from typing import Any
 
 import ray.train
 import ray.train.torch
+from ray.train.v2._internal.execution import context
+from ray.train.v2._internal.execution.callback import RayTrainCallback
+from ray.train.v2.api import data_parallel_trainer
 
 from llmrec.config.workers import WorkersConfig
 from llmrec.files import filesystem
@@ -15,6 +19,9 @@ from llmrec.workers.loop import Loop, Metrics, Report, TrainRun
 from llmrec.workers.process_group import ProcessGroup
 
 _FILE = "progress.pt"
+_CLEANER = "PlacementGroupCleanerCallback"
+#: Loggers that say again what a fit's own lines say of a report (named by its file), and which CPU's build is read.
+_CHATTY = (context.__file__, "faiss.loader")
 
 
 def run_workers(loop: Loop, settings: Any, config: WorkersConfig, run: TrainRun, cpus: int = 1) -> bytes:
@@ -25,6 +32,7 @@ def run_workers(loop: Loop, settings: Any, config: WorkersConfig, run: TrainRun,
     """
     # The controller takes a report in at its next look at the workers, by default 2 s later: longer than a short epoch.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
+    _without_cleaner()
     fs, path = filesystem(run.folder)
     trainer = ray.train.torch.TorchTrainer(
         _worker,
@@ -37,6 +45,7 @@ def run_workers(loop: Loop, settings: Any, config: WorkersConfig, run: TrainRun,
             name=run.name, storage_path=path, storage_filesystem=fs,
             failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
         ),
     )  # fmt: skip
     result = trainer.fit()
@@ -45,10 +54,23 @@ def run_workers(loop: Loop, settings: Any, config: WorkersConfig, run: TrainRun,
     return _read(result.checkpoint)
 
 
+def _without_cleaner() -> None:
+    """Leave out Ray Train's cleaner of placement groups where no dashboard runs, as in a process's own cluster.
+
+    It asks the dashboard whether the controller lives, and ends with a page of traceback where there is none; a cluster
+    that ends with this process leaves no placement group behind. Ray 2.60 has no switch for it.
+    """
+    node = ray._private.worker._global_node
+    if node is not None and not node.webui_url and hasattr(data_parallel_trainer, _CLEANER):
+        setattr(data_parallel_trainer, _CLEANER, RayTrainCallback)
+
+
 def _worker(settings: dict[str, Any]) -> None:
-    context = ray.train.get_context()
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    own = ray.train.get_context()
     device = str(ray.train.torch.get_device())
-    group = ProcessGroup(context.get_world_rank(), context.get_world_size(), device)
+    group = ProcessGroup(own.get_world_rank(), own.get_world_size(), device)
     checkpoint = ray.train.get_checkpoint()
     state = None if checkpoint is None else _read(checkpoint)
     reports = 0

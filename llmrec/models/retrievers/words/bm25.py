@@ -9,7 +9,7 @@ from pydantic import Field
 from llmrec.config.models import ModelConfig
 from llmrec.models.base import FitData, ModelInfo
 from llmrec.models.retrievers.item_weights import ItemWeights
-from llmrec.models.retrievers.words.item_words import ItemWords
+from llmrec.models.retrievers.words.item_words import ItemWords, bm25_weights
 
 #: Items whose words are asked for at once.
 _ROWS = 512
@@ -25,8 +25,7 @@ class BM25Config(ModelConfig):
 class BM25(ItemWeights):
     """Each item is a query of its most telling words over all items, as a share of what it says of itself.
 
-    Weights: Lucene's variant (Kamphuis et al., ECIR 2020), by bm25s. A word is the more telling the larger its own BM25
-    weight in the item.
+    A word is the more telling the larger its own BM25 weight in the item.
     """
 
     Config = BM25Config
@@ -38,20 +37,10 @@ class BM25(ItemWeights):
         if words is None or not words.vocabulary:
             n = data.data.n_items - 1
             return sp.csr_matrix((n, n), dtype=np.float32)
-        weighed = _bm25(words)[1:]
+        weighed = bm25_weights(words).tocsr()[1:]
         asked = _telling(weighed, self.config.terms)
         rows = range(0, weighed.shape[0], _ROWS)
         return sp.vstack([_nearest(asked, weighed, start, self.config.neighbours) for start in rows], format="csr")
-
-
-def _bm25(words: ItemWords) -> sp.csr_matrix:
-    """(n_items, words) weight of each word in each item."""
-    import bm25s  # a second
-
-    made = bm25s.BM25(method="lucene")
-    made.index((words.documents, {"": 0, **words.vocabulary}), create_empty_token=False, show_progress=False)
-    found, shape = made.scores, (len(words.documents), len(words.vocabulary) + 1)
-    return sp.csc_matrix((found["data"], found["indices"], found["indptr"]), shape=shape).tocsr()
 
 
 def _telling(weighed: sp.csr_matrix, n: int) -> sp.csr_matrix:
