@@ -82,7 +82,7 @@ def _fill(spec: ReaderSpec, storage: Storage, corpus: Artifact, writer: Artifact
     found = [fragment for fragment in fragments(corpus) if fragment.kind == "review"]
     worker = partial(factory, spec)
     settings = job_settings(spec.settings, spec.name in ENGINES)
-    totals = encode_corpus(found, settings, store, writer.uri("text_keys"), writer.uri("scratch"), worker)
+    totals = encode_corpus(found, settings, store, writer.uri("text_keys"), writer.uri("scratch"), worker, stage="read")
     scale = corpus.manifest.info.get("scale", {})
     page = AspectPage(scale.get("liked_from", 4), scale.get("disliked_to", 2))
     reviews = _reviews(corpus)

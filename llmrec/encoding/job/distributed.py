@@ -78,10 +78,12 @@ def encode_corpus(
     keys_uri: str,
     scratch: str,
     factory: MakeWorker,
+    *,
+    stage: str = "encode",
 ) -> Totals:
     """Bring every text of `fragments` into `store`; writes the `text_keys` parts under `keys_uri`.
 
-    `scratch` is a folder that every node can write to; it is gone afterwards.
+    `scratch` is a folder that every node can write to; it is gone afterwards. `stage`: what the console calls it.
     Raises EncodingError where the encoder fails on everything, OSError where the storage does.
     """
     if not fragments:
@@ -93,9 +95,9 @@ def encode_corpus(
             sum(part.sums[name] for part in parts) for name in ("unique", "hits", C.N_TOKENS, C.N_UNKNOWN)
         )
         totals = Totals(unique, hits, n_tokens, n_unknown)
-        log.info("encode: %d texts, %d of them in the store", totals.unique, totals.hits)
+        log.info("%s: %d texts, %d of them in the store", stage, totals.unique, totals.hits)
         if totals.unique > totals.hits:
-            _encode_missing(parts, config, store, width, factory, totals)
+            _encode_missing(parts, config, store, width, factory, totals, stage)
             _compact(store)
         return totals
     except StarvedError as error:
@@ -197,14 +199,15 @@ def _encode_missing(
     width: int,
     factory: MakeWorker,
     totals: Totals,
+    stage: str,
 ) -> None:
     import ray.data  # takes seconds, and a run that finds everything in the store does not need it
 
     to_encode = totals.unique - totals.hits
     placement = plan(config, _nodes(), math.ceil(to_encode / config.batch_texts))
-    log.info("encode: %d texts to encode, %s", to_encode, placement)
+    log.info("%s: %d texts to go, %s", stage, to_encode, placement)
     items = schedule_batches(parts, placement.actors)
-    with ray.data.DataContext.current(_context()), EncodeProgress(to_encode, totals.hits) as progress:
+    with ray.data.DataContext.current(_context()), EncodeProgress(to_encode, totals.hits, stage) as progress:
         results = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             EncodeActor,
             batch_size=1,

@@ -15,16 +15,16 @@ _EVERY_S = 10.0
 class EncodeProgress:
     """A bar on a terminal, a log line every ten seconds elsewhere. A context manager."""
 
-    def __init__(self, to_encode: int, cache_hits: int) -> None:
-        self._total, self._hits = to_encode, cache_hits
+    def __init__(self, to_encode: int, cache_hits: int, stage: str = "encode") -> None:
+        self._total, self._hits, self._stage = to_encode, cache_hits, stage
         self._said = time.monotonic()
         self._texts = self._tokens = 0
         self._seconds = 0.0
         self._bar = Progress(
-            TextColumn("encode"), BarColumn(), TextColumn("{task.completed}/{task.total} texts · {task.fields[rates]}"),
+            TextColumn(stage), BarColumn(), TextColumn("{task.completed}/{task.total} texts · {task.fields[rates]}"),
             TimeRemainingColumn(), disable=not sys.stderr.isatty(),
         )  # fmt: skip
-        self._task = self._bar.add_task("encode", total=to_encode, rates="")
+        self._task = self._bar.add_task(stage, total=to_encode, rates="")
 
     def add(self, n_texts: int, n_tokens: int, seconds: float) -> None:
         """Count one finished batch; `seconds` since the first one began, so that the engine's start is not in rates."""
@@ -37,7 +37,9 @@ class EncodeProgress:
 
     def _say(self) -> None:
         self._said = time.monotonic()
-        log.info("encode: %d of %d texts, %s, %.0f s left", self._texts, self._total, self._rates(), self._left())
+        log.info(
+            "%s: %d of %d texts, %s, %.0f s left", self._stage, self._texts, self._total, self._rates(), self._left()
+        )
 
     def _rates(self) -> str:
         texts, tokens = (n / self._seconds if self._seconds else 0.0 for n in (self._texts, self._tokens))

@@ -60,8 +60,9 @@ def _write_with_model(
     store = ProfileStore(storage.root, spec.fingerprint)
     found, worker = fragments_of("text", documents), partial(make_writer, spec)
     totals = encode_corpus(
-        found, job_settings(settings, engine=True), store, f"{scratch}/keys", f"{scratch}/job", worker
-    )
+        found, job_settings(settings, engine=True), store, f"{scratch}/keys", f"{scratch}/job", worker,
+        stage="write profiles",
+    )  # fmt: skip
     failed = sum(write_written(store, uri, f"{target}/{uri.rpartition('/')[2]}", totals.failures) for uri in documents)
     return {"profiles_written": totals.encoded, "profiles_failed": failed}
 
@@ -84,4 +85,6 @@ def _encode(config: RunConfig, storage: Storage, embeddings: Artifact, target: s
 
     settings: EncodingConfig = config.encoding.model_copy(update={"encoder": encoder_config(embeddings)})
     found, store, keys = fragments_of("text", files_of(target)), open_store(storage, embeddings), f"{scratch}/text-keys"
-    return encode_corpus(found, settings, store, keys, f"{scratch}/texts", make_encoder).encoded
+    return encode_corpus(
+        found, settings, store, keys, f"{scratch}/texts", make_encoder, stage="encode profiles"
+    ).encoded
