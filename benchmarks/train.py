@@ -51,8 +51,8 @@ from llmrec.config.models import model_config
 from llmrec.features.asof.events import flatten
 from llmrec.features.dataset.rows import read_examples
 from llmrec.models.base import ModelContext
+from llmrec.models.files.store import make_model
 from llmrec.models.networks.epochs import optimization_of
-from llmrec.models.store import make_model
 from llmrec.storage import Artifact, Storage
 from llmrec.training.fit import load_context
 from llmrec.workers.process_group import ProcessGroup

@@ -31,9 +31,9 @@ from llmrec.features.families.readings import PREFIX as READ_PREFIX
 from llmrec.files import read_bytes, read_json, write_bytes, write_json
 from llmrec.live.log_point import LogPoint
 from llmrec.models.base import Arrays, ModelContext
-from llmrec.models.models_file import SUMMARY, ModelsFile
-from llmrec.models.store import load_model, save_model
-from llmrec.models.weights_file import load_arrays, save_arrays
+from llmrec.models.files.models_file import SUMMARY, ModelsFile
+from llmrec.models.files.store import load_model, save_model
+from llmrec.models.files.weights_file import load_arrays, save_arrays
 from llmrec.recommender import FittedModels, Recommender
 from llmrec.search.build import build_index
 from llmrec.search.index import SearchIndex

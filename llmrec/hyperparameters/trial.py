@@ -8,8 +8,8 @@ import torch
 
 from llmrec.config import ModelConfig, TrainingConfig
 from llmrec.models.base import ModelContext
+from llmrec.models.files.store import fit_data, make_model
 from llmrec.models.networks.epochs import FitState, run_epochs
-from llmrec.models.store import fit_data, make_model
 from llmrec.models.validation import WHOLE
 from llmrec.storage import Artifact
 from llmrec.training.closed_form import fit_model

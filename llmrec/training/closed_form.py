@@ -10,8 +10,8 @@ import numpy as np
 from llmrec.config.models import ModelConfig
 from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import Arrays, Model, ModelContext, Ranker
+from llmrec.models.files.store import fit_data, make_model
 from llmrec.models.retrievers.words.item_words import ItemWords, item_words
-from llmrec.models.store import fit_data, make_model
 from llmrec.storage import Artifact, Storage
 from llmrec.training.fit import Plan, load_context, role_of
 from llmrec.variants import reads_text

@@ -14,8 +14,8 @@ from llmrec.catalogue import Role
 from llmrec.config import ModelConfig, TrainingConfig
 from llmrec.features.dataset.rows import load_features
 from llmrec.models.base import ModelContext
+from llmrec.models.files.store import make_model
 from llmrec.models.networks.epochs import FitState, run_epochs
-from llmrec.models.store import make_model
 from llmrec.storage import Artifact
 from llmrec.tracking import Curves, Tracked
 from llmrec.training.warm_start import WarmStart

@@ -7,8 +7,8 @@ from llmrec.bundle_files import MODELS, SETTINGS, bundle_folder
 from llmrec.config import RunConfig
 from llmrec.config.models import ModelConfig, model_config
 from llmrec.files import delete_folder, read_json
-from llmrec.models.models_file import SUMMARY, ModelsFile
-from llmrec.models.store import load_model, make_model, save_model
+from llmrec.models.files.models_file import SUMMARY, ModelsFile
+from llmrec.models.files.store import load_model, make_model, save_model
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 from llmrec.training.closed_form import Fitted, fit_model
 from llmrec.training.fit import Plan, load_context, role_of

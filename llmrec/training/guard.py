@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.models.base import Blender, Ints
-from llmrec.models.models_file import Guarded
+from llmrec.models.files.models_file import Guarded
 
 Doubles = npt.NDArray[np.float64]
 #: Shares of the blend, tested one after the other; the first that fails ends it.

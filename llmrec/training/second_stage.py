@@ -11,9 +11,9 @@ from llmrec.config.data.outcomes import CLICK
 from llmrec.features.dataset.rows import read_examples
 from llmrec.models.base import Blender, Calibrator, Ints, ModelContext, Ranker
 from llmrec.models.blenders.prior_correction import popularity
-from llmrec.models.models_file import Guarded
+from llmrec.models.files.models_file import Guarded
+from llmrec.models.files.store import make_model
 from llmrec.models.retrieval import candidates
-from llmrec.models.store import make_model
 from llmrec.models.topk import top_k
 from llmrec.models.validation import WHOLE, ValidationQueries, ranking_metrics, whole_metrics
 from llmrec.recommender import FittedModels, Recommender

@@ -11,9 +11,9 @@ from llmrec.catalogue import Role, model_class, module_of
 from llmrec.config import ModelConfig, RunConfig
 from llmrec.files import delete_folder
 from llmrec.models.base import Model, ModelContext
-from llmrec.models.models_file import SUMMARY, ModelsFile
+from llmrec.models.files.models_file import SUMMARY, ModelsFile
+from llmrec.models.files.store import fit_data, make_model, save_model
 from llmrec.models.networks.weights import from_arrays
-from llmrec.models.store import fit_data, make_model, save_model
 from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 from llmrec.tracking import Tracked
 from llmrec.training.closed_form import Fitted, fit_both_folds

@@ -14,10 +14,10 @@ from llmrec.features.asof.ids import Ids
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.features.dataset.vocabulary import lookup
 from llmrec.models.base import Arrays, ModelContext
+from llmrec.models.files.store import WEIGHTS
+from llmrec.models.files.weights_file import load_arrays
 from llmrec.models.networks.layers import IdEmbedding
 from llmrec.models.networks.weights import from_arrays
-from llmrec.models.store import WEIGHTS
-from llmrec.models.weights_file import load_arrays
 
 
 def carried_rows(old: tuple[Ids, Ints], new: tuple[Ids, Ints]) -> Ints:

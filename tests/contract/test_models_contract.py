@@ -16,8 +16,8 @@ from llmrec.catalogue import MODELS, Role
 from llmrec.config.models import model_config
 from llmrec.features.dataset.rows import Examples, read_examples
 from llmrec.models.base import ModelContext, Requests
+from llmrec.models.files.store import fit_data, load_model, make_model, save_model
 from llmrec.models.networks.epochs import fit_here
-from llmrec.models.store import fit_data, load_model, make_model, save_model
 from llmrec.training.closed_form import fit_model, training_events
 from llmrec.training.fit import load_context
 from llmrec.workers.process_group import ProcessGroup

@@ -12,8 +12,8 @@ from llmrec.catalogue import MODELS
 from llmrec.config.models import model_config
 from llmrec.features.asof.interactions import AsOf
 from llmrec.models.base import FitData, ModelContext, Retriever
+from llmrec.models.files.store import fit_data, make_model
 from llmrec.models.retrievers.ease import EASE
-from llmrec.models.store import fit_data, make_model
 from llmrec.training import closed_form
 from llmrec.training.fit import load_context
 

@@ -15,8 +15,8 @@ from llmrec.features.dataset.pairs import Pairs
 from llmrec.features.dataset.spec import FeatureSpec
 from llmrec.models.base import ModelContext
 from llmrec.models.blenders.prior_correction import LOGIT, popularity_columns
-from llmrec.models.models_file import ModelsFile
-from llmrec.models.store import fit_data, make_model
+from llmrec.models.files.models_file import ModelsFile
+from llmrec.models.files.store import fit_data, make_model
 from llmrec.recommender import FittedModels
 from llmrec.schema import DAY_MS, ITEMS, REVIEWS, review_id
 from llmrec.schema import Column as C

@@ -20,7 +20,7 @@ from llmrec import bundle
 from llmrec.bundle import Bundle, refuse_untrusted_code, verify
 from llmrec.bundle_files import DIGESTS, BundleError, write_digests
 from llmrec.config import RunConfig
-from llmrec.models.weights_file import WeightsError
+from llmrec.models.files.weights_file import WeightsError
 from llmrec.registry import current, publish, rollback
 from llmrec.storage import Artifact, Storage
 from llmrec.training import train

@@ -16,12 +16,12 @@ from llmrec.config.serving.approximate import ApproximateConfig
 from llmrec.features.asof.item_sets import ItemSet
 from llmrec.models import by_moment
 from llmrec.models.blenders.prior_correction import popularity
+from llmrec.models.files.store import make_model
 from llmrec.models.fixed_order import FixedOrder
 from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.nearest import item_index
 from llmrec.models.retrievers.nearest.item_index import ItemIndex
 from llmrec.models.retrievers.two_tower.retriever import TwoTowerRetriever
-from llmrec.models.store import make_model
 from llmrec.models.topk import top_k
 from llmrec.recommender import Recommender
 from llmrec.schema import DAY_MS, id_hash, tie_hash

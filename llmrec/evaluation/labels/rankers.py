@@ -19,10 +19,10 @@ from llmrec.evaluation.ranking.our_models import Variant
 from llmrec.features.asof.interactions import Floats
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import ModelContext, Ranker
+from llmrec.models.files.store import make_model
 from llmrec.models.linear import platt
 from llmrec.models.rankers.columns import ColumnsRanker
 from llmrec.models.rankers.multitask.config import MultiTaskConfig
-from llmrec.models.store import make_model
 from llmrec.storage import Artifact
 from llmrec.variants import VARIANT_LABELS
 

@@ -11,8 +11,8 @@ from llmrec.evaluation.report.columns import MetricColumn, columns, primary_of
 from llmrec.evaluation.report.facts import Facts, label_facts, protocol_facts, protocol_words
 from llmrec.evaluation.report.figures.chart import Chart
 from llmrec.evaluation.report.figures.forest import Forest, comparison_forest, model_forest
+from llmrec.evaluation.report.figures.of_tables import SliceGroup, label_charts, protocol_charts, slice_groups
 from llmrec.evaluation.report.glossary import metric_title, table_title
-from llmrec.evaluation.report.table_figures import SliceGroup, label_charts, protocol_charts, slice_groups
 from llmrec.evaluation.report.verdict import VerdictText, of_the_text
 
 

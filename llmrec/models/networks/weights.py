@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from llmrec.models.weights_file import WeightsError
+from llmrec.models.files.weights_file import WeightsError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

@@ -10,8 +10,8 @@ from llmrec.config.models import ModelConfig, model_configs
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.attribution import Doubles
 from llmrec.models.base import Arrays, FitData, Floats, ModelContext, ModelInfo, Ranker
+from llmrec.models.files.store import make_model
 from llmrec.models.linear import LinearModel
-from llmrec.models.store import make_model
 
 #: Inverse of the penalty on the weights of a handful of members: next to none.
 _C = 10.0

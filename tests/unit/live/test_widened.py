@@ -11,8 +11,8 @@ from llmrec.live.asof.live_items import ItemFields
 from llmrec.live.context import LiveContext
 from llmrec.live.widened import Widened
 from llmrec.models.base import Requests
+from llmrec.models.files.store import fit_data, make_model
 from llmrec.models.retrieval import retrieve
-from llmrec.models.store import fit_data, make_model
 from llmrec.schema import DAY_MS, event_order
 
 POPULARITIES = ("popularity", "recent_popularity", "time_at_risk", "adaptive_popularity")

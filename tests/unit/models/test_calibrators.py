@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from llmrec.catalogue import MODELS
 from llmrec.config.models import model_config
 from llmrec.evaluation.labels.metrics import click_metrics
-from llmrec.models.store import make_model
+from llmrec.models.files.store import make_model
 
 
 def drawn(curve: Any, n: int = 6000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

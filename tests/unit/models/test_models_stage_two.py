@@ -9,10 +9,10 @@ from safetensors.numpy import save
 
 from llmrec.models.blenders.conditional_logit import ConditionalLogit, ConditionalLogitConfig
 from llmrec.models.blenders.prior_correction import PriorCorrection, PriorCorrectionConfig, popularity_columns
+from llmrec.models.files.weights_file import WeightsError, load_arrays, save_arrays
 from llmrec.models.linear import fit_weights
 from llmrec.models.networks.weights import from_arrays, to_arrays
 from llmrec.models.topk import top_k
-from llmrec.models.weights_file import WeightsError, load_arrays, save_arrays
 from llmrec.schema import id_hash, tie_hash
 
 

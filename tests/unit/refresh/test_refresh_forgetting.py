@@ -7,9 +7,9 @@ import pytest
 from factories.training import Folds, checkerboard, folds, tiny_config
 
 from llmrec.features.dataset.rows import read_examples
+from llmrec.models.files.store import make_model, save_model
 from llmrec.models.networks.weights import from_arrays
 from llmrec.models.retrieval import retrieve
-from llmrec.models.store import make_model, save_model
 from llmrec.models.validation import ValidationQueries
 from llmrec.storage import Artifact
 from llmrec.training.fit import Plan, load_context, run_plan

@@ -10,10 +10,10 @@ from factories.training import folds, tiny_config
 
 from llmrec.features.asof.ids import Ids
 from llmrec.models.base import ModelContext
+from llmrec.models.files.store import make_model, save_model
+from llmrec.models.files.weights_file import WeightsError
 from llmrec.models.networks.layers import IdEmbedding
 from llmrec.models.networks.weights import to_arrays
-from llmrec.models.store import make_model, save_model
-from llmrec.models.weights_file import WeightsError
 from llmrec.storage import Storage
 from llmrec.training.fit import Plan, load_context, models_of, role_of, run_plan
 from llmrec.training.warm_start import WarmStart, carried_rows, id_tables

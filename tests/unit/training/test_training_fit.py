@@ -14,9 +14,9 @@ from factories.training import Folds, checkerboard, folds, tiny_config
 
 from llmrec.features.dataset import rows as rows_module
 from llmrec.features.dataset.rows import Examples, Shard, load_features, read_examples
+from llmrec.models.files.store import load_model, make_model
 from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.two_tower.epochs import TowerData, tower_loss
-from llmrec.models.store import load_model, make_model
 from llmrec.models.validation import ValidationQueries, click_metrics, ranking_metrics
 from llmrec.schema import Column as C
 from llmrec.training import train

@@ -9,8 +9,8 @@ from llmrec.config.models import ModelConfig, model_config
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import ModelContext, ModelInfo, Ranker
 from llmrec.models.boosting import grow
+from llmrec.models.files.store import make_model
 from llmrec.models.rankers.trees.boosted import BoostedRanker, BoostedRankerConfig
-from llmrec.models.store import make_model
 
 
 class DistilledRankerConfig(BoostedRankerConfig):

@@ -9,7 +9,7 @@ from factories.features import World
 from factories.training import folds, rows_of, tiny_config
 
 from llmrec.config.models import model_config
-from llmrec.models.store import load_model, make_model, save_model
+from llmrec.models.files.store import load_model, make_model, save_model
 from llmrec.training.fit import load_context
 from llmrec.training.stage import modules_of
 

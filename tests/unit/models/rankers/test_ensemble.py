@@ -10,8 +10,8 @@ from factories.training import Folds, folds, rows_of, tiny_config
 
 from llmrec.config.models import model_config
 from llmrec.models.base import ModelContext
+from llmrec.models.files.store import load_model, make_model, save_model
 from llmrec.models.rankers.ensemble import EnsembleRanker
-from llmrec.models.store import load_model, make_model, save_model
 from llmrec.models.validation import click_metrics
 from llmrec.training.fit import load_context
 from llmrec.training.stage import modules_of

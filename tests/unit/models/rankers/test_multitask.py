@@ -15,10 +15,10 @@ from llmrec.config import RunConfig
 from llmrec.config.models import model_config
 from llmrec.features.dataset.rows import Examples
 from llmrec.features.families.columns import FeatureColumn
+from llmrec.models.files.store import make_model
 from llmrec.models.networks.ordinal import CumulativeLogit
 from llmrec.models.rankers.multitask.network import OutcomesNetwork
 from llmrec.models.rankers.network_ranker import ranker_epoch
-from llmrec.models.store import make_model
 from llmrec.workers.process_group import ProcessGroup
 
 NAMES = ("shared_bottom", "mmoe", "ple", "esmm")

@@ -9,11 +9,11 @@ from factories.training import Folds, folds
 
 from llmrec.config import FeaturesConfig
 from llmrec.features.dataset.rows import read_examples
+from llmrec.models.files.store import fit_data
 from llmrec.models.networks.epochs import fit_here
 from llmrec.models.raters.features.boosted import BoostedRater, BoostedRaterConfig
 from llmrec.models.raters.features.network import NetworkRater, NetworkRaterConfig
 from llmrec.models.raters.features.rater import FeatureRater
-from llmrec.models.store import fit_data
 from llmrec.schema import DAY_MS
 from llmrec.schema import Column as C
 from llmrec.training.closed_form import training_events

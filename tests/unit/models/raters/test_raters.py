@@ -13,8 +13,8 @@ from llmrec.catalogue import MODELS, model_class
 from llmrec.config.models import model_config
 from llmrec.features.asof.interactions import AsOf, Interactions, Ints
 from llmrec.models.base import FitData, Rater
+from llmrec.models.files.weights_file import load_arrays, save_arrays
 from llmrec.models.raters.bias import liked
-from llmrec.models.weights_file import load_arrays, save_arrays
 from llmrec.schema import DAY_MS
 
 NAMES = [name for name in MODELS["rater"] if model_class("rater", name).INFO.reads != "features"]

@@ -10,8 +10,8 @@ from factories.training import folds
 
 from llmrec.config.models import model_config
 from llmrec.features.asof.ids import Ids
+from llmrec.models.files.store import make_model
 from llmrec.models.retrievers.words.item_words import item_words
-from llmrec.models.store import make_model
 from llmrec.schema import Column as C
 from llmrec.storage import Storage
 from llmrec.training.closed_form import fit_model

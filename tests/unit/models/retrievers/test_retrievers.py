@@ -17,7 +17,7 @@ from llmrec.evaluation.ranking.topk import TopK
 from llmrec.features.asof.interactions import END, AsOf, Interactions
 from llmrec.features.asof.text_profiles import Vectors
 from llmrec.models.base import FitData, Requests, Retriever
-from llmrec.models.weights_file import load_arrays, save_arrays
+from llmrec.models.files.weights_file import load_arrays, save_arrays
 from llmrec.schema import DAY_MS
 
 N = 24

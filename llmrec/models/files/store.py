@@ -12,7 +12,7 @@ from llmrec.features.asof.history import History
 from llmrec.features.asof.logs.entity_log import VECTORS
 from llmrec.files import read_json, write_json
 from llmrec.models.base import FitData, Model, ModelContext
-from llmrec.models.weights_file import WeightsError, load_arrays, save_arrays
+from llmrec.models.files.weights_file import WeightsError, load_arrays, save_arrays
 
 FILE, WEIGHTS = "model.json", "weights.safetensors"
 

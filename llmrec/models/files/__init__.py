@@ -1,0 +1,1 @@
+"""Models on disk: settings, weights, and what a stage says of them."""
