@@ -51,7 +51,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 CLOCKED = ("boosted", "boosted_text", "text_logistic")
 QUICK = {"ncf": {"dim": 8, "epochs": 3}, "text_factorization": {"dim": 4, "epochs": 3}}
 #: All that can be fitted on events and vectors alone.
-NAMES = [name for name in MODELS["retriever"] if info(name).reads != "features"]
+NAMES = [name for name in MODELS["retriever"] if info(name).reads in ("events", "text")]
 
 
 def fitted(name: str, settings: dict[str, Any], fold: Fold, vectors: Vectors | None = None) -> Retriever:
