@@ -71,6 +71,8 @@ class Run:
         source = self.artifacts["corpus"]
         corpus.vouch(self.config, source)
         made = {"encoder": tuning.tune(self.config, self.storage, source)}
+        if self.config.tuning.refit:
+            made["encoder.refitted"] = tuning.refitted(self.config, self.storage, source, made["encoder"])
         for n in self.config.tuning.few_pairs:
             few = tuning.with_few_pairs(self.config, n)
             made[f"encoder.{n}_pairs"] = tuning.tune(few, self.storage, source)
@@ -78,8 +80,16 @@ class Run:
 
     def _encode(self) -> dict[str, Artifact]:
         corpus.vouch(self.config, self.artifacts["corpus"])
-        config = tuning.with_encoder(self.config, self.artifacts.get("encoder"))
-        return {"embeddings": encoding.encode(config, self.storage, self.artifacts["corpus"])}
+        source, encoder = self.artifacts["corpus"], self.artifacts.get("encoder")
+        made = encoding.encode(tuning.with_encoder(self.config, encoder), self.storage, source)
+        later = self.artifacts.get("encoder.refitted", encoder)
+        if encoder is None or later is None or later.id == encoder.id:
+            return {"embeddings": made}
+        config = tuning.with_encoder(self.config, later)
+        return {
+            "embeddings": encoding.encode(config, self.storage, source, earlier=made),
+            "embeddings.validation": made,
+        }
 
     def _read(self) -> dict[str, Artifact]:
         if self.config.reading.reader is None:

@@ -75,6 +75,16 @@ class RunConfig(Section):
             )
         return tuning
 
+    @field_validator("reading")
+    @classmethod
+    def _reads_one_encoder(cls, reading: ReviewReadingConfig, earlier: ValidationInfo) -> ReviewReadingConfig:
+        by_vectors = reading.reader == "head" or reading.profiles.maker is not None
+        if by_vectors and "tuning" in earlier.data and earlier.data["tuning"].refit:
+            raise ValueError(
+                "reader `head` and profiles are read by one encoder, and tuning.refit makes two: leave one of them out"
+            )
+        return reading
+
     @field_validator("features")
     @classmethod
     def _families_exist(cls, features: FeaturesConfig, earlier: ValidationInfo) -> FeaturesConfig:

@@ -14,6 +14,20 @@ from llmrec.encoding.store.keys import Keys, keys_array
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
 
+#: A parent of `embeddings`: what fold `validation` reads in their place.
+EARLIER = "earlier"
+
+
+def embeddings_of(storage: Storage, embeddings: Artifact, fold: str) -> Artifact:
+    """Those that a fold reads: of fold `validation` the earlier ones, where there are such."""
+    earlier = embeddings.manifest.parents.get(EARLIER)
+    if fold != "validation" or earlier is None:
+        return embeddings
+    found = storage.find("embeddings", earlier)
+    if found is None:
+        raise FileNotFoundError(f"embeddings {earlier}, which fold {fold!r} reads, are gone; run jobs.encode again")
+    return found
+
 
 def open_store(storage: Storage, embeddings: Artifact) -> EmbeddingStore:
     """The store that `embeddings` was written to."""

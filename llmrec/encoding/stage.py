@@ -14,6 +14,7 @@ from llmrec.encoding.encoders.factory import make_encoder
 from llmrec.encoding.encoders.fingerprint import encoder_fingerprint, named_content
 from llmrec.encoding.encoders.tuned import tuned_before
 from llmrec.encoding.job.fit import fitted, needs_fit
+from llmrec.encoding.lookup import EARLIER
 from llmrec.encoding.store.embedding_store import EmbeddingStore
 from llmrec.encoding.texts.corpus_texts import fragments
 from llmrec.files import filesystem
@@ -26,13 +27,17 @@ log = logging.getLogger(__name__)
 STAGE = "embeddings"
 
 
-def encode(config: RunConfig, storage: Storage, corpus: Artifact, *, factory: Any = make_encoder) -> Artifact:
+def encode(
+    config: RunConfig, storage: Storage, corpus: Artifact, *, earlier: Artifact | None = None,
+    factory: Any = make_encoder,
+) -> Artifact:  # fmt: skip
     """Encode what the store does not hold yet; the artifact ties every review and item to its vector's key.
 
+    `earlier`: the embeddings that fold `validation` reads in its place, by an encoder that learned before T1 alone.
     `factory` makes an actor's encoder and is `make_encoder` but in tests. Raises EncodingError, OSError, ValueError.
     """
     sections = decisive(config)
-    parents = {"corpus": corpus.id}
+    parents = {"corpus": corpus.id} | ({EARLIER: earlier.id} if earlier is not None else {})
     made = artifact_id(__name__, sections, parents)
     found = storage.find(STAGE, made)
     if found is not None:

@@ -66,6 +66,7 @@ class TuneTask:
     objectives: dict[str, Objective]
     data: TuningData
     queries: TextQueries | None
+    stop: int | None = None  # after so many of the schedule's steps
 
     @property
     def config(self) -> TuningConfig:
@@ -107,7 +108,7 @@ def run_steps(task: TuneTask, state: TuneState, group: ProcessGroup, report: Cal
         loss, n_texts = one_step(task, passes, optimizer, state.step)
         losses.append(loss)
         pace.add(n_texts, sum(loss.values()))
-        last = state.step == config.steps
+        last = state.step == (task.stop or config.steps)
         if last or state.step % config.validate_every == 0:
             _validate(task, state, group, {name: float(np.mean([x[name] for x in losses])) for name in losses[0]})
             losses = []

@@ -18,7 +18,7 @@ from llmrec.tuning.methods import apply_method
 from llmrec.tuning.network import TextNetwork, load_network
 from llmrec.tuning.objectives.base import Learning
 from llmrec.tuning.objectives.registry import make_objective
-from llmrec.tuning.texts import TuningTexts, read_texts
+from llmrec.tuning.texts import Cut, TuningTexts, read_texts
 from llmrec.workers.loop import Report
 from llmrec.workers.process_group import ProcessGroup
 
@@ -37,6 +37,8 @@ class TunePlan:
     seed: int
     threads: int
     tracked: Tracked
+    before: Cut = "t1"
+    stop: int | None = None  # after so many of the schedule's steps; None: all, or as validation says
 
 
 def tune_loop(plan: TunePlan, group: ProcessGroup, found: bytes | None, report: Report) -> None:
@@ -50,7 +52,7 @@ def tune_loop(plan: TunePlan, group: ProcessGroup, found: bytes | None, report: 
     threads = torch.get_num_threads()
     torch.set_num_threads(plan.threads)
     try:
-        task = make_task(plan, read_texts(plan.corpus, plan.split, plan.encoder, plan.config.max_events), group)
+        task = make_task(plan, read_before_cut(plan), group)
         state.pairs = {kind: n for o in task.objectives.values() for kind, n in getattr(o, "counts", {}).items()}
         curves = plan.tracked.curves() if group.rank == 0 else Curves()
         if state.curve:
@@ -68,6 +70,11 @@ def tune_loop(plan: TunePlan, group: ProcessGroup, found: bytes | None, report: 
         torch.set_num_threads(threads)
 
 
+def read_before_cut(plan: TunePlan) -> TuningTexts:
+    """The texts that the plan's encoder may learn from."""
+    return read_texts(plan.corpus, plan.split, plan.encoder, plan.config.max_events, plan.before)
+
+
 def make_task(plan: TunePlan, texts: TuningTexts, group: ProcessGroup) -> TuneTask:
     """Network, objectives and queries. Raises ValueError, naming what is missing."""
     torch.manual_seed(plan.seed)
@@ -79,7 +86,7 @@ def make_task(plan: TunePlan, texts: TuningTexts, group: ProcessGroup) -> TuneTa
     objectives = {name: make_objective(name, learning) for name in plan.config.objectives}
     for objective in objectives.values():
         objective.head.to(group.device)
-    return TuneTask(network, objectives, data, make_queries(data))
+    return TuneTask(network, objectives, data, make_queries(data), plan.stop)
 
 
 def make_network(plan: TunePlan, folder: Path) -> TextNetwork:

@@ -18,33 +18,54 @@ from llmrec.storage import Artifact, ArtifactWriter, Storage, artifact_id
 from llmrec.tracking import Tracked
 from llmrec.tuning.fit import METRIC, TuneState, load_tuned
 from llmrec.tuning.folder import TunedFacts, write_folder
-from llmrec.tuning.job import TunePlan, make_network, tune_loop
+from llmrec.tuning.job import TunePlan, make_network, read_before_cut, tune_loop
 from llmrec.tuning.methods import merge
 from llmrec.tuning.objectives.registry import module_of
-from llmrec.tuning.texts import read_texts
+from llmrec.tuning.texts import Cut
 from llmrec.workers.loop import TrainRun, run_here
 
 logger = logging.getLogger(__name__)
 STAGE = "encoder"
 #: It runs, which decides no weight; and what is run beside it.
-_HOW = {"workers", "gpu", "max_failures", "threads_per_worker", "few_pairs"}
+_HOW = {"workers", "gpu", "max_failures", "threads_per_worker", "few_pairs", "refit"}
 
 
 def tune(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact:
     """Tune what `encoding.encoder` names on reviews before T1; the artifact holds the encoder's folder, `model/`.
 
-    A run that was killed goes on from its last validation. Raises ValueError for texts, layers or losses that cannot
-    be used, and then writes nothing.
+    With `tuning.refit` a second one is made beside it, see `refitted`. A run that was killed goes on from its last
+    validation. Raises ValueError for texts, layers or losses that cannot be used, and then writes nothing.
     """
+    return _made(config, storage, corpus)
+
+
+def refitted(config: RunConfig, storage: Storage, corpus: Artifact, first: Artifact) -> Artifact:
+    """The encoder tuned anew on reviews before T2, for as many steps as validation chose for `first`, before T1.
+
+    It is the frozen one where no step was chosen: `first` itself.
+    """
+    steps = first.manifest.info["best_step"]
+    return _made(_unvalidated(config), storage, corpus, "t2", steps) if steps else first
+
+
+def _unvalidated(config: RunConfig) -> RunConfig:
+    return config.model_copy(update={"tuning": config.tuning.model_copy(update={"validation_share": 0.0})})
+
+
+def _made(
+    config: RunConfig, storage: Storage, corpus: Artifact, before: Cut = "t1", stop: int | None = None
+) -> Artifact:
     sections, parents, also = decisive(config), {"corpus": corpus.id}, _objectives(config)
+    if stop is not None:
+        sections |= {"before": before, "stop": stop}
     made = artifact_id(__name__, sections, parents, also)
     if (found := storage.find(STAGE, made)) is not None:
         return found
     run = TrainRun(f"{storage.root}/tuning_runs", made)
-    tracked = Tracked.of(config, made, "tuning")
     plan = TunePlan(
-        corpus, config.encoding.encoder, config.split, config.tuning, config.seed, _threads(config), tracked
-    )
+        corpus, config.encoding.encoder, config.split, config.tuning, config.seed, _threads(config),
+        Tracked.of(config, made, "tuning"), before, stop,
+    )  # fmt: skip
     with storage.build(STAGE, made, module=__name__, also=also, config=sections, parents=parents) as writer:
         started = time.monotonic()
         state = _tuned(plan, run)
@@ -127,7 +148,7 @@ def _write(plan: TunePlan, state: TuneState, writer: ArtifactWriter) -> None:
     load_tuned(network, state.best)
     n_tuned = sum(w.numel() for w in state.best.values())
     merge(network)
-    texts = read_texts(plan.corpus, plan.split, encoder, plan.config.max_events)
+    texts = read_before_cut(plan)
     teachers = [encoder, *([plan.config.teacher] if plan.config.teacher else [])]
     before = max(texts.cut, *(tuned_before(one) or 0 for one in teachers))
     total = sum(p.numel() for p in network.parameters())

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from llmrec.schema import Column as C
 from llmrec.storage import Artifact
 
 Ints = npt.NDArray[np.int64]
+#: Until where an encoder may learn: that of both folds, or that of fold `test` alone.
+Cut = Literal["t1", "t2"]
 _REVIEW = [C.USER_ID, C.ITEM_ID, C.TIMESTAMP, C.EVENT_ORDER, C.STARS, C.REVIEW_ID, C.TITLE, C.TEXT]
 _ITEM = [C.ITEM_ID, C.TITLE, C.BRAND, C.CATEGORIES, C.DESCRIPTION]
 
@@ -38,23 +40,23 @@ class TuningTexts:
         return len(self.user)
 
 
-def read_texts(corpus: Artifact, split: SplitConfig, encoder: EncoderConfig, max_events: int) -> TuningTexts:
-    """The latest `max_events` reviews strictly before T1, and the items that they are of; of nothing later.
+def read_texts(
+    corpus: Artifact, split: SplitConfig, encoder: EncoderConfig, max_events: int, before: Cut = "t1"
+) -> TuningTexts:
+    """The latest `max_events` reviews strictly before T1, or T2, and the items that they are of; of nothing later.
 
     Raises ValueError where there are none.
     """
     times = corpus.table("reviews", [C.TIMESTAMP]).column(C.TIMESTAMP).to_numpy()
     # a whole millisecond, so that the encoder's folder can say it
-    return read_before(corpus, math.floor(cutoffs(times, split).t1), encoder, max_events)
+    return read_before(corpus, math.floor(getattr(cutoffs(times, split), before)), encoder, max_events)
 
 
 def read_before(corpus: Artifact, cut: int, encoder: EncoderConfig, max_events: int) -> TuningTexts:
     """`read_texts` before any moment (ms)."""
     reviews = corpus.dataset("reviews").to_table(columns=_REVIEW, filter=pc.field(C.TIMESTAMP) < cut)
     if not len(reviews):
-        raise ValueError(
-            f"tuning: found no review before {cut} ms, where T1 is, expected some; move split.validation_quantile"
-        )
+        raise ValueError(f"tuning: found no review before {cut} ms, expected some; move split.validation_quantile")
     reviews = reviews.sort_by([(C.TIMESTAMP, "ascending"), (C.EVENT_ORDER, "ascending")])
     reviews = reviews.slice(max(0, len(reviews) - max_events))
     users, items = (pc.dictionary_encode(reviews[c].combine_chunks()) for c in (C.USER_ID, C.ITEM_ID))

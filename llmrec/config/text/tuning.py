@@ -85,6 +85,10 @@ class TuningConfig(WorkersConfig):
     validate_every: int = Field(50, ge=1, description="steps between two validations, which are checkpoints too")
     patience: int = Field(3, ge=1, description="validations without a better one before it ends")
     max_events: int = Field(500_000, ge=1, description="the latest so many before T1 are learned from")
+    refit: bool = Field(
+        False, description="tune anew before T2, for as many steps as were chosen before T1: the fold `test`, and the "
+        "bundle that serves, read that encoder, for which the corpus is encoded once more",
+    )  # fmt: skip
     shuffled_pairs: bool = Field(False, description="a control: targets are dealt to others; it must earn nothing")
     threads_per_worker: int | Literal["auto"] = Field("auto", description="CPU threads of one worker")
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from llmrec.encoding import EmbeddingStore, open_store
+from llmrec.encoding import EmbeddingStore, embeddings_of, open_store
+from llmrec.encoding.lookup import EARLIER
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage, artifact_id
 from llmrec.variants import Swap
@@ -13,6 +14,8 @@ def swapped(storage: Storage, embeddings: Artifact, swap: Swap, seed: int) -> Ar
     """An `embeddings` artifact whose texts were swapped; the original's vectors stay as they are."""
     read = {"swap": swap, "seed": seed}
     parents = {"embeddings": embeddings.id}
+    if (of_validation := embeddings_of(storage, embeddings, "validation")).id != embeddings.id:
+        parents |= {EARLIER: swapped(storage, of_validation, swap, seed).id}
     made = artifact_id(__name__, read, parents)
     if (found := storage.find("embeddings", made)) is not None:
         return found

@@ -16,21 +16,24 @@ from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
 from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
-from llmrec.tuning import find_tuned, with_encoder, with_few_pairs
+from llmrec.tuning import find_tuned, refitted, with_encoder, with_few_pairs
 from llmrec.tuning.fit import METRIC
 from llmrec.tuning.worth import TextQuestions, network_of, text_ndcg, text_questions
 
-FROZEN, TUNED = "frozen", "tuned"
+FROZEN, TUNED, REFITTED = "frozen", "tuned", "refitted"
 _QUERIES = 500
 
 
 def tuned_encoders(config: RunConfig, storage: Storage, corpus: Artifact) -> dict[str, Artifact]:
-    """What the stage `tune` has made of this configuration, the encoder of the run last; {} where nothing was tuned."""
+    """What the stage `tune` has made of this configuration; {} where nothing was tuned."""
     if not config.tuning.objectives:
         return {}
     asked = {f"{n}_pairs": with_few_pairs(config, n) for n in config.tuning.few_pairs} | {TUNED: config}
     found = {name: find_tuned(one, storage, corpus) for name, one in asked.items()}
-    return {name: made for name, made in found.items() if made is not None}
+    made = {name: one for name, one in found.items() if one is not None}
+    if config.tuning.refit and TUNED in made:
+        made[REFITTED] = refitted(config, storage, corpus, made[TUNED])
+    return made
 
 
 def tuning_study(config: RunConfig, corpus: Artifact, tuned: Mapping[str, Artifact]) -> TuningStudy | None:

@@ -58,6 +58,8 @@ def _row(encoder: TunedEncoder, kinds: list[Questions]) -> TunedRow:
 def _title(encoder: TunedEncoder) -> str:
     if encoder.pairs is None:
         return "As it came"
+    if encoder.name == "refitted":
+        return "Tuned anew before T2"
     return "Tuned" if encoder.name == "tuned" else f"Tuned on {count(encoder.pairs)} pairs"
 
 
@@ -69,7 +71,7 @@ def _gains(study: TuningStudy, kind: Questions) -> Forest | None:
 
 def _by_pairs(study: TuningStudy) -> Chart | None:
     """How much is learned from how few; None where it was tuned on one number of pairs."""
-    tuned = [e for e in study.encoders if e.pairs]
+    tuned = [e for e in study.encoders if e.pairs and e.name != "refitted"]
     if len(tuned) < 2:
         return None
     lines = []

@@ -4,6 +4,7 @@ import datetime as dt
 
 from llmrec.config import RunConfig, SplitConfig
 from llmrec.corpus.splits import cutoffs
+from llmrec.encoding import embeddings_of
 from llmrec.features.build.plan import BuildInputs
 from llmrec.features.dataset.folds import Fold
 from llmrec.schema import Column as C
@@ -25,6 +26,7 @@ def featurize(
     Raises ValueError where the corpus has no event to train on, or the encoder was tuned on texts from the fold's
     cut-off on; `tasks.StarvedError` where the cluster has no free CPU.
     """
+    embeddings = None if embeddings is None else embeddings_of(storage, embeddings, fold)
     scale = corpus.manifest.info.get("scale", {})
     of_corpus = {k: scale[k] for k in ("liked_from", "disliked_to") if k in scale}
     of_corpus |= {k: v for k, v in corpus.manifest.info.get("outcome", {}).items() if k == "exclude_seen"}

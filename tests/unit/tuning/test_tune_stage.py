@@ -19,7 +19,7 @@ from llmrec.encoding.encoders.tokens import Tokenizer
 from llmrec.encoding.encoders.tuned import tuned_before
 from llmrec.encoding.stage import decisive as encode_decisive
 from llmrec.storage import Artifact, Storage
-from llmrec.tuning import fit, tune, with_encoder
+from llmrec.tuning import fit, refitted, tune, with_encoder
 from llmrec.tuning.network import load_network
 
 TEXTS = ["These strings stay in tune.", "It hums! Würde ich wieder kaufen 🎸"]
@@ -78,6 +78,34 @@ def test_a_word_after_the_cut_off_chooses_no_step(tmp_path: Path, model: Path) -
     }
     curves = {name: run(tmp_path / name, model, edit).manifest.info["curve"] for name, edit in edits.items()}
     assert curves["a"] == curves["b"] != curves["c"] and "ndcg@10" in curves["a"][0]
+
+
+def test_tuned_anew_it_learns_until_t2_for_the_steps_that_were_chosen_before_t1(tmp_path: Path, model: Path) -> None:
+    """A word from T1 on changes the second encoder and not the first, one from T2 on changes neither."""
+    split = SplitConfig()
+
+    def made(name: str, at: str | None) -> tuple[Artifact, Artifact]:
+        def edit(reviews: pa.Table) -> pa.Table:
+            if at is None:
+                return reviews
+            times = reviews["timestamp"].to_numpy()
+            marked = pa.array(times >= getattr(cutoffs(times, split), at))
+            texts = pc.if_else(marked, pc.binary_join_element_wise("zebra", reviews["text"], " "), reviews["text"])
+            return reviews.set_column(reviews.schema.get_field_index("text"), "text", texts)
+
+        storage, config = Storage(str(tmp_path / name)), tuning_config(model, tmp_path / name, validate_every=1)
+        corpus = sample_corpus(storage, edit=edit)
+        first = tune(config, storage, corpus)
+        assert first.manifest.info["best_step"] > 0  # else there is nothing to tune anew
+        return first, refitted(config, storage, corpus, first)
+
+    (first, second), (same_first, other), (still_first, still) = (made(str(at), at) for at in (None, "t1", "t2"))
+    assert same(first, same_first) and same(first, still_first)
+    assert not same(second, first) and not same(second, other) and same(second, still)
+    assert second.manifest.info["best_step"] == first.manifest.info["best_step"]
+    times = sample_corpus(Storage(str(tmp_path / "None"))).table("reviews")["timestamp"].to_numpy()
+    cut = cutoffs(times, split)
+    assert cut.t1 - 1 < first.manifest.info["texts_before"] <= cut.t1 < second.manifest.info["texts_before"] <= cut.t2
 
 
 def test_what_is_written_is_read_by_all(tmp_path: Path, model: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_stage_is_left_out_without_objectives_and_names_the_encoder_with_the
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
-    made = SimpleNamespace(uri=lambda name: f"/store/encoder/abc/{name}")
+    made = SimpleNamespace(id="abc", uri=lambda name: f"/store/encoder/abc/{name}")
     monkeypatch.setattr(pipeline.corpus, "vouch", lambda *_: None)
     monkeypatch.setattr(pipeline.tuning, "tune", lambda *_: made)
     monkeypatch.setattr(pipeline.encoding, "encode", lambda config, *_: asked.append(config.encoding.encoder.model))
@@ -54,6 +54,36 @@ def test_the_stage_is_left_out_without_objectives_and_names_the_encoder_with_the
         run.run("tune")
         run.run("encode")
     assert asked == ["default", "/store/encoder/abc/model"]
+
+
+def test_refitted_the_folds_read_their_own_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fold `validation` those of the encoder that learned before T1, `test` those of the one tuned anew."""
+    one, two = (SimpleNamespace(id=name, uri=lambda f, n=name: f"/store/encoder/{n}/{f}") for name in ("one", "two"))
+    asked: list[Any] = []
+
+    def encode(config: RunConfig, *_: Any, earlier: Any = None) -> Any:
+        asked.append((config.encoding.encoder.model, earlier and earlier.id))
+        return SimpleNamespace(id=f"vectors of {config.encoding.encoder.model}")
+
+    monkeypatch.setattr(pipeline.corpus, "vouch", lambda *_: None)
+    monkeypatch.setattr(pipeline.tuning, "tune", lambda *_: one)
+    monkeypatch.setattr(pipeline.tuning, "refitted", lambda *a: a[-1] if frozen else two)
+    monkeypatch.setattr(pipeline.encoding, "encode", encode)
+    for frozen in (False, True):
+        run = run_of({"objectives": {"contrastive": 1}, "refit": True})
+        run.run("tune")
+        made = run.run("encode")
+        assert made["embeddings"].id == f"vectors of /store/encoder/{'one' if frozen else 'two'}/model"
+    first, second = "/store/encoder/one/model", "/store/encoder/two/model"
+    assert asked == [(first, None), (second, f"vectors of {first}"), (first, None)]
+
+
+@pytest.mark.parametrize("reading", [{"reader": "head"}, {"reader": "lexicon", "profiles": {"maker": "extractive"}}])
+def test_what_one_encoder_reads_is_refused_beside_two(reading: dict[str, Any]) -> None:
+    tuning = {"objectives": {"contrastive": 1}, "refit": True}
+    with pytest.raises(ValidationError, match=r"read by one encoder, and tuning\.refit makes two"):
+        RunConfig.model_validate({"reading": reading, "tuning": tuning})
+    RunConfig.model_validate({"reading": reading, "tuning": tuning | {"refit": False}})
 
 
 def test_a_later_job_says_that_tune_is_missing(tmp_path: Path) -> None:

@@ -41,6 +41,17 @@ def test_each_encoder_is_asked_the_same_questions(tmp_path: Path) -> None:
     assert [p.x for p in study.losses] == [4] and [p.x for p in study.validation] == [0, 4]
 
 
+def test_the_encoder_that_was_tuned_anew_stands_beside(tmp_path: Path) -> None:
+    config = tuning_config(tiny_bert(tmp_path / "tiny"), tmp_path, refit=True, validation_share=0)
+    storage = Storage(str(tmp_path))
+    corpus = sample_corpus(storage)
+    tune(config, storage, corpus)
+    tuned = tuned_encoders(config, storage, corpus)
+    assert list(tuned) == ["tuned", "refitted"] and tuned["tuned"].id != tuned["refitted"].id
+    study = tuning_study(config, corpus, tuned)
+    assert study is not None and [e.name for e in study.encoders] == ["frozen", "tuned", "refitted"]
+
+
 def test_a_run_that_tunes_is_set_against_the_encoder_as_it_came(tmp_path: Path) -> None:
     config = tuning_config(tmp_path, tmp_path)
     assert control_names(config) == ("frozen_encoder",)
