@@ -6,6 +6,7 @@ and whatever standbys it waits for, has it. A lost connection is made anew, and 
 is logged once, so a commit whose answer was lost is found and not doubled.
 """
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ class PostgresLog(EventLog):
         names = {"schema": sql.Identifier(schema), "log": sql.Identifier(schema, "log"), "format": sql.Literal(_FORMAT)}
         self._names = names
         # one number a log, the same on every machine
-        self._key = int.from_bytes(schema.encode()[-8:].rjust(8, b"\0"), "big", signed=True)
+        self._key = int.from_bytes(hashlib.sha256(schema.encode()).digest()[:8], "big", signed=True)
         self._db: psycopg.Connection[Any] | None = None
         self._written(lambda: self._run(_SCHEMA))
         found = self._read(lambda: self._rows("SELECT format FROM {schema}.about"))
@@ -112,7 +113,7 @@ class PostgresLog(EventLog):
         return self._db
 
     def _connect(self) -> "psycopg.Connection[Any]":
-        # nothing is prepared, nor set for longer than a transaction: a pooler may stand between
+        # nothing is prepared, nor set for longer than a transaction, for the sake of poolers (none was tried)
         return psycopg.connect(self._url, autocommit=True, prepare_threshold=None, **_CONNECT)
 
     def _run(self, statements: str) -> None:

@@ -235,3 +235,9 @@ def test_one_at_a_time_holds_a_log(place: str) -> None:
         assert first and not second
     with other.held() as alone:
         assert alone
+
+
+def test_logs_whose_names_end_alike_hold_nothing_of_each_other(database: Postgres) -> None:
+    one, other = (open_event_log(database.log(f"{name}-quickstart")) for name in ("eu", "us"))
+    with one.held() as first, other.held() as second:
+        assert first and second

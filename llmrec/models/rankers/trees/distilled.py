@@ -1,4 +1,4 @@
-"""One set of trees that says what a larger ranker says: an ensemble as fast as one model."""
+"""One set of trees that says what a larger ranker says."""
 
 from typing import Any, Literal
 
