@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from llmrec import bundle, corpus, encoding, experiment, features, reading, regi
 from llmrec.config import RunConfig
 from llmrec.models.validation import WHOLE
 from llmrec.storage import Artifact, ArtifactWriter, Storage
-from llmrec.tracking import Tracked
+from llmrec.tracking import Tracked, flattened
 from llmrec.variants import VALIDATED, trained_variants, variant_to_publish
 
 logger = logging.getLogger(__name__)
@@ -119,8 +119,7 @@ class Run:
         read = self.artifacts.get("readings")
         report = experiment.run_study(self.config, self.storage, *parents, bundles, read)
         if not report.reused:
-            tables = report.manifest.info["metrics"]
-            figures = {"/".join(path): v for path, v in _leaves(tables)}
+            figures = flattened(report.manifest.info["metrics"], "/")
             Tracked.of(self.config, report.id, "evaluation").curves().figures(figures)
         return {"report": report}
 
@@ -137,15 +136,6 @@ class Run:
         """Variant -> what its lists reached on validation queries."""
         found = {variant: self.artifacts[f"models.{variant}"].manifest.info for variant in self.variants}
         return {variant: info["validation"][WHOLE][VALIDATED] for variant, info in found.items()}
-
-
-def _leaves(tree: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Names down to each figure, and the figure."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from (((name, *path), figure) for path, figure in _leaves(value))
-        else:
-            yield (name,), value
 
 
 def run_pipeline(config: RunConfig, storage: Storage, report: Reporter, until: str = STAGES[-1]) -> Run:

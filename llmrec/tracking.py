@@ -152,20 +152,20 @@ class _MLflow:
         made = client.create_run(place, tags={_TAG: self._tracked.run}, run_name=self._tracked.run)
         from mlflow.entities import Param
 
-        params = [Param(_allowed(k), v[:_LONGEST]) for k, v in flattened(self._tracked.settings).items()]
+        params = [Param(_allowed(k), str(v)[:_LONGEST]) for k, v in flattened(self._tracked.settings, ".").items()]
         for start in range(0, len(params), _MOST):
             client.log_batch(made.info.run_id, params=params[start : start + _MOST])
         return str(made.info.run_id)
 
 
-def flattened(settings: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """`{"a": {"b": 1}}` as `{"a.b": "1"}`."""
-    found: dict[str, str] = {}
-    for name, value in settings.items():
+def flattened(tree: Mapping[str, Any], separator: str, before: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`; what is empty stays as it is."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
         if isinstance(value, Mapping) and value:
-            found |= flattened(value, f"{before}{name}.")
+            found |= flattened(value, separator, f"{before}{name}{separator}")
         else:
-            found[f"{before}{name}"] = str(value)
+            found[f"{before}{name}"] = value
     return found
 
 

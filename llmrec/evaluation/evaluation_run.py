@@ -37,6 +37,7 @@ class EvaluationRun:
     writer: ArtifactWriter
     controls: Mapping[str, Artifact] = field(default_factory=dict)
     progress: Progress = logger.info
+    tuned: Mapping[str, Artifact] = field(default_factory=dict)  # encoders by name, where any was tuned
 
     @cached_property
     def opened(self) -> dict[str, Bundle]:

@@ -50,7 +50,8 @@ def measure(
     parents = {"corpus": corpus.id} | ({"embeddings": embeddings.id} if embeddings else {})
     parents |= {f"bundle.{variant}": bundle.id for variant, bundle in bundles.items()}
     parents |= {f"control.{name}": bundle.id for name, bundle in controls.items()}
-    parents |= {f"encoder.{name}": made.id for name, made in tuned_encoders(config, storage, corpus).items()}
+    tuned = tuned_encoders(config, storage, corpus)
+    parents |= {f"encoder.{name}": encoder.id for name, encoder in tuned.items()}
     also = baseline_modules(config)
     made = artifact_id(__name__, read, parents, also)
     if (found := storage.find(_STAGE, made)) is not None:
@@ -58,7 +59,7 @@ def measure(
     with storage.build(_STAGE, made, module=__name__, config=read, parents=parents, also=also) as writer:
         started = time.perf_counter()
         with told() as progress:
-            e = EvaluationRun(config, storage, corpus, embeddings, bundles, writer, controls, progress)
+            e = EvaluationRun(config, storage, corpus, embeddings, bundles, writer, controls, progress, tuned)
             results = _results(e)
         if e.readings is not None:
             copy_file(e.readings.uri(ASPECTS), writer.uri(ASPECTS))
@@ -106,7 +107,7 @@ def _results(e: EvaluationRun) -> Results:
         portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),
         headline=headline, protocols=tables, labels=labels, leak_gaps=gaps, families=_families(e),
         family_weights=_family_weights(e), controls=_controls(e, tables), training_curves=_curves(e),
-        tuning=tuning_study(e.config, e.corpus, tuned_encoders(e.config, e.storage, e.corpus)),
+        tuning=tuning_study(e.config, e.corpus, e.tuned),
     )  # fmt: skip
 
 

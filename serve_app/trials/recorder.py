@@ -19,7 +19,7 @@ from llmrec.config.serving.experiments import ExposuresConfig
 from llmrec.exposures import ExposureLog, Said, ServedList
 from llmrec.exposures.exposure_log import LogError
 from llmrec.exposures.paths import exposures_path
-from llmrec.live.event_log import open_event_log
+from llmrec.live.event_log import LogUnavailableError, open_event_log
 from serve_app.errors import ApiError
 from serve_app.intake import IntakeSettings
 from serve_app.messages import RankedItems
@@ -97,7 +97,7 @@ class Recorder:
         task = asyncio.create_task(self._write())
         yield
         task.cancel()
-        with contextlib.suppress(LogError):
+        with contextlib.suppress(LogError, LogUnavailableError):
             await self._run(self.flush)
 
     async def _write(self) -> None:

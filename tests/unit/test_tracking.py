@@ -98,4 +98,4 @@ def test_nothing_is_shown_where_nothing_is_asked(tmp_path: Path, monkeypatch: py
 
 
 def test_settings_are_flat() -> None:
-    assert flattened({"a": {"b": 1, "c": {}}, "d": [1, 2]}) == {"a.b": "1", "a.c": "{}", "d": "[1, 2]"}
+    assert flattened({"a": {"b": 1, "c": {}}, "d": [1, 2]}, ".") == {"a.b": 1, "a.c": {}, "d": [1, 2]}
