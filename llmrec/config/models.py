@@ -49,6 +49,13 @@ def model_configs(role: Role, value: Any) -> tuple[ModelConfig, ...]:
     return found
 
 
+def clicks_alone(rankers: Sequence[ModelConfig]) -> None:
+    """Raises ValueError for rankers that predict other outcomes beside the click."""
+    for ranker in rankers:
+        if outcomes := getattr(ranker, "outcomes", ()):
+            raise ValueError(f"rankers of the click alone, found {ranker.name}, which predicts {list(outcomes)} too")
+
+
 def _explain(name: str, config: type[ModelConfig], error: Any) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":

@@ -39,6 +39,18 @@ CREATE INDEX IF NOT EXISTS spoken ON {log} (seq) WHERE has_words;
 _CONNECT: dict[str, Any] = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
             "tcp_user_timeout": 10_000}  # fmt: skip
 _WAIT = "10s"
+#: Bytes of a name in PostgreSQL.
+_LONGEST = 63
+
+
+def _schema_of(path: str, name: str) -> str:
+    schema = f"llmrec_{name}"
+    if (size := len(schema.encode())) > _LONGEST:  # PostgreSQL would cut it, and two logs could meet
+        raise ValueError(
+            f"serving.live.path {path}: found a log's name of {size - len('llmrec_')} bytes, expected at most "
+            f"{_LONGEST - len('llmrec_')}"
+        )
+    return schema
 
 
 class PostgresLog(EventLog):
@@ -54,7 +66,7 @@ class PostgresLog(EventLog):
             )
         self.path, self._lock = path, threading.Lock()
         self._url = path.partition("#")[0]
-        schema = f"llmrec_{unquote(address.fragment) or 'events'}"
+        schema = _schema_of(path, unquote(address.fragment) or "events")
         names = {"schema": sql.Identifier(schema), "log": sql.Identifier(schema, "log"), "format": sql.Literal(_FORMAT)}
         self._names = names
         # one number a log, the same on every machine

@@ -26,6 +26,7 @@ from llmrec.workers.loop import TrainRun, run_here
 
 logger = logging.getLogger(__name__)
 STAGE = "encoder"
+REFIT_BEFORE: Cut = "t2"
 #: It runs, which decides no weight; and what is run beside it.
 _HOW = {"workers", "gpu", "max_failures", "threads_per_worker", "few_pairs", "refit"}
 
@@ -45,7 +46,7 @@ def refitted(config: RunConfig, storage: Storage, corpus: Artifact, first: Artif
     It is the frozen one where no step was chosen: `first` itself.
     """
     steps = first.manifest.info["best_step"]
-    return _made(_unvalidated(config), storage, corpus, "t2", steps) if steps else first
+    return _made(_unvalidated(config), storage, corpus, REFIT_BEFORE, steps) if steps else first
 
 
 def _unvalidated(config: RunConfig) -> RunConfig:
@@ -55,10 +56,7 @@ def _unvalidated(config: RunConfig) -> RunConfig:
 def _made(
     config: RunConfig, storage: Storage, corpus: Artifact, before: Cut = "t1", stop: int | None = None
 ) -> Artifact:
-    sections, parents, also = decisive(config), {"corpus": corpus.id}, _objectives(config)
-    if stop is not None:
-        sections |= {"before": before, "stop": stop}
-    made = artifact_id(__name__, sections, parents, also)
+    made, sections, parents, also = _identity(config, corpus, before, stop)
     if (found := storage.find(STAGE, made)) is not None:
         return found
     run = TrainRun(f"{storage.root}/tuning_runs", made)
@@ -77,10 +75,25 @@ def _made(
     return Artifact(finished.root, finished.manifest)
 
 
+def _identity(
+    config: RunConfig, corpus: Artifact, before: Cut, stop: int | None
+) -> tuple[str, dict[str, Any], dict[str, str], tuple[str, ...]]:
+    """The artifact's id, and what decides it: settings, parents, further modules."""
+    sections, parents, also = decisive(config), {"corpus": corpus.id}, _objectives(config)
+    if stop is not None:
+        sections |= {"before": before, "stop": stop}
+    return artifact_id(__name__, sections, parents, also), sections, parents, also
+
+
 def find_tuned(config: RunConfig, storage: Storage, corpus: Artifact) -> Artifact | None:
-    """What `tune` made of the same; None where it has not."""
-    made = artifact_id(__name__, decisive(config), {"corpus": corpus.id}, _objectives(config))
-    return storage.find(STAGE, made)
+    """What `tune` made of the same; None where it has not, or it is gone."""
+    return storage.find(STAGE, _identity(config, corpus, "t1", None)[0])
+
+
+def find_refitted(config: RunConfig, storage: Storage, corpus: Artifact, first: Artifact) -> Artifact | None:
+    """What `refitted` made of the same; None where it has not, or it is gone."""
+    steps = first.manifest.info["best_step"]
+    return storage.find(STAGE, _identity(_unvalidated(config), corpus, REFIT_BEFORE, steps)[0]) if steps else first
 
 
 def with_few_pairs(config: RunConfig, n: int) -> RunConfig:

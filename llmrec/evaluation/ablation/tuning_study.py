@@ -16,7 +16,7 @@ from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
 from llmrec.evaluation.statistics.comparisons import Pair, compare
 from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
-from llmrec.tuning import find_tuned, refitted, with_encoder, with_few_pairs
+from llmrec.tuning import find_refitted, find_tuned, with_encoder, with_few_pairs
 from llmrec.tuning.fit import METRIC
 from llmrec.tuning.worth import TextQuestions, network_of, text_ndcg, text_questions
 
@@ -30,10 +30,9 @@ def tuned_encoders(config: RunConfig, storage: Storage, corpus: Artifact) -> dic
         return {}
     asked = {f"{n}_pairs": with_few_pairs(config, n) for n in config.tuning.few_pairs} | {TUNED: config}
     found = {name: find_tuned(one, storage, corpus) for name, one in asked.items()}
-    made = {name: one for name, one in found.items() if one is not None}
-    if config.tuning.refit and TUNED in made:
-        made[REFITTED] = refitted(config, storage, corpus, made[TUNED])
-    return made
+    if config.tuning.refit and (first := found[TUNED]) is not None:
+        found[REFITTED] = find_refitted(config, storage, corpus, first)
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def tuning_study(config: RunConfig, corpus: Artifact, tuned: Mapping[str, Artifact]) -> TuningStudy | None:

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from llmrec.config.models import ModelConfig, model_configs
+from llmrec.config.models import ModelConfig, clicks_alone, model_configs
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.attribution import Doubles
 from llmrec.models.base import Arrays, FitData, Floats, ModelContext, ModelInfo, Ranker
@@ -36,8 +36,7 @@ class EnsembleConfig(ModelConfig):
         members = model_configs("ranker", value)
         if cls.model_fields["name"].default in (member.name for member in members):
             raise ValueError("rankers that are no ensembles themselves")
-        if outcomes := [m.name for m in members if getattr(m, "outcomes", ())]:
-            raise ValueError(f"rankers of the click alone, found {outcomes}, which predict other outcomes too")
+        clicks_alone(members)
         return members
 
     @model_validator(mode="after")

@@ -224,6 +224,11 @@ def test_a_password_is_not_for_a_url() -> None:
     assert "secret" not in str(raised.value)
 
 
+def test_a_name_that_the_database_would_cut_is_refused() -> None:
+    with pytest.raises(ValueError, match="a log's name of 57 bytes, expected at most 56"):
+        open_event_log("postgresql://h/d#" + "n" * 57)
+
+
 def test_a_server_that_is_not_there_is_told() -> None:
     with pytest.raises(LogUnavailableError, match=r"postgresql://127\.0\.0\.1:9/d#x: "):
         open_event_log("postgresql://127.0.0.1:9/d#x")

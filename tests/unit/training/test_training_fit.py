@@ -1,9 +1,11 @@
 """Reading examples, fitting small worlds, resuming, sharing work: all in this process."""
 
 import os
+import threading
 from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -19,7 +21,7 @@ from llmrec.models.retrieval import retrieve
 from llmrec.models.retrievers.two_tower.epochs import TowerData, tower_loss
 from llmrec.models.validation import ValidationQueries, click_metrics, ranking_metrics
 from llmrec.schema import Column as C
-from llmrec.training import train
+from llmrec.training import stage, train
 from llmrec.training.fit import Plan, Progress, dump, load_context, parse, run_plan, run_plans
 from llmrec.training.stage import make_plan
 from llmrec.workers.process_group import ProcessGroup
@@ -250,6 +252,31 @@ def test_the_stage_writes_whole_artifacts_and_reuses_them(made: Folds) -> None:
         assert [e["epoch"] for e in curves[model]["validation"]] == list(range(1, len(curves[model]["validation"]) + 1))
     assert {"recall@10", "ndcg@10"} <= curves["retriever.two_tower"]["validation"][0].keys()
     assert {"auc", "log_loss"} <= curves["ranker"]["validation"][0].keys()
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_what_is_no_network_is_fitted_meanwhile_where_there_is_room(
+    made: Folds, monkeypatch: pytest.MonkeyPatch, room: bool
+) -> None:
+    met, both = list[bool](), threading.Barrier(2)
+
+    def meet(value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            both.wait(10 if room else 0.05)
+        except threading.BrokenBarrierError:
+            both.reset()
+        else:
+            met.append(True)
+        return value
+
+    monkeypatch.setattr(stage, "_room_beside", lambda workers: room)
+    monkeypatch.setattr(stage, "fit_networks", lambda *asked: meet({"text": "networks"}))
+    monkeypatch.setattr(stage, "_fit_others", lambda *asked: meet({"text": "others"}))
+    wrote = list[tuple[Any, ...]]()
+    monkeypatch.setattr(stage, "_write", lambda *given: wrote.append(given))
+    stage._fit(tiny_config(), made.storage, (made.validation, made.test), {"text": None}, "run")  # type: ignore[dict-item]
+    assert len(met) == (2 if room else 0)
+    assert [given[2:4] for given in wrote] == [("networks", "others")]
 
 
 def test_validation_clicks_fit_the_calibrator_that_the_bundle_holds(made: Folds) -> None:

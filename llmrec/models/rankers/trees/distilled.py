@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, SerializeAsAny, field_validator
 
-from llmrec.config.models import ModelConfig, model_config
+from llmrec.config.models import ModelConfig, clicks_alone, model_config
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import ModelContext, ModelInfo, Ranker
 from llmrec.models.boosting import grow
@@ -32,8 +32,7 @@ class DistilledRankerConfig(BoostedRankerConfig):
         teacher = model_config("ranker", value)
         if teacher.name == cls.model_fields["name"].default:
             raise ValueError("a ranker that learns from clicks itself")
-        if outcomes := getattr(teacher, "outcomes", ()):
-            raise ValueError(f"a ranker of the click alone, found one that predicts {list(outcomes)} too")
+        clicks_alone([teacher])
         return teacher
 
 

@@ -10,7 +10,7 @@ from llmrec.corpus.splits import cutoffs
 from llmrec.evaluation.ablation.tuning_study import tuned_encoders, tuning_study
 from llmrec.experiment import control_names
 from llmrec.storage import Storage
-from llmrec.tuning import tune, with_encoder, with_few_pairs
+from llmrec.tuning import refitted, tune, with_encoder, with_few_pairs
 from llmrec.tuning.worth import text_ndcg, text_questions
 
 
@@ -45,7 +45,9 @@ def test_the_encoder_that_was_tuned_anew_stands_beside(tmp_path: Path) -> None:
     config = tuning_config(tiny_bert(tmp_path / "tiny"), tmp_path, refit=True, validation_share=0)
     storage = Storage(str(tmp_path))
     corpus = sample_corpus(storage)
-    tune(config, storage, corpus)
+    first = tune(config, storage, corpus)
+    assert list(tuned_encoders(config, storage, corpus)) == ["tuned"]  # what is not there is not made by an evaluation
+    refitted(config, storage, corpus, first)
     tuned = tuned_encoders(config, storage, corpus)
     assert list(tuned) == ["tuned", "refitted"] and tuned["tuned"].id != tuned["refitted"].id
     study = tuning_study(config, corpus, tuned)
