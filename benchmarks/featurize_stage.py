@@ -77,13 +77,18 @@ def measured() -> Iterator[FeaturizeUsage]:
     usage.cpu = {pid: seconds - spent.get(pid, 0.0) for pid, seconds in usage.cpu.items()}
 
 
-def make_inputs(storage: Storage, n: int) -> tuple[Artifact, Artifact]:
-    """A corpus of n reviews, and the artifact `embeddings` over a store of random unit vectors; made once."""
-    name = f"n{n}"
+def of_size(n: int) -> SampleConfig:
+    """n reviews, eight a user and twenty an item."""
+    return SampleConfig(n_users=max(n // 8, 50), n_items=max(n // 20, 50), n_reviews=n)
+
+
+def make_inputs(storage: Storage, size: SampleConfig) -> tuple[Artifact, Artifact]:
+    """A corpus of that size, and the artifact `embeddings` over a store of random unit vectors; made once."""
+    name = f"u{size.n_users}-i{size.n_items}-n{size.n_reviews}"
     found = storage.find("corpus", name), storage.find("embeddings", name)
     if found[0] and found[1]:
         return found[0], found[1]
-    made = sample.generate(SampleConfig(n_users=max(n // 8, 50), n_items=max(n // 20, 50), n_reviews=n))
+    made = sample.generate(size)
     with storage.build("corpus", name, module="llmrec.corpus", config={}, parents={}) as writer:
         writer.write_table("reviews", made.reviews)
         writer.write_table("items", made.items)
@@ -97,7 +102,7 @@ def make_inputs(storage: Storage, n: int) -> tuple[Artifact, Artifact]:
             write_parquet(writer.uri(f"text_keys/{at:09d}.parquet"), part)
         _fill(store, sorted(keys))
         writer.info |= {"fingerprint": name, "storage_dtype": store.dtype, "dim": DIM, "sequence_items": 0}
-    return make_inputs(storage, n)
+    return make_inputs(storage, size)
 
 
 def _columns(ids: list[tuple[str, str]]) -> list[pa.Array]:
@@ -122,8 +127,8 @@ def run(folder: str, n: int) -> dict[str, Any]:
 
     storage, config = Storage(folder), RunConfig(storage=folder)
     start_local(max(2, os.cpu_count() or 1), log_to_driver=False, configure_logging=False)
-    featurize(config, storage, *make_inputs(storage, 2_000), "test")  # this process has its libraries then
-    inputs = make_inputs(storage, n)
+    featurize(config, storage, *make_inputs(storage, of_size(2_000)), "test")  # this process has its libraries then
+    inputs = make_inputs(storage, of_size(n))
     with measured() as usage:
         started = time.perf_counter()
         made = featurize(config, storage, *inputs, "test")
