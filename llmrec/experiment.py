@@ -11,6 +11,7 @@ from llmrec.encoding import encode
 from llmrec.evaluation import evaluate
 from llmrec.evaluation.ablation.refit import fit_variant
 from llmrec.evaluation.ablation.swapped_texts import swapped
+from llmrec.features import check_origins
 from llmrec.storage import Artifact, Storage
 from llmrec.variants import CONTROLS, Control
 
@@ -23,6 +24,7 @@ def run_study(
 
     Controls are fitted one a Ray task where a cluster is connected.
     """
+    check_origins(config, storage, corpus, embeddings, readings)
     names = control_names(config)
     if not names:
         return evaluate(config, storage, corpus, embeddings, bundles)

@@ -100,6 +100,7 @@ class Run:
 
     def _featurize(self) -> dict[str, Artifact]:
         parents, read = (self.artifacts["corpus"], self.artifacts["embeddings"]), self.artifacts.get("readings")
+        features.check_origins(self.config, self.storage, *parents, read)  # they are evaluated hours later
         return {
             f"examples.{fold}": features.featurize(self.config, self.storage, *parents, fold=fold, readings=read)
             for fold in ("validation", "test")

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from llmrec.config.data.corpus import SplitConfig
+from llmrec.schema import Column
+from llmrec.storage import Artifact
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -34,6 +36,11 @@ class Cutoffs:
     def masks(self, timestamps: Ints) -> Masks:
         """The three sides of the `temporal` protocol. `timestamps` (n,) ms."""
         return Masks(timestamps < self.t1, (timestamps >= self.t1) & (timestamps < self.t2), timestamps >= self.t2)
+
+
+def review_cutoffs(corpus: Artifact, config: SplitConfig) -> Cutoffs:
+    """By the times of the corpus's reviews. Raises ValueError as `cutoffs` does."""
+    return cutoffs(corpus.table("reviews", [Column.TIMESTAMP]).column(Column.TIMESTAMP).to_numpy(), config)
 
 
 def cutoffs(timestamps: Ints, config: SplitConfig) -> Cutoffs:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
 from llmrec.config import EncodingConfig, RunConfig
+from llmrec.corpus.splits import review_cutoffs
 from llmrec.encoding.encoders.factory import make_encoder
 from llmrec.encoding.encoders.fingerprint import encoder_fingerprint, named_content
 from llmrec.encoding.encoders.tuned import tuned_before
@@ -46,9 +47,16 @@ def encode(
     settings = config.encoding.model_copy(update={"encoder": encoder})
     with storage.build(STAGE, made, module=__name__, config=sections, parents=parents) as writer:
         _fill(settings, storage, corpus, writer, factory)
+        writer.info["learned_before"] = _learned_before(config, corpus)
     finished = storage.find(STAGE, made)
     assert finished is not None
     return Artifact(finished.root, finished.manifest, reused=False)
+
+
+def _learned_before(config: RunConfig, corpus: Artifact) -> float | None:
+    """The moment (ms) before which all reviews lie that the encoder is known to have learned from."""
+    encoder = config.encoding.encoder
+    return review_cutoffs(corpus, config.split).t1 if needs_fit(encoder) else tuned_before(encoder)
 
 
 def decisive(config: RunConfig) -> dict[str, Any]:
@@ -88,7 +96,6 @@ def _fill(config: EncodingConfig, storage: Storage, corpus: Artifact, writer: Ar
         storage_dtype=store.dtype, texts=totals.unique, encoded=totals.encoded, cache_hits=totals.hits,
         n_tokens=totals.n_tokens, unknown_share=share, seconds=time.monotonic() - started,
         encode_seconds=totals.encode_seconds, sequence_items=config.sequence_items,
-        tuned_before=tuned_before(config.encoder),
         warnings=[warning] if warning else [],
     )  # fmt: skip
 

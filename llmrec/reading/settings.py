@@ -19,6 +19,11 @@ def deciding(config: ReviewReadingConfig) -> dict[str, Any]:
     return config.model_dump(include=kept)
 
 
+def learns_from_stars(config: ReviewReadingConfig) -> bool:
+    """Whether what is read depends on the stars of reviews before T1."""
+    return config.reader == "head" or (config.reader == "choose" and config.shots > 0)
+
+
 def job_settings(config: ReviewReadingConfig, engine: bool) -> EncodingConfig:
     """The settings of the job that readers and encoders share; `engine`: whether an actor holds one."""
     backend: Any = "vllm" if engine else "hashing"

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llmrec.config import ReviewReadingConfig, RunConfig
+from llmrec.corpus.splits import review_cutoffs
 from llmrec.encoding.store.keys import keys_array
 from llmrec.encoding.texts.corpus_texts import fragments
 from llmrec.encoding.texts.templates import review_text
@@ -19,7 +20,7 @@ from llmrec.reading.profiles.stage import make_profiles
 from llmrec.reading.readers.base import ReaderSpec, ReadInputs
 from llmrec.reading.readers.factory import make_reader, module_of, prepare
 from llmrec.reading.reading import Reading
-from llmrec.reading.settings import ENGINES, deciding, job_settings
+from llmrec.reading.settings import ENGINES, deciding, job_settings, learns_from_stars
 from llmrec.reading.store import ReadingStore
 from llmrec.schema import READINGS
 from llmrec.schema import Column as C
@@ -52,6 +53,8 @@ def read(
     spec = prepare(ReadInputs(config, storage, corpus, embeddings))
     with storage.build(STAGE, made, module=__name__, also=also, config=sections, parents=parents) as writer:
         _fill(spec, storage, corpus, writer, factory or make_reader)
+        if learns_from_stars(config.reading):
+            writer.info["learned_before"] = review_cutoffs(corpus, config.split).t1
         if config.reading.profiles.maker is not None:
             writer.counts.update(make_profiles(config, storage, corpus, _needed(embeddings), writer))
     finished = storage.find(STAGE, made)

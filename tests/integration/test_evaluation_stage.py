@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 from llmrec import storage
 from llmrec.code_identity import code_version
 from llmrec.config import RunConfig
+from llmrec.corpus.splits import review_cutoffs
 from llmrec.encoding import load_vectors
 from llmrec.evaluation import evaluate
 from llmrec.evaluation.records.results import Results
@@ -278,3 +279,8 @@ def test_star_figures_follow_from_the_files(report: Artifact, results: Results) 
         assert model.metrics["rmse"].value == pytest.approx(sk.root_mean_squared_error(rows.stars, rows.predicted))
         assert model.metrics["mae"].value == pytest.approx(sk.mean_absolute_error(rows.stars, rows.predicted))
     assert {g.put_back for g in results.leak_gaps} == {"user side", "item side", "both"}
+
+
+def test_an_encoder_that_is_fitted_says_until_when_it_learned(run: Run) -> None:
+    until = review_cutoffs(run.artifacts["corpus"], run.config.split).t1
+    assert run.artifacts["embeddings"].manifest.info["learned_before"] == until

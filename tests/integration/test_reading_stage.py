@@ -8,6 +8,7 @@ from encoding_stub import STUB, corpus_of, stub_factory
 
 from llmrec.config import EncodingConfig, ReviewReadingConfig, RunConfig
 from llmrec.config.text.reading import ProfilesConfig
+from llmrec.corpus.splits import review_cutoffs
 from llmrec.encoding import encode
 from llmrec.reading.stage import read
 from llmrec.schema import READINGS
@@ -37,7 +38,8 @@ def test_every_review_has_its_row_and_no_text_is_paid_for_twice(tmp_path: Path) 
     page = Path(made.uri("aspects.html").removeprefix("file://")).read_text("utf-8")
     assert "excellent" in page and "<mark>battery</mark>" in page
     assert rows["r63"]["language"] == "zh" and made.manifest.counts["failed"] == 2
-    assert read(run_config(tmp_path, "lexicon"), storage, corpus).reused
+    assert (again := read(run_config(tmp_path, "lexicon"), storage, corpus)).reused
+    assert "learned_before" not in again.manifest.info
     more = corpus_of(storage, [*TEXTS[:10], "A new week, and a new review."], name="more")
     again = read(run_config(tmp_path, "lexicon"), storage, more).manifest.info
     assert (again["cache_hits"], again["read"]) == (10, 1)
@@ -53,6 +55,7 @@ def test_the_head_learns_from_stars_before_the_cut_off(tmp_path: Path) -> None:
     made = read(config, storage, corpus, embeddings)
     sentiment = np.array(made.table("readings")["sentiment"].to_pylist(), float)
     assert np.isfinite(sentiment).all() and (np.abs(sentiment) <= 1).all() and sentiment.std() > 0
+    assert made.manifest.info["learned_before"] == review_cutoffs(corpus, config.split).t1
     told = run_config(tmp_path, "lexicon").reading.model_copy(update={"profiles": ProfilesConfig(maker="extractive")})
     profiled = read(config.model_copy(update={"reading": told}), storage, corpus, embeddings)
     rows = profiled.table("profiles").to_pylist()

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from llmrec.config import EncoderConfig, SplitConfig
-from llmrec.corpus.splits import cutoffs
+from llmrec.corpus.splits import review_cutoffs
 from llmrec.encoding.encoders.fingerprint import STATE_WORDS, named_content
 from llmrec.encoding.encoders.static.vector_file import is_vector_file
 from llmrec.encoding.store.keys import text_key
@@ -52,12 +52,11 @@ def needs_fit(config: EncoderConfig) -> bool:
 
 def training_texts(corpus: Artifact, split: SplitConfig) -> list[str]:
     """Distinct texts of reviews before T1 and of the items in them: at most _MAX_TEXTS, those of smallest hash."""
-    timestamps = corpus.table("reviews", [C.TIMESTAMP]).column(C.TIMESTAMP)
-    if len(timestamps) == 0:
+    if corpus.dataset("reviews").count_rows() == 0:
         raise ValueError(
             "encoding.encoder.backend: a fitted encoder needs reviews to be fitted on: the corpus has none"
         )
-    before = pc.field(C.TIMESTAMP) < cutoffs(timestamps.to_numpy(), split).t1
+    before = pc.field(C.TIMESTAMP) < review_cutoffs(corpus, split).t1
     items = corpus.dataset("reviews").to_table(columns=[C.ITEM_ID], filter=before).column(C.ITEM_ID).unique()
     texts = _texts(corpus, "review", before), _texts(corpus, "item", pc.field(C.ITEM_ID).isin(items))
     hashed = {text_key("fit", text): text for source in texts for text in source if text}

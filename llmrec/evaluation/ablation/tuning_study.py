@@ -9,12 +9,11 @@ from typing import Any, get_args
 import numpy as np
 
 from llmrec.config import RunConfig
-from llmrec.corpus.splits import cutoffs
+from llmrec.corpus.splits import review_cutoffs
 from llmrec.evaluation.records.estimates import Point
 from llmrec.evaluation.records.tuned import Questions, TunedEncoder, TuningStudy
 from llmrec.evaluation.statistics.bootstrap import Bootstrap, Resampled
 from llmrec.evaluation.statistics.comparisons import Pair, compare
-from llmrec.schema import Column as C
 from llmrec.storage import Artifact, Storage
 from llmrec.tuning import find_refitted, find_tuned, with_encoder, with_few_pairs
 from llmrec.tuning.fit import METRIC
@@ -40,8 +39,7 @@ def tuning_study(config: RunConfig, corpus: Artifact, tuned: Mapping[str, Artifa
     if (made := tuned.get(TUNED)) is None:
         return None
     encoders: dict[str, Artifact | None] = {FROZEN: None, **tuned}
-    times = corpus.table("reviews", [C.TIMESTAMP]).column(C.TIMESTAMP).to_numpy()
-    asked = text_questions(config, corpus, cutoffs(times, config.split).t2, _QUERIES)
+    asked = text_questions(config, corpus, review_cutoffs(corpus, config.split).t2, _QUERIES)
     if not len(asked.every):
         return None
     found = _answers(config, encoders, asked)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from llmrec.corpus.splits import cutoffs
+from llmrec.corpus.splits import review_cutoffs
 from llmrec.encoding import EmbeddingStore, encoder_config, load_vectors, open_store
 from llmrec.encoding.store.keys import text_keys
 from llmrec.encoding.texts.corpus_texts import prompted_texts
@@ -83,10 +83,9 @@ def labelled_reviews(corpus: Artifact, before: float, columns: Sequence[str]) ->
 
 def first_cutoff(inputs: ReadInputs) -> float:
     """T1 in ms. Raises ValueError where there is no review."""
-    times = inputs.corpus.table("reviews", [C.TIMESTAMP]).column(C.TIMESTAMP).to_numpy()
-    if not len(times):
+    if not inputs.corpus.dataset("reviews").count_rows():
         raise ValueError(f"reading.reader: {inputs.config.reading.reader} needs labelled reviews: the corpus has none")
-    return cutoffs(times, inputs.config.split).t1
+    return review_cutoffs(inputs.corpus, inputs.config.split).t1
 
 
 def _training_rows(inputs: ReadInputs) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

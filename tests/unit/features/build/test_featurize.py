@@ -113,10 +113,10 @@ def test_an_encoder_tuned_past_the_cut_off_is_refused(
     storage, corpus, embeddings, world = parents
     cut = cutoffs(np.array([r[C.TIMESTAMP] for r in world.reviews]), SPLIT)
     limit = int(cut.t1 if fold == "validation" else cut.t2)  # a text at that very moment is one too many
-    embeddings.manifest.info["tuned_before"] = limit + late
+    embeddings.manifest.info["learned_before"] = limit + late
     config = RunConfig(features=world.settings, split=SPLIT)
     if late:
-        with pytest.raises(ValueError, match=f"was tuned on texts before.*expected none from.*fold '{fold}'"):
+        with pytest.raises(ValueError, match=f"was tuned on reviews before.*expected none from.*fold '{fold}'"):
             stage.featurize(config, storage, corpus, embeddings, fold)
         assert not list(Path(storage.root).glob("examples/*/*"))
         without = config.model_copy(update={"features": world.settings.model_copy(update={"text": False})})
