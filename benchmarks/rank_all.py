@@ -6,8 +6,9 @@ A corpus of the built-in generator with random vectors of 384 numbers; `make riv
 settings on the events before T2 and bring 200 candidates a user, which trees put in order. Theirs is RecTools'
 `CandidateRankingModel` over implicit's ALS with scikit-learn's boosted trees, which read what that pipeline gives them,
 the candidate's score and rank. Ours is `Recommender.recommend`, as `jobs.recommend` runs it, with `lambdarank`, which
-reads all features of words and behaviour as of T2. One query is a user of the test who was known before T2, one thread
-each, in turns; fits are stated apart. NDCG@10 is of the user's first item from T2 on that they had not had.
+reads all features of words and behaviour as of T2; its seconds include the facts of all items, computed once. One
+query is a user of the test who was known before T2, one thread each, in turns; fits are stated apart. NDCG@10 is of the
+user's first item from T2 on that they had not had.
 The last line is JSON: {"benchmark": "rank_all", "queries": …, "ms_a_query": …, "ratio_vs_rectools": …, …}.
 """
 
@@ -17,6 +18,8 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +48,8 @@ Ints = npt.NDArray[np.int64]
 
 def configured(folder: str) -> RunConfig:
     """Two stages of what the rival has too, fitted without Ray Train."""
-    training = {"retrievers": ["ials"], "ranker": "lambdarank", "workers": 0}
+    blender = {"name": "conditional_logit", "guard": False}  # random words teach nothing, and popularity would order
+    training = {"retrievers": ["ials"], "ranker": "lambdarank", "blender": blender, "workers": 0}
     return RunConfig.model_validate({"storage": folder, "training": training, "serving": {"retrieve": CANDIDATES}})
 
 
@@ -74,8 +78,8 @@ def made_models(
 class Questions:
     """Users (Q,) and T2; `truth` (Q,): the first item of each from then on that they had not had."""
 
-    def __init__(self, recommender: Recommender, config: RunConfig, asked: int) -> None:
-        data = recommender.history.data
+    def __init__(self, context: ModelContext, config: RunConfig, asked: int) -> None:
+        data = context.history.data
         self.time = int(np.ceil(cutoffs(data.times, config.split).t2))
         before = data.times < self.time
         had = set(zip(data.user_rows[before].tolist(), data.item_rows[before].tolist(), strict=True))
@@ -88,9 +92,10 @@ class Questions:
         self.known = {"user": data.user_rows[before], "item": data.item_rows[before], "time": data.times[before]}
 
 
-def ours(recommender: Recommender, asked: Questions) -> dict[str, float]:
+def ours(models: FittedModels, context: ModelContext, asked: Questions) -> dict[str, float]:
     """Seconds by the wall and of CPU for all lists, and their NDCG@10."""
     started, used, lists = time.perf_counter(), time.process_time(), []
+    recommender = Recommender(models, context, retrieve=CANDIDATES, clock=asked.time)
     for begin in range(0, len(asked.users), USERS_A_BLOCK):
         users = asked.users[begin : begin + USERS_A_BLOCK]
         times = np.full(len(users), asked.time, np.int64)
@@ -104,11 +109,6 @@ def ndcg(lists: Ints, truth: Ints) -> float:
     """Mean over Q lists (Q, k) of 1 / log2(1 + rank) of the one item that is right."""
     query, place = np.nonzero(lists == truth[:, None])
     return float(np.sum(1 / np.log2(place + 2)) / len(truth)) if len(query) else 0.0
-
-
-def theirs(rival: RivalProcess) -> dict[str, float]:
-    """The same by the rival's process."""
-    return rival.ask(recommend=True)
 
 
 def begin_rival(folder: Path, config: RunConfig, asked: Questions) -> tuple[RivalProcess, float]:
@@ -133,25 +133,21 @@ def main() -> None:
         config, storage = configured(folder), Storage(folder)
         models, context, took = made_models(config, storage, size)
         print("ours: " + ", ".join(f"{step} {seconds:.0f} s" for step, seconds in took.items()), flush=True)
-        recommender = Recommender(models, context, retrieve=CANDIDATES)
-        asked = Questions(recommender, config, options.asked)
+        asked = Questions(context, config, options.asked)
         rival, fit = begin_rival(Path(temporary), config, asked)
         print(f"theirs: fit {fit:.0f} s", flush=True)
-        turns = [measured(recommender, rival, asked, turn) for turn in range(options.rounds)]
+        turns = [measured(partial(ours, models, context, asked), rival, turn) for turn in range(options.rounds)]
         rival.close()
     print(json.dumps(summary(turns, len(asked.users), options)))
 
 
 def measured(
-    recommender: Recommender, rival: RivalProcess, asked: Questions, turn: int
+    ours: Callable[[], dict[str, float]], rival: RivalProcess, turn: int
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Both once, who begins taking turns."""
-    if turn % 2:
-        other = theirs(rival)
-        mine = ours(recommender, asked)
-    else:
-        mine = ours(recommender, asked)
-        other = theirs(rival)
+    first = ours() if turn % 2 == 0 else None
+    other = rival.ask(recommend=True)
+    mine = first or ours()
     print(f"ours: {mine}\ntheirs: {other}", flush=True)
     return mine, other
 

@@ -25,7 +25,8 @@ from llmrec.storage import Storage
 
 def measure(bundle: Bundle, n_users: int) -> dict[str, Any]:
     """The figures over users spread over all."""
-    recommender, moment = bundle.recommender(remember=True), bundle.last_time
+    moment = bundle.last_time
+    recommender = bundle.recommender(clock=moment)
     top, every, firsts, plain, why = [], [], Counter[str](), [], []
     contexts = bundle.history.request_contexts({})
     for row in np.unique(np.linspace(1, len(bundle.history.user_ids) - 1, n_users).astype(np.int64)).tolist():

@@ -47,7 +47,7 @@ class Encoder:
 
 def make_app(bundle: Bundle, retrieve: int) -> FastAPI:
     """The whole server."""
-    app, recommender, encode = FastAPI(), bundle.recommender(retrieve, remember=True), _encode(bundle)
+    app, recommender, encode = FastAPI(), bundle.recommender(retrieve, clock=bundle.last_time), _encode(bundle)
     history, now = bundle.history, np.array([bundle.last_time])
     nothing = history.request_contexts({})
 

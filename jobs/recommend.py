@@ -37,7 +37,7 @@ class RecommendUsers:
     """A Ray Data actor: a block of users in, their ranked items out."""
 
     def __init__(self, bundle_uri: str, retrieve: int, k: int, time: int) -> None:
-        self.recommender = Bundle.load(bundle_uri).recommender(retrieve)
+        self.recommender = Bundle.load(bundle_uri).recommender(retrieve, clock=time)
         self.k, self.time = k, time
 
     def __call__(self, users: pa.Table) -> pa.Table:

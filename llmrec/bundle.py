@@ -93,10 +93,9 @@ class Bundle:
         return self.settings.encoder_fingerprint
 
     def recommender(
-        self, retrieve: int = 200, approximate: ApproximateConfig | None = None, remember: bool = False
+        self, retrieve: int = 200, approximate: ApproximateConfig | None = None, clock: int | None = None
     ) -> Recommender:
-        """What answers; see `Recommender`. `remember`: what is known at the bundle's last moment is computed once."""
-        clock = self.last_time if remember else None
+        """What answers; see `Recommender`. `clock` (ms): what is known then is computed once."""
         return Recommender(self.models, self.context, retrieve=retrieve, approximate=approximate, clock=clock)
 
     @property

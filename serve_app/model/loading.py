@@ -46,7 +46,7 @@ def load_model(
         card["recall_of_approximate_search"] = recall_of_approximate_search(bundle, approximate)
     live, models = go_live(bundle, log) if log else (None, bundle.models)
     bundle = replace(bundle, models=models)
-    recommender = bundle.recommender(retrieve, approximate, remember=log is None)
+    recommender = bundle.recommender(retrieve, approximate, clock=bundle.last_time if log is None else None)
     learned = None
     if log and log.exposures:
         learned = LearnedFeedback(ExposureLog(log.exposures), terms_of(recommender.columns))

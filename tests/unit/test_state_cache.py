@@ -46,7 +46,7 @@ def nothing(bundle: Bundle) -> np.ndarray:
 @pytest.mark.parametrize("days", [0, -40, 3])
 def test_answers_are_the_same_with_and_without(bundle: Bundle, days: int) -> None:
     time = np.array([bundle.last_time + days * 86_400_000])
-    plain, cached = bundle.recommender(20), bundle.recommender(20, remember=True)
+    plain, cached = bundle.recommender(20), bundle.recommender(20, clock=bundle.last_time)
     for user_id in ("", *bundle.history.user_ids[1:12], "u3"):
         asked = bundle.history.request_contexts({"device": "web"})
         first, second = (r.user(user_id, int(time[0]), asked) for r in (plain, cached))
@@ -56,7 +56,7 @@ def test_answers_are_the_same_with_and_without(bundle: Bundle, days: int) -> Non
 
 
 def test_a_context_of_a_request_is_no_other_ones(bundle: Bundle) -> None:
-    recommender = bundle.recommender(20, remember=True)
+    recommender = bundle.recommender(20, clock=bundle.last_time)
     of = {
         d: recommender.user("u1", bundle.last_time, bundle.history.request_contexts({"device": d}))
         for d in ("web", "mobile")
