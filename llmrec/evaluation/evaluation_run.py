@@ -81,6 +81,7 @@ class EvaluationRun:
             for n in range(config.evaluation.seeds):
                 if n or config.split != self.config.split:
                     seeded = with_seed(config, config.seed + n)
+                    self.progress(f"{protocol}: fitting {name}, seed {config.seed + n}")
                     bundle = fit_variant(seeded, self.storage, self.corpus, self.embeddings, self.readings, name)
                 yield Variant.load(name, config.seed + n, bundle, self.data, config.evaluation.retrieve)
 

@@ -102,11 +102,13 @@ def _results(e: EvaluationRun) -> Results:
     e.progress("tables of labels")
     labels, gaps = measure_labels(e)
     e.progress("feature families")
+    families, weights = _families(e), _family_weights(e)
+    e.progress("what tuning was worth" if e.tuned else "the results")
     return Results(
         run=corpus_facts.run_facts(e.config, "", e.storage, e.corpus, e.bundles, 0.0),
         portrait=corpus_facts.portrait(e.config, e.data, e.corpus, e.embeddings),
-        headline=headline, protocols=tables, labels=labels, leak_gaps=gaps, families=_families(e),
-        family_weights=_family_weights(e), controls=_controls(e, tables), training_curves=_curves(e),
+        headline=headline, protocols=tables, labels=labels, leak_gaps=gaps, families=families,
+        family_weights=weights, controls=_controls(e, tables), training_curves=_curves(e),
         tuning=tuning_study(e.config, e.corpus, e.tuned),
     )  # fmt: skip
 
