@@ -34,7 +34,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def main(job: Job, arguments: argparse.ArgumentParser) -> int:
     """Run `job`; print its answer as one compact JSON line, last. 0: success, 1: failure, 2: unusable input."""
-    args = arguments.parse_args()
+    args = arguments.parse_intermixed_args()  # overrides may stand on both sides of an option
     logging.basicConfig(
         level=args.level or logging.INFO, stream=sys.stderr, force=True,
         format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S",

@@ -47,9 +47,11 @@ class ConfigError(ValueError):
 class RunConfig(Section):
     """Everything that decides a run."""
 
-    name: str = Field("run", pattern=r"^[A-Za-z0-9_.-]+$", description="names the run in the registry and reports")
+    name: str = Field(
+        "run", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="names the run in the registry and reports"
+    )
     storage: str = Field("artifacts", description="folder or URI that every artifact lives under")
-    seed: int = 7
+    seed: int = Field(7, ge=0, lt=2**31)
     corpus: CorpusConfig = CorpusConfig()
     split: SplitConfig = SplitConfig()
     encoding: EncodingConfig = EncodingConfig()
@@ -85,6 +87,22 @@ class RunConfig(Section):
             )
         return reading
 
+    @field_validator("evaluation")
+    @classmethod
+    def _controls_leave_something_out(cls, evaluation: EvaluationConfig, earlier: ValidationInfo) -> EvaluationConfig:
+        tuning, reading = earlier.data.get("tuning"), earlier.data.get("reading")
+        absent = {
+            "frozen_encoder": "tuning.objectives" if tuning is not None and not tuning.objectives else "",
+            "no_readings": "reading.reader" if reading is not None and reading.reader is None else "",
+        }
+        for control in evaluation.controls or ():
+            if setting := absent.get(control):
+                raise ValueError(
+                    f"controls: {control} would be the model itself, since {setting} names nothing; set it, or leave "
+                    "the control out"
+                )
+        return evaluation
+
     @field_validator("features")
     @classmethod
     def _families_exist(cls, features: FeaturesConfig, earlier: ValidationInfo) -> FeaturesConfig:
@@ -115,12 +133,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read and validate a YAML file with overrides such as `training.ranker.queries=300`. Raises ConfigError."""
     source = str(path)
     try:
-        data = yaml.safe_load(_expand(Path(path).read_text(encoding="utf-8"))) or {}
+        data = yaml.load(_expand(Path(path).read_text(encoding="utf-8")), UniqueKeys) or {}
     except FileNotFoundError:
         found = sorted(str(p) for p in Path("configs").glob("*.yaml"))
         raise ConfigError(f"{source}: no such file; runs that come with llmrec: {', '.join(found) or 'none'}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: not a YAML file: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{source}: found no file that can be read: {error.strerror}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{source}: found a {type(data).__name__} at the top, expected sections such as `corpus:`")
     for override in overrides:
@@ -128,7 +148,23 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(source, e) for e in error.errors())) from None
+        told = [e for e in error.errors() if e["type"] != _AFTERMATH]
+        raise ConfigError("\n".join(_explain(source, e) for e in told)) from None
+
+
+#: Of a default that depends on a value which is wrong itself.
+_AFTERMATH = "default_factory_not_called"
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice in one mapping is an error: of the two, one would do nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Raises yaml.YAMLError with the line."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := sorted({key for key in keys if keys.count(key) > 1 and key != "<<"}):
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} stands here twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _expand(text: str) -> str:
@@ -139,7 +175,9 @@ def _expand(text: str) -> str:
             raise ConfigError(f"${{{name}}}: the variable {name} is not set; set it, or write ${{{name}:-default}}")
         return found
 
-    return re.sub(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}", value, text)
+    variable = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
+    lines = text.splitlines(keepends=True)  # a comment may name what is not set
+    return "".join(line if line.lstrip().startswith("#") else variable.sub(value, line) for line in lines)
 
 
 def _apply(data: dict[str, Any], override: str) -> None:
@@ -151,7 +189,10 @@ def _apply(data: dict[str, Any], override: str) -> None:
         data = data.setdefault(name, {})
         if not isinstance(data, dict):
             raise ConfigError(f"override {override!r}: {name} is a value, not a section")
-    data[last] = yaml.safe_load(value)
+    try:
+        data[last] = yaml.load(value, UniqueKeys)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: not YAML: {' '.join(str(error).split())}") from None
 
 
 def _explain(source: str, error: Any) -> str:

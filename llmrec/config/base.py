@@ -13,6 +13,7 @@ Theirs = str | tuple[str, ...]
 
 
 class Section(BaseModel):
-    """A section: unknown keys are errors, values are not changed after validation, strings are not numbers."""
+    """A section: unknown keys are errors, values are not changed after validation, strings are not numbers, and
+    numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)

@@ -65,12 +65,11 @@ class EvaluationConfig(Section):
             _refuse_ours(names or ())
         return names
 
-    @field_validator("baselines")
+    @field_validator("protocols", "baselines", "controls")
     @classmethod
-    def _read_events(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for name in names or ():
-            if name not in MODELS["ranker"] and model_class("retriever", name).INFO.reads in _OURS:
-                raise ValueError(f"{name!r} reads a bundle's features: name it in training.retrievers")
+    def _each_once(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names and len(set(names)) < len(names):
+            raise ValueError(f"each name once, found {list(names)}")
         return names
 
     @field_validator("cutoffs", "origins")
@@ -79,6 +78,13 @@ class EvaluationConfig(Section):
         if list(values) != sorted(set(values)) or values[0] <= 0:
             raise ValueError(f"found {values}, expected increasing numbers above 0")
         return values
+
+    @field_validator("origins")
+    @classmethod
+    def _quantiles(cls, origins: tuple[float, ...]) -> tuple[float, ...]:
+        if origins[-1] >= 1:
+            raise ValueError(f"found {origins}, expected quantiles below 1")
+        return origins
 
     @model_validator(mode="after")
     def _primary_is_measured(self) -> "EvaluationConfig":

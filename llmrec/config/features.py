@@ -27,7 +27,9 @@ class FeaturesConfig(Section):
     text_dim: int = Field(64, ge=2, description="dimensions that the encoder's vectors are reduced to")
     history_length: int = Field(20, ge=1, description="events in the sequence given to the models")
     popularity_days: tuple[float, ...] = Field(
-        (7.0, 90.0, 365.0), description="windows, and decay constants, of popularity and activity; days, above 0"
+        (7.0, 90.0, 365.0),
+        min_length=1,
+        description="windows, and decay constants, of popularity and activity; days, above 0",
     )
     profile_days: float = Field(180.0, gt=0, description="decay constant of the `recent` text profile, days")
     profile_last: int = Field(

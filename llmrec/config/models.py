@@ -38,15 +38,54 @@ def model_config(role: Role, value: Any, default: str | None = None) -> ModelCon
 
 def model_configs(role: Role, value: Any) -> tuple[ModelConfig, ...]:
     """Several, each once: a list of names or settings, or a mapping of names to settings."""
-    if isinstance(value, Mapping):
-        value = [{"name": name, **(settings or {})} for name, settings in value.items()]
-    if not isinstance(value, str | Sequence):
-        raise ValueError(f"names of {role}s, or name: settings, found {value!r}")
-    found = tuple(model_config(role, v) for v in ([value] if isinstance(value, str) else value))
+    if isinstance(value, Sequence) and all(isinstance(v, ModelConfig) for v in value):
+        found = tuple(value)
+    else:
+        found = tuple(model_config(role, settings) for settings in named_settings(role, value))
     names = [config.name for config in found]
     if len(set(names)) < len(names):
         raise ValueError(f"each {role} once, found {names}")
     return found
+
+
+def named_settings(role: Role, value: Any) -> list[dict[str, Any]]:
+    """A name, names, settings with names, or a mapping of names to settings as settings, each with its `name`.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, Mapping):
+        for name, settings in value.items():
+            if not isinstance(settings, Mapping | None):
+                raise ValueError(f"settings of the {role} {name}, such as {{epochs: 3}}, found {settings!r}")
+        return [{"name": name, **(settings or {})} for name, settings in value.items()]
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, Sequence):
+        raise ValueError(f"names of {role}s, or name: settings, found {value!r}")
+    return [_named(role, one) for one in found]
+
+
+def _named(role: Role, value: Any) -> dict[str, Any]:
+    if isinstance(value, ModelConfig):
+        return value.model_dump()
+    settings = {"name": value} if isinstance(value, str) else value
+    if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
+        raise ValueError(f"the name of a {role}, or settings with a name, found {value!r}")
+    return dict(settings)
+
+
+#: `json_schema_extra` of a setting that the fit writes and nobody else.
+CHOSEN: dict[str, Any] = {"chosen": True}
+
+
+def refuse_chosen(config: ModelConfig) -> None:
+    """Raises ValueError where a setting that the fit writes was given, be it of a model that this one is made of."""
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if field.json_schema_extra == CHOSEN and value != field.get_default(call_default_factory=True):
+            raise ValueError(f"{config.name}.{name} is what the fit chooses, found {value!r}; leave it out")
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, ModelConfig):
+                refuse_chosen(part)
 
 
 def clicks_alone(rankers: Sequence[ModelConfig]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from llmrec.catalogue import MODELS
-from llmrec.config.models import ModelConfig, model_config, model_configs
+from llmrec.config.models import ModelConfig, model_config, model_configs, named_settings, refuse_chosen
 from llmrec.config.workers import WorkersConfig
 from llmrec.names import check_names
 
@@ -39,11 +39,18 @@ class TrainingConfig(WorkersConfig):
         own = {k: v for k, v in section.items() if k in MODELS["retriever"]} if isinstance(section, dict) else {}
         if not own:
             return section
-        asked = section.get("retrievers", ["two_tower"])
-        named = asked if isinstance(asked, dict) else {n if isinstance(n, str) else n["name"]: n for n in asked}
+        named = {str(s.pop("name")): s for s in named_settings("retriever", section.get("retrievers", ["two_tower"]))}
         check_names("retriever among training.retrievers", own, named)
-        settings = {n: {**(v if isinstance(v, dict) else {}), **own.get(n, {})} for n, v in named.items()}
+        more = {str(s.pop("name")): s for s in named_settings("retriever", own)}
+        settings = {name: {**of, **more.get(name, {})} for name, of in named.items()}
         return {k: v for k, v in section.items() if k not in own} | {"retrievers": settings}
+
+    @field_validator("retrievers", "ranker", "blender", "calibrator", "raters")
+    @classmethod
+    def _as_before_the_fit(cls, value: Any) -> Any:
+        for config in value if isinstance(value, tuple) else (value,):
+            refuse_chosen(config)
+        return value
 
     @field_validator("retrievers", "raters", mode="before")
     @classmethod

@@ -88,11 +88,48 @@ def test_overrides_replace_values(config_file: Path) -> None:
         ("evaluation.protocols=[temproal]", r"evaluation.protocols.0: .*; the nearest is 'temporal'"),
         ("epochs", r"override 'epochs': expected SECTION.KEY=VALUE"),
         ("name.x=1", r"override 'name.x=1': name is a value, not a section"),
+        ("training.ranker=[", r"override 'training.ranker=\[': not YAML: while parsing"),
+        ("training.retrievers={bm25: 5}", r"settings of the retriever bm25, such as \{epochs: 3\}, found 5"),
+        ("training.two_tower=5", r"settings of the retriever two_tower, such as \{epochs: 3\}, found 5"),
+        ("training.retrievers=[bm25, {}]", r"the name of a retriever, or settings with a name, found \{\}"),
+        ("training.ranker={name: listwise, slope: 2}", r"listwise.slope is what the fit chooses, found 2.0; leave it"),
+        (
+            "training.ranker={name: ensemble, members: {listwise: {shift: 1}}}",
+            r"listwise.shift is what the",
+        ),
+        ("seed=-1", r"seed: found -1, expected: .*greater than or equal to 0"),
+        ("name=..", r"name: found '..', expected: .*pattern"),
+        ("features.popularity_days=[.inf]", r"features.popularity_days.0: found inf, expected: .*finite"),
+        ("features.popularity_days=[]", r"features.popularity_days: found \[\], expected: .*at least 1"),
+        ("evaluation.origins=[0.5, 1.5]", r"evaluation.origins: .*expected quantiles below 1"),
+        ("evaluation.controls=[ids_only, ids_only]", r"each name once, found \['ids_only', 'ids_only'\]"),
+        ("evaluation.controls=[frozen_encoder]", r"frozen_encoder would be the model itself.*tuning.objectives"),
+        ("evaluation.controls=[no_readings]", r"no_readings would be the model itself, since reading.reader"),
+        ("tuning={objectives: {stars: 1}, augment: {word_dropout: .3}}", r"augment: of contrastive, which tuning"),
+        ("tuning={objectives: {stars: 1}, prefixes: [64]}", r"prefixes: of contrastive and distillation, which"),
+        ("tuning={max_pairs: 100, few_pairs: [100]}", r"few_pairs \[100\]: expected less than max_pairs, 100"),
     ],
 )
 def test_a_bad_key_or_value_is_explained(config_file: Path, override: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_config(config_file, [override])
+
+
+def test_one_mistake_is_told_once(config_file: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config(config_file, ["evaluation.cutoffs=[0]"])
+    assert str(raised.value).count("\n") == 0 and "PydanticUndefined" not in str(raised.value)
+
+
+def test_a_key_that_stands_twice_is_refused(config_file: Path) -> None:
+    config_file.write_text("name: mine\ncorpus:\n  source: sample\nname: other\n")
+    with pytest.raises(ConfigError, match=r"'name' stands here twice\n.*line 1"):
+        load_config(config_file)
+
+
+def test_a_comment_may_name_what_is_not_set(config_file: Path) -> None:
+    config_file.write_text("# set ${NOBODY_SETS_THIS} first\nname: mine\n")
+    assert load_config(config_file).name == "mine"
 
 
 def test_models_are_named_alone_or_with_settings(config_file: Path) -> None:
@@ -110,6 +147,11 @@ def test_models_are_named_alone_or_with_settings(config_file: Path) -> None:
 def test_a_missing_file_lists_the_runs_there_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_a_path_that_is_no_file_is_told(config_file: Path) -> None:
+    with pytest.raises(ConfigError, match="found no file that can be read: Not a directory"):
+        load_config(config_file / "x")
 
 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "\x00"])

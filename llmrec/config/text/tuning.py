@@ -14,6 +14,10 @@ from llmrec.names import AUGMENTATIONS, OBJECTIVES, PAIRS, check_names
 TUNED_POOLINGS = ("mean", "cls", "last", "max")
 
 
+#: Settings that mean something where pairs are learned from.
+_OF_PAIRS = ("max_pairs", "few_pairs", "augment", "hard_negatives", "shuffled_pairs")
+
+
 class LowRankConfig(Section):
     """LoRA (Hu et al., ICLR 2022): low-rank updates of linear layers, merged before the encoder is written."""
 
@@ -139,9 +143,21 @@ class TuningConfig(WorkersConfig):
 
     @model_validator(mode="after")
     def _pairs_are_learned_from(self) -> Self:
-        if (self.max_pairs or self.few_pairs) and self.objectives and "contrastive" not in self.objectives:
+        learned = set(self.objectives)
+        for of, names in (({"contrastive"}, _OF_PAIRS), ({"contrastive", "distillation"}, ("prefixes",))):
+            if learned and not learned & of and (idle := [name for name in names if getattr(self, name)]):
+                raise ValueError(
+                    f"{', '.join(idle)}: of {' and '.join(sorted(of))}, which tuning.objectives leaves out; add it, or "
+                    "leave them out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _few_are_fewer(self) -> Self:
+        if self.max_pairs is not None and self.few_pairs and self.few_pairs[-1] >= self.max_pairs:
             raise ValueError(
-                "max_pairs and few_pairs count the pairs of contrastive, which tuning.objectives leaves out"
+                f"few_pairs {list(self.few_pairs)}: expected less than max_pairs, {self.max_pairs}, of which the "
+                "encoder itself learns"
             )
         return self
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from llmrec.config.models import ModelConfig, clicks_alone, model_configs
+from llmrec.config.models import CHOSEN, ModelConfig, clicks_alone, model_configs
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.attribution import Doubles
 from llmrec.models.base import Arrays, FitData, Floats, ModelContext, ModelInfo, Ranker
@@ -24,10 +24,12 @@ class EnsembleConfig(ModelConfig):
         description="rankers: names, or name: settings",
     )  # fmt: skip
     seeds: int = Field(1, ge=1, description="fits of each member, whose logits are averaged")
-    weights: list[float] | None = Field(None, description="of the members' logits; the held-out rows choose")
-    shift: float = Field(0.0, description="of the sum; likewise")
+    weights: list[float] | None = Field(None, description="of the members' logits", json_schema_extra=CHOSEN)
+    shift: float = Field(0.0, description="of the sum", json_schema_extra=CHOSEN)
     chosen: list[list[dict[str, Any]]] = Field(
-        default_factory=list, description="settings that the held-out rows chose, of each member's fits"
+        default_factory=list,
+        description="settings that the held-out rows chose, of each member's fits",
+        json_schema_extra=CHOSEN,
     )
 
     @field_validator("members", mode="before")

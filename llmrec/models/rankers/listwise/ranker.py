@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from llmrec.config.models import ModelConfig
+from llmrec.config.models import CHOSEN, ModelConfig
 from llmrec.features.dataset.rows import Examples
 from llmrec.features.families.columns import FeatureColumn
 from llmrec.features.families.registry import families_of
@@ -36,9 +36,11 @@ class ListwiseConfig(ModelConfig):
         40, ge=2, description="of a list: half by popularity at risk and by what users had together, half drawn"
     )
     ridge: float | None = Field(None, gt=0, description="L2 penalty; unset: the held-out lists choose")
-    slope: float = Field(1.0, gt=0, description="of the logit over the score; the held-out rows choose")
-    events: float = Field(0.0, description="weight of the item's number of events in the logit; likewise")
-    shift: float = Field(0.0, description="of the logit; likewise")
+    slope: float = Field(1.0, gt=0, description="of the logit over the score", json_schema_extra=CHOSEN)
+    events: float = Field(
+        0.0, description="weight of the item's number of events in the logit", json_schema_extra=CHOSEN
+    )
+    shift: float = Field(0.0, description="of the logit", json_schema_extra=CHOSEN)
 
 
 class ListwiseRanker(Ranker):

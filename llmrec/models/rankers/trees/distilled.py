@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, SerializeAsAny, field_validator
 
-from llmrec.config.models import ModelConfig, clicks_alone, model_config
+from llmrec.config.models import CHOSEN, ModelConfig, clicks_alone, model_config
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.base import ModelContext, ModelInfo, Ranker
 from llmrec.models.boosting import grow
@@ -20,10 +20,12 @@ class DistilledRankerConfig(BoostedRankerConfig):
         default_factory=lambda: model_config("ranker", "ensemble"), description="a ranker: a name, or name: settings"
     )
     teacher_chosen: dict[str, Any] = Field(
-        default_factory=dict, description="settings of the teacher; the held-out rows choose"
+        default_factory=dict, description="settings of the teacher", json_schema_extra=CHOSEN
     )
     fidelity: float | None = Field(
-        None, description="share of the variance of the teacher's logits on held-out rows that the trees tell"
+        None,
+        description="share of the variance of the teacher's logits on held-out rows that the trees tell",
+        json_schema_extra=CHOSEN,
     )
 
     @field_validator("teacher", mode="before")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from llmrec.config.models import CHOSEN
 from llmrec.features.dataset.rows import Examples
 from llmrec.models.attribution import Doubles
 from llmrec.models.base import Floats, Ints, ModelInfo
@@ -15,8 +16,8 @@ from llmrec.models.rankers.trees.boosted import BoostedRanker, BoostedRankerConf
 
 class LambdaRankConfig(BoostedRankerConfig):
     name: Literal["lambdarank"] = "lambdarank"  # type: ignore[assignment]
-    slope: float = Field(1.0, gt=0, description="of the logit over the trees' score; the held-out rows choose")
-    shift: float = Field(0.0, description="of the logit; the held-out rows choose")
+    slope: float = Field(1.0, gt=0, description="of the logit over the trees' score", json_schema_extra=CHOSEN)
+    shift: float = Field(0.0, description="of the logit", json_schema_extra=CHOSEN)
 
 
 class LambdaRank(BoostedRanker):
