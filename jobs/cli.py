@@ -83,6 +83,17 @@ def at_least(least: int) -> Callable[[str], int]:
     return read
 
 
+def share(text: str) -> float:
+    """An argument's type: a number above 0 and below 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0 and below 1")
+    return number
+
+
 def _said(error: Exception) -> str:
     cause = getattr(error, "cause", None)  # what a task on another node raised
     error = cause if isinstance(cause, Exception) else error

@@ -11,13 +11,16 @@ from llmrec.export import export
 from llmrec.features.dataset.rows import read_examples
 from llmrec.pipeline import run_pipeline
 from llmrec.storage import Storage
-from llmrec.variants import FAMILY_PATTERNS
+from llmrec.variants import WITH_AND_WITHOUT
 
 
 def export_job(config: RunConfig, storage: Storage, args: argparse.Namespace) -> dict[str, Any]:
     """What has to be there first is made; the answer is the table, which `export.json` holds too."""
     run = run_pipeline(config, storage, report, until="train")
-    bundle = Bundle.load(run.artifacts[f"bundle.{args.variant or run.variants[0]}"].root)
+    variant = args.variant or run.variants[0]
+    if variant not in run.variants:
+        raise ValueError(f"--variant {variant}: features.text is false, so that the run has {', '.join(run.variants)}")
+    bundle = Bundle.load(run.artifacts[f"bundle.{variant}"].root)
     context = bundle.context
     clicks = read_examples(
         run.artifacts["examples.test"], "test", context.selection, context.history_length, clicks_only=True,
@@ -31,6 +34,6 @@ def export_job(config: RunConfig, storage: Storage, args: argparse.Namespace) ->
 if __name__ == "__main__":
     arguments = parser(__doc__ or "")
     arguments.add_argument("--out", required=True, help="the folder to write to")
-    arguments.add_argument("--variant", choices=list(FAMILY_PATTERNS), help="whose models; by default those with text")
+    arguments.add_argument("--variant", choices=WITH_AND_WITHOUT, help="whose models; by default those with text")
     arguments.add_argument("--queries", type=at_least(8), default=1000, help="test events whose lists are compared")
     raise SystemExit(main(export_job, arguments))

@@ -110,15 +110,17 @@ def recommend(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
 
     pointer = current(storage, config.name)
     bundle = Bundle.load(pointer["uri"])
-    users = listed_users(args.users) if args.users else bundle.history.user_ids[1:]
+    users = listed_users(args.users) if args.users is not None else bundle.history.user_ids[1:]
     first = int(bundle.history.data.times[0])
     time = bundle.last_time if args.time is None else _not_before(args.time, first)
-    wanted = {"k": args.k, "time": time, "retrieve": config.serving.retrieve, "users": users if args.users else "all"}
+    k = min(args.k, len(bundle.history.item_ids) - 1)  # there are no more to name
+    whom = "all" if args.users is None else users
+    wanted = {"k": k, "time": time, "retrieve": config.serving.retrieve, "users": whom}
     parents = {"bundle": pointer["id"]}
     name = artifact_id(_CODE, wanted, parents)
     if not (found := storage.find("recommendations", name)):
         with storage.build("recommendations", name, module=_CODE, config=wanted, parents=parents) as writer:
-            arguments = (pointer["uri"], config.serving.retrieve, args.k, time)
+            arguments = (pointer["uri"], config.serving.retrieve, k, time)
             blocks = ray.data.from_arrow(pa.table({C.USER_ID: pa.array(users, pa.string())})).repartition(
                 target_num_rows_per_block=USERS_A_BLOCK
             )
@@ -135,6 +137,8 @@ def recommend(config: RunConfig, storage: Storage, args: argparse.Namespace) -> 
         found = storage.find("recommendations", name)
     assert found is not None
     answered = found.table("recommendations", [C.USER_ID])[C.USER_ID].unique()
+    if unknown := found.manifest.info["unknown_users"]:
+        logger.warning("recommend: %d of %d users are not known: they are given what is popular", unknown, len(users))
     return {
         "bundle": pointer["id"], "users": len(users), "users_answered": len(answered),
         "unknown_users": found.manifest.info["unknown_users"], "rows": found.dataset("recommendations").count_rows(),

@@ -195,9 +195,13 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"override {override!r}: not YAML: {' '.join(str(error).split())}") from None
 
 
+#: What stands in an address and is for nobody's eyes.
+_SECRET = re.compile(r"(://[^/@\s]*:|password=)[^@&#\s'\"]+")
+
+
 def _explain(source: str, error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"]) or "(top)"
-    found = repr(error.get("input"))
+    found = _SECRET.sub(r"\1***", repr(error.get("input")))
     found = found if len(found) <= 120 else found[:117] + "..."
     if error["type"] == "extra_forbidden":
         allowed = _allowed(error["loc"][:-1])

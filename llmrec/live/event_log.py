@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from llmrec.config.data.events import REVIEW, OutcomeConfig
+from llmrec.config.serving.live import DATABASES, refuse_other_addresses
 from llmrec.features.arrays import Floats32
 from llmrec.features.asof.logs.happened import is_outcome
 
@@ -188,7 +189,7 @@ class EventLog(ABC):
 
 def in_database(path: str) -> bool:
     """Whether a log lies in PostgreSQL, which several machines may share."""
-    return path.startswith(("postgresql://", "postgres://"))
+    return path.startswith(DATABASES)
 
 
 def open_event_log(path: str) -> EventLog:
@@ -196,6 +197,7 @@ def open_event_log(path: str) -> EventLog:
 
     Raises ValueError for one that is no such log, LogUnavailableError for a database that does not answer.
     """
+    refuse_other_addresses(path)
     if in_database(path):
         from llmrec.live.postgres_log import PostgresLog  # psycopg, only where it is used
 

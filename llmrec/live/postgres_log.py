@@ -59,11 +59,6 @@ class PostgresLog(EventLog):
     def __init__(self, path: str) -> None:
         """Connect, and make the tables where there are none. Raises ValueError, LogUnavailableError."""
         address = urlsplit(path)
-        if address.password is not None:
-            raise ValueError(
-                "serving.live.path: found a password in the URL, which would be kept in configurations and manifests; "
-                "expected it in PGPASSWORD, PGPASSFILE or ~/.pgpass of every machine that serves"
-            )
         self.path, self._lock = path, threading.Lock()
         self._url = path.partition("#")[0]
         schema = _schema_of(path, unquote(address.fragment) or "events")

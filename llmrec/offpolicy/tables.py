@@ -1,6 +1,6 @@
 """Logs of single actions in a Parquet or CSV file, made by whatever system."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,20 @@ _OTHER = (*NEEDED, "position", "target", "user")
 def read_table(path: str) -> pd.DataFrame:
     """A file's rows. Raises ValueError for one of another kind, FileNotFoundError where there is none."""
     if path.endswith(".parquet"):
-        return pd.read_parquet(path)
+        return _some(path, pd.read_parquet)
     if path.endswith((".csv", ".csv.gz")):
-        return pd.read_csv(path)
+        return _some(path, pd.read_csv)
     raise ValueError(f"off-policy: {path}: expected a name that ends in .parquet, .csv or .csv.gz")
+
+
+def _some(path: str, read: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    try:
+        rows = read(path)
+    except pd.errors.EmptyDataError:
+        rows = pd.DataFrame()
+    if not len(rows):
+        raise ValueError(f"off-policy: {path}: found no row, expected logged actions below a header")
+    return rows
 
 
 def slots_of_table(rows: pd.DataFrame, target: pd.DataFrame | str | None) -> LoggedSlots:

@@ -107,6 +107,8 @@ def test_overrides_replace_values(config_file: Path) -> None:
         ("evaluation.controls=[no_readings]", r"no_readings would be the model itself, since reading.reader"),
         ("tuning={objectives: {stars: 1}, augment: {word_dropout: .3}}", r"augment: of contrastive, which tuning"),
         ("tuning={objectives: {stars: 1}, prefixes: [64]}", r"prefixes: of contrastive and distillation, which"),
+        ("serving.live.path=mysql://h/d", r"serving.live.path: .*a file, or postgresql://HOST/DATABASE; mysql:// is"),
+        ("serving.exposures.path=s3://b/x", r"serving.exposures.path: .*a file on a disk of the machine that serves"),
         ("tuning={max_pairs: 100, few_pairs: [100]}", r"few_pairs \[100\]: expected less than max_pairs, 100"),
     ],
 )
@@ -119,6 +121,13 @@ def test_one_mistake_is_told_once(config_file: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         load_config(config_file, ["evaluation.cutoffs=[0]"])
     assert str(raised.value).count("\n") == 0 and "PydanticUndefined" not in str(raised.value)
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown(config_file: Path) -> None:
+    for url in ("postgresql://me:hunter2@h/d", "postgresql://h/d?password=hunter2"):
+        with pytest.raises(ConfigError, match=r"serving\.live\.path: .*no password in the URL") as raised:
+            load_config(config_file, [f"serving.live.path={url}"])
+        assert "hunter2" not in str(raised.value)
 
 
 def test_a_key_that_stands_twice_is_refused(config_file: Path) -> None:

@@ -145,6 +145,12 @@ class CorpusConfig(EventsConfig):
         named = [name for name in ("events", "users", "relations") if self.source == "sample" and getattr(self, name)]
         if named:
             raise ValueError(f"{', '.join(named)}: source 'sample' reads no files; set sample.events or sample.people")
+        files = [name for name in ("reviews", "items") if self.source == "sample" and getattr(self, name)]
+        if files:
+            raise ValueError(
+                f"{', '.join(files)}: source 'sample', the default, reads no files; name the source that they are of: "
+                "amazon, movielens or table"
+            )
         if self.user_attributes and not self.users:
             raise ValueError(f"user_attributes {sorted(self.user_attributes)} need `users`: found no files of users")
         return self

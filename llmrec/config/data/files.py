@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from llmrec.config.base import Section
 
-NAMED_DATES = ("day_first", "month_first", "excel")
+NAMED_DATES = ("day_first", "month_first", "year_first", "excel")
 _FOUND = "left out: found from the file's first bytes and lines"
 
 
@@ -28,7 +28,8 @@ class ReadingConfig(Section):
     )
     decimal: Literal[".", ","] | None = Field(None, description=f"the decimal mark; {_FOUND}")
     dates: str | None = Field(
-        None, description=f'such as "%d-%m-%Y %H:%M", day_first, month_first, or excel (days since 1900); {_FOUND}'
+        None,
+        description=f'such as "%d-%m-%Y %H:%M", {", ".join(NAMED_DATES)} (days since 1900); {_FOUND}',
     )
     each: str | None = Field(
         None, min_length=1, description="path of a list in each record, whose parts are rows of their own, such as the "

@@ -13,7 +13,9 @@ class ExposuresConfig(Section):
     enabled: bool = Field(False, description="log lists of /v1/recommend, and join what comes back (/v1/events, "
                           "/v1/feedback); needs live.enabled")  # fmt: skip
     path: str | None = Field(
-        None, min_length=1, description="file of the log, on a disk of the machine that serves; none: beside live.path"
+        None,
+        min_length=1,
+        description="file of the log, on a disk of the machine that serves; none: beside live.path",
     )
     sample: float = Field(1.0, gt=0, le=1, description="share of the lists that is logged, drawn by chance")
     window_s: float = Field(
@@ -25,6 +27,13 @@ class ExposuresConfig(Section):
     flush_ms: float = Field(
         200, ge=1, description="how long a list may wait for the disk: answers do not; a killed server loses as much"
     )
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_file(cls, path: str | None) -> str | None:
+        if path is not None and "://" in path:
+            raise ValueError(f"a file on a disk of the machine that serves; {path.partition('://')[0]}:// is none")
+        return path
 
 
 class ArmExploration(Section):

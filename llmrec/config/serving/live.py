@@ -1,8 +1,30 @@
 """Section `serving.live`: events that come while the server runs."""
 
-from pydantic import Field
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import Field, field_validator
 
 from llmrec.config.base import Section
+
+#: How the address of a log begins that several machines share.
+DATABASES = ("postgresql://", "postgres://")
+_SECRETS = {"password", "sslpassword"}
+
+
+def refuse_other_addresses(path: str) -> None:
+    """Raises ValueError for an address that is neither a file nor PostgreSQL's, or that holds a password."""
+    if "://" not in path:
+        return
+    if not path.startswith(DATABASES):
+        scheme = path.partition("://")[0]
+        raise ValueError(f"a file, or postgresql://HOST/DATABASE; {scheme}:// is neither")
+    address = urlsplit(path)
+    asked = {name.lower() for name, _ in parse_qsl(address.query, keep_blank_values=True)}
+    if address.password is not None or asked & _SECRETS:
+        raise ValueError(
+            "no password in the URL, which is kept in configurations and manifests; expected it in PGPASSWORD, "
+            "PGPASSFILE or ~/.pgpass of every machine that serves"
+        )
 
 
 class LiveConfig(Section):
@@ -20,3 +42,10 @@ class LiveConfig(Section):
     )  # fmt: skip
     max_ahead_s: float = Field(60, ge=0, description="how far in the future an event may lie; clocks differ")
     pull_ms: float = Field(100, ge=1, description="how often replicas look for new events in the log")
+
+    @field_validator("path")
+    @classmethod
+    def _where_a_log_can_lie(cls, path: str | None) -> str | None:
+        if path is not None:
+            refuse_other_addresses(path)
+        return path

@@ -96,6 +96,11 @@ class DelimitedRows:
         if self.header is None or len(found) != len(self.header):
             return False
         shaped = self.form.shapes
+        if self.form.quote and text.count(self.form.quote) % 2:
+            # it closes the open quote; what stands behind that belongs to the open row, if nothing before it speaks
+            closing = next(n for n, value in enumerate(found) if self.form.quote in value)
+            shaped = tuple((n, seen) for n, seen in shaped if n < closing)
+            return bool(shaped) and all(shape(found[n]) in seen for n, seen in shaped)
         return all(shape(found[n]) in seen for n, seen in shaped) if shaped else len(found) > 3
 
     def _plain(self, text: str, why: str) -> list[str]:

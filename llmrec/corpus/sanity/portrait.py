@@ -77,7 +77,7 @@ def languages(texts: list[str]) -> dict[str, float]:
     """Share of each language in an even sample of `texts`, those above 1 %, most frequent first."""
     from py3langid import langid  # loads its model, half a second, at the first text
 
-    long_enough = [text for text in texts if len(text) >= 20]
+    long_enough = [text for text in texts if len(text.encode()) >= 20]  # a Chinese character says as much as three
     sample = long_enough[:: max(1, len(long_enough) // _TEXTS)][:_TEXTS]
     found = Counter(langid.classify(text)[0] for text in sample)
     return {name: round(n / len(sample), 3) for name, n in found.most_common() if n > len(sample) / 100}

@@ -36,6 +36,9 @@ def untestable(config: RunConfig, tables: Tables) -> Iterator[tuple[str, str]]:
     if moments < 2:
         yield "one_moment", f"all {len(times):,} events share one moment: no split in time is possible"
         return
+    if _one_item(tables):
+        yield "one_item", "all events are of one item: there is no other that could be recommended, or stand beside it"
+        return
     try:
         cut = cutoffs(times, config.split)
     except ValueError as error:
@@ -48,6 +51,12 @@ def untestable(config: RunConfig, tables: Tables) -> Iterator[tuple[str, str]]:
             "no user has two events, so that protocol leave_last_out has none to test on; take it out of "
             "evaluation.protocols",
         )
+
+
+def _one_item(tables: Tables) -> bool:
+    return (
+        len(set().union(*(_columns(uri, C.ITEM_ID)[C.ITEM_ID].unique().to_pylist()[:2] for uri in tables.reviews))) < 2
+    )
 
 
 def _ints(uri: str, column: str) -> npt.NDArray[np.int64]:

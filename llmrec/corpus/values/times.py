@@ -56,7 +56,8 @@ def _not_a_time(value: Any) -> RowError:
     if numeric(text, None):
         return RowError(
             "timestamp_ambiguous",
-            f'found {show(value)}: which is the day, which the month? {_SET}: "%d-%m-%Y", day_first or month_first',
+            f'found {show(value)}: which is the day, which the month? {_SET}: "%d-%m-%Y", day_first, month_first or '
+            "year_first",
         )
     return RowError(
         "timestamp_not_a_time",
@@ -131,8 +132,12 @@ def _without_zone(text: str, dates: str | None, zone: dt.tzinfo = dt.UTC) -> int
         return _ms(dt.datetime.fromisoformat(text), zone)
     except ValueError:
         pass
-    wanted = in_words(text) or (numeric(text, dates) if dates else None) or numeric(text, "year_first")
+    wanted = in_words(text) or (numeric(text, dates) if dates else None) or numeric(text, _FOUR_DIGITS)
     return None if wanted is None or isinstance(wanted, bool) else _ms(wanted, zone)
+
+
+#: No order, for dates that need none.
+_FOUR_DIGITS = "four_digits"
 
 
 def _by_format(text: str, form: str) -> int | None:

@@ -83,7 +83,8 @@ def zone_of(name: str) -> dt.tzinfo | None:
 def numeric(text: str, order: str | None) -> dt.datetime | bool | None:
     """A date in numbers, read as "day_first", "month_first" or "year_first"; None: none of the kind.
 
-    Without an order: True where the text is a date whose day and month cannot be told apart by its form.
+    A year of four digits that stands first is known by any order. Without one: True where the text is a date whose day
+    and month cannot be told apart by its form.
     """
     found = _NUMERIC.fullmatch(text)
     if not found:
@@ -93,11 +94,18 @@ def numeric(text: str, order: str | None) -> dt.datetime | bool | None:
         return _built(a, b, c, found[5], found[6]) if order else None
     if order is None:
         return True
-    if order == "year_first" or len(found[4]) not in (2, 4):
+    if order == "year_first" and len(found[1]) == len(found[4]) == 2:
+        return _built(_whole(a), b, c, found[5], found[6])
+    if order not in ("day_first", "month_first") or len(found[4]) not in (2, 4):
         return None
-    year = c if len(found[4]) == 4 else 2000 + c if c < 70 else 1900 + c
+    year = c if len(found[4]) == 4 else _whole(c)
     day, month = (a, b) if order == "day_first" else (b, a)
     return _built(year, month, day, found[5], found[6])
+
+
+def _whole(year: int) -> int:
+    """A year of which the last two digits were written."""
+    return 2000 + year if year < 70 else 1900 + year
 
 
 def _built(year: int, month: int, day: int, time: str | None, half: str | None) -> dt.datetime | None:
@@ -111,12 +119,23 @@ def _built(year: int, month: int, day: int, time: str | None, half: str | None) 
 
 
 def order_of(texts: Iterable[str]) -> str | None:
-    """day_first or month_first, as the values of one column show by a number above 12, or by dots; None: unknown."""
+    """day_first, month_first or year_first, as the values of one column show by a number above 12, or by dots.
+
+    None: unknown. Of two numbers of two digits that may both be days or years, years are the one with half as many
+    values or fewer.
+    """
     found = [match for match in map(_NUMERIC.fullmatch, texts) if match and len(match[1]) < 3]
-    first, second = (max((int(m[n]) for m in found), default=0) for n in (1, 3))
+    first, second, third = (max((int(m[n]) for m in found), default=0) for n in (1, 3, 4))
+    dots = bool(found) and all(m[2] == "." for m in found)
+    if first > 12 >= second and third <= 31 and not dots:
+        return _by_spread(found) if first <= 31 else "year_first"
     if first > 12 >= second:
         return "day_first"
     if second > 12 >= first:
         return "month_first"
-    dots = bool(found) and all(m[2] == "." for m in found) and max(first, second) <= 12
-    return "day_first" if dots else None
+    return "day_first" if dots and max(first, second) <= 12 else None
+
+
+def _by_spread(found: list[re.Match[str]]) -> str | None:
+    first, third = (len({int(m[n]) for m in found}) for n in (1, 4))
+    return "day_first" if first >= 2 * third else "year_first" if third >= 2 * first else None

@@ -85,8 +85,11 @@ def _all_items(data: Interactions) -> str:
     return "all items of the corpus" + ", less those in the user's training rows" * data.exclude_seen
 
 
-def leave_last_out(data: Interactions) -> Split:
-    """The published convention: a user's last event is the test, the one before it the validation."""
+def leave_last_out(data: Interactions, min_events: int = 1) -> Split:
+    """The published convention: a user's last event is the test, the one before it the validation.
+
+    `min_events`: k-core on training rows only, as of `random_split`.
+    """
     rows = np.flatnonzero(data.asked)
     masks = splits.leave_last_out(data.user[rows], data.time[rows], rows.astype(np.uint64))  # rows are in order
     wording = Wording(
@@ -96,7 +99,7 @@ def leave_last_out(data: Interactions) -> Split:
         "Settings chosen on each user's last training event; then refitted on all training rows, that one included.",
         _all_items(data),
     )
-    return _masked("leave_last_out", wording, data, _of_all(data, masks))
+    return _masked("leave_last_out", wording, data, _of_all(data, masks), min_events)
 
 
 def random_split(data: Interactions, seed: int, test_share: float = 0.25, min_events: int = 1) -> Split:
@@ -134,6 +137,8 @@ def _masked(name: str, wording: Wording, data: Interactions, masks: splits.Masks
     test, inner = np.flatnonzero(masks.test), np.flatnonzero(masks.validation)
     rest = k_core(data, np.flatnonzero(masks.train | masks.validation), min_events)
     train = k_core(data, np.flatnonzero(masks.train), min_events)
+    if min_events > 1 and not len(train):
+        raise ValueError(f"evaluation.k_core {min_events}: found no training row that is left of {name}; lower it")
     return Split(name, wording, _transductive(data, train, inner), _transductive(data, rest, test))
 
 

@@ -62,7 +62,7 @@ def _ranked(e: EvaluationRun, split: Split) -> int | None:
 def make_splits(data: Interactions, config: RunConfig, name: str) -> list[Split]:
     """The protocol `name` on the corpus: one split, or one an origin."""
     if name == "leave_last_out":
-        return [protocols.leave_last_out(data)]
+        return [protocols.leave_last_out(data, config.evaluation.k_core)]
     if name == "random":
         e = config.evaluation
         return [protocols.random_split(data, config.seed, e.random_test_share, e.k_core)]

@@ -1,6 +1,8 @@
 """Files as strangers bring them: each is read with the right values, or refused in words that name file and remedy."""
 
 import bz2
+import csv
+import datetime as dt
 import gzip
 import io
 import json
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from llmrec import corpus
 from llmrec.config import RunConfig
@@ -202,7 +205,7 @@ def test_lines_before_the_header_can_be_set(tmp_path: Path) -> None:
 
 
 def test_dates_that_cannot_be_a_format_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="found '%Q', expected one of day_first, month_first, excel, or a format"):
+    with pytest.raises(ValueError, match=r"found '%Q', expected one of day_first, .*, year_first, excel, or a"):
         ingested(tmp_path / "r.csv", written().encode(), review_format={"dates": "%Q"})
 
 
@@ -244,3 +247,61 @@ def test_any_bytes_are_rows_or_a_clear_refusal(tmp_path: Path, data: bytes, star
     else:
         counts = artifact.manifest.counts
         assert counts["rows_in"] == counts["rows_out"] + counts["quarantined"]
+
+
+@pytest.mark.parametrize("first", ["text", "user_id"])
+def test_line_ends_in_the_first_field_cut_no_row(tmp_path: Path, first: str) -> None:
+    """The last line of such a field looks like a row by itself."""
+    rows = [
+        (f"u{n}\n{n}" if first == "user_id" and n % 3 == 0 else f"u{n}", f"i{n:02}", SECONDS + n, n % 5 + 1,
+         f"one\nand two {n}" if n % 3 == 0 else f"plain {n}")
+        for n in range(60)
+    ]  # fmt: skip
+    names = ["text", *NAMES[:4]] if first == "text" else list(NAMES)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(names)
+    writer.writerows((row[4], *row[:4]) if first == "text" else row for row in rows)
+    made = ingested(tmp_path / "reviews.csv", out.getvalue().encode())
+    if first == "text":
+        assert rows_of(made) == as_read(rows)
+    else:  # an id with a line end is none, and nobody else is made of its second half
+        counts = made.manifest.counts
+        assert (counts["rows_in"], counts["rows_out"], counts["quarantined"]) == (60, 40, 20)
+        assert set(made.table("reviews")["user_id"].to_pylist()) == {f"u{n}" for n in range(60) if n % 3}
+
+
+@pytest.mark.parametrize(
+    ("days", "found"),
+    [
+        ([f"17-07-{n:02}" for n in range(1, 31)], "2017-07-01"),
+        ([f"{n:02}/07/17" for n in range(1, 31)], "2017-07-01"),
+        ([f"{n:02}.07.17" for n in (1, 14, 15)], "2017-07-01"),
+        ([f"99-07-{n:02}" for n in (1, 14, 15)], "1999-07-01"),
+        ([f"17-07-{n:02}" for n in (1, 14)] + ["18-07-15"], None),
+    ],
+)
+def test_years_of_two_digits_first_or_last(tmp_path: Path, days: list[str], found: str | None) -> None:
+    rows = [f"u{n},i{n:02},{day},{n % 5 + 1},words {n}" for n, day in enumerate(days)]
+    content = "\n".join([",".join(NAMES), *rows]).encode()
+    if found is None:
+        with pytest.raises(ValueError, match=r"3 timestamp_ambiguous.*day_first, month_first or year_first"):
+            ingested(tmp_path / "reviews.csv", content)
+        made = ingested(tmp_path / "again.csv", content, review_format={"dates": "year_first"})
+        found = "2017-07-01"
+    else:
+        made = ingested(tmp_path / "reviews.csv", content)
+    first = min(made.table("reviews")["timestamp"].to_pylist())
+    assert dt.datetime.fromtimestamp(first / 1000, dt.UTC).date().isoformat() == found
+
+
+def test_one_item_is_refused_before_anything_is_encoded(tmp_path: Path) -> None:
+    rows = [f"u{n},only,{SECONDS + n},5,words" for n in range(30)]
+    made = ingested(tmp_path / "reviews.csv", "\n".join([",".join(NAMES), *rows]).encode())
+    with pytest.raises(ValueError, match="all events are of one item"):
+        corpus.vouch(RunConfig(), made)
+
+
+def test_files_without_a_source_are_no_sample() -> None:
+    with pytest.raises(ValidationError, match="reviews: source 'sample', the default, reads no files; name the source"):
+        RunConfig.model_validate({"corpus": {"reviews": ["/data/reviews.csv"]}})

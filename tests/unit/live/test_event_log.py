@@ -218,10 +218,19 @@ def test_a_database_that_was_away_is_found_again(database: Postgres) -> None:
     assert [entry.id for entry in log.since(0, 9)] == ["a", "b"]
 
 
-def test_a_password_is_not_for_a_url() -> None:
-    with pytest.raises(ValueError, match=r"found a password in the URL.*PGPASSWORD") as raised:
-        open_event_log("postgresql://me:secret@h/d#x")
+@pytest.mark.parametrize("url", ["postgresql://me:secret@h/d#x", "postgresql://h/d?password=secret#x"])
+def test_a_password_is_not_for_a_url(url: str) -> None:
+    with pytest.raises(ValueError, match=r"no password in the URL.*PGPASSWORD") as raised:
+        open_event_log(url)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "POSTGRESQL://h/d", "postgresql+psycopg://h/d", "s3://b/log.sqlite"])
+def test_other_addresses_are_no_files(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"a file, or postgresql://HOST/DATABASE"):
+        open_event_log(url)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_name_that_the_database_would_cut_is_refused() -> None:

@@ -1,15 +1,21 @@
 """Estimates by hand-computed cases, against known values, and where nothing can be said."""
 
+from argparse import Namespace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from factories.bandit import Simulated
 
+from jobs.offpolicy import offpolicy
+from llmrec.config import RunConfig
 from llmrec.exposures import ExposureLog, Feedback, Said, ServedList
 from llmrec.offpolicy.estimate import NoSupportError, estimate
 from llmrec.offpolicy.logged import LoggedSlots
 from llmrec.offpolicy.served import Target, slots_of_log
-from llmrec.offpolicy.tables import slots_of_table
+from llmrec.offpolicy.tables import read_table, slots_of_table
+from llmrec.storage import Storage
 
 ROWS = np.arange(4)
 
@@ -177,3 +183,16 @@ def test_intervals_cover_the_truth_in_ninety_of_a_hundred_logs(policy: str, rate
             interval = getattr(found, name)
             covered[name] += interval.low <= truth <= interval.high
     assert min(covered.values()) >= 90, covered
+
+
+def test_a_table_without_rows_is_told_by_name(tmp_path: Path) -> None:
+    for content in ("", "action,propensity,reward\n"):
+        (tmp_path / "log.csv").write_text(content)
+        with pytest.raises(ValueError, match=r"log\.csv: found no row, expected logged actions below a header"):
+            read_table(str(tmp_path / "log.csv"))
+
+
+def test_what_chooses_lists_of_the_log_is_refused_beside_a_table() -> None:
+    args = Namespace(table="log.csv", target="uniform", depth=3, kind=["click"], policy=None, min_rate=0.0)
+    with pytest.raises(ValueError, match=r"--depth, --kind: choose lists of the server's log; of --table every row"):
+        offpolicy(RunConfig(), Storage("nowhere"), args)

@@ -1,6 +1,7 @@
 """Protocols on a dozen events that fit in the head."""
 
 import numpy as np
+import pytest
 from factories.events import DOZEN, by_day
 
 from llmrec.evaluation.data import protocols
@@ -95,3 +96,8 @@ def test_every_protocol_says_what_it_does() -> None:
     assert all(len(w) > 30 for group in words for w in group)
     assert len({w[0] for w in words}) == 4
     assert all("Transductive" in s.wording.history for s in splits if s.test.information_set == "transductive")
+
+
+def test_a_core_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"evaluation\.k_core 99: found no training row that is left of leave_last"):
+        protocols.leave_last_out(by_day(DOZEN), 99)
