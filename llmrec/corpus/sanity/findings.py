@@ -70,6 +70,13 @@ def _quarantined(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterat
         yield Finding("quarantined", "warn", f"{said}; see the examples of jobs.ingest --check", share)
 
 
+def _cut_short(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Finding]:
+    """How much is lacking nobody knows, so that no share tells of it."""
+    if n := info["reasons"].get("truncated_file"):
+        said = "end before their end: the rows before are kept, what came behind is lost; bring them whole"
+        yield Finding("truncated_files", "warn", f"{n:,} files {said}")
+
+
 def _unread(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Finding]:
     lost = [
         (name, n) for name, n in info["repairs"].items() if name.endswith(("_unreadable", "_out_of_range", "_not_text"))
@@ -187,5 +194,5 @@ def _events(config: CorpusConfig, counts: Numbers, info: Numbers) -> Iterator[Fi
 
 
 _CHECKS: tuple[Callable[[CorpusConfig, Numbers, Numbers], Iterator[Finding]], ...] = (
-    _quarantined, _unread, _joins, _shares, _words, _files, _events,
+    _quarantined, _cut_short, _unread, _joins, _shares, _words, _files, _events,
 )  # fmt: skip

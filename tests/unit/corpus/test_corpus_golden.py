@@ -120,13 +120,14 @@ def test_of_a_cut_off_gzip_the_rows_before_the_cut_are_kept(tmp_path: Path, kept
     assert {row["user_id"] for row in corpus.table("reviews").to_pylist()} == {f"U{n}" for n in range(kept)}
 
 
-def test_a_damaged_gzip_gives_its_rows_up_to_the_damage(tmp_path: Path) -> None:
+def test_a_damaged_gzip_gives_its_rows_up_to_the_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     packed = bytearray(gzip.compress(b"".join(line(n) + b"\n" for n in range(60_000))))
     packed[len(packed) // 2 : len(packed) // 2 + 60] = b"\xff" * 60
     (tmp_path / "bad.json.gz").write_bytes(bytes(packed))
     corpus = run(tmp_path, source="amazon", reviews=[str(tmp_path / "bad.json.gz")])
     assert corpus.manifest.counts["rows_out"] > 1_000
     assert "truncated_file" in corpus.manifest.info["reasons"]
+    assert "truncated_files: 1 files end before their end" in caplog.text
 
 
 def test_gzip_members_follow_one_another(tmp_path: Path) -> None:

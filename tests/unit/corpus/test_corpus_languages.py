@@ -7,6 +7,7 @@ import pytest
 
 from llmrec import corpus
 from llmrec.config import EncoderConfig, EncodingConfig, RunConfig
+from llmrec.corpus.sanity.portrait import languages
 from llmrec.encoding.stage import _unknown_warning
 
 SAMPLE = {"n_users": 60, "n_items": 40, "n_reviews": 400}
@@ -51,3 +52,8 @@ def test_who_learns_words_from_the_corpus_is_not_told_to_do_so() -> None:
     given = _unknown_warning(0.5, EncodingConfig())
     assert given and "encoding.encoder.backend=tfidf_svd" in given
     assert _unknown_warning(0.0, EncodingConfig()) is None
+
+
+def test_short_texts_without_latin_letters_tell_their_language() -> None:
+    assert languages(["这个水壶很好用，喜欢"] * 30 + ["とても良い商品です"] * 10) == {"zh": 0.75, "ja": 0.25}
+    assert languages(["good", "ok", "fine"] * 30) == {}
