@@ -53,7 +53,7 @@ def test_special_tokens_stay_and_a_text_never_ends_up_empty() -> None:
 def test_shares_that_mean_nothing_are_refused(share: float) -> None:
     from llmrec.config import TuningConfig
 
-    with pytest.raises(ValueError, match="shares between 0 and 1|a finite number"):
+    with pytest.raises(ValueError, match=r"shares between 0 and 1|a finite number"):
         TuningConfig(augment={"word_dropout": share})
     with pytest.raises(ValueError, match="no augmentation 'word_drop'; the nearest is 'word_dropout'"):
         TuningConfig(augment={"word_drop": 0.1})
