@@ -85,12 +85,20 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def share(text: str) -> float:
     """An argument's type: a number above 0 and below 1."""
+    number = rate(text)
+    if number in (0, 1):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0 and below 1")
+    return number
+
+
+def rate(text: str) -> float:
+    """An argument's type: a number from 0 to 1."""
     try:
         number = float(text)
     except ValueError:
-        number = 0.0
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0 and below 1")
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number from 0 to 1")
     return number
 
 

@@ -9,7 +9,7 @@ Intervals draw users, with all their lists. A policy that does what was never do
 import argparse
 from typing import Any
 
-from jobs.cli import at_least, main, parser, share
+from jobs.cli import at_least, main, parser, rate, share
 from llmrec.config import RunConfig
 from llmrec.exposures import ExposureLog
 from llmrec.exposures.paths import join_all, log_paths
@@ -63,7 +63,7 @@ if __name__ == "__main__":
     arguments.add_argument("--depth", type=at_least(1), default=1, help="slots of each list that count (%(default)s)")
     arguments.add_argument("--kind", action="append", default=[], help="feedback that is a reward (default: any)")
     arguments.add_argument("--policy", help="only lists that it drew")
-    arguments.add_argument("--min-rate", type=share, default=0.0, help="only lists drawn at this rate or more")
+    arguments.add_argument("--min-rate", type=rate, default=0.0, help="only lists drawn at this rate or more")
     arguments.add_argument("--confidence", type=share, default=0.95)
     arguments.set_defaults(check=True)  # looking needs no cluster
     raise SystemExit(main(offpolicy, arguments))

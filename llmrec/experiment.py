@@ -6,12 +6,11 @@ study that is stopped goes on where it was.
 
 from collections.abc import Mapping
 
-from llmrec.config import EncoderConfig, RunConfig
+from llmrec.config import EncoderConfig, RunConfig, idle_controls
 from llmrec.encoding import encode
 from llmrec.evaluation import evaluate
 from llmrec.evaluation.ablation.refit import fit_variant
 from llmrec.evaluation.ablation.swapped_texts import swapped
-from llmrec.features import check_origins
 from llmrec.storage import Artifact, Storage
 from llmrec.variants import CONTROLS, Control
 
@@ -24,7 +23,6 @@ def run_study(
 
     Controls are fitted one a Ray task where a cluster is connected.
     """
-    check_origins(config, storage, corpus, embeddings, readings)
     names = control_names(config)
     if not names:
         return evaluate(config, storage, corpus, embeddings, bundles)
@@ -50,10 +48,9 @@ def control_names(config: RunConfig) -> tuple[str, ...]:
         return asked
     if not config.features.text:
         return ()
-    absent = {"no_readings"} if config.reading.reader is None else set()
-    absent |= set() if config.tuning.objectives else {"frozen_encoder"}
     wanted = tuple(CONTROLS) if config.evaluation.size == "full" else ("frozen_encoder",)
-    return tuple(name for name in wanted if name not in absent)
+    idle = idle_controls(config.tuning, config.reading)
+    return tuple(name for name in wanted if name not in idle)
 
 
 def control_embeddings(

@@ -36,7 +36,7 @@ __all__ = [
     "ConfigError", "CorpusConfig", "EncoderConfig", "EncodingConfig", "EvaluationConfig", "FeaturesConfig",
     "HyperparametersConfig", "ModelConfig", "RefreshConfig", "ReviewReadingConfig", "RunConfig", "SampleConfig",
     "SearchConfig", "Section", "ServingConfig", "SplitConfig", "TrackingConfig", "TrainingConfig", "TuningConfig",
-    "load_config",
+    "idle_controls", "load_config",
 ]  # fmt: skip
 
 
@@ -90,13 +90,11 @@ class RunConfig(Section):
     @field_validator("evaluation")
     @classmethod
     def _controls_leave_something_out(cls, evaluation: EvaluationConfig, earlier: ValidationInfo) -> EvaluationConfig:
-        tuning, reading = earlier.data.get("tuning"), earlier.data.get("reading")
-        absent = {
-            "frozen_encoder": "tuning.objectives" if tuning is not None and not tuning.objectives else "",
-            "no_readings": "reading.reader" if reading is not None and reading.reader is None else "",
-        }
+        if not {"tuning", "reading"} <= earlier.data.keys():
+            return evaluation  # what is wrong with them is told
+        idle = idle_controls(earlier.data["tuning"], earlier.data["reading"])
         for control in evaluation.controls or ():
-            if setting := absent.get(control):
+            if setting := idle.get(control):
                 raise ValueError(
                     f"controls: {control} would be the model itself, since {setting} names nothing; set it, or leave "
                     "the control out"
@@ -127,6 +125,12 @@ class RunConfig(Section):
         if "training" in earlier.data:
             check_space(earlier.data["training"], section)
         return section
+
+
+def idle_controls(tuning: TuningConfig, reading: ReviewReadingConfig) -> dict[str, str]:
+    """Controls that would be the model itself -> the setting that names nothing."""
+    idle = {} if tuning.objectives else {"frozen_encoder": "tuning.objectives"}
+    return idle | ({"no_readings": "reading.reader"} if reading.reader is None else {})
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -13,9 +13,7 @@ class ExposuresConfig(Section):
     enabled: bool = Field(False, description="log lists of /v1/recommend, and join what comes back (/v1/events, "
                           "/v1/feedback); needs live.enabled")  # fmt: skip
     path: str | None = Field(
-        None,
-        min_length=1,
-        description="file of the log, on a disk of the machine that serves; none: beside live.path",
+        None, min_length=1, description="file of the log, on a disk of the machine that serves; none: beside live.path"
     )
     sample: float = Field(1.0, gt=0, le=1, description="share of the lists that is logged, drawn by chance")
     window_s: float = Field(

@@ -54,9 +54,8 @@ def untestable(config: RunConfig, tables: Tables) -> Iterator[tuple[str, str]]:
 
 
 def _one_item(tables: Tables) -> bool:
-    return (
-        len(set().union(*(_columns(uri, C.ITEM_ID)[C.ITEM_ID].unique().to_pylist()[:2] for uri in tables.reviews))) < 2
-    )
+    found = (_columns(uri, C.ITEM_ID)[C.ITEM_ID].unique()[:2].to_pylist() for uri in tables.reviews)
+    return len(set().union(*found)) < 2
 
 
 def _ints(uri: str, column: str) -> npt.NDArray[np.int64]:
